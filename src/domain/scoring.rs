@@ -1,0 +1,179 @@
+//! Six predictions as additive scorecards: each term adds log-odds points for the bin that a feature falls in.
+//!
+//! `log odds = base + sum of points`, `probability = 1 / (1 + exp(-log odds))`. A trained model fills the same shape.
+
+use crate::domain::features::{Feature, Features};
+
+/// Contributions shown with a score, largest first.
+const TOP: usize = 4;
+/// Events after which half of the confidence is reached that the amount of history can give (chosen).
+const HALF_CONFIDENT_EVENTS: f64 = 4.0;
+
+/// What is predicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// Wins within the horizon.
+    ConversionLikelihood,
+    /// Is lost or goes silent within the horizon.
+    ChurnRisk,
+    /// Answers our outbound within the horizon.
+    EngagementReceptivity,
+    /// The next message of the lead carries an objection.
+    ObjectionProbability,
+    /// An appointment is requested or booked within two inbound turns or a day.
+    AppointmentReadiness,
+    /// Wins within a week.
+    BuyingUrgency,
+}
+
+impl Target {
+    /// All targets, in the order of every array of six.
+    pub const ALL: [Self; 6] = [
+        Self::ConversionLikelihood,
+        Self::ChurnRisk,
+        Self::EngagementReceptivity,
+        Self::ObjectionProbability,
+        Self::AppointmentReadiness,
+        Self::BuyingUrgency,
+    ];
+
+    /// The name everywhere.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConversionLikelihood => "conversion_likelihood",
+            Self::ChurnRisk => "churn_risk",
+            Self::EngagementReceptivity => "engagement_receptivity",
+            Self::ObjectionProbability => "objection_probability",
+            Self::AppointmentReadiness => "appointment_readiness",
+            Self::BuyingUrgency => "buying_urgency",
+        }
+    }
+
+    /// Place in [`Target::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A whole model: one scorecard per target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// `name@version`.
+    pub id: String,
+    /// Cards in the order of [`Target::ALL`].
+    pub cards: [Card; 6],
+}
+
+/// One scorecard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Card {
+    /// What the probability is of: which event within what horizon.
+    pub label: String,
+    /// The horizon, hours from the event.
+    pub horizon_hours: f64,
+    /// Log odds of a lead of whom nothing is known.
+    pub base_log_odds: f64,
+    /// Why the base is what it is.
+    pub base_reason: String,
+    /// The terms.
+    pub terms: Vec<Term>,
+}
+
+/// Points of one feature.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// The feature.
+    pub feature: Feature,
+    /// Ascending cut points; a value falls in the bin numbered by how many cut points it reaches.
+    pub below: Vec<f32>,
+    /// Log-odds points per bin, one more than there are cut points.
+    pub points: Vec<f32>,
+    /// Points where the value is missing.
+    pub missing: f32,
+    /// Why, for a sales manager.
+    pub reason: String,
+}
+
+impl Term {
+    fn points(&self, value: Option<f32>) -> f32 {
+        match value {
+            Some(value) => self.points[self.below.iter().take_while(|cut| value >= **cut).count()],
+            None => self.missing,
+        }
+    }
+
+    /// How far apart its bins are: what knowing the feature can change.
+    fn spread(&self) -> f64 {
+        let (low, high) = self.points.iter().fold((f32::MAX, f32::MIN), |(low, high), next| (low.min(*next), high.max(*next)));
+        f64::from(high - low)
+    }
+}
+
+/// Share of a score that one feature brought.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Contribution {
+    /// The feature.
+    pub feature: Feature,
+    /// Its value, in the unit of its name; `None` when missing.
+    pub value: Option<f32>,
+    /// Points it added.
+    pub log_odds: f32,
+}
+
+/// One prediction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// 0..=1.
+    pub probability: f64,
+    /// 0..=1: share of the card's weight whose features are known, times `n / (n + 4)` for `n` events.
+    pub confidence: f64,
+    /// Log odds before any term.
+    pub base_log_odds: f64,
+    /// Base and all terms.
+    pub log_odds: f64,
+    /// Largest contributions by absolute size, largest first, at most four, none of zero.
+    pub contributions: Vec<Contribution>,
+}
+
+/// `1 / (1 + exp(-log_odds))`.
+#[must_use]
+pub fn logistic(log_odds: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-log_odds))
+}
+
+/// Scores all six targets; `events` is how many events the lead has.
+#[must_use]
+pub fn predict(model: &Model, features: &Features, events: u32) -> [Score; 6] {
+    let history = f64::from(events) / (f64::from(events) + HALF_CONFIDENT_EVENTS);
+    std::array::from_fn(|target| score(&model.cards[target], features, history))
+}
+
+fn score(card: &Card, features: &Features, history: f64) -> Score {
+    let mut log_odds = card.base_log_odds;
+    let (mut known, mut all) = (0.0, 0.0);
+    let mut contributions: Vec<Contribution> = Vec::with_capacity(TOP + 1);
+    for term in &card.terms {
+        let value = features.value(term.feature);
+        let points = term.points(value);
+        log_odds += f64::from(points);
+        let spread = term.spread();
+        all += spread;
+        known += if value.is_some() { spread } else { 0.0 };
+        if points != 0.0 {
+            let place = contributions.iter().position(|other| points.abs() > other.log_odds.abs()).unwrap_or(contributions.len());
+            if place < TOP {
+                contributions.insert(place, Contribution { feature: term.feature, value, log_odds: points });
+                contributions.truncate(TOP);
+            }
+        }
+    }
+    Score {
+        probability: logistic(log_odds),
+        confidence: if all > 0.0 { history * known / all } else { 0.0 },
+        base_log_odds: card.base_log_odds,
+        log_odds,
+        contributions,
+    }
+}
