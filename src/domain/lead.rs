@@ -1,0 +1,353 @@
+//! One lead: its whole rolling state, and what one turn does to it.
+//!
+//! In: an event, or a time at which the lead is due. Out: what was decided, in the order it was decided.
+
+use crate::domain::activity::Activity;
+use crate::domain::appointments::Appointments;
+use crate::domain::coaching::{self, Prompt};
+use crate::domain::contact::Contact;
+use crate::domain::conversation::Conversation;
+use crate::domain::engagement::{self, NextAction, Profile};
+use crate::domain::event::{EventType, Interaction};
+use crate::domain::experiment::{Counts, ExperimentKey, Exposure, Places, Tally, Unit};
+use crate::domain::features::{self, Features};
+use crate::domain::journey::{self, Journey, Outcome, View};
+use crate::domain::lexicon::Signals;
+use crate::domain::risk::{self, Alert, Risk};
+use crate::domain::rules::InForce;
+use crate::domain::scoring::{self, Score, Target};
+use crate::domain::strategy::{self, Choice, Source, Strategy};
+use crate::domain::units::{DAY_MS, EventId, EventTime, LeadKey};
+
+/// The rolling state of one lead.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lead {
+    /// Ids seen within the allowed lateness, ascending by time and id: first eight bytes of the event id.
+    pub seen: Vec<(EventTime, u64)>,
+    /// Events at or before this are late, because ids from then were forgotten.
+    pub floor: Option<EventTime>,
+    /// The lead was erased at this time.
+    pub erased_at: Option<EventTime>,
+    /// Counts and rhythm.
+    pub activity: Activity,
+    /// Stage.
+    pub journey: Journey,
+    /// Consent, owner, timezone.
+    pub contact: Contact,
+    /// Words.
+    pub conversation: Conversation,
+    /// Appointments.
+    pub appointments: Appointments,
+    /// Warnings and the next due time.
+    pub risk: Risk,
+    /// Experiments.
+    pub places: Places,
+    /// Mark of the profile that was last emitted.
+    pub profile_mark: u32,
+}
+
+/// What an input came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// New and in time.
+    Fresh,
+    /// Seen before.
+    Duplicate,
+    /// Older than the allowed lateness.
+    Late,
+}
+
+/// The prediction record of one advanced event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeadPrediction {
+    /// The event.
+    pub event_id: EventId,
+    /// The lead.
+    pub key: LeadKey,
+    /// Event time.
+    pub at: EventTime,
+    /// Kind of the event.
+    pub kind: EventType,
+    /// The agent who owns the lead.
+    pub agent_id: Option<String>,
+    /// `name@version` of the model.
+    pub model: String,
+    /// Stage and where it goes.
+    pub journey: View,
+    /// How the lead ended.
+    pub outcome: Option<Outcome>,
+    /// In the order of [`Target::ALL`].
+    pub scores: [Score; 6],
+    /// The strategy.
+    pub choice: Choice,
+    /// What to do next.
+    pub next: NextAction,
+}
+
+/// One decision about a lead.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// The prediction of an event.
+    Prediction(Box<LeadPrediction>),
+    /// A warning.
+    Alert(Box<Alert>),
+    /// A coaching prompt.
+    Prompt(Box<Prompt>),
+    /// Use of an experiment's arm.
+    Exposure(Box<Exposure>),
+    /// The profile changed; `None`: the lead was erased.
+    Profile(LeadKey, Option<Box<Profile>>),
+    /// Counts for an experiment.
+    Count(ExperimentKey, Tally),
+    /// A word of the CRM that no map knows.
+    Unmapped(String),
+}
+
+fn short(id: EventId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = id.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+impl Lead {
+    /// Whether an event is new and in time. Duplicate is checked before late, so nothing is applied twice.
+    #[must_use]
+    pub fn admit(&self, event: &Interaction, lateness_ms: i64) -> Verdict {
+        let at = event.occurred_at;
+        if self.seen.binary_search(&(at, short(event.event_id))).is_ok() || self.seen.iter().any(|(_, id)| *id == short(event.event_id)) {
+            return Verdict::Duplicate;
+        }
+        let behind = self.activity.last.is_some_and(|newest| newest.since(at) > lateness_ms);
+        if behind || self.floor.is_some_and(|floor| at <= floor) { Verdict::Late } else { Verdict::Fresh }
+    }
+
+    fn remember(&mut self, event: &Interaction, rules: &InForce<'_>) {
+        let entry = (event.occurred_at, short(event.event_id));
+        let place = self.seen.partition_point(|other| *other < entry);
+        self.seen.insert(place, entry);
+        let newest = self.activity.last.map_or(entry.0, |last| last.max(entry.0));
+        // What is older than the allowed lateness is late by itself: its ids need not be kept.
+        let expired = self.seen.partition_point(|(at, _)| newest.since(*at) > rules.thresholds.lateness_ms);
+        self.seen.drain(..expired);
+        while self.seen.len() > rules.thresholds.dedupe_ids {
+            let (at, _) = self.seen.remove(0);
+            self.floor = Some(self.floor.map_or(at, |floor| floor.max(at)));
+        }
+    }
+
+    /// Applies a fresh event.
+    pub fn apply(&mut self, rules: &InForce<'_>, event: &Interaction, decisions: &mut Vec<Decision>) {
+        self.remember(event, rules);
+        if event.kind == EventType::ContactErased {
+            self.erase(event);
+            decisions.push(Decision::Profile(event.key.clone(), None));
+        }
+        let signals = event.content.as_ref().and_then(|content| content.text.as_deref()).map(|text| rules.lexicon.read(text));
+        let evidence = journey::evidence(event, rules.stages);
+        self.activity.apply(event);
+        self.contact.apply(event, signals.as_ref(), &rules.settings.timezone);
+        self.conversation.apply(event, signals.as_ref());
+        self.appointments.apply(event);
+        self.journey.apply(event, &evidence, signals.as_ref());
+        if let Some(name) = evidence.unmapped {
+            decisions.push(Decision::Unmapped(name));
+        }
+        for (experiment, version, tally) in self.places.outcomes(event, evidence.outcome) {
+            let key = ExperimentKey { tenant: event.key.tenant().clone(), name: experiment, version };
+            decisions.push(Decision::Count(key, tally));
+        }
+        self.decide(rules, event, signals.as_ref(), decisions);
+    }
+
+    /// Looks at a lead that is due although no event arrived.
+    pub fn due(&mut self, rules: &InForce<'_>, key: &LeadKey, now: EventTime, decisions: &mut Vec<Decision>) {
+        let scores = self.scores(rules, now);
+        self.warn(rules, key, &scores, now, decisions);
+    }
+
+    /// Keeps nothing but that the lead was erased.
+    fn erase(&mut self, event: &Interaction) {
+        let at = event.occurred_at;
+        *self = Self { seen: std::mem::take(&mut self.seen), floor: Some(at), erased_at: Some(at), ..Self::default() };
+    }
+
+    /// All features at `now`.
+    #[must_use]
+    pub fn features(&self, now: EventTime) -> Features {
+        let sources = features::Sources {
+            activity: &self.activity,
+            journey: &self.journey,
+            contact: &self.contact,
+            conversation: &self.conversation,
+            appointments: &self.appointments,
+        };
+        features::extract(&sources, now)
+    }
+
+    /// The six scores at `now`.
+    #[must_use]
+    pub fn scores(&self, rules: &InForce<'_>, now: EventTime) -> [Score; 6] {
+        scoring::predict(rules.model, &self.features(now), self.activity.events)
+    }
+
+    fn decide(&mut self, rules: &InForce<'_>, event: &Interaction, signals: Option<&Signals>, decisions: &mut Vec<Decision>) {
+        let now = event.occurred_at;
+        let scores = self.scores(rules, now);
+        let choice = self.choose(rules, event, signals, &scores);
+        let next = self.next(rules, &scores, now);
+        decisions.push(Decision::Prediction(Box::new(LeadPrediction {
+            event_id: event.event_id,
+            key: event.key.clone(),
+            at: now,
+            kind: event.kind.clone(),
+            agent_id: self.contact.owner.clone(),
+            model: rules.model.id.clone(),
+            journey: self.journey.view(now),
+            outcome: self.journey.outcome,
+            scores: scores.clone(),
+            choice: choice.clone(),
+            next: next.clone(),
+        })));
+        self.warn(rules, &event.key, &scores, now, decisions);
+        if let (EventType::MessageReceived, Some(signals)) = (&event.kind, signals) {
+            self.coach(rules, event, signals, &choice, decisions);
+        }
+        self.show(rules, &event.key, &scores, next, decisions);
+    }
+
+    fn warn(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], now: EventTime, decisions: &mut Vec<Decision>) {
+        let sources = risk::Sources {
+            key,
+            activity: &self.activity,
+            journey: &self.journey,
+            appointments: &self.appointments,
+            owner: self.contact.owner.as_deref(),
+            churn: &scores[Target::ChurnRisk.index()],
+            levels: (rules.thresholds.warn_raise, rules.thresholds.warn_clear),
+            answer_minutes: rules.thresholds.answer_minutes,
+        };
+        decisions.extend(self.risk.look(&sources, now).into_iter().map(|alert| Decision::Alert(Box::new(alert))));
+    }
+
+    /// The experiment's arm where one applies (kept once given), else the default policy.
+    fn choose(&self, rules: &InForce<'_>, event: &Interaction, signals: Option<&Signals>, scores: &[Score; 6]) -> Choice {
+        for experiment in &rules.experiments {
+            let unit = match experiment.unit {
+                Unit::Lead => event.key.lead_id(),
+                Unit::Agent => self.contact.owner.as_deref().unwrap_or(""),
+            };
+            let kept = self.places.find(&experiment.name, experiment.version).map(|place| place.arm.clone());
+            if let Some(arm) = kept.or_else(|| experiment.assign(unit, self.journey.stage).map(|assignment| assignment.arm)) {
+                let reason = format!("experiment {} gives {arm}", experiment.name);
+                return Choice { strategy: Strategy::parse(&arm), source: Source::Experiment { experiment: experiment.name.clone(), arm }, reason };
+            }
+        }
+        let age_ms = self.activity.first.map_or(0, |first| event.occurred_at.since(first));
+        strategy::policy(&strategy::Situation {
+            stage: self.journey.stage,
+            churn_risk: scores[Target::ChurnRisk.index()].probability,
+            buying_urgency: scores[Target::BuyingUrgency.index()].probability,
+            appointment_readiness: scores[Target::AppointmentReadiness.index()].probability,
+            sentiment: self.conversation.sentiment,
+            signals,
+            open_objections: &self.conversation.open,
+            no_shows: self.appointments.no_shows,
+            age_days: age_ms as f64 / DAY_MS as f64,
+        })
+    }
+
+    fn engagement<'a>(&'a self, rules: &'a InForce<'_>, probabilities: &'a [f64; 6]) -> engagement::Sources<'a> {
+        engagement::Sources {
+            activity: &self.activity,
+            journey: &self.journey,
+            contact: &self.contact,
+            conversation: &self.conversation,
+            appointments: &self.appointments,
+            probabilities,
+            zone: &rules.settings.timezone,
+            quiet: rules.settings.quiet,
+        }
+    }
+
+    /// What to do next, at `now`.
+    #[must_use]
+    pub fn next(&self, rules: &InForce<'_>, scores: &[Score; 6], now: EventTime) -> NextAction {
+        let probabilities = std::array::from_fn(|target| scores[target].probability);
+        engagement::next_action(&self.engagement(rules, &probabilities), now)
+    }
+
+    fn show(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], next: NextAction, decisions: &mut Vec<Decision>) {
+        if self.erased_at.is_some() {
+            return;
+        }
+        let probabilities = std::array::from_fn(|target| scores[target].probability);
+        let sources = self.engagement(rules, &probabilities);
+        let mark = engagement::profile_mark(&sources, &next);
+        if mark != self.profile_mark {
+            let now = self.activity.last.unwrap_or_default();
+            let profile = engagement::profile(key, &sources, next, now);
+            self.profile_mark = mark;
+            decisions.push(Decision::Profile(key.clone(), Some(Box::new(profile))));
+        }
+    }
+
+    fn coach(&mut self, rules: &InForce<'_>, event: &Interaction, signals: &Signals, choice: &Choice, decisions: &mut Vec<Decision>) {
+        let text = event.content.as_ref().and_then(|content| content.text.as_deref()).unwrap_or("");
+        let advice = coaching::advise(&coaching::Context {
+            text,
+            signals,
+            conversation: &self.conversation,
+            stage: self.journey.stage,
+            strategy: &choice.strategy,
+            appointment_ahead: self.appointments.ahead(),
+        });
+        decisions.push(Decision::Prompt(Box::new(Prompt {
+            prompt_id: event.event_id.derive("coach"),
+            event_id: event.event_id,
+            key: event.key.clone(),
+            at: event.occurred_at,
+            agent_id: self.contact.owner.clone(),
+            conversation_id: event.conversation_id.clone(),
+            seq: 0,
+            stage: self.journey.stage,
+            strategy: choice.strategy.clone(),
+            headline: advice.headline,
+            guidance: advice.guidance,
+            reply: advice.reply,
+            quote: advice.quote,
+        })));
+        if let Source::Experiment { experiment, arm } = &choice.source {
+            self.expose(rules, event, experiment, arm, decisions);
+        }
+    }
+
+    fn expose(&mut self, rules: &InForce<'_>, event: &Interaction, name: &str, arm: &str, decisions: &mut Vec<Decision>) {
+        let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name) else { return };
+        let unit_id = match experiment.unit {
+            Unit::Lead => event.key.lead_id().to_owned(),
+            Unit::Agent => self.contact.owner.clone().unwrap_or_default(),
+        };
+        let first = self.places.find(name, experiment.version).is_none();
+        if first {
+            self.places.enter(experiment, arm, event.occurred_at);
+        }
+        let assignment = experiment.assign(&unit_id, self.journey.stage);
+        decisions.push(Decision::Exposure(Box::new(Exposure {
+            exposure_id: event.event_id.derive(&format!("exposure/{name}")),
+            event_id: event.event_id,
+            key: event.key.clone(),
+            at: event.occurred_at,
+            experiment: name.to_owned(),
+            version: experiment.version,
+            unit: experiment.unit,
+            unit_id,
+            arm: arm.to_owned(),
+            bucket: assignment.as_ref().map_or(0, |assignment| assignment.bucket),
+            propensity: assignment.map_or(0.0, |assignment| assignment.propensity),
+            config_sha256: experiment.config_sha256.clone(),
+            reason: if first { "assigned" } else { "sticky" }.to_owned(),
+        })));
+        let counts = Counts { exposed_units: u64::from(first), exposures: 1, ..Counts::default() };
+        let key = ExperimentKey { tenant: event.key.tenant().clone(), name: name.to_owned(), version: experiment.version };
+        decisions.push(Decision::Count(key, Tally::of(arm, counts)));
+    }
+}

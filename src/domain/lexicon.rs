@@ -1,0 +1,441 @@
+//! What a message says: intensities per topic, sentiment, objections and a few facts, from a documented phrase table.
+//!
+//! A phrase counts on word borders only. A negation within three words before it, in the same clause, turns it off (and
+//! turns a positive word's sentiment round). Only the first [`TEXT_BYTES_MAX`] bytes of a text are read.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+/// Bytes of a message that are read.
+pub const TEXT_BYTES_MAX: usize = 4_000;
+/// Words that a negation reaches forward.
+const NEGATION_WORDS: usize = 3;
+
+/// What a message can be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// What it costs.
+    Price,
+    /// How to pay for it.
+    Financing,
+    /// Approval of a loan before the purchase.
+    PreApproval,
+    /// Visiting or meeting.
+    Viewing,
+    /// When.
+    Timeline,
+    /// Facts about what is offered.
+    Availability,
+    /// Likes it.
+    Interest,
+    /// Is ready to act.
+    Commitment,
+    /// Speaks against it.
+    Objection,
+    /// Deals with somebody else.
+    Competitor,
+    /// Wants to wait.
+    Hesitation,
+    /// Thanks.
+    Thanks,
+    /// Opts out.
+    Stop,
+    /// Is unhappy with us.
+    Complaint,
+    /// Asks something.
+    Question,
+}
+
+impl Topic {
+    /// How many there are.
+    pub const COUNT: usize = 15;
+    /// All topics, in order.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Price, Self::Financing, Self::PreApproval, Self::Viewing, Self::Timeline, Self::Availability, Self::Interest,
+        Self::Commitment, Self::Objection, Self::Competitor, Self::Hesitation, Self::Thanks, Self::Stop, Self::Complaint,
+        Self::Question,
+    ];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Price => "price",
+            Self::Financing => "financing",
+            Self::PreApproval => "pre_approval",
+            Self::Viewing => "viewing",
+            Self::Timeline => "timeline",
+            Self::Availability => "availability",
+            Self::Interest => "interest",
+            Self::Commitment => "commitment",
+            Self::Objection => "objection",
+            Self::Competitor => "competitor",
+            Self::Hesitation => "hesitation",
+            Self::Thanks => "thanks",
+            Self::Stop => "stop",
+            Self::Complaint => "complaint",
+            Self::Question => "question",
+        }
+    }
+}
+
+/// What an objection is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectionKind {
+    /// Too dear.
+    Price,
+    /// Cannot be paid.
+    Financing,
+    /// Wrong time.
+    Timing,
+    /// Does not trust.
+    Trust,
+    /// Wrong place.
+    Location,
+    /// Wrong state.
+    Condition,
+    /// Somebody else has it.
+    Competitor,
+    /// Somebody else decides.
+    Authority,
+    /// Does not need it.
+    NoNeed,
+    /// Something else.
+    Other,
+}
+
+impl ObjectionKind {
+    /// All kinds, in order.
+    pub const ALL: [Self; 10] = [
+        Self::Price, Self::Financing, Self::Timing, Self::Trust, Self::Location, Self::Condition, Self::Competitor,
+        Self::Authority, Self::NoNeed, Self::Other,
+    ];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Price => "price",
+            Self::Financing => "financing",
+            Self::Timing => "timing",
+            Self::Trust => "trust",
+            Self::Location => "location",
+            Self::Condition => "condition",
+            Self::Competitor => "competitor",
+            Self::Authority => "authority",
+            Self::NoNeed => "no_need",
+            Self::Other => "other",
+        }
+    }
+
+    /// The kind of a name; [`ObjectionKind::Other`] for any other word.
+    #[must_use]
+    pub fn parse(word: &str) -> Self {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or(Self::Other)
+    }
+}
+
+/// What a fact is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FactKind {
+    /// How many bedrooms.
+    Bedrooms,
+    /// How many bathrooms.
+    Bathrooms,
+    /// What it may cost.
+    Budget,
+}
+
+impl FactKind {
+    /// All kinds, in order.
+    pub const ALL: [Self; 3] = [Self::Bedrooms, Self::Bathrooms, Self::Budget];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bedrooms => "bedrooms",
+            Self::Bathrooms => "bathrooms",
+            Self::Budget => "budget",
+        }
+    }
+}
+
+/// Something a lead said about its wishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is about.
+    pub kind: FactKind,
+    /// Its value, at most 40 bytes.
+    pub value: String,
+}
+
+/// What one message says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Signals {
+    /// 0..=1 by [`Topic`].
+    pub intensity: [f32; Topic::COUNT],
+    /// -1..=1.
+    pub sentiment: f32,
+    /// Kinds of objections, each once, in order of appearance.
+    pub objections: Vec<ObjectionKind>,
+    /// Facts, in order of appearance.
+    pub facts: Vec<Fact>,
+}
+
+impl Signals {
+    /// Intensity of a topic, 0..=1.
+    #[must_use]
+    pub fn of(&self, topic: Topic) -> f32 {
+        self.intensity[topic as usize]
+    }
+}
+
+/// A phrase and what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Lower-case words separated by single blanks.
+    pub phrase: String,
+    /// Its topic.
+    pub topic: Topic,
+    /// 0..=1; 0 silences the phrase.
+    pub weight: f32,
+    /// For [`Topic::Objection`]: what about.
+    pub objection: Option<ObjectionKind>,
+}
+
+/// A compiled phrase table.
+#[derive(Clone, Debug)]
+pub struct Lexicon {
+    entries: Vec<Entry>,
+    automaton: AhoCorasick,
+}
+
+const OBJECTIONS: &[(ObjectionKind, &[&str])] = &[
+    (ObjectionKind::Price, &["too expensive", "above our budget", "over our budget", "over my budget", "out of my budget", "out of our budget", "out of my price range", "too high", "too much money", "can\'t afford", "cannot afford", "a bit steep", "cheaper"]),
+    (ObjectionKind::Financing, &["rates are too high", "bad credit", "loan was denied", "can\'t get a loan", "couldn\'t get approved"]),
+    (ObjectionKind::Timing, &["bad time", "not a good time", "too soon", "not ready yet"]),
+    (ObjectionKind::Trust, &["is this a scam", "sounds like a scam", "don\'t trust", "how do i know", "is this legit", "seems fishy"]),
+    (ObjectionKind::Location, &["too far", "wrong area", "bad neighborhood", "long commute"]),
+    (ObjectionKind::Condition, &["too small", "needs too much work", "too old", "run down", "too noisy"]),
+    (ObjectionKind::Competitor, &["another agent", "signed with", "another bank", "better offer elsewhere"]),
+    (ObjectionKind::Authority, &["ask my wife", "ask my husband", "talk to my wife", "talk to my husband", "talk to my partner", "my husband has to", "my wife has to", "my partner has to"]),
+    (ObjectionKind::NoNeed, &["not interested", "no longer looking", "already bought", "already found", "don\'t need", "no longer interested"]),
+];
+
+const TOPICS: &[(Topic, f32, &[&str])] = &[
+    (Topic::Price, 0.8, &["price", "cost", "how much", "rent is", "the rent", "asking price", "expensive", "budget", "fees", "deposit"]),
+    (Topic::Financing, 0.9, &["mortgage", "financing", "interest rate", "apr", "loan", "down payment", "lender", "monthly payment"]),
+    (Topic::PreApproval, 1.0, &["pre-approval", "preapproval", "pre-approved", "preapproved", "pre approved", "pre approval"]),
+    (Topic::Viewing, 0.9, &["schedule a visit", "schedule a viewing", "schedule a tour", "visit the property", "see it", "see the place", "see the property", "see the house", "see the apartment", "tour", "showing", "viewing", "visit", "walk through", "open house", "take a look at it"]),
+    (Topic::Timeline, 0.7, &["this week", "next week", "this month", "next month", "as soon as possible", "asap", "move in", "move-in", "by the end of", "deadline", "right away"]),
+    (Topic::Availability, 0.7, &["still available", "is it furnished", "furnished", "pets", "parking", "address", "phone number", "square feet", "how many", "bathrooms", "laundry"]),
+    (Topic::Interest, 0.8, &["sounds good", "sounds great", "sounds nice", "i like it", "i love it", "that works", "works for me", "perfect", "interested", "looks good", "looks great", "i would like"]),
+    (Topic::Commitment, 1.0, &["let\'s do it", "ready to sign", "book it", "make an offer", "i\'ll take it", "we\'ll take it", "sign the", "i will donate", "i\'ll donate", "i would like to donate", "send me the contract", "count me in"]),
+    (Topic::Competitor, 0.9, &["another agent", "other agent", "zillow", "competitor", "another bank", "another lender"]),
+    (Topic::Hesitation, 0.9, &["need to think", "think about it", "maybe later", "not right now", "not now", "not yet", "not at this time", "look around", "not sure", "some other time", "let me think", "get back to you"]),
+    (Topic::Thanks, 0.9, &["thank you", "thanks", "appreciate it", "thx"]),
+    (Topic::Stop, 1.0, &["unsubscribe", "opt out", "opt-out", "do not contact me", "don\'t contact me", "stop texting", "stop calling", "stop messaging", "remove me from", "take me off", "stop contacting"]),
+    (Topic::Complaint, 0.9, &["complaint", "nobody called", "no one called", "never called", "unacceptable", "ridiculous", "still waiting", "waste of time", "terrible", "rude"]),
+];
+
+/// Words with a sentiment of their own.
+const MOOD: &[(&str, f32)] = &[
+    ("great", 0.6), ("good", 0.4), ("love", 0.7), ("perfect", 0.7), ("happy", 0.6), ("excellent", 0.7), ("wonderful", 0.7), ("nice", 0.4), ("thanks", 0.3),
+    ("thank", 0.3), ("amazing", 0.7), ("bad", -0.5), ("terrible", -0.8), ("rude", -0.8), ("disappointed", -0.7), ("angry", -0.8), ("frustrated", -0.7),
+    ("frustrating", -0.7), ("awful", -0.8), ("ridiculous", -0.7), ("unacceptable", -0.9), ("worried", -0.4), ("scam", -0.7), ("waste", -0.5), ("hate", -0.7),
+];
+
+const NEGATIONS: &[&str] = &["not", "no", "never", "don\'t", "doesn\'t", "didn\'t", "isn\'t", "aren\'t", "wasn\'t", "won\'t", "wouldn\'t", "can\'t", "cannot", "without", "nor", "dont"];
+
+impl Lexicon {
+    /// The English table.
+    #[must_use]
+    pub fn english() -> Self {
+        let topics = TOPICS.iter().flat_map(|(topic, weight, phrases)| {
+            phrases.iter().map(move |phrase| Entry { phrase: (*phrase).to_owned(), topic: *topic, weight: *weight, objection: None })
+        });
+        let objections = OBJECTIONS.iter().flat_map(|(kind, phrases)| {
+            phrases.iter().map(move |phrase| Entry { phrase: (*phrase).to_owned(), topic: Topic::Objection, weight: 0.9, objection: Some(*kind) })
+        });
+        Self::compile(topics.chain(objections).collect())
+    }
+
+    /// This table with a tenant's entries, which replace those of the same phrase.
+    #[must_use]
+    pub fn with(&self, own: &[Entry]) -> Self {
+        let kept = self.entries.iter().filter(|entry| own.iter().all(|other| other.phrase != entry.phrase));
+        Self::compile(kept.chain(own.iter().filter(|entry| !entry.phrase.is_empty())).cloned().collect())
+    }
+
+    fn compile(entries: Vec<Entry>) -> Self {
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .build(entries.iter().map(|entry| entry.phrase.as_str()))
+            .expect("a phrase table is far below the automaton's limits");
+        Self { entries, automaton }
+    }
+
+    /// Reads a message.
+    #[must_use]
+    pub fn read(&self, text: &str) -> Signals {
+        let text = normal(text);
+        let mut signals = Signals::default();
+        for found in self.automaton.find_overlapping_iter(&text) {
+            let entry = &self.entries[found.pattern().as_usize()];
+            // Phrases that carry their own negation ("not right now") and refusals stand as they are.
+            let own = matches!(entry.topic, Topic::Hesitation | Topic::Stop | Topic::Complaint) || entry.phrase.split(' ').any(|word| NEGATIONS.contains(&word));
+            if on_word_borders(&text, found.start(), found.end()) && (own || !negated(&text[..found.start()])) {
+                signals.note(entry);
+            }
+        }
+        if text.trim_matches(|letter: char| !letter.is_alphanumeric()) == "stop" {
+            signals.intensity[Topic::Stop as usize] = 1.0;
+        }
+        if text.contains('?') {
+            signals.intensity[Topic::Question as usize] = 1.0;
+        }
+        signals.settle(&text);
+        signals
+    }
+}
+
+impl Signals {
+    fn note(&mut self, entry: &Entry) {
+        let intensity = &mut self.intensity[entry.topic as usize];
+        *intensity = intensity.max(entry.weight);
+        if let Some(kind) = entry.objection.filter(|kind| !self.objections.contains(kind)) {
+            self.objections.push(kind);
+        }
+    }
+
+    /// What depends on the whole message: a refusal or a pause outweighs the topic it refuses.
+    fn settle(&mut self, text: &str) {
+        if self.of(Topic::Hesitation) > 0.0 || self.objections.contains(&ObjectionKind::NoNeed) {
+            for topic in [Topic::Viewing, Topic::Commitment, Topic::Interest] {
+                self.intensity[topic as usize] = 0.0;
+            }
+        }
+        self.sentiment = sentiment(text);
+        self.facts = facts(text);
+    }
+}
+
+/// Lower case, straight apostrophes, bounded.
+fn normal(text: &str) -> String {
+    let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text[..end].chars().map(|letter| if letter == '\u{2019}' { '\'' } else { letter.to_ascii_lowercase() }).collect()
+}
+
+fn on_word_borders(text: &str, start: usize, end: usize) -> bool {
+    let inside = |letter: char| letter.is_alphanumeric() || letter == '\'';
+    !text[..start].chars().next_back().is_some_and(inside) && !text[end..].chars().next().is_some_and(inside)
+}
+
+/// Whether one of the last words before a phrase, in the same clause, is a negation.
+fn negated(before: &str) -> bool {
+    let clause = before.rsplit([',', '.', ';', '!', '?', '\n']).next().unwrap_or("");
+    let clause = clause.rsplit(" but ").next().unwrap_or(clause);
+    clause.split_whitespace().rev().take(NEGATION_WORDS).any(|word| NEGATIONS.contains(&word))
+}
+
+fn sentiment(text: &str) -> f32 {
+    let mut sum = 0.0;
+    let mut place = 0;
+    for word in text.split(|letter: char| !(letter.is_alphanumeric() || letter == '\'')) {
+        if let Some((_, mood)) = MOOD.iter().find(|(known, _)| *known == word) {
+            sum += if negated(&text[..place]) { -mood } else { *mood };
+        }
+        place = (place + word.len() + 1).min(text.len());
+        while !text.is_char_boundary(place) {
+            place += 1;
+        }
+    }
+    f32::clamp(sum, -1.0, 1.0)
+}
+
+/// Bedrooms, bathrooms and budget, where the words leave no doubt.
+fn facts(text: &str) -> Vec<Fact> {
+    let words: Vec<&str> = text.split(|letter: char| letter.is_whitespace() || ",.;!?".contains(letter)).filter(|word| !word.is_empty()).collect();
+    let mut facts = Vec::new();
+    for pair in words.windows(2) {
+        let kind = match pair[1] {
+            "bedroom" | "bedrooms" | "bed" | "beds" => FactKind::Bedrooms,
+            "bathroom" | "bathrooms" | "bath" | "baths" => FactKind::Bathrooms,
+            _ => continue,
+        };
+        if let Some(number) = number(pair[0]).filter(|_| facts.iter().all(|fact: &Fact| fact.kind != kind)) {
+            facts.push(Fact { kind, value: number.to_string() });
+        }
+    }
+    let money = text.split_whitespace().collect::<Vec<_>>();
+    for pair in money.windows(2) {
+        let amount = pair[1].trim_end_matches(|letter: char| !letter.is_ascii_digit() && letter != 'k');
+        if matches!(pair[0], "under" | "below" | "budget" | "is" | "to" | "than") && text.contains("budget") | (pair[0] == "under") && amount.starts_with('$') && amount.len() <= 12 {
+            facts.push(Fact { kind: FactKind::Budget, value: amount.to_owned() });
+            break;
+        }
+    }
+    facts
+}
+
+fn number(word: &str) -> Option<u32> {
+    const WORDS: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
+    let spelled = WORDS.iter().position(|known| *known == word).and_then(|place| u32::try_from(place + 1).ok());
+    spelled.or_else(|| word.parse().ok()).filter(|number| (1..=12).contains(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_of_the_day_are_understood() {
+        let lexicon = Lexicon::english();
+        let cases: &[(&str, &[Topic], &[Topic])] = &[
+            ("Can we see it Saturday?", &[Topic::Viewing, Topic::Question], &[Topic::Objection]),
+            ("That\u{2019}s above our budget", &[Topic::Objection, Topic::Price], &[]),
+            ("It's not too expensive", &[], &[Topic::Objection, Topic::Price]),
+            ("No, not right now. I don't want to visit.", &[Topic::Hesitation], &[Topic::Viewing]),
+            ("I'm not interested", &[Topic::Objection], &[Topic::Interest]),
+            ("STOP", &[Topic::Stop], &[]),
+            ("please stop by on Saturday", &[], &[Topic::Stop]),
+            ("Please don't contact me again", &[Topic::Stop], &[]),
+            ("my husband has to look at it first", &[Topic::Objection], &[]),
+            ("We already signed with another agent", &[Topic::Objection, Topic::Competitor], &[]),
+            ("rates are too high right now, what's your APR?", &[Topic::Financing, Topic::Objection, Topic::Question], &[]),
+            ("Let's do it, send me the contract", &[Topic::Commitment], &[]),
+            ("nobody called me back, this is ridiculous", &[Topic::Complaint], &[]),
+            ("Thanks, that works for me", &[Topic::Thanks, Topic::Interest], &[]),
+            ("tourism detour", &[], &[Topic::Viewing]),
+        ];
+        for (text, present, absent) in cases {
+            let signals = lexicon.read(text);
+            present.iter().for_each(|topic| assert!(signals.of(*topic) >= 0.5, "{text}: {topic:?} missing in {signals:?}"));
+            absent.iter().for_each(|topic| assert!(signals.of(*topic) == 0.0, "{text}: {topic:?} in {signals:?}"));
+        }
+    }
+
+    #[test]
+    fn facts_are_taken_only_where_they_are_plain() {
+        let lexicon = Lexicon::english();
+        let facts = |text: &str| lexicon.read(text).facts.into_iter().map(|fact| (fact.kind, fact.value)).collect::<Vec<_>>();
+        assert_eq!(facts("I need a 2 bedroom apartment with one bath"), [(FactKind::Bedrooms, "2".into()), (FactKind::Bathrooms, "1".into())]);
+        assert_eq!(facts("something under $3,000 a month"), [(FactKind::Budget, "$3,000".into())]);
+        assert_eq!(facts("How many bedrooms?"), []);
+    }
+
+    #[test]
+    fn a_tenant_adds_and_silences_phrases_and_any_text_is_survived() {
+        let own = [
+            Entry { phrase: "houseboat".into(), topic: Topic::Interest, weight: 1.0, objection: None },
+            Entry { phrase: "visit".into(), topic: Topic::Viewing, weight: 0.0, objection: None },
+        ];
+        let lexicon = Lexicon::english().with(&own);
+        assert!(lexicon.read("a houseboat!").of(Topic::Interest) > 0.9);
+        assert!(lexicon.read("a visit").of(Topic::Viewing) == 0.0);
+        for text in ["", "\0\0", "\u{202e}\u{1f600}visit\u{1f600}", &"é'".repeat(500_000)] {
+            let signals = lexicon.read(text);
+            assert!(signals.intensity.iter().all(|value| (0.0..=1.0).contains(value)));
+        }
+    }
+}
