@@ -6,3 +6,5 @@
 //! Modules in reading order; each imports only what stands above it.
 
 pub mod domain;
+pub mod pipeline;
+pub mod codec;

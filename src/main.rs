@@ -1,1 +1,3 @@
-fn main(){}
+//! The `leadstream` command.
+
+fn main() {}

@@ -22,7 +22,7 @@ use crate::domain::units::{DAY_MS, EventId, EventTime, LeadKey};
 /// The rolling state of one lead.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lead {
-    /// Ids seen within the allowed lateness, ascending by time and id: first eight bytes of the event id.
+    /// Ids seen within the allowed lateness, ascending by time and id: the event id folded to eight bytes.
     pub seen: Vec<(EventTime, u64)>,
     /// Events at or before this are late, because ids from then were forgotten.
     pub floor: Option<EventTime>,
@@ -103,9 +103,10 @@ pub enum Decision {
     Unmapped(String),
 }
 
+/// Both halves of an id folded into one: time-ordered ids differ only in their last half.
 fn short(id: EventId) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = id.0;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    let whole = u128::from_be_bytes(id.0);
+    (whole >> 64) as u64 ^ whole as u64
 }
 
 impl Lead {

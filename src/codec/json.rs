@@ -1,0 +1,245 @@
+//! Events as JSON, one object per line: what producers without Avro send.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::domain::event::{Channel, Content, Direction, EventType, Interaction, Listing, Opportunity};
+use crate::domain::units::{EventId, EventTime, LeadKey, Tenant};
+
+/// Bytes of one event; a longer line is refused whole.
+pub const EVENT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a name such as `agent_id`.
+const NAME_BYTES_MAX: usize = 1_024;
+/// Entries of a map such as `attributes`.
+const MAP_ENTRIES_MAX: usize = 256;
+/// First and last year of an event time.
+const YEARS_MS: std::ops::RangeInclusive<i64> = 0..=7_289_654_399_999;
+
+/// Why a line is no event: a stable code, and a sentence that names the field and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {sentence}")]
+pub struct Error {
+    /// `too_large`, `bad_json` or `invalid_field`.
+    pub code: &'static str,
+    /// Which field, what is wrong, what is expected.
+    pub sentence: String,
+}
+
+fn invalid(field: &str, expected: &str) -> Error {
+    Error { code: "invalid_field", sentence: format!("{field} {expected}") }
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    event_id: String,
+    event_type: String,
+    tenant_id: String,
+    lead_id: String,
+    occurred_at: Time,
+    received_at: Time,
+    source_system: String,
+    source_event_type: Option<String>,
+    source_delivery_id: Option<String>,
+    channel: Option<String>,
+    direction: Option<String>,
+    agent_id: Option<String>,
+    conversation_id: Option<String>,
+    session_id: Option<String>,
+    campaign: Option<String>,
+    pipeline: Option<WirePipeline>,
+    listing: Option<WireListing>,
+    content: Option<WireContent>,
+    consent: Option<BTreeMap<String, bool>>,
+    measures: Option<BTreeMap<String, f64>>,
+    attributes: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Time {
+    Millis(i64),
+    Text(String),
+}
+
+#[derive(Deserialize)]
+struct WirePipeline {
+    opportunity_id: Option<String>,
+    pipeline_id: Option<String>,
+    stage_id: Option<String>,
+    status: Option<String>,
+    value_minor: Option<i64>,
+    currency: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireListing {
+    listing_id: Option<String>,
+    price_minor: Option<i64>,
+    currency: Option<String>,
+    property_type: Option<String>,
+    postal_code: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireContent {
+    text: Option<String>,
+    key_id: Option<String>,
+    language: Option<String>,
+    attachments: Option<i32>,
+}
+
+/// Reads one event.
+///
+/// # Errors
+/// [`Error`] naming the field.
+pub fn interaction(line: &[u8]) -> Result<Interaction, Error> {
+    if line.len() > EVENT_BYTES_MAX {
+        return Err(Error { code: "too_large", sentence: format!("event has {} bytes, at most {EVENT_BYTES_MAX} are taken", line.len()) });
+    }
+    let wire: Wire = serde_json::from_slice(line).map_err(|_| explain(line))?;
+    check_names(&wire)?;
+    let tenant = Tenant::new(&wire.tenant_id).map_err(|error| invalid("tenant_id:", &error.to_string()))?;
+    let key = LeadKey::new(tenant, &wire.lead_id).map_err(|error| invalid("lead_id:", &error.to_string()))?;
+    let measures = wire.measures.unwrap_or_default();
+    if measures.values().any(|value| !value.is_finite()) {
+        return Err(invalid("measures", "must be finite numbers"));
+    }
+    Ok(Interaction {
+        event_id: EventId(*uuid::Uuid::try_parse(&wire.event_id).map_err(|_| invalid("event_id", "must be a UUID"))?.as_bytes()),
+        kind: EventType::parse(&wire.event_type),
+        key,
+        occurred_at: time("occurred_at", &wire.occurred_at)?,
+        received_at: time("received_at", &wire.received_at)?,
+        source_system: wire.source_system,
+        source_event_type: wire.source_event_type,
+        source_delivery_id: wire.source_delivery_id,
+        channel: wire.channel.as_deref().map(Channel::parse),
+        direction: wire.direction.as_deref().map(direction).transpose()?,
+        agent_id: wire.agent_id,
+        conversation_id: wire.conversation_id,
+        session_id: wire.session_id,
+        campaign: wire.campaign,
+        opportunity: wire.pipeline.map(WirePipeline::into_domain),
+        listing: wire.listing.map(WireListing::into_domain),
+        content: wire.content.map(WireContent::into_domain),
+        consent: wire.consent.unwrap_or_default(),
+        measures,
+        attributes: wire.attributes.unwrap_or_default(),
+    })
+}
+
+/// Reads a line that failed once more, to learn which field it was.
+fn explain(line: &[u8]) -> Error {
+    let sentence = match serde_path_to_error::deserialize::<_, Wire>(&mut serde_json::Deserializer::from_slice(line)) {
+        Ok(_) => "characters after the end of the object".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Error { code: "bad_json", sentence }
+}
+
+fn check_names(wire: &Wire) -> Result<(), Error> {
+    if wire.event_type.is_empty() || wire.event_type.len() > 128 {
+        return Err(invalid("event_type", "must have 1 to 128 bytes"));
+    }
+    if wire.source_system.is_empty() {
+        return Err(invalid("source_system", "must not be empty"));
+    }
+    let names = [
+        ("source_system", Some(&wire.source_system)),
+        ("agent_id", wire.agent_id.as_ref()),
+        ("channel", wire.channel.as_ref()),
+        ("conversation_id", wire.conversation_id.as_ref()),
+        ("session_id", wire.session_id.as_ref()),
+        ("campaign", wire.campaign.as_ref()),
+        ("source_event_type", wire.source_event_type.as_ref()),
+        ("source_delivery_id", wire.source_delivery_id.as_ref()),
+    ];
+    if let Some((field, _)) = names.into_iter().find(|(_, name)| name.is_some_and(|name| name.len() > NAME_BYTES_MAX)) {
+        return Err(invalid(field, "must have at most 1024 bytes"));
+    }
+    let sizes = [
+        ("consent", wire.consent.as_ref().map_or(0, BTreeMap::len)),
+        ("measures", wire.measures.as_ref().map_or(0, BTreeMap::len)),
+        ("attributes", wire.attributes.as_ref().map_or(0, BTreeMap::len)),
+    ];
+    match sizes.into_iter().find(|(_, size)| *size > MAP_ENTRIES_MAX) {
+        Some((field, _)) => Err(invalid(field, "must have at most 256 entries")),
+        None => Ok(()),
+    }
+}
+
+fn direction(word: &str) -> Result<Direction, Error> {
+    match word {
+        "inbound" => Ok(Direction::Inbound),
+        "outbound" => Ok(Direction::Outbound),
+        _ => Err(invalid("direction", "must be inbound or outbound")),
+    }
+}
+
+fn time(field: &str, time: &Time) -> Result<EventTime, Error> {
+    let millis = match time {
+        Time::Millis(millis) => *millis,
+        Time::Text(text) => text.parse::<jiff::Timestamp>().map_err(|_| invalid(field, "must be an RFC 3339 time such as 2026-01-31T12:00:00.000Z, or milliseconds since 1970"))?.as_millisecond(),
+    };
+    if YEARS_MS.contains(&millis) { Ok(EventTime(millis)) } else { Err(invalid(field, "must lie in the years 1970 to 2200")) }
+}
+
+impl WirePipeline {
+    fn into_domain(self) -> Opportunity {
+        let Self { opportunity_id, pipeline_id, stage_id, status, value_minor, currency } = self;
+        Opportunity { opportunity_id, pipeline_id, stage_id, status, value_minor, currency }
+    }
+}
+
+impl WireListing {
+    fn into_domain(self) -> Listing {
+        let Self { listing_id, price_minor, currency, property_type, postal_code } = self;
+        Listing { listing_id, price_minor, currency, property_type, postal_code }
+    }
+}
+
+impl WireContent {
+    fn into_domain(self) -> Content {
+        let Self { text, key_id, language, attachments } = self;
+        Content { text, ciphertext: None, key_id, language, attachments }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"event_id":"57bb7c06-fde5-5816-9d6a-7a124d6f1afa","event_type":"message.received","tenant_id":"acme","lead_id":"l-1","occurred_at":"2026-01-01T00:03:00.000Z","received_at":1767225780000,"source_system":"crm","channel":"sms","direction":"inbound","content":{"text":"hi"},"measures":{"x":1.5},"new_field":[1]}"#;
+
+    #[test]
+    fn a_line_becomes_an_event() {
+        let event = interaction(LINE.as_bytes()).unwrap();
+        assert_eq!(event.occurred_at, event.received_at);
+        assert_eq!((event.key.as_str(), event.kind, event.channel), ("acme:l-1", EventType::MessageReceived, Some(Channel::Sms)));
+    }
+
+    #[test]
+    fn a_bad_line_names_its_field() {
+        let cases = [
+            ("57bb7c06-fde5-5816-9d6a-7a124d6f1afa", "nope", "event_id"),
+            ("\"acme\"", "\"ac me\"", "tenant_id"),
+            ("\"l-1\"", "\"\"", "lead_id"),
+            ("2026-01-01T00:03:00.000Z", "yesterday", "occurred_at"),
+            ("1767225780000", "99999999999999", "received_at"),
+            ("inbound", "sideways", "direction"),
+            ("\"source_system\":\"crm\",", "", "source_system"),
+            ("1.5", "1e999", "out of range"),
+            ("{\"event_id\"", "{\"event_id\":1,\"event_id\"", "event_id"),
+            ("{\"event_id\"", "{\"lead_id\":\"x\",\"event_id\"", "duplicate field `lead_id`"),
+        ];
+        for (from, to, names) in cases {
+            let line = LINE.replacen(from, to, 1);
+            let error = interaction(line.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains(names), "{line}: {error}");
+        }
+        assert_eq!(interaction(b"\xff\xfe").unwrap_err().code, "bad_json");
+        assert_eq!(interaction(&vec![b' '; EVENT_BYTES_MAX + 1]).unwrap_err().code, "too_large");
+        assert!(interaction("[".repeat(100_000).as_bytes()).is_err());
+    }
+}
