@@ -8,3 +8,5 @@
 pub mod domain;
 pub mod pipeline;
 pub mod codec;
+#[cfg(feature = "runtime")]
+pub mod runtime;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leadstream::codec::{json, model};
+use leadstream::codec::{interaction, model};
 use leadstream::domain::lead::Decision;
 use leadstream::domain::lexicon::Lexicon;
 use leadstream::domain::risk::{Change, Rule};
@@ -23,7 +23,7 @@ fn event(number: u32, lead: &str, at: i64, kind: &str, more: &str) -> Input {
     let line = format!(
         r#"{{"event_id":"{id}","event_type":"{kind}","tenant_id":"acme","lead_id":"{lead}","occurred_at":{time},"received_at":{time},"source_system":"crm"{more}}}"#
     );
-    Input::Interaction { event: Box::new(json::interaction(line.as_bytes()).unwrap()), appended: AppendTime(time) }
+    Input::Interaction { event: Box::new(interaction::from_json(line.as_bytes()).unwrap()), appended: AppendTime(time) }
 }
 
 fn said(number: u32, lead: &str, at: i64, text: &str) -> Input {
@@ -68,6 +68,21 @@ fn every_advanced_event_has_exactly_one_prediction_within_bounds() {
         let sum: f64 = prediction.journey.probabilities.iter().sum();
         assert!((sum - 1.0).abs() < 1e-5);
     }
+}
+
+#[test]
+fn every_decision_has_a_record_that_its_schema_reads() {
+    use leadstream::codec::{avro, outputs};
+    let (_, effects, _) = run(&story());
+    let mut topics = std::collections::BTreeSet::new();
+    for effect in &effects {
+        let Effect::Decided(decision) = effect else { panic!("{effect:?}") };
+        let output = outputs::output(decision).unwrap();
+        let value = avro::describe(&output.value.unwrap()).unwrap();
+        assert_eq!(format!("acme:{}", value["lead_id"].as_str().unwrap()), output.key);
+        topics.insert(output.topic);
+    }
+    assert_eq!(topics.into_iter().collect::<Vec<_>>(), ["coaching.prompts.v1", "lead.alerts.v1", "lead.predictions.v1", "lead.profiles.v1"]);
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! Events as JSON, one object per line: what producers without Avro send.
+//! The input event: as a JSON line, as Avro, and as what every stage sees. Both ways in share the same checks.
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
+use crate::codec::avro;
 use crate::domain::event::{Channel, Content, Direction, EventType, Interaction, Listing, Opportunity};
 use crate::domain::units::{EventId, EventTime, LeadKey, Tenant};
 
@@ -20,7 +22,7 @@ const YEARS_MS: std::ops::RangeInclusive<i64> = 0..=7_289_654_399_999;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {sentence}")]
 pub struct Error {
-    /// `too_large`, `bad_json` or `invalid_field`.
+    /// `too_large`, `bad_json`, `invalid_field`, or a code of [`avro::Error`].
     pub code: &'static str,
     /// Which field, what is wrong, what is expected.
     pub sentence: String,
@@ -30,7 +32,8 @@ fn invalid(field: &str, expected: &str) -> Error {
     Error { code: "invalid_field", sentence: format!("{field} {expected}") }
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "LeadInteraction")]
 struct Wire {
     event_id: String,
     event_type: String,
@@ -55,14 +58,15 @@ struct Wire {
     attributes: Option<BTreeMap<String, String>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Time {
     Millis(i64),
     Text(String),
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Pipeline")]
 struct WirePipeline {
     opportunity_id: Option<String>,
     pipeline_id: Option<String>,
@@ -72,7 +76,8 @@ struct WirePipeline {
     currency: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Listing")]
 struct WireListing {
     listing_id: Option<String>,
     price_minor: Option<i64>,
@@ -81,23 +86,56 @@ struct WireListing {
     postal_code: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Content")]
 struct WireContent {
     text: Option<String>,
+    ciphertext: Option<ByteBuf>,
     key_id: Option<String>,
     language: Option<String>,
     attachments: Option<i32>,
 }
 
-/// Reads one event.
+/// Reads a JSON line.
 ///
 /// # Errors
 /// [`Error`] naming the field.
-pub fn interaction(line: &[u8]) -> Result<Interaction, Error> {
-    if line.len() > EVENT_BYTES_MAX {
-        return Err(Error { code: "too_large", sentence: format!("event has {} bytes, at most {EVENT_BYTES_MAX} are taken", line.len()) });
+pub fn from_json(line: &[u8]) -> Result<Interaction, Error> {
+    bounded(line)?;
+    check(serde_json::from_slice(line).map_err(|_| explain(line))?)
+}
+
+/// Reads a value of `lead.interactions.v1`.
+///
+/// # Errors
+/// [`Error`] naming the field, or what is wrong with the framing.
+pub fn from_avro(value: &[u8]) -> Result<Interaction, Error> {
+    bounded(value)?;
+    let wire = avro::INTERACTIONS.decode(value).map_err(|error| {
+        let (code, sentence) = match &error {
+            avro::Error::Magic => ("bad_magic", "value does not start with C3 01 and a schema fingerprint".to_owned()),
+            avro::Error::Schema => ("unknown_schema", "no schema with this fingerprint is known here: register it first".to_owned()),
+            avro::Error::Datum(cause) => ("bad_datum", cause.clone()),
+        };
+        Error { code, sentence }
+    })?;
+    check(wire)
+}
+
+/// Writes a value of `lead.interactions.v1`.
+#[must_use]
+pub fn to_avro(event: &Interaction) -> Vec<u8> {
+    avro::INTERACTIONS.encode(&Wire::from(event))
+}
+
+fn bounded(bytes: &[u8]) -> Result<(), Error> {
+    if bytes.len() <= EVENT_BYTES_MAX {
+        return Ok(());
     }
-    let wire: Wire = serde_json::from_slice(line).map_err(|_| explain(line))?;
+    Err(Error { code: "too_large", sentence: format!("event has {} bytes, at most {EVENT_BYTES_MAX} are taken", bytes.len()) })
+}
+
+fn check(wire: Wire) -> Result<Interaction, Error> {
     check_names(&wire)?;
     let tenant = Tenant::new(&wire.tenant_id).map_err(|error| invalid("tenant_id:", &error.to_string()))?;
     let key = LeadKey::new(tenant, &wire.lead_id).map_err(|error| invalid("lead_id:", &error.to_string()))?;
@@ -169,6 +207,35 @@ fn check_names(wire: &Wire) -> Result<(), Error> {
     }
 }
 
+impl From<&Interaction> for Wire {
+    fn from(event: &Interaction) -> Self {
+        let event = event.clone();
+        Self {
+            event_id: event.event_id.to_string(),
+            event_type: event.kind.as_str().to_owned(),
+            tenant_id: event.key.tenant().as_str().to_owned(),
+            lead_id: event.key.lead_id().to_owned(),
+            occurred_at: Time::Millis(event.occurred_at.0),
+            received_at: Time::Millis(event.received_at.0),
+            source_system: event.source_system,
+            source_event_type: event.source_event_type,
+            source_delivery_id: event.source_delivery_id,
+            channel: event.channel.map(|channel| channel.as_str().to_owned()),
+            direction: event.direction.map(|direction| if direction == Direction::Inbound { "inbound" } else { "outbound" }.to_owned()),
+            agent_id: event.agent_id,
+            conversation_id: event.conversation_id,
+            session_id: event.session_id,
+            campaign: event.campaign,
+            pipeline: event.opportunity.map(WirePipeline::from_domain),
+            listing: event.listing.map(WireListing::from_domain),
+            content: event.content.map(WireContent::from_domain),
+            consent: Some(event.consent).filter(|map| !map.is_empty()),
+            measures: Some(event.measures).filter(|map| !map.is_empty()),
+            attributes: Some(event.attributes).filter(|map| !map.is_empty()),
+        }
+    }
+}
+
 fn direction(word: &str) -> Result<Direction, Error> {
     match word {
         "inbound" => Ok(Direction::Inbound),
@@ -186,6 +253,11 @@ fn time(field: &str, time: &Time) -> Result<EventTime, Error> {
 }
 
 impl WirePipeline {
+    fn from_domain(part: Opportunity) -> Self {
+        let Opportunity { opportunity_id, pipeline_id, stage_id, status, value_minor, currency } = part;
+        Self { opportunity_id, pipeline_id, stage_id, status, value_minor, currency }
+    }
+
     fn into_domain(self) -> Opportunity {
         let Self { opportunity_id, pipeline_id, stage_id, status, value_minor, currency } = self;
         Opportunity { opportunity_id, pipeline_id, stage_id, status, value_minor, currency }
@@ -193,6 +265,11 @@ impl WirePipeline {
 }
 
 impl WireListing {
+    fn from_domain(part: Listing) -> Self {
+        let Listing { listing_id, price_minor, currency, property_type, postal_code } = part;
+        Self { listing_id, price_minor, currency, property_type, postal_code }
+    }
+
     fn into_domain(self) -> Listing {
         let Self { listing_id, price_minor, currency, property_type, postal_code } = self;
         Listing { listing_id, price_minor, currency, property_type, postal_code }
@@ -200,9 +277,14 @@ impl WireListing {
 }
 
 impl WireContent {
+    fn from_domain(part: Content) -> Self {
+        let Content { text, ciphertext, key_id, language, attachments } = part;
+        Self { text, ciphertext: ciphertext.map(ByteBuf::from), key_id, language, attachments }
+    }
+
     fn into_domain(self) -> Content {
-        let Self { text, key_id, language, attachments } = self;
-        Content { text, ciphertext: None, key_id, language, attachments }
+        let Self { text, ciphertext, key_id, language, attachments } = self;
+        Content { text, ciphertext: ciphertext.map(ByteBuf::into_vec), key_id, language, attachments }
     }
 }
 
@@ -214,9 +296,31 @@ mod tests {
 
     #[test]
     fn a_line_becomes_an_event() {
-        let event = interaction(LINE.as_bytes()).unwrap();
+        let event = from_json(LINE.as_bytes()).unwrap();
         assert_eq!(event.occurred_at, event.received_at);
         assert_eq!((event.key.as_str(), event.kind, event.channel), ("acme:l-1", EventType::MessageReceived, Some(Channel::Sms)));
+    }
+
+    #[test]
+    fn an_event_survives_avro_and_hostile_bytes_give_an_error() {
+        let full = LINE.replacen("\"new_field\":[1]", r#""consent":{"sms":true},"attributes":{"a":"b"},"listing":{"price_minor":5},"pipeline":{"stage_id":"New","value_minor":-1}"#, 1);
+        for line in [LINE, full.as_str()] {
+            let mut event = from_json(line.as_bytes()).unwrap();
+            event.content.as_mut().unwrap().ciphertext = Some(vec![0, 255]);
+            let bytes = to_avro(&event);
+            assert_eq!(from_avro(&bytes).unwrap(), event);
+            assert!(avro::describe(&bytes).unwrap()["event_type"] == "message.received");
+            for end in 0..bytes.len() {
+                assert!(from_avro(&bytes[..end]).is_err(), "cut at {end}");
+            }
+            for place in 10..bytes.len() {
+                let mut flipped = bytes.clone();
+                flipped[place] ^= 0xff;
+                let _must_not_panic = from_avro(&flipped);
+            }
+        }
+        assert_eq!(from_avro(b"{}").unwrap_err().code, "bad_magic");
+        assert_eq!(from_avro(&[0xC3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 5]).unwrap_err().code, "unknown_schema");
     }
 
     #[test]
@@ -235,11 +339,11 @@ mod tests {
         ];
         for (from, to, names) in cases {
             let line = LINE.replacen(from, to, 1);
-            let error = interaction(line.as_bytes()).unwrap_err();
+            let error = from_json(line.as_bytes()).unwrap_err();
             assert!(error.to_string().contains(names), "{line}: {error}");
         }
-        assert_eq!(interaction(b"\xff\xfe").unwrap_err().code, "bad_json");
-        assert_eq!(interaction(&vec![b' '; EVENT_BYTES_MAX + 1]).unwrap_err().code, "too_large");
-        assert!(interaction("[".repeat(100_000).as_bytes()).is_err());
+        assert_eq!(from_json(b"\xff\xfe").unwrap_err().code, "bad_json");
+        assert_eq!(from_json(&vec![b' '; EVENT_BYTES_MAX + 1]).unwrap_err().code, "too_large");
+        assert!(from_json("[".repeat(100_000).as_bytes()).is_err());
     }
 }
