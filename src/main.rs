@@ -96,7 +96,9 @@ fn main() -> anyhow::Result<()> {
     let open = || Embedded::open(&data_dir).map(Arc::new).with_context(|| format!("cannot open {}", data_dir.display()));
     match command {
         Command::Ingest { file } => ingest_file(&open()?, &file),
-        Command::Tail { topic, key, limit, from_start: _, until_end: _ } => tail(&open()?, &topic, key.as_deref(), limit.unwrap_or(usize::MAX)),
+        Command::Tail { topic, key, limit, from_start: _, until_end: _ } => {
+            tail(&open()?, &topic, key.as_deref(), limit.unwrap_or(usize::MAX))
+        }
         Command::Lead { tenant, lead } => show_lead(&open()?, &format!("{tenant}:{lead}")),
         Command::Worklist { tenant, agent } => worklist(&open()?, &tenant, agent.as_deref(), json),
         Command::Replay => replay_log(&open()?),
@@ -190,9 +192,16 @@ fn show_lead(log: &Arc<Embedded>, key: &str) -> anyhow::Result<()> {
     let next = lead.next(&rules, &scores, at);
     let scored = |target: Target| {
         let score = &scores[target.index()];
-        let why: Vec<_> = score.contributions.iter().map(|share| serde_json::json!({ "feature": share.feature.as_str(), "value": share.value, "log_odds": share.log_odds })).collect();
+        let why: Vec<_> = score
+            .contributions
+            .iter()
+            .map(|share| serde_json::json!({ "feature": share.feature.as_str(), "value": share.value, "log_odds": share.log_odds }))
+            .collect();
         let label = &rules.model.cards[target.index()].label;
-        (target.as_str().to_owned(), serde_json::json!({ "probability": score.probability, "confidence": score.confidence, "label": label, "base_log_odds": score.base_log_odds, "why": why }))
+        (
+            target.as_str().to_owned(),
+            serde_json::json!({ "probability": score.probability, "confidence": score.confidence, "label": label, "base_log_odds": score.base_log_odds, "why": why }),
+        )
     };
     let view = serde_json::json!({
         "key": key.as_str(),
@@ -214,7 +223,9 @@ fn worklist(log: &Arc<Embedded>, tenant: &str, agent: Option<&str>, json: bool) 
     let worker = Worker::open(log.clone())?;
     let mut rows = Vec::new();
     for (_, Memory { leads, clocks, .. }) in worker.all_rows() {
-        let mine = leads.iter().filter(|(key, lead)| key.tenant().as_str() == tenant && agent.is_none_or(|agent| lead.contact.owner.as_deref() == Some(agent)));
+        let mine = leads.iter().filter(|(key, lead)| {
+            key.tenant().as_str() == tenant && agent.is_none_or(|agent| lead.contact.owner.as_deref() == Some(agent))
+        });
         for (key, lead) in mine.filter(|(_, lead)| lead.journey.outcome.is_none()) {
             let at = clocks.get(key.tenant()).copied().unwrap_or_default();
             let rules = worker.rules().in_force(key.tenant(), at);
@@ -222,7 +233,13 @@ fn worklist(log: &Arc<Embedded>, tenant: &str, agent: Option<&str>, json: bool) 
             let next = lead.next(&rules, &scores, at);
             let [conversion, churn, ..] = &scores;
             // What is at stake: a likely deal that is likely to slip away.
-            rows.push((conversion.probability * (0.5 + churn.probability), rules.settings.daily_cap, key.clone(), lead.contact.owner.clone(), next));
+            rows.push((
+                conversion.probability * (0.5 + churn.probability),
+                rules.settings.daily_cap,
+                key.clone(),
+                lead.contact.owner.clone(),
+                next,
+            ));
         }
     }
     rows.retain(|(.., next)| next.channel.is_some());
@@ -237,7 +254,10 @@ fn worklist(log: &Arc<Embedded>, tenant: &str, agent: Option<&str>, json: bool) 
         let channel = next.channel.map_or_else(String::new, |channel| channel.as_str().to_owned());
         let owner = owner.unwrap_or_default();
         if json {
-            println!("{}", serde_json::json!({ "key": key.as_str(), "agent": owner, "stake": stake, "action": next.action.as_str(), "channel": channel, "at_ms": next.at.0, "reason": next.reason }));
+            println!(
+                "{}",
+                serde_json::json!({ "key": key.as_str(), "agent": owner, "stake": stake, "action": next.action.as_str(), "channel": channel, "at_ms": next.at.0, "reason": next.reason })
+            );
         } else {
             println!("{stake:.2}  {:<24} {owner:<10} {:<18} {channel:<6} {}", key.lead_id(), next.action.as_str(), next.reason);
         }
@@ -272,7 +292,8 @@ fn demo_in(folder: &Path, leads: usize, score: bool) -> anyhow::Result<()> {
     println!("model {}: {} leads, {} deliveries", model::starting().id, leads, market.deliveries.len());
     ingest_file(&log, &events.to_string_lossy())?;
     for coded in avro::all().iter().filter(|coded| coded.topic != avro::INTERACTIONS.topic) {
-        let ends: u64 = (0..PARTITIONS).map(|partition| log.end(coded.topic, Partition(partition)).map(|end| end.0)).sum::<Result<_, _>>()?;
+        let ends: u64 =
+            (0..PARTITIONS).map(|partition| log.end(coded.topic, Partition(partition)).map(|end| end.0)).sum::<Result<_, _>>()?;
         println!("{:<26} {ends}", coded.topic);
     }
     println!("\nthe last prompt:");
@@ -292,7 +313,11 @@ fn demo_in(folder: &Path, leads: usize, score: bool) -> anyhow::Result<()> {
             }
         }
         let mean = pairs.iter().map(|(score, _)| score).sum::<f64>() / pairs.len().max(1) as f64;
-        println!("\nopen leads {}: AUC of conversion_likelihood against a hidden probability of .3 or more {:.3}, mean prediction {mean:.3}", pairs.len(), demo::auc(&pairs).unwrap_or(f64::NAN));
+        println!(
+            "\nopen leads {}: AUC of conversion_likelihood against a hidden probability of .3 or more {:.3}, mean prediction {mean:.3}",
+            pairs.len(),
+            demo::auc(&pairs).unwrap_or(f64::NAN)
+        );
     }
     Ok(())
 }

@@ -105,7 +105,11 @@ pub fn take<R: Rows>(rules: &Rules, rows: &mut R, input: &Input, budget: &mut us
     let in_force = rules.in_force(tenant, event.occurred_at);
     let ahead_ms = event.occurred_at.0.saturating_sub(appended.0);
     if ahead_ms > in_force.thresholds.future_ms {
-        let reason = format!("future_timestamp: occurred_at is {} s ahead of the log, at most {} s is allowed: check the producer's clock", ahead_ms / 1_000, in_force.thresholds.future_ms / 1_000);
+        let reason = format!(
+            "future_timestamp: occurred_at is {} s ahead of the log, at most {} s is allowed: check the producer's clock",
+            ahead_ms / 1_000,
+            in_force.thresholds.future_ms / 1_000
+        );
         effects.push(Effect::DeadLetter(reason));
         return Ok(Taken::Done(Outcome::DeadLettered));
     }

@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
+use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
-use apache_avro::Schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -247,7 +247,10 @@ fn direction(word: &str) -> Result<Direction, Error> {
 fn time(field: &str, time: &Time) -> Result<EventTime, Error> {
     let millis = match time {
         Time::Millis(millis) => *millis,
-        Time::Text(text) => text.parse::<jiff::Timestamp>().map_err(|_| invalid(field, "must be an RFC 3339 time such as 2026-01-31T12:00:00.000Z, or milliseconds since 1970"))?.as_millisecond(),
+        Time::Text(text) => text
+            .parse::<jiff::Timestamp>()
+            .map_err(|_| invalid(field, "must be an RFC 3339 time such as 2026-01-31T12:00:00.000Z, or milliseconds since 1970"))?
+            .as_millisecond(),
     };
     if YEARS_MS.contains(&millis) { Ok(EventTime(millis)) } else { Err(invalid(field, "must lie in the years 1970 to 2200")) }
 }
@@ -303,7 +306,11 @@ mod tests {
 
     #[test]
     fn an_event_survives_avro_and_hostile_bytes_give_an_error() {
-        let full = LINE.replacen("\"new_field\":[1]", r#""consent":{"sms":true},"attributes":{"a":"b"},"listing":{"price_minor":5},"pipeline":{"stage_id":"New","value_minor":-1}"#, 1);
+        let full = LINE.replacen(
+            "\"new_field\":[1]",
+            r#""consent":{"sms":true},"attributes":{"a":"b"},"listing":{"price_minor":5},"pipeline":{"stage_id":"New","value_minor":-1}"#,
+            1,
+        );
         for line in [LINE, full.as_str()] {
             let mut event = from_json(line.as_bytes()).unwrap();
             event.content.as_mut().unwrap().ciphertext = Some(vec![0, 255]);

@@ -106,7 +106,8 @@ fn card(prediction: Prediction) -> Result<Card, Error> {
 }
 
 fn term(prediction: &str, entry: TermEntry) -> Result<Term, Error> {
-    let feature = Feature::parse(&entry.feature).ok_or_else(|| Error::Feature { prediction: prediction.to_owned(), feature: entry.feature.clone() })?;
+    let feature = Feature::parse(&entry.feature)
+        .ok_or_else(|| Error::Feature { prediction: prediction.to_owned(), feature: entry.feature.clone() })?;
     let finite = entry.below.iter().chain(&entry.points).chain([&entry.missing]).all(|number| number.is_finite());
     let ascending = entry.below.is_sorted_by(|a, b| a < b);
     if !(finite && ascending && entry.points.len() == entry.below.len() + 1) {

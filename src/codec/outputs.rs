@@ -26,12 +26,18 @@ pub struct Output {
 /// The record of a decision; `None` for what stays inside.
 #[must_use]
 pub fn output(decision: &Decision) -> Option<Output> {
-    let record = |coded: &Coded, key: &LeadKey, value: Vec<u8>| Some(Output { topic: coded.topic, key: key.as_str().to_owned(), value: Some(value) });
+    let record = |coded: &Coded, key: &LeadKey, value: Vec<u8>| {
+        Some(Output { topic: coded.topic, key: key.as_str().to_owned(), value: Some(value) })
+    };
     match decision {
-        Decision::Prediction(prediction) => record(&avro::PREDICTIONS, &prediction.key, avro::PREDICTIONS.encode(&WirePrediction::from(prediction.as_ref()))),
+        Decision::Prediction(prediction) => {
+            record(&avro::PREDICTIONS, &prediction.key, avro::PREDICTIONS.encode(&WirePrediction::from(prediction.as_ref())))
+        }
         Decision::Alert(alert) => record(&avro::ALERTS, &alert.key, avro::ALERTS.encode(&WireAlert::from(alert.as_ref()))),
         Decision::Prompt(prompt) => record(&avro::PROMPTS, &prompt.key, avro::PROMPTS.encode(&WirePrompt::from(prompt.as_ref()))),
-        Decision::Exposure(exposure) => record(&avro::EXPOSURES, &exposure.key, avro::EXPOSURES.encode(&WireExposure::from(exposure.as_ref()))),
+        Decision::Exposure(exposure) => {
+            record(&avro::EXPOSURES, &exposure.key, avro::EXPOSURES.encode(&WireExposure::from(exposure.as_ref())))
+        }
         Decision::Profile(key, Some(profile)) => record(&avro::PROFILES, key, avro::PROFILES.encode(&WireProfile::from(profile.as_ref()))),
         Decision::Profile(key, None) => Some(Output { topic: avro::PROFILES.topic, key: key.as_str().to_owned(), value: None }),
         Decision::Count(..) | Decision::Unmapped(_) => None,
@@ -83,7 +89,12 @@ struct WireNext<'a> {
 
 impl<'a> From<&'a NextAction> for WireNext<'a> {
     fn from(next: &'a NextAction) -> Self {
-        Self { action: next.action.as_str(), channel: next.channel.as_ref().map(|channel| channel.as_str()), at: next.at.0, reason: &next.reason }
+        Self {
+            action: next.action.as_str(),
+            channel: next.channel.as_ref().map(|channel| channel.as_str()),
+            at: next.at.0,
+            reason: &next.reason,
+        }
     }
 }
 

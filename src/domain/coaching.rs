@@ -135,33 +135,93 @@ fn situation(signals: &Signals) -> Situation {
 /// Headline, what to achieve, and how a reply opens.
 fn content(situation: Situation) -> (&'static str, &'static str, &'static str) {
     match situation {
-        Situation::OptOut => ("Opt-out: confirm and stop", "Confirm in one sentence and stop all contact on this channel.", "Understood, I will not contact you here again. You can reach me any time if that changes."),
-        Situation::Complaint => ("Unhappy: repair first", "Own the problem before anything else; no selling until it is settled.", "I am sorry about this, and I want to put it right."),
+        Situation::OptOut => (
+            "Opt-out: confirm and stop",
+            "Confirm in one sentence and stop all contact on this channel.",
+            "Understood, I will not contact you here again. You can reach me any time if that changes.",
+        ),
+        Situation::Complaint => (
+            "Unhappy: repair first",
+            "Own the problem before anything else; no selling until it is settled.",
+            "I am sorry about this, and I want to put it right.",
+        ),
         Situation::Objection(kind) => objection(kind),
-        Situation::Hesitation => ("Wants time: keep the door open", "Respect the pause and find out what would make the decision easier.", "Of course, take the time you need."),
-        Situation::Commitment => ("Ready to act: make it easy", "Confirm the decision and name the one thing that comes next.", "Great, let us get this done."),
-        Situation::Viewing => ("Asks for a visit", "Fix day and time in this message; a visit without a time rarely happens.", "Happy to arrange that."),
-        Situation::Money => ("Asks about money", "Answer the figure that was asked for; if you do not have it, say when you will.", "Good that you ask about the numbers."),
-        Situation::Timing => ("Has a date in mind", "Work back from the date that was named and check that it can be met.", "Thanks for telling me about the timing."),
-        Situation::Question => ("Asked a question: answer it first", "Answer exactly what was asked before you ask anything back.", "Good question, let me answer that directly."),
-        Situation::Interest => ("Likes it: turn it into a step", "Find out what appeals and tie the next step to it.", "Glad to hear that."),
-        Situation::Thanks => ("Closing words: leave a next contact", "Thank briefly and agree on when you will hear from each other.", "You are welcome."),
+        Situation::Hesitation => (
+            "Wants time: keep the door open",
+            "Respect the pause and find out what would make the decision easier.",
+            "Of course, take the time you need.",
+        ),
+        Situation::Commitment => {
+            ("Ready to act: make it easy", "Confirm the decision and name the one thing that comes next.", "Great, let us get this done.")
+        }
+        Situation::Viewing => {
+            ("Asks for a visit", "Fix day and time in this message; a visit without a time rarely happens.", "Happy to arrange that.")
+        }
+        Situation::Money => (
+            "Asks about money",
+            "Answer the figure that was asked for; if you do not have it, say when you will.",
+            "Good that you ask about the numbers.",
+        ),
+        Situation::Timing => (
+            "Has a date in mind",
+            "Work back from the date that was named and check that it can be met.",
+            "Thanks for telling me about the timing.",
+        ),
+        Situation::Question => (
+            "Asked a question: answer it first",
+            "Answer exactly what was asked before you ask anything back.",
+            "Good question, let me answer that directly.",
+        ),
+        Situation::Interest => {
+            ("Likes it: turn it into a step", "Find out what appeals and tie the next step to it.", "Glad to hear that.")
+        }
+        Situation::Thanks => {
+            ("Closing words: leave a next contact", "Thank briefly and agree on when you will hear from each other.", "You are welcome.")
+        }
         Situation::Talk => ("Building the conversation", "Show that you read the message, then move one step.", "Thanks for your message."),
     }
 }
 
 fn objection(kind: ObjectionKind) -> (&'static str, &'static str, &'static str) {
     match kind {
-        ObjectionKind::Price => ("Objection: price", "Find out what it is compared with before you defend the price.", "I understand that the price has to fit."),
-        ObjectionKind::Financing => ("Objection: financing", "Separate what can be paid per month from what can be borrowed.", "Financing is a fair concern."),
-        ObjectionKind::Timing => ("Objection: timing", "Ask what has to happen first, and offer to return then.", "Timing matters, I understand."),
-        ObjectionKind::Trust => ("Objection: trust", "Offer proof that can be checked without you.", "It is right to check whom you deal with."),
-        ObjectionKind::Location => ("Objection: location", "Ask which places have to be within reach, and by what means.", "Thanks for being clear about the location."),
-        ObjectionKind::Condition => ("Objection: condition", "Ask which point decides, and whether it could be changed.", "Thanks for being frank about that."),
-        ObjectionKind::Competitor => ("Objection: works with somebody else", "Respect the agreement; ask what would be worth a second opinion.", "Good that you have somebody at your side."),
-        ObjectionKind::Authority => ("Objection: somebody else decides too", "Bring the other person in instead of working around them.", "It makes sense to decide this together."),
-        ObjectionKind::NoNeed => ("Objection: no need", "Accept it; ask once whether something changed, then leave it.", "Thanks for telling me plainly."),
-        ObjectionKind::Other => ("Objection", "Repeat the concern in your own words and ask whether you got it right.", "I hear your concern."),
+        ObjectionKind::Price => (
+            "Objection: price",
+            "Find out what it is compared with before you defend the price.",
+            "I understand that the price has to fit.",
+        ),
+        ObjectionKind::Financing => {
+            ("Objection: financing", "Separate what can be paid per month from what can be borrowed.", "Financing is a fair concern.")
+        }
+        ObjectionKind::Timing => {
+            ("Objection: timing", "Ask what has to happen first, and offer to return then.", "Timing matters, I understand.")
+        }
+        ObjectionKind::Trust => {
+            ("Objection: trust", "Offer proof that can be checked without you.", "It is right to check whom you deal with.")
+        }
+        ObjectionKind::Location => (
+            "Objection: location",
+            "Ask which places have to be within reach, and by what means.",
+            "Thanks for being clear about the location.",
+        ),
+        ObjectionKind::Condition => {
+            ("Objection: condition", "Ask which point decides, and whether it could be changed.", "Thanks for being frank about that.")
+        }
+        ObjectionKind::Competitor => (
+            "Objection: works with somebody else",
+            "Respect the agreement; ask what would be worth a second opinion.",
+            "Good that you have somebody at your side.",
+        ),
+        ObjectionKind::Authority => (
+            "Objection: somebody else decides too",
+            "Bring the other person in instead of working around them.",
+            "It makes sense to decide this together.",
+        ),
+        ObjectionKind::NoNeed => {
+            ("Objection: no need", "Accept it; ask once whether something changed, then leave it.", "Thanks for telling me plainly.")
+        }
+        ObjectionKind::Other => {
+            ("Objection", "Repeat the concern in your own words and ask whether you got it right.", "I hear your concern.")
+        }
     }
 }
 
@@ -171,7 +231,7 @@ fn manner(strategy: &Strategy) -> &'static str {
         Strategy::Empathetic => "Empathetic: name the feeling you read in the message before you give information.",
         Strategy::Analytical => "Analytical: give figures you can show and compare at most two options.",
         Strategy::Assertive => "Assertive: propose one clear step with a time, and ask for a yes or no.",
-        Strategy::Relationship => "Relationship: refer to what you talked about before, and think beyond this deal.",
+        Strategy::Relationship => "Relationship: tie in with what the lead told you about itself, and think beyond this deal.",
         Strategy::Consultative | Strategy::Other(_) => "Consultative: ask one question that shows what matters most.",
     }
 }
@@ -181,7 +241,7 @@ fn phrase(strategy: &Strategy) -> &'static str {
         Strategy::Empathetic => "I can see that this is not a small decision.",
         Strategy::Analytical => "I will put the figures side by side so that you can compare them.",
         Strategy::Assertive => "I suggest we settle the next step now.",
-        Strategy::Relationship => "I remember what we talked about, and I want this to be right for you in the long run.",
+        Strategy::Relationship => "I would like this to be right for you in the long run, not only today.",
         Strategy::Consultative | Strategy::Other(_) => "To help you well, I would like to understand what matters most to you.",
     }
 }
@@ -200,7 +260,9 @@ fn direction(stage: Stage) -> &'static str {
 
 /// The question or step that ends a reply: never for what is known, never a visit that was declined or is arranged.
 fn next_step(context: &Context<'_>, situation: Situation) -> &'static str {
-    if matches!(situation, Situation::Hesitation | Situation::Thanks) || matches!(situation, Situation::Objection(ObjectionKind::NoNeed | ObjectionKind::Competitor)) {
+    if matches!(situation, Situation::Hesitation | Situation::Thanks)
+        || matches!(situation, Situation::Objection(ObjectionKind::NoNeed | ObjectionKind::Competitor))
+    {
         return "When would be a good time to get in touch again?";
     }
     if situation == Situation::Complaint {
@@ -217,7 +279,9 @@ fn next_step(context: &Context<'_>, situation: Situation) -> &'static str {
         known.into_iter().any(|fact| fact.kind == kind)
     };
     match context.stage {
-        Stage::Awareness | Stage::Interest if situation == Situation::Money && !knows(FactKind::Budget) => "Is there a range you want to stay within?",
+        Stage::Awareness | Stage::Interest if situation == Situation::Money && !knows(FactKind::Budget) => {
+            "Is there a range you want to stay within?"
+        }
         Stage::Awareness | Stage::Interest => "What is most important to you in this?",
         Stage::Consideration => "Which of your points matters most, so that I can narrow it down?",
         Stage::Intent => "Shall we set a time to go through it together?",

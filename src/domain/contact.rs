@@ -169,7 +169,8 @@ impl Contact {
     pub fn preferred_channel(&self) -> Option<&Channel> {
         let speakable = |channel: &Channel| !matches!(channel, Channel::Web | Channel::Other(_));
         let permitted = self.reach.iter().filter(|reach| self.may_use(&reach.channel) && speakable(&reach.channel));
-        permitted.fold(None, |best: Option<&Reach>, next| if best.is_none_or(|best| next.inbound > best.inbound) { Some(next) } else { best })
+        permitted
+            .fold(None, |best: Option<&Reach>, next| if best.is_none_or(|best| next.inbound > best.inbound) { Some(next) } else { best })
             .map(|reach| &reach.channel)
     }
 

@@ -179,7 +179,9 @@ fn rule(lead: &Sources<'_>, now: EventTime) -> (Action, i64, String) {
     if let Some(waiting) = lead.activity.waiting_since {
         let minutes = now.since(waiting).max(0) / 60_000;
         return match lead.conversation.open.last() {
-            Some(kind) => (Action::ResolveObjection, 0, format!("the lead waits {minutes} min for an answer to an objection: {}", kind.as_str())),
+            Some(kind) => {
+                (Action::ResolveObjection, 0, format!("the lead waits {minutes} min for an answer to an objection: {}", kind.as_str()))
+            }
             None => (Action::Answer, 0, format!("the lead waits {minutes} min for an answer")),
         };
     }
@@ -220,7 +222,9 @@ fn cadence(lead: &Sources<'_>, unanswered: u32) -> (Action, i64, String) {
         Stage::Awareness => 5,
     } * i64::from(1 + unanswered);
     let (action, why) = match lead.journey.stage {
-        Stage::Awareness | Stage::Interest if lead.conversation.facts.is_empty() => (Action::Qualify, "little is known of what the lead needs"),
+        Stage::Awareness | Stage::Interest if lead.conversation.facts.is_empty() => {
+            (Action::Qualify, "little is known of what the lead needs")
+        }
         Stage::Awareness | Stage::Interest => (Action::SendListings, "wishes are known: show what fits"),
         _ => (Action::FollowUp, "keep the thread warm"),
     };
@@ -281,19 +285,27 @@ fn signals(lead: &Sources<'_>, now: EventTime) -> Vec<Signal> {
         at,
     };
     let facts = lead.conversation.facts.iter().map(|fact| signal(fact.kind.as_str(), &fact.value, 0.9, "message", heard_at));
-    let topics = [Topic::Viewing, Topic::Price, Topic::Financing, Topic::PreApproval, Topic::Timeline, Topic::Commitment, Topic::Hesitation];
+    let topics =
+        [Topic::Viewing, Topic::Price, Topic::Financing, Topic::PreApproval, Topic::Timeline, Topic::Commitment, Topic::Hesitation];
     let said = topics.into_iter().filter_map(|topic| {
         let recent = lead.conversation.topic(topic, now);
         (recent >= 0.25).then(|| signal("topic", topic.as_str(), recent.min(1.0), "message", heard_at))
     });
-    let price = lead.activity.price_minor.map(|price| signal("price_looked_at_minor", &price.to_string(), 1.0, "behaviour", lead.activity.last.unwrap_or(now)));
+    let price = lead
+        .activity
+        .price_minor
+        .map(|price| signal("price_looked_at_minor", &price.to_string(), 1.0, "behaviour", lead.activity.last.unwrap_or(now)));
     facts.chain(said).chain(price).collect()
 }
 
 fn insights(lead: &Sources<'_>, now: EventTime) -> Vec<String> {
     let mut words = Vec::new();
     let stage_days = lead.journey.entered_at.map_or(0, |entered| now.since(entered).max(0) / DAY_MS);
-    words.push(format!("In {} for {stage_days} d, likely next: {}.", lead.journey.stage.as_str(), lead.journey.view(now).expected_next.map_or("nothing, it is closed", Stage::as_str)));
+    words.push(format!(
+        "In {} for {stage_days} d, likely next: {}.",
+        lead.journey.stage.as_str(),
+        lead.journey.view(now).expected_next.map_or("nothing, it is closed", Stage::as_str)
+    ));
     if let Some(minutes) = lead.activity.lead_latency_minutes {
         words.push(format!("Answers after {minutes:.0} min on average."));
     }

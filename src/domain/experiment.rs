@@ -328,14 +328,22 @@ mod tests {
     #[test]
     fn murmur3_gives_the_published_values() {
         // Verification values of the reference implementation (aappleby/smhasher, as used by flagd and Unleash tests).
-        for (text, seed, hash) in [("", 0, 0), ("", 1, 0x514e_28b7), ("test", 0, 0xba6b_d213), ("Hello, world!", 0, 0xc036_3e43), ("aaaa", 0x9747_b28c, 0x5a97_808a), ("abc", 0, 0xb3dd_93fa)] {
+        for (text, seed, hash) in [
+            ("", 0, 0),
+            ("", 1, 0x514e_28b7),
+            ("test", 0, 0xba6b_d213),
+            ("Hello, world!", 0, 0xc036_3e43),
+            ("aaaa", 0x9747_b28c, 0x5a97_808a),
+            ("abc", 0, 0xb3dd_93fa),
+        ] {
             assert_eq!(murmur3(text.as_bytes(), seed), hash, "{text:?} {seed}");
         }
     }
 
     #[test]
     fn units_spread_over_the_arms_by_weight_and_coverage_never_moves_one() {
-        let (half, full) = (experiment(&[("empathetic", 1), ("assertive", 3)], 5_000), experiment(&[("empathetic", 1), ("assertive", 3)], 10_000));
+        let (half, full) =
+            (experiment(&[("empathetic", 1), ("assertive", 3)], 5_000), experiment(&[("empathetic", 1), ("assertive", 3)], 10_000));
         let mut assertive = 0;
         let mut admitted = 0;
         for unit in 0..20_000 {

@@ -37,8 +37,7 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Awareness, Self::Interest, Self::Consideration, Self::Intent, Self::Evaluation, Self::Purchase];
+    pub const ALL: [Self; 6] = [Self::Awareness, Self::Interest, Self::Consideration, Self::Intent, Self::Evaluation, Self::Purchase];
 
     /// The name on the wire.
     #[must_use]
@@ -163,14 +162,96 @@ pub struct StageMap {
 
 /// Names that CRMs ship with or teams commonly use, in normal form.
 const COMMON: &[(Meaning, &[&str])] = &[
-    (Meaning::Stage(Stage::Awareness), &["new", "new_lead", "lead", "submitted", "created", "uncontacted", "subscriber", "attempted_contact", "incoming"]),
-    (Meaning::Stage(Stage::Interest), &["contacted", "preaccepted", "engaged", "connected", "nurture", "nurturing", "responded", "marketing_qualified", "mql", "warm"]),
-    (Meaning::Stage(Stage::Consideration), &["qualified", "accepted", "sales_qualified", "sql", "opportunity", "discovery", "needs_analysis", "hot", "active", "offer_cancelled", "searching"]),
-    (Meaning::Stage(Stage::Intent), &["appointment_scheduled", "appointment_set", "showing", "showings", "viewing", "demo_scheduled", "finalized", "pre_approved", "preapproved", "application", "applied"]),
-    (Meaning::Stage(Stage::Evaluation), &["offer", "offer_sent", "offer_made", "proposal", "proposal_sent", "quote_sent", "negotiation", "evaluation", "decision", "decision_maker_bought_in", "showed"]),
-    (Meaning::Stage(Stage::Purchase), &["offer_returned", "offer_accepted", "under_contract", "contract", "contract_sent", "pending", "closing", "escrow", "verbal_commitment", "purchase"]),
+    (
+        Meaning::Stage(Stage::Awareness),
+        &["new", "new_lead", "lead", "submitted", "created", "uncontacted", "subscriber", "attempted_contact", "incoming"],
+    ),
+    (
+        Meaning::Stage(Stage::Interest),
+        &["contacted", "preaccepted", "engaged", "connected", "nurture", "nurturing", "responded", "marketing_qualified", "mql", "warm"],
+    ),
+    (
+        Meaning::Stage(Stage::Consideration),
+        &[
+            "qualified",
+            "accepted",
+            "sales_qualified",
+            "sql",
+            "opportunity",
+            "discovery",
+            "needs_analysis",
+            "hot",
+            "active",
+            "offer_cancelled",
+            "searching",
+        ],
+    ),
+    (
+        Meaning::Stage(Stage::Intent),
+        &[
+            "appointment_scheduled",
+            "appointment_set",
+            "showing",
+            "showings",
+            "viewing",
+            "demo_scheduled",
+            "finalized",
+            "pre_approved",
+            "preapproved",
+            "application",
+            "applied",
+        ],
+    ),
+    (
+        Meaning::Stage(Stage::Evaluation),
+        &[
+            "offer",
+            "offer_sent",
+            "offer_made",
+            "proposal",
+            "proposal_sent",
+            "quote_sent",
+            "negotiation",
+            "evaluation",
+            "decision",
+            "decision_maker_bought_in",
+            "showed",
+        ],
+    ),
+    (
+        Meaning::Stage(Stage::Purchase),
+        &[
+            "offer_returned",
+            "offer_accepted",
+            "under_contract",
+            "contract",
+            "contract_sent",
+            "pending",
+            "closing",
+            "escrow",
+            "verbal_commitment",
+            "purchase",
+        ],
+    ),
     (Meaning::Won, &["approved", "won", "closed_won", "closedwon", "sold", "closed", "converted", "customer", "funded"]),
-    (Meaning::Lost, &["lost", "closed_lost", "closedlost", "a_declined", "a_cancelled", "o_declined", "declined", "cancelled", "abandoned", "unqualified", "disqualified", "dead", "archived"]),
+    (
+        Meaning::Lost,
+        &[
+            "lost",
+            "closed_lost",
+            "closedlost",
+            "a_declined",
+            "a_cancelled",
+            "o_declined",
+            "declined",
+            "cancelled",
+            "abandoned",
+            "unqualified",
+            "disqualified",
+            "dead",
+            "archived",
+        ],
+    ),
     (Meaning::Neutral, &["open"]),
 ];
 

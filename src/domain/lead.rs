@@ -239,7 +239,11 @@ impl Lead {
             let kept = self.places.find(&experiment.name, experiment.version).map(|place| place.arm.clone());
             if let Some(arm) = kept.or_else(|| experiment.assign(unit, self.journey.stage).map(|assignment| assignment.arm)) {
                 let reason = format!("experiment {} gives {arm}", experiment.name);
-                return Choice { strategy: Strategy::parse(&arm), source: Source::Experiment { experiment: experiment.name.clone(), arm }, reason };
+                return Choice {
+                    strategy: Strategy::parse(&arm),
+                    source: Source::Experiment { experiment: experiment.name.clone(), arm },
+                    reason,
+                };
             }
         }
         let age_ms = self.activity.first.map_or(0, |first| event.occurred_at.since(first));

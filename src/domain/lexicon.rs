@@ -50,8 +50,20 @@ impl Topic {
     pub const COUNT: usize = 15;
     /// All topics, in order.
     pub const ALL: [Self; Self::COUNT] = [
-        Self::Price, Self::Financing, Self::PreApproval, Self::Viewing, Self::Timeline, Self::Availability, Self::Interest,
-        Self::Commitment, Self::Objection, Self::Competitor, Self::Hesitation, Self::Thanks, Self::Stop, Self::Complaint,
+        Self::Price,
+        Self::Financing,
+        Self::PreApproval,
+        Self::Viewing,
+        Self::Timeline,
+        Self::Availability,
+        Self::Interest,
+        Self::Commitment,
+        Self::Objection,
+        Self::Competitor,
+        Self::Hesitation,
+        Self::Thanks,
+        Self::Stop,
+        Self::Complaint,
         Self::Question,
     ];
 
@@ -106,8 +118,16 @@ pub enum ObjectionKind {
 impl ObjectionKind {
     /// All kinds, in order.
     pub const ALL: [Self; 10] = [
-        Self::Price, Self::Financing, Self::Timing, Self::Trust, Self::Location, Self::Condition, Self::Competitor,
-        Self::Authority, Self::NoNeed, Self::Other,
+        Self::Price,
+        Self::Financing,
+        Self::Timing,
+        Self::Trust,
+        Self::Location,
+        Self::Condition,
+        Self::Competitor,
+        Self::Authority,
+        Self::NoNeed,
+        Self::Other,
     ];
 
     /// The name on the wire.
@@ -211,41 +231,247 @@ pub struct Lexicon {
 }
 
 const OBJECTIONS: &[(ObjectionKind, &[&str])] = &[
-    (ObjectionKind::Price, &["too expensive", "above our budget", "over our budget", "over my budget", "out of my budget", "out of our budget", "out of my price range", "too high", "too much money", "can\'t afford", "cannot afford", "a bit steep", "cheaper"]),
+    (
+        ObjectionKind::Price,
+        &[
+            "too expensive",
+            "above our budget",
+            "over our budget",
+            "over my budget",
+            "out of my budget",
+            "out of our budget",
+            "out of my price range",
+            "too high",
+            "too much money",
+            "can\'t afford",
+            "cannot afford",
+            "a bit steep",
+            "cheaper",
+        ],
+    ),
     (ObjectionKind::Financing, &["rates are too high", "bad credit", "loan was denied", "can\'t get a loan", "couldn\'t get approved"]),
     (ObjectionKind::Timing, &["bad time", "not a good time", "too soon", "not ready yet"]),
     (ObjectionKind::Trust, &["is this a scam", "sounds like a scam", "don\'t trust", "how do i know", "is this legit", "seems fishy"]),
     (ObjectionKind::Location, &["too far", "wrong area", "bad neighborhood", "long commute"]),
     (ObjectionKind::Condition, &["too small", "needs too much work", "too old", "run down", "too noisy"]),
     (ObjectionKind::Competitor, &["another agent", "signed with", "another bank", "better offer elsewhere"]),
-    (ObjectionKind::Authority, &["ask my wife", "ask my husband", "talk to my wife", "talk to my husband", "talk to my partner", "my husband has to", "my wife has to", "my partner has to"]),
-    (ObjectionKind::NoNeed, &["not interested", "no longer looking", "already bought", "already found", "don\'t need", "no longer interested"]),
+    (
+        ObjectionKind::Authority,
+        &[
+            "ask my wife",
+            "ask my husband",
+            "talk to my wife",
+            "talk to my husband",
+            "talk to my partner",
+            "my husband has to",
+            "my wife has to",
+            "my partner has to",
+        ],
+    ),
+    (
+        ObjectionKind::NoNeed,
+        &["not interested", "no longer looking", "already bought", "already found", "don\'t need", "no longer interested"],
+    ),
 ];
 
 const TOPICS: &[(Topic, f32, &[&str])] = &[
     (Topic::Price, 0.8, &["price", "cost", "how much", "rent is", "the rent", "asking price", "expensive", "budget", "fees", "deposit"]),
     (Topic::Financing, 0.9, &["mortgage", "financing", "interest rate", "apr", "loan", "down payment", "lender", "monthly payment"]),
     (Topic::PreApproval, 1.0, &["pre-approval", "preapproval", "pre-approved", "preapproved", "pre approved", "pre approval"]),
-    (Topic::Viewing, 0.9, &["schedule a visit", "schedule a viewing", "schedule a tour", "visit the property", "see it", "see the place", "see the property", "see the house", "see the apartment", "tour", "showing", "viewing", "visit", "walk through", "open house", "take a look at it"]),
-    (Topic::Timeline, 0.7, &["this week", "next week", "this month", "next month", "as soon as possible", "asap", "move in", "move-in", "by the end of", "deadline", "right away"]),
-    (Topic::Availability, 0.7, &["still available", "is it furnished", "furnished", "pets", "parking", "address", "phone number", "square feet", "how many", "bathrooms", "laundry"]),
-    (Topic::Interest, 0.8, &["sounds good", "sounds great", "sounds nice", "i like it", "i love it", "that works", "works for me", "perfect", "interested", "looks good", "looks great", "i would like"]),
-    (Topic::Commitment, 1.0, &["let\'s do it", "ready to sign", "book it", "make an offer", "i\'ll take it", "we\'ll take it", "sign the", "i will donate", "i\'ll donate", "i would like to donate", "send me the contract", "count me in"]),
+    (
+        Topic::Viewing,
+        0.9,
+        &[
+            "schedule a visit",
+            "schedule a viewing",
+            "schedule a tour",
+            "visit the property",
+            "see it",
+            "see the place",
+            "see the property",
+            "see the house",
+            "see the apartment",
+            "tour",
+            "showing",
+            "viewing",
+            "visit",
+            "walk through",
+            "open house",
+            "take a look at it",
+        ],
+    ),
+    (
+        Topic::Timeline,
+        0.7,
+        &[
+            "this week",
+            "next week",
+            "this month",
+            "next month",
+            "as soon as possible",
+            "asap",
+            "move in",
+            "move-in",
+            "by the end of",
+            "deadline",
+            "right away",
+        ],
+    ),
+    (
+        Topic::Availability,
+        0.7,
+        &[
+            "still available",
+            "is it furnished",
+            "furnished",
+            "pets",
+            "parking",
+            "address",
+            "phone number",
+            "square feet",
+            "how many",
+            "bathrooms",
+            "laundry",
+        ],
+    ),
+    (
+        Topic::Interest,
+        0.8,
+        &[
+            "sounds good",
+            "sounds great",
+            "sounds nice",
+            "i like it",
+            "i love it",
+            "that works",
+            "works for me",
+            "perfect",
+            "interested",
+            "looks good",
+            "looks great",
+            "i would like",
+        ],
+    ),
+    (
+        Topic::Commitment,
+        1.0,
+        &[
+            "let\'s do it",
+            "ready to sign",
+            "book it",
+            "make an offer",
+            "i\'ll take it",
+            "we\'ll take it",
+            "sign the",
+            "i will donate",
+            "i\'ll donate",
+            "i would like to donate",
+            "send me the contract",
+            "count me in",
+        ],
+    ),
     (Topic::Competitor, 0.9, &["another agent", "other agent", "zillow", "competitor", "another bank", "another lender"]),
-    (Topic::Hesitation, 0.9, &["need to think", "think about it", "maybe later", "not right now", "not now", "not yet", "not at this time", "look around", "not sure", "some other time", "let me think", "get back to you"]),
+    (
+        Topic::Hesitation,
+        0.9,
+        &[
+            "need to think",
+            "think about it",
+            "maybe later",
+            "not right now",
+            "not now",
+            "not yet",
+            "not at this time",
+            "look around",
+            "not sure",
+            "some other time",
+            "let me think",
+            "get back to you",
+        ],
+    ),
     (Topic::Thanks, 0.9, &["thank you", "thanks", "appreciate it", "thx"]),
-    (Topic::Stop, 1.0, &["unsubscribe", "opt out", "opt-out", "do not contact me", "don\'t contact me", "stop texting", "stop calling", "stop messaging", "remove me from", "take me off", "stop contacting"]),
-    (Topic::Complaint, 0.9, &["complaint", "nobody called", "no one called", "never called", "unacceptable", "ridiculous", "still waiting", "waste of time", "terrible", "rude"]),
+    (
+        Topic::Stop,
+        1.0,
+        &[
+            "unsubscribe",
+            "opt out",
+            "opt-out",
+            "do not contact me",
+            "don\'t contact me",
+            "stop texting",
+            "stop calling",
+            "stop messaging",
+            "remove me from",
+            "take me off",
+            "stop contacting",
+        ],
+    ),
+    (
+        Topic::Complaint,
+        0.9,
+        &[
+            "complaint",
+            "nobody called",
+            "no one called",
+            "never called",
+            "unacceptable",
+            "ridiculous",
+            "still waiting",
+            "waste of time",
+            "terrible",
+            "rude",
+        ],
+    ),
 ];
 
 /// Words with a sentiment of their own.
 const MOOD: &[(&str, f32)] = &[
-    ("great", 0.6), ("good", 0.4), ("love", 0.7), ("perfect", 0.7), ("happy", 0.6), ("excellent", 0.7), ("wonderful", 0.7), ("nice", 0.4), ("thanks", 0.3),
-    ("thank", 0.3), ("amazing", 0.7), ("bad", -0.5), ("terrible", -0.8), ("rude", -0.8), ("disappointed", -0.7), ("angry", -0.8), ("frustrated", -0.7),
-    ("frustrating", -0.7), ("awful", -0.8), ("ridiculous", -0.7), ("unacceptable", -0.9), ("worried", -0.4), ("scam", -0.7), ("waste", -0.5), ("hate", -0.7),
+    ("great", 0.6),
+    ("good", 0.4),
+    ("love", 0.7),
+    ("perfect", 0.7),
+    ("happy", 0.6),
+    ("excellent", 0.7),
+    ("wonderful", 0.7),
+    ("nice", 0.4),
+    ("thanks", 0.3),
+    ("thank", 0.3),
+    ("amazing", 0.7),
+    ("bad", -0.5),
+    ("terrible", -0.8),
+    ("rude", -0.8),
+    ("disappointed", -0.7),
+    ("angry", -0.8),
+    ("frustrated", -0.7),
+    ("frustrating", -0.7),
+    ("awful", -0.8),
+    ("ridiculous", -0.7),
+    ("unacceptable", -0.9),
+    ("worried", -0.4),
+    ("scam", -0.7),
+    ("waste", -0.5),
+    ("hate", -0.7),
 ];
 
-const NEGATIONS: &[&str] = &["not", "no", "never", "don\'t", "doesn\'t", "didn\'t", "isn\'t", "aren\'t", "wasn\'t", "won\'t", "wouldn\'t", "can\'t", "cannot", "without", "nor", "dont"];
+const NEGATIONS: &[&str] = &[
+    "not",
+    "no",
+    "never",
+    "don\'t",
+    "doesn\'t",
+    "didn\'t",
+    "isn\'t",
+    "aren\'t",
+    "wasn\'t",
+    "won\'t",
+    "wouldn\'t",
+    "can\'t",
+    "cannot",
+    "without",
+    "nor",
+    "dont",
+];
 
 impl Lexicon {
     /// The English table.
@@ -255,7 +481,12 @@ impl Lexicon {
             phrases.iter().map(move |phrase| Entry { phrase: (*phrase).to_owned(), topic: *topic, weight: *weight, objection: None })
         });
         let objections = OBJECTIONS.iter().flat_map(|(kind, phrases)| {
-            phrases.iter().map(move |phrase| Entry { phrase: (*phrase).to_owned(), topic: Topic::Objection, weight: 0.9, objection: Some(*kind) })
+            phrases.iter().map(move |phrase| Entry {
+                phrase: (*phrase).to_owned(),
+                topic: Topic::Objection,
+                weight: 0.9,
+                objection: Some(*kind),
+            })
         });
         Self::compile(topics.chain(objections).collect())
     }
@@ -283,7 +514,8 @@ impl Lexicon {
         for found in self.automaton.find_overlapping_iter(&text) {
             let entry = &self.entries[found.pattern().as_usize()];
             // Phrases that carry their own negation ("not right now") and refusals stand as they are.
-            let own = matches!(entry.topic, Topic::Hesitation | Topic::Stop | Topic::Complaint) || entry.phrase.split(' ').any(|word| NEGATIONS.contains(&word));
+            let own = matches!(entry.topic, Topic::Hesitation | Topic::Stop | Topic::Complaint)
+                || entry.phrase.split(' ').any(|word| NEGATIONS.contains(&word));
             if on_word_borders(&text, found.start(), found.end()) && (own || !negated(&text[..found.start()])) {
                 signals.note(entry);
             }
@@ -355,7 +587,8 @@ fn sentiment(text: &str) -> f32 {
 
 /// Bedrooms, bathrooms and budget, where the words leave no doubt.
 fn facts(text: &str) -> Vec<Fact> {
-    let words: Vec<&str> = text.split(|letter: char| letter.is_whitespace() || ",.;!?".contains(letter)).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        text.split(|letter: char| letter.is_whitespace() || ",.;!?".contains(letter)).filter(|word| !word.is_empty()).collect();
     let mut facts = Vec::new();
     for pair in words.windows(2) {
         let kind = match pair[1] {
@@ -370,7 +603,11 @@ fn facts(text: &str) -> Vec<Fact> {
     let money = text.split_whitespace().collect::<Vec<_>>();
     for pair in money.windows(2) {
         let amount = pair[1].trim_end_matches(|letter: char| !letter.is_ascii_digit() && letter != 'k');
-        if matches!(pair[0], "under" | "below" | "budget" | "is" | "to" | "than") && text.contains("budget") | (pair[0] == "under") && amount.starts_with('$') && amount.len() <= 12 {
+        if matches!(pair[0], "under" | "below" | "budget" | "is" | "to" | "than")
+            && text.contains("budget") | (pair[0] == "under")
+            && amount.starts_with('$')
+            && amount.len() <= 12
+        {
             facts.push(Fact { kind: FactKind::Budget, value: amount.to_owned() });
             break;
         }
@@ -419,7 +656,10 @@ mod tests {
     fn facts_are_taken_only_where_they_are_plain() {
         let lexicon = Lexicon::english();
         let facts = |text: &str| lexicon.read(text).facts.into_iter().map(|fact| (fact.kind, fact.value)).collect::<Vec<_>>();
-        assert_eq!(facts("I need a 2 bedroom apartment with one bath"), [(FactKind::Bedrooms, "2".into()), (FactKind::Bathrooms, "1".into())]);
+        assert_eq!(
+            facts("I need a 2 bedroom apartment with one bath"),
+            [(FactKind::Bedrooms, "2".into()), (FactKind::Bathrooms, "1".into())]
+        );
         assert_eq!(facts("something under $3,000 a month"), [(FactKind::Budget, "$3,000".into())]);
         assert_eq!(facts("How many bedrooms?"), []);
     }

@@ -147,7 +147,9 @@ fn holds(lead: &Sources<'_>, rule: Rule, now: EventTime) -> Option<bool> {
 fn words(lead: &Sources<'_>, rule: Rule, now: EventTime) -> String {
     let hours = |then: Option<EventTime>| then.map_or(0, |then| now.since(then).max(0) / HOUR_MS);
     match rule {
-        Rule::GoingSilent => format!("silent for {} h at a churn risk of {:.0} %", hours(lead.activity.last), lead.churn.probability * 100.0),
+        Rule::GoingSilent => {
+            format!("silent for {} h at a churn risk of {:.0} %", hours(lead.activity.last), lead.churn.probability * 100.0)
+        }
         Rule::UnansweredLead => format!("waits for an answer for {} h", hours(lead.activity.waiting_since)),
         Rule::NoShow => "missed an appointment".to_owned(),
     }
@@ -182,7 +184,8 @@ impl Risk {
         }
         let raised = |rule: Rule| self.standing.iter().any(|standing| standing.rule == rule);
         let silence = (!raised(Rule::GoingSilent)).then(|| last.plus(IDLE_MIN_MS).max(now.plus(CHECK_MS.min(IDLE_MIN_MS))));
-        let answer = lead.activity.waiting_since.filter(|_| !raised(Rule::UnansweredLead)).map(|since| since.plus(lead.answer_minutes * MINUTE_MS));
+        let answer =
+            lead.activity.waiting_since.filter(|_| !raised(Rule::UnansweredLead)).map(|since| since.plus(lead.answer_minutes * MINUTE_MS));
         let needed = [silence, answer].into_iter().flatten().filter(|due| *due > now).min()?;
         Some(self.due.filter(|due| *due > now).map_or(needed, |due| due.min(needed)))
     }

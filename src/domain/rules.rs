@@ -113,7 +113,9 @@ impl<T> Versions<T> {
     fn in_force(&self, tenant: &Tenant, at: EventTime) -> &T {
         let effective = self.list.iter().filter(|version| version.effective_at <= at);
         let ranked = effective.filter(|version| version.tenant.as_ref().is_none_or(|own| own == tenant));
-        ranked.max_by_key(|version| (version.tenant.is_some(), version.effective_at, version.version)).map_or(&self.initial, |version| &version.rule)
+        ranked
+            .max_by_key(|version| (version.tenant.is_some(), version.effective_at, version.version))
+            .map_or(&self.initial, |version| &version.rule)
     }
 
     fn insert(&mut self, version: Version<T>) {

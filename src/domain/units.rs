@@ -88,11 +88,7 @@ impl Tenant {
     /// [`NameError::Tenant`] when it is empty, too long or has another character.
     pub fn new(name: &str) -> Result<Self, NameError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
-            Ok(Self(name.into()))
-        } else {
-            Err(NameError::Tenant)
-        }
+        if (1..=64).contains(&name.len()) && name.bytes().all(allowed) { Ok(Self(name.into())) } else { Err(NameError::Tenant) }
     }
 
     /// The name.

@@ -106,25 +106,38 @@ impl Story<'_> {
         let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("demo/{}/{}", self.lead, self.number).as_bytes());
         let line = format!(
             r#"{{"event_id":"{id}","event_type":"{kind}","tenant_id":"demo-realty","lead_id":"{}","occurred_at":{at},"received_at":{at},"source_system":"demo","agent_id":"agent-{:02}"{more}}}"#,
-            self.lead, self.agent, at = self.at_ms
+            self.lead,
+            self.agent,
+            at = self.at_ms
         );
         self.out.push(Delivery { at_ms: self.at_ms, line: line.clone().into_bytes() });
         match self.random.below(100) {
             0 | 1 => self.out.push(Delivery { at_ms: self.at_ms + 5_000, line: line.into_bytes() }),
             2 => self.out.push(Delivery { at_ms: self.at_ms, line: line.as_bytes()[..line.len() / 2].to_vec() }),
-            3 => self.out.push(Delivery { at_ms: self.at_ms + 3 * DAY_MS, line: line.replace(&id.to_string(), &uuid::Uuid::new_v5(&id, b"late").to_string()).into_bytes() }),
+            3 => self.out.push(Delivery {
+                at_ms: self.at_ms + 3 * DAY_MS,
+                line: line.replace(&id.to_string(), &uuid::Uuid::new_v5(&id, b"late").to_string()).into_bytes(),
+            }),
             _ => {}
         }
     }
 
     fn say(&mut self, wait_ms: i64, inbound: bool, text: &str) {
         let (kind, direction) = if inbound { ("message.received", "inbound") } else { ("message.sent", "outbound") };
-        self.add(wait_ms, kind, &format!(r#","channel":"sms","direction":"{direction}","conversation_id":"{}","content":{{"text":"{text}"}}"#, self.lead));
+        self.add(
+            wait_ms,
+            kind,
+            &format!(r#","channel":"sms","direction":"{direction}","conversation_id":"{}","content":{{"text":"{text}"}}"#, self.lead),
+        );
     }
 
     /// One lead's life: contact, a conversation that its intent colours, perhaps a visit, and an end or silence.
     fn live(&mut self, p_convert: f64) {
-        self.add(0, "contact.created", r#","channel":"web","consent":{"sms":true,"email":true},"attributes":{"timezone":"America/Chicago"}"#);
+        self.add(
+            0,
+            "contact.created",
+            r#","channel":"web","consent":{"sms":true,"email":true},"attributes":{"timezone":"America/Chicago"}"#,
+        );
         self.add(HOUR_MS, "form.submitted", r#","channel":"web""#);
         let opening = self.random.pick(OPENINGS);
         self.say(2 * HOUR_MS, true, opening);
@@ -133,7 +146,11 @@ impl Story<'_> {
             let answer = self.random.pick(ANSWERS);
             self.say(3 * HOUR_MS, false, answer);
             if self.random.unit() < p_convert {
-                self.add(DAY_MS, "listing.viewed", r#","channel":"web","listing":{"listing_id":"l-7","price_minor":42500000,"currency":"USD"}"#);
+                self.add(
+                    DAY_MS,
+                    "listing.viewed",
+                    r#","channel":"web","listing":{"listing_id":"l-7","price_minor":42500000,"currency":"USD"}"#,
+                );
             }
             let text = if self.random.unit() < p_convert { self.random.pick(WARM) } else { self.random.pick(COOL) };
             self.say(DAY_MS, true, text);
@@ -175,7 +192,19 @@ pub fn market(seed: u64, leads: usize, days: i64, now_ms: i64) -> Market {
 #[must_use]
 pub fn auc(pairs: &[(f64, bool)]) -> Option<f64> {
     let (won, lost): (Vec<_>, Vec<_>) = pairs.iter().partition(|(_, label)| *label);
-    let beats = |score: f64| -> f64 { lost.iter().map(|(other, _)| if score > *other { 1.0 } else if score == *other { 0.5 } else { 0.0 }).sum() };
+    let beats = |score: f64| -> f64 {
+        lost.iter()
+            .map(|(other, _)| {
+                if score > *other {
+                    1.0
+                } else if score == *other {
+                    0.5
+                } else {
+                    0.0
+                }
+            })
+            .sum()
+    };
     let sum: f64 = won.iter().map(|(score, _)| beats(*score)).sum();
     (!won.is_empty() && !lost.is_empty()).then(|| sum / (won.len() * lost.len()) as f64)
 }

@@ -88,7 +88,13 @@ fn next_line(reader: &mut dyn BufRead) -> std::io::Result<Option<Vec<u8>>> {
 fn record(line: Vec<u8>, number: u64, run: u32, bad: &mut dyn FnMut(BadLine)) -> Record {
     let appended_ms = now().0;
     match interaction::from_json(&line) {
-        Ok(event) => Record { key: Some(event.key.as_str().to_owned()), value: Some(interaction::to_avro(&event)), reason: None, appended_ms, source: run },
+        Ok(event) => Record {
+            key: Some(event.key.as_str().to_owned()),
+            value: Some(interaction::to_avro(&event)),
+            reason: None,
+            appended_ms,
+            source: run,
+        },
         Err(error) => {
             let reason = format!("{error} (line {number})");
             bad(BadLine { number, reason: reason.clone() });

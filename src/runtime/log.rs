@@ -287,8 +287,12 @@ mod tests {
         log.commit(&batch(&[b"2"]), &BTreeMap::from([(1, Offset(2))]), None).unwrap();
         drop(log);
         let log = Embedded::open(folder.path()).unwrap();
-        let values = |from| log.read("a", Partition(1), Offset(from)).unwrap().into_iter().map(|record| record.value.unwrap()).collect::<Vec<_>>();
-        assert_eq!((values(0), values(1), values(2), values(3)), (vec![b"0".to_vec(), b"1".to_vec()], vec![b"1".to_vec()], vec![b"2".to_vec()], vec![]));
+        let values =
+            |from| log.read("a", Partition(1), Offset(from)).unwrap().into_iter().map(|record| record.value.unwrap()).collect::<Vec<_>>();
+        assert_eq!(
+            (values(0), values(1), values(2), values(3)),
+            (vec![b"0".to_vec(), b"1".to_vec()], vec![b"1".to_vec()], vec![b"2".to_vec()], vec![])
+        );
         assert_eq!((log.end("a", Partition(1)).unwrap(), log.end("a", Partition(0)).unwrap()), (Offset(3), Offset(0)));
         assert_eq!((log.position(Partition(1)).unwrap(), log.source("file").unwrap()), (Offset(2), Some(b"s1".to_vec())));
     }

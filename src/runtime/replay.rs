@@ -38,12 +38,16 @@ impl Comparison<'_> {
                     stored = self.log.read(&topic, Partition(partition), Offset(*next))?;
                     stored.reverse();
                 }
-                let same = stored.pop().is_some_and(|other| (&other.key, &other.value, &other.reason) == (&record.key, &record.value, &record.reason));
+                let same = stored
+                    .pop()
+                    .is_some_and(|other| (&other.key, &other.value, &other.reason) == (&record.key, &record.value, &record.reason));
                 if !same && self.difference.is_none() {
-                    self.difference = Some(format!("{topic} partition {partition} offset {next}: the stored record is not what the inputs give"));
+                    self.difference =
+                        Some(format!("{topic} partition {partition} offset {next}: the stored record is not what the inputs give"));
                 }
                 *next += 1;
-                for part in [record.key.as_deref().map(str::as_bytes), record.value.as_deref(), record.reason.as_deref().map(str::as_bytes)] {
+                for part in [record.key.as_deref().map(str::as_bytes), record.value.as_deref(), record.reason.as_deref().map(str::as_bytes)]
+                {
                     digest.update((part.map_or(0, |part| part.len() as u64 + 1)).to_le_bytes());
                     digest.update(part.unwrap_or_default());
                 }
@@ -60,7 +64,8 @@ impl Comparison<'_> {
                 let computed = self.next.get(&(topic.to_owned(), partition)).copied().unwrap_or(0);
                 let stored = self.log.end(topic, Partition(partition))?.0;
                 if stored != computed && self.difference.is_none() {
-                    self.difference = Some(format!("{topic} partition {partition}: {stored} records are stored, the inputs give {computed}"));
+                    self.difference =
+                        Some(format!("{topic} partition {partition}: {stored} records are stored, the inputs give {computed}"));
                 }
             }
         }

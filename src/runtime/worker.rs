@@ -82,7 +82,10 @@ pub fn emit(partition: Partition, record: &Record, effects: &mut Vec<Effect>, ba
         match effect {
             Effect::Decided(decision) => {
                 if let Some(output) = outputs::output(&decision) {
-                    put(output.topic, Record { key: Some(output.key), value: output.value, reason: None, appended_ms: record.appended_ms, source: 0 });
+                    put(
+                        output.topic,
+                        Record { key: Some(output.key), value: output.value, reason: None, appended_ms: record.appended_ms, source: 0 },
+                    );
                 }
             }
             Effect::DeadLetter(reason) => put(DEAD_LETTERS, Record { reason: Some(reason), ..record.clone() }),
@@ -107,7 +110,14 @@ impl Worker {
     /// # Errors
     /// When the log cannot be read.
     pub fn open(log: Arc<Embedded>) -> Result<Self, Error> {
-        let mut worker = Self { log, rules: rules(), partitions: BTreeMap::new(), positions: BTreeMap::new(), by_source: BTreeMap::new(), unmapped: BTreeMap::new() };
+        let mut worker = Self {
+            log,
+            rules: rules(),
+            partitions: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            by_source: BTreeMap::new(),
+            unmapped: BTreeMap::new(),
+        };
         for partition in 0..PARTITIONS {
             let end = worker.log.position(Partition(partition))?;
             let mut next = Offset(0);

@@ -33,7 +33,8 @@ fn files() -> Vec<(String, String)> {
 
 /// Names of the modules declared in a file, in order.
 fn declared(text: &str) -> Vec<String> {
-    let line = |line: &str| line.trim().trim_start_matches("pub ").strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')).map(str::to_owned);
+    let line =
+        |line: &str| line.trim().trim_start_matches("pub ").strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')).map(str::to_owned);
     text.lines().filter_map(line).collect()
 }
 
@@ -69,7 +70,22 @@ fn no_module_imports_one_declared_below_it() {
 
 #[test]
 fn the_domain_and_the_pipeline_read_no_clock_no_environment_and_no_hash_order() {
-    let banned = ["HashMap", "HashSet", "SystemTime", "Instant::now", "::now()", "std::env", "std::fs", "std::net", "std::thread", "rand::", ".exp()", ".ln()", ".powf(", ".exp2()"];
+    let banned = [
+        "HashMap",
+        "HashSet",
+        "SystemTime",
+        "Instant::now",
+        "::now()",
+        "std::env",
+        "std::fs",
+        "std::net",
+        "std::thread",
+        "rand::",
+        ".exp()",
+        ".ln()",
+        ".powf(",
+        ".exp2()",
+    ];
     for (path, text) in files().into_iter().filter(|(path, _)| path.starts_with("domain") || path.starts_with("pipeline")) {
         let found = banned.iter().find(|word| text.contains(**word));
         assert!(found.is_none(), "{path} uses {found:?}");

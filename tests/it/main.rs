@@ -1,4 +1,8 @@
 //! Integration tests: one binary, one module per subject.
 
 mod architecture;
+#[cfg(feature = "runtime")]
+mod data;
 mod pipeline;
+#[cfg(feature = "runtime")]
+mod runtime;

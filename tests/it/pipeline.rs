@@ -27,7 +27,13 @@ fn event(number: u32, lead: &str, at: i64, kind: &str, more: &str) -> Input {
 }
 
 fn said(number: u32, lead: &str, at: i64, text: &str) -> Input {
-    event(number, lead, at, "message.received", &format!(r#","channel":"sms","direction":"inbound","agent_id":"ann","content":{{"text":"{text}"}}"#))
+    event(
+        number,
+        lead,
+        at,
+        "message.received",
+        &format!(r#","channel":"sms","direction":"inbound","agent_id":"ann","content":{{"text":"{text}"}}"#),
+    )
 }
 
 fn story() -> Vec<Input> {
@@ -56,10 +62,13 @@ fn run(inputs: &[Input]) -> (Memory, Vec<Effect>, Vec<Outcome>) {
 fn every_advanced_event_has_exactly_one_prediction_within_bounds() {
     let (_, effects, outcomes) = run(&story());
     assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Advanced));
-    let predictions: Vec<_> = effects.iter().filter_map(|effect| match effect {
-        Effect::Decided(Decision::Prediction(prediction)) => Some(prediction),
-        _ => None,
-    }).collect();
+    let predictions: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Decided(Decision::Prediction(prediction)) => Some(prediction),
+            _ => None,
+        })
+        .collect();
     assert_eq!(predictions.len(), story().len());
     for prediction in predictions {
         for score in &prediction.scores {
@@ -82,7 +91,10 @@ fn every_decision_has_a_record_that_its_schema_reads() {
         assert_eq!(format!("acme:{}", value["lead_id"].as_str().unwrap()), output.key);
         topics.insert(output.topic);
     }
-    assert_eq!(topics.into_iter().collect::<Vec<_>>(), ["coaching.prompts.v1", "lead.alerts.v1", "lead.predictions.v1", "lead.profiles.v1"]);
+    assert_eq!(
+        topics.into_iter().collect::<Vec<_>>(),
+        ["coaching.prompts.v1", "lead.alerts.v1", "lead.predictions.v1", "lead.profiles.v1"]
+    );
 }
 
 #[test]
@@ -117,7 +129,9 @@ fn what_is_late_or_ahead_of_the_log_is_not_applied() {
     let (rows, effects, outcomes) = run(&inputs);
     assert_eq!(outcomes[9..], [Outcome::Late, Outcome::DeadLettered, Outcome::DeadLettered]);
     assert_eq!(rows, run(&story()).0);
-    assert!(matches!(&effects[effects.len() - 3..], [Effect::Late, Effect::DeadLetter(future), Effect::DeadLetter(_)] if future.starts_with("future_timestamp")));
+    assert!(
+        matches!(&effects[effects.len() - 3..], [Effect::Late, Effect::DeadLetter(future), Effect::DeadLetter(_)] if future.starts_with("future_timestamp"))
+    );
 }
 
 #[test]
@@ -143,10 +157,13 @@ fn a_timer_budget_pauses_and_changes_nothing() {
 #[test]
 fn a_lead_that_says_nothing_raises_a_warning_without_an_event_of_its_own() {
     let (_, effects, _) = run(&story());
-    let alerts: Vec<_> = effects.iter().filter_map(|effect| match effect {
-        Effect::Decided(Decision::Alert(alert)) => Some((alert.key.lead_id().to_owned(), alert.rule, alert.change)),
-        _ => None,
-    }).collect();
+    let alerts: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Decided(Decision::Alert(alert)) => Some((alert.key.lead_id().to_owned(), alert.rule, alert.change)),
+            _ => None,
+        })
+        .collect();
     assert!(alerts.contains(&("b".into(), Rule::GoingSilent, Change::Raised)), "{alerts:?}");
     let raised = |(lead, rule, change): &&(String, Rule, Change)| lead == "b" && *rule == Rule::GoingSilent && *change == Change::Raised;
     assert_eq!(alerts.iter().filter(raised).count(), 1);
@@ -155,10 +172,13 @@ fn a_lead_that_says_nothing_raises_a_warning_without_an_event_of_its_own() {
 #[test]
 fn every_message_of_a_lead_gets_a_prompt_that_quotes_it() {
     let (_, effects, _) = run(&story());
-    let quotes: Vec<_> = effects.iter().filter_map(|effect| match effect {
-        Effect::Decided(Decision::Prompt(prompt)) => Some(prompt.quote.as_str()),
-        _ => None,
-    }).collect();
+    let quotes: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Decided(Decision::Prompt(prompt)) => Some(prompt.quote.as_str()),
+            _ => None,
+        })
+        .collect();
     assert_eq!(quotes, ["Can we see it Saturday?", "That's above our budget"]);
 }
 
@@ -166,9 +186,14 @@ fn every_message_of_a_lead_gets_a_prompt_that_quotes_it() {
 fn no_channel_is_recommended_without_consent() {
     let dnd = event(1, "a", 0, "contact.dnd_changed", r#","attributes":{"dnd":"true"}"#);
     let (_, effects, _) = run(&[dnd, said(2, "a", HOUR_MS, "hello"), said(3, "b", HOUR_MS, "STOP"), said(4, "d", HOUR_MS, "hello")]);
-    let channels: Vec<_> = effects.iter().filter_map(|effect| match effect {
-        Effect::Decided(Decision::Prediction(prediction)) => Some(prediction.next.channel.as_ref().map(|channel| channel.as_str().to_owned())),
-        _ => None,
-    }).collect();
+    let channels: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Decided(Decision::Prediction(prediction)) => {
+                Some(prediction.next.channel.as_ref().map(|channel| channel.as_str().to_owned()))
+            }
+            _ => None,
+        })
+        .collect();
     assert_eq!(channels, [None, None, None, Some("sms".to_owned())]);
 }

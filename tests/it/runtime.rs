@@ -1,0 +1,196 @@
+//! The real binary on the embedded log: whole files, killed runs, bad input, and replays that must notice a change.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use leadstream::domain::units::{Offset, Partition};
+use leadstream::runtime::demo;
+use leadstream::runtime::log::{Batches, Embedded, PARTITIONS};
+use leadstream::runtime::replay::replay;
+
+const NOW_MS: i64 = 1_767_225_600_000;
+
+fn leadstream(data: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leadstream"));
+    command.arg("--data-dir").arg(data).args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Standard output of a run that must succeed.
+fn output(data: &Path, arguments: &[&str]) -> String {
+    let output = leadstream(data, arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().last().unwrap()
+}
+
+fn write_market(path: &Path, leads: usize) -> usize {
+    let market = demo::market(3, leads, 60, NOW_MS);
+    let text: Vec<u8> = market.deliveries.iter().flat_map(|delivery| delivery.line.iter().copied().chain([b'\n'])).collect();
+    fs::write(path, text).unwrap();
+    market.deliveries.len()
+}
+
+#[test]
+fn a_run_killed_again_and_again_ends_as_if_it_had_not_been() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("market.ndjson");
+    let lines = write_market(&events, 1_500);
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    let file = events.to_str().unwrap();
+    let expected = output(&whole, &["ingest", file]);
+    assert!(last_line(&expected).starts_with(&format!("received={lines} ")), "{expected}");
+
+    // The moment of each kill is drawn from a fixed seed; where in a commit it falls is up to the machine.
+    let (_open, never) = mpsc::channel::<()>();
+    let mut seed = 11_u64;
+    let mut kills = 0;
+    for _ in 0..30 {
+        let mut child = leadstream(&killed, &["ingest", file]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let _timed_out = never.recv_timeout(Duration::from_millis(5 + (seed >> 33) % 120));
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    let replayed = output(&killed, &["replay"]);
+    assert!(kills > 0 && replayed.starts_with("digest="));
+    // A run that finished before its kill makes the next one read the file again: everything is then known already.
+    let resumed = output(&killed, &["ingest", file]);
+    assert!(last_line(&resumed).starts_with(&format!("received={lines} ")), "{resumed}");
+    let predictions = |data: &Path| output(data, &["tail", "lead.predictions.v1"]);
+    assert_eq!(predictions(&killed), predictions(&whole));
+    assert_eq!(output(&killed, &["replay"]).len(), "digest=".len() + 64 + 1);
+}
+
+#[test]
+fn a_finished_file_is_read_again_and_advances_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("market.ndjson");
+    let lines = write_market(&events, 60);
+    let data = folder.path().join("data");
+    let file = events.to_str().unwrap();
+    output(&data, &["ingest", file]);
+    let digest = output(&data, &["tail", "lead.predictions.v1"]);
+    let again = output(&data, &["ingest", file]);
+    assert!(last_line(&again).starts_with(&format!("received={lines} advanced=0 ")), "{again}");
+    assert_eq!(output(&data, &["tail", "lead.predictions.v1"]), digest);
+}
+
+#[test]
+fn every_bad_line_is_a_dead_letter_with_its_bytes_and_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("bad.ndjson");
+    let good = r#"{"event_id":"57bb7c06-fde5-5816-9d6a-7a124d6f1afa","event_type":"fax.received","tenant_id":"acme","lead_id":"l","occurred_at":1767225780000,"received_at":1767225780000,"source_system":"crm"}"#;
+    let future = good.replace("1767225780000", "4102444800000").replace("57bb7c06", "57bb7c07");
+    let bad: Vec<Vec<u8>> = vec![
+        b"{".to_vec(),
+        b"".to_vec(),
+        b"\0\0".to_vec(),
+        b"\xff\xfe{".to_vec(),
+        good.replace("acme", "a cme").into_bytes(),
+        vec![b'x'; 2 << 20],
+    ];
+    let mut text = [good.as_bytes(), b"\n", future.as_bytes(), b"\n"].concat();
+    bad.iter().for_each(|line| text.extend(line.iter().copied().chain([b'\n'])));
+    fs::write(&events, text).unwrap();
+    let data = folder.path().join("data");
+    let told = output(&data, &["ingest", events.to_str().unwrap()]);
+    assert_eq!(last_line(&told), "received=8 advanced=1 duplicate=0 late=0 dead_lettered=7");
+    let log = Embedded::open(&data).unwrap();
+    let letters: Vec<_> = (0..PARTITIONS).flat_map(|partition| read_all(&log, "lead.dead-letters.v1", partition)).collect();
+    for line in &bad {
+        assert!(
+            letters
+                .iter()
+                .any(|letter| letter.value.as_ref() == Some(line) && letter.reason.as_ref().is_some_and(|reason| !reason.is_empty()))
+        );
+    }
+}
+
+fn read_all(log: &Embedded, topic: &str, partition: u32) -> Vec<leadstream::runtime::log::Record> {
+    let mut records = Vec::new();
+    loop {
+        let batch = log.read(topic, Partition(partition), Offset(records.len() as u64)).unwrap();
+        if batch.is_empty() {
+            return records;
+        }
+        records.extend(batch);
+    }
+}
+
+#[test]
+fn a_replay_notices_one_output_too_many_and_one_that_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("market.ndjson");
+    write_market(&events, 40);
+    let data = folder.path().join("data");
+    output(&data, &["ingest", events.to_str().unwrap()]);
+    assert_eq!(replay(&Embedded::open(&data).unwrap(), &mut |_| {}).unwrap().difference, None);
+
+    // The same outputs in another log, one byte of one value changed.
+    let changed = Embedded::open(&folder.path().join("changed")).unwrap();
+    let original = Embedded::open(&data).unwrap();
+    let mut batches = Batches::new();
+    let mut positions = BTreeMap::new();
+    for topic in [
+        "lead.interactions.v1",
+        "lead.predictions.v1",
+        "lead.alerts.v1",
+        "coaching.prompts.v1",
+        "lead.profiles.v1",
+        "lead.late.v1",
+        "lead.dead-letters.v1",
+    ] {
+        for partition in 0..PARTITIONS {
+            batches.insert((topic.to_owned(), partition), read_all(&original, topic, partition));
+            positions.insert(partition, original.position(Partition(partition)).unwrap());
+        }
+    }
+    let prediction = batches.get_mut(&("lead.predictions.v1".to_owned(), 0)).unwrap().last_mut().unwrap();
+    *prediction.value.as_mut().unwrap().last_mut().unwrap() ^= 1;
+    changed.commit(&batches, &positions, None).unwrap();
+    let difference = replay(&changed, &mut |_| {}).unwrap().difference.unwrap();
+    assert!(difference.starts_with("lead.predictions.v1 partition 0"), "{difference}");
+
+    let extra = read_all(&original, "lead.alerts.v1", 1).pop().unwrap();
+    original.commit(&Batches::from([(("lead.alerts.v1".to_owned(), 1), vec![extra])]), &BTreeMap::new(), None).unwrap();
+    drop(original);
+    let failed = leadstream(&data, &["replay"]).output().unwrap();
+    assert!(!failed.status.success() && String::from_utf8_lossy(&failed.stderr).contains("lead.alerts.v1 partition 1"));
+}
+
+#[test]
+fn the_demo_shows_predictions_alerts_and_coaching() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = output(folder.path(), &["demo", "--leads", "60", "--score"]);
+    for topic in ["lead.predictions.v1", "lead.alerts.v1", "coaching.prompts.v1", "lead.profiles.v1"] {
+        let line = told.lines().find(|line| line.starts_with(topic)).unwrap();
+        let count: u64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(count > 0, "{line}");
+    }
+    assert!(told.contains("AUC"));
+}
+
+#[test]
+fn unknown_names_are_clear_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let failed = |arguments: &[&str]| {
+        let output = leadstream(folder.path(), arguments).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(failed(&["tail", "lead.prediction"]).contains("lead.predictions.v1"));
+    assert!(failed(&["lead", "acme", "nobody"]).contains("acme:nobody"));
+    assert!(failed(&["ingest", "no-such-file"]).contains("no-such-file"));
+}
