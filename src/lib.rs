@@ -5,8 +5,8 @@
 //! ```
 //! Modules in reading order; each imports only what stands above it.
 
-pub mod codec;
 pub mod domain;
 pub mod pipeline;
+pub mod codec;
 #[cfg(feature = "runtime")]
 pub mod runtime;

@@ -162,7 +162,7 @@ impl Lead {
     /// Looks at a lead that is due although no event arrived.
     pub fn due(&mut self, rules: &InForce<'_>, key: &LeadKey, now: EventTime, decisions: &mut Vec<Decision>) {
         let scores = self.scores(rules, now);
-        self.warn(rules, key, &scores, now, decisions);
+        decisions.extend(self.warn(rules, key, &scores, now));
     }
 
     /// Keeps nothing but that the lead was erased.
@@ -208,14 +208,14 @@ impl Lead {
             choice: choice.clone(),
             next: next.clone(),
         })));
-        self.warn(rules, &event.key, &scores, now, decisions);
+        decisions.extend(self.warn(rules, &event.key, &scores, now));
         if let (EventType::MessageReceived, Some(signals)) = (&event.kind, signals) {
-            self.coach(rules, event, signals, &choice, decisions);
+            decisions.extend(self.coach(rules, event, signals, &choice));
         }
-        self.show(rules, &event.key, &scores, next, decisions);
+        decisions.extend(self.show(rules, &event.key, &scores, next));
     }
 
-    fn warn(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], now: EventTime, decisions: &mut Vec<Decision>) {
+    fn warn(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], now: EventTime) -> Vec<Decision> {
         let sources = risk::Sources {
             key,
             activity: &self.activity,
@@ -226,7 +226,7 @@ impl Lead {
             levels: (rules.thresholds.warn_raise, rules.thresholds.warn_clear),
             answer_minutes: rules.thresholds.answer_minutes,
         };
-        decisions.extend(self.risk.look(&sources, now).into_iter().map(|alert| Decision::Alert(Box::new(alert))));
+        self.risk.look(&sources, now).into_iter().map(|alert| Decision::Alert(Box::new(alert))).collect()
     }
 
     /// The experiment's arm where one applies (kept once given), else the default policy.
@@ -280,22 +280,22 @@ impl Lead {
         engagement::next_action(&self.engagement(rules, &probabilities), now)
     }
 
-    fn show(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], next: NextAction, decisions: &mut Vec<Decision>) {
+    fn show(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], next: NextAction) -> Option<Decision> {
         if self.erased_at.is_some() {
-            return;
+            return None;
         }
         let probabilities = std::array::from_fn(|target| scores[target].probability);
         let sources = self.engagement(rules, &probabilities);
         let mark = engagement::profile_mark(&sources, &next);
-        if mark != self.profile_mark {
-            let now = self.activity.last.unwrap_or_default();
-            let profile = engagement::profile(key, &sources, next, now);
-            self.profile_mark = mark;
-            decisions.push(Decision::Profile(key.clone(), Some(Box::new(profile))));
+        if mark == self.profile_mark {
+            return None;
         }
+        let profile = engagement::profile(key, &sources, next, self.activity.last.unwrap_or_default());
+        self.profile_mark = mark;
+        Some(Decision::Profile(key.clone(), Some(Box::new(profile))))
     }
 
-    fn coach(&mut self, rules: &InForce<'_>, event: &Interaction, signals: &Signals, choice: &Choice, decisions: &mut Vec<Decision>) {
+    fn coach(&mut self, rules: &InForce<'_>, event: &Interaction, signals: &Signals, choice: &Choice) -> Vec<Decision> {
         let text = event.content.as_ref().and_then(|content| content.text.as_deref()).unwrap_or("");
         let advice = coaching::advise(&coaching::Context {
             text,
@@ -305,7 +305,7 @@ impl Lead {
             strategy: &choice.strategy,
             appointment_ahead: self.appointments.ahead(),
         });
-        decisions.push(Decision::Prompt(Box::new(Prompt {
+        let mut decisions = vec![Decision::Prompt(Box::new(Prompt {
             prompt_id: event.event_id.derive("coach"),
             event_id: event.event_id,
             key: event.key.clone(),
@@ -319,14 +319,15 @@ impl Lead {
             guidance: advice.guidance,
             reply: advice.reply,
             quote: advice.quote,
-        })));
+        }))];
         if let Source::Experiment { experiment, arm } = &choice.source {
-            self.expose(rules, event, experiment, arm, decisions);
+            decisions.extend(self.expose(rules, event, experiment, arm));
         }
+        decisions
     }
 
-    fn expose(&mut self, rules: &InForce<'_>, event: &Interaction, name: &str, arm: &str, decisions: &mut Vec<Decision>) {
-        let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name) else { return };
+    fn expose(&mut self, rules: &InForce<'_>, event: &Interaction, name: &str, arm: &str) -> Vec<Decision> {
+        let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name) else { return Vec::new() };
         let unit_id = match experiment.unit {
             Unit::Lead => event.key.lead_id().to_owned(),
             Unit::Agent => self.contact.owner.clone().unwrap_or_default(),
@@ -336,7 +337,7 @@ impl Lead {
             self.places.enter(experiment, arm, event.occurred_at);
         }
         let assignment = experiment.assign(&unit_id, self.journey.stage);
-        decisions.push(Decision::Exposure(Box::new(Exposure {
+        let exposure = Decision::Exposure(Box::new(Exposure {
             exposure_id: event.event_id.derive(&format!("exposure/{name}")),
             event_id: event.event_id,
             key: event.key.clone(),
@@ -350,9 +351,9 @@ impl Lead {
             propensity: assignment.map_or(0.0, |assignment| assignment.propensity),
             config_sha256: experiment.config_sha256.clone(),
             reason: if first { "assigned" } else { "sticky" }.to_owned(),
-        })));
+        }));
         let counts = Counts { exposed_units: u64::from(first), exposures: 1, ..Counts::default() };
         let key = ExperimentKey { tenant: event.key.tenant().clone(), name: name.to_owned(), version: experiment.version };
-        decisions.push(Decision::Count(key, Tally::of(arm, counts)));
+        vec![exposure, Decision::Count(key, Tally::of(arm, counts))]
     }
 }

@@ -1,5 +1,7 @@
 //! Integration tests: one binary, one module per subject.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod architecture;
 #[cfg(feature = "runtime")]
 mod data;
