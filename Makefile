@@ -6,8 +6,8 @@ setup:
 	@command -v cc >/dev/null || { apt-get update -qq && apt-get install -y -qq gcc libc6-dev; }
 
 test: setup
-	cargo test --no-default-features
-	cargo test
+	cargo test --no-default-features --lib --test it
+	cargo test --lib --test it
 
 demo: setup
 	cargo run --release -- demo

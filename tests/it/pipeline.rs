@@ -196,4 +196,9 @@ fn no_channel_is_recommended_without_consent() {
         })
         .collect();
     assert_eq!(channels, [None, None, None, Some("sms".to_owned())]);
+    for effect in &effects {
+        if let Effect::Decided(Decision::Profile(key, Some(profile))) = effect {
+            assert_eq!(profile.preferred_channel.is_some(), key.lead_id() == "d", "{profile:?}");
+        }
+    }
 }
