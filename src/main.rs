@@ -13,7 +13,7 @@ use leadstream::domain::units::{LeadKey, Offset, Partition};
 use leadstream::pipeline::Memory;
 use leadstream::runtime::log::{Embedded, PARTITIONS, Record, now, partition_of};
 use leadstream::runtime::worker::{DEAD_LETTERS, LATE, Worker};
-use leadstream::runtime::{demo, ingest, replay};
+use leadstream::runtime::{demo, evaluate, ingest, replay};
 
 /// Bad lines printed before only their number is told.
 const BAD_LINES_SHOWN: usize = 20;
@@ -73,6 +73,11 @@ enum Command {
     },
     /// Take the log again from its start and compare every output with what is stored.
     Replay,
+    /// Measure the predictions on a file whose leads have outcomes, on the last 30 % of its leads.
+    Evaluate {
+        /// The file.
+        file: String,
+    },
     /// Run an invented market through the whole pipeline.
     Demo {
         /// Leads in the market.
@@ -102,6 +107,7 @@ fn main() -> anyhow::Result<()> {
         Command::Lead { tenant, lead } => show_lead(&open()?, &format!("{tenant}:{lead}")),
         Command::Worklist { tenant, agent } => worklist(&open()?, &tenant, agent.as_deref(), json),
         Command::Replay => replay_log(&open()?),
+        Command::Evaluate { file } => evaluate_file(&file),
         Command::Demo { leads, score } => run_demo(leads, score),
         Command::Schemas => {
             avro::all().iter().for_each(|coded| println!("{}\n{}", coded.topic, coded.text));
@@ -276,6 +282,19 @@ fn replay_log(log: &Arc<Embedded>) -> anyhow::Result<()> {
     }
 }
 
+fn evaluate_file(file: &str) -> anyhow::Result<()> {
+    let bar = spinner("events");
+    let measures = evaluate::evaluate(ingest::inputs(file)?.inspect(|_| bar.inc(1)));
+    bar.finish_and_clear();
+    println!("{:<24} {:>7} {:>6} {:>6} {:>8} {:>6}", "prediction", "rows", "base", "AUC", "log loss", "ECE");
+    for measure in measures {
+        let auc = measure.auc.map_or_else(|| "-".to_owned(), |auc| format!("{auc:.3}"));
+        let evaluate::Measure { rows, base_rate, log_loss, calibration_error, .. } = measure;
+        println!("{:<24} {rows:>7} {base_rate:>6.3} {auc:>6} {log_loss:>8.4} {calibration_error:>6.4}", measure.target.as_str());
+    }
+    Ok(())
+}
+
 fn run_demo(leads: usize, score: bool) -> anyhow::Result<()> {
     let folder = std::env::temp_dir().join(format!("leadstream-demo-{}", std::process::id()));
     let result = demo_in(&folder, leads, score);
@@ -316,7 +335,7 @@ fn demo_in(folder: &Path, leads: usize, score: bool) -> anyhow::Result<()> {
         println!(
             "\nopen leads {}: AUC of conversion_likelihood against a hidden probability of .3 or more {:.3}, mean prediction {mean:.3}",
             pairs.len(),
-            demo::auc(&pairs).unwrap_or(f64::NAN)
+            evaluate::auc(&pairs).unwrap_or(f64::NAN)
         );
     }
     Ok(())

@@ -4,4 +4,5 @@ pub mod log;
 pub mod worker;
 pub mod ingest;
 pub mod replay;
+pub mod evaluate;
 pub mod demo;

@@ -188,27 +188,6 @@ pub fn market(seed: u64, leads: usize, days: i64, now_ms: i64) -> Market {
     Market { deliveries, truth }
 }
 
-/// Area under the ROC curve of scores against 0/1 labels; `None` unless both labels occur. Ties count half.
-#[must_use]
-pub fn auc(pairs: &[(f64, bool)]) -> Option<f64> {
-    let (won, lost): (Vec<_>, Vec<_>) = pairs.iter().partition(|(_, label)| *label);
-    let beats = |score: f64| -> f64 {
-        lost.iter()
-            .map(|(other, _)| {
-                if score > *other {
-                    1.0
-                } else if score == *other {
-                    0.5
-                } else {
-                    0.0
-                }
-            })
-            .sum()
-    };
-    let sum: f64 = won.iter().map(|(score, _)| beats(*score)).sum();
-    (!won.is_empty() && !lost.is_empty()).then(|| sum / (won.len() * lost.len()) as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,11 +200,5 @@ mod tests {
         assert_ne!(one, market(8, 50, 30, 1_767_225_600_000));
         let good = one.deliveries.iter().filter(|delivery| interaction::from_json(&delivery.line).is_ok()).count();
         assert!(good * 100 > one.deliveries.len() * 95 && good < one.deliveries.len());
-    }
-
-    #[test]
-    fn auc_counts_ordered_pairs() {
-        assert_eq!(auc(&[(0.9, true), (0.1, false), (0.5, true), (0.5, false)]), Some(0.875));
-        assert_eq!(auc(&[(0.9, true)]), None);
     }
 }

@@ -8,6 +8,8 @@ use flate2::bufread::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{avro, interaction};
+use crate::domain::units::AppendTime;
+use crate::pipeline::Input;
 use crate::runtime::log::{Batches, Embedded, Record, now, partition_of};
 
 /// Lines appended in one transaction.
@@ -83,6 +85,19 @@ fn next_line(reader: &mut dyn BufRead) -> std::io::Result<Option<Vec<u8>>> {
             return Ok(Some(line));
         }
     }
+}
+
+/// The events of a file as inputs, without the log; lines that are no events are undecodable inputs.
+///
+/// # Errors
+/// When the file cannot be opened; a later read error ends the inputs.
+pub fn inputs(path: &str) -> Result<impl Iterator<Item = Input>, Error> {
+    let mut reader = open(path).map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
+    let next = move || next_line(reader.as_mut()).ok().flatten();
+    Ok(std::iter::from_fn(next).map(|line| match interaction::from_json(&line) {
+        Ok(event) => Input::Interaction { appended: now().max(AppendTime(event.occurred_at.0)), event: Box::new(event) },
+        Err(error) => Input::Undecodable(error.to_string()),
+    }))
 }
 
 fn record(line: Vec<u8>, number: u64, run: u32, bad: &mut dyn FnMut(BadLine)) -> Record {
