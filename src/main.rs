@@ -11,8 +11,8 @@ use leadstream::codec::{avro, model};
 use leadstream::domain::scoring::Target;
 use leadstream::domain::units::{LeadKey, Offset, Partition};
 use leadstream::pipeline::Memory;
-use leadstream::runtime::log::{Embedded, PARTITIONS, Record, now, partition_of};
-use leadstream::runtime::worker::{DEAD_LETTERS, LATE, Worker};
+use leadstream::runtime::log::{Embedded, PARTITIONS, Record, now};
+use leadstream::runtime::worker::{DEAD_LETTERS, Worker, output_topics};
 use leadstream::runtime::{demo, evaluate, ingest, replay};
 
 /// Bad lines printed before only their number is told.
@@ -167,9 +167,8 @@ fn line(partition: u32, offset: u64, record: &Record) -> serde_json::Value {
 }
 
 fn tail(log: &Arc<Embedded>, topic: &str, key: Option<&str>, mut limit: usize) -> anyhow::Result<()> {
-    let known = avro::all().iter().any(|coded| coded.topic == topic) || [DEAD_LETTERS, LATE].contains(&topic);
-    if !known {
-        let names: Vec<_> = avro::all().iter().map(|coded| coded.topic).chain([DEAD_LETTERS, LATE]).collect();
+    let names: Vec<_> = [avro::INTERACTIONS.topic].into_iter().chain(output_topics()).collect();
+    if !names.contains(&topic) {
         bail!("no topic {topic}: there are {}", names.join(", "));
     }
     for partition in (0..PARTITIONS).map(Partition) {
@@ -190,7 +189,7 @@ fn tail(log: &Arc<Embedded>, topic: &str, key: Option<&str>, mut limit: usize) -
 fn show_lead(log: &Arc<Embedded>, key: &str) -> anyhow::Result<()> {
     let key = LeadKey::parse(key)?;
     let worker = Worker::open(log.clone())?;
-    let lead = worker.rows(partition_of(key.as_str().as_bytes())).and_then(|rows| rows.leads.get(&key));
+    let lead = worker.lead(&key);
     let lead = lead.with_context(|| format!("no lead {} is known", key.as_str()))?;
     let at = lead.activity.last.unwrap_or_default();
     let rules = worker.rules().in_force(key.tenant(), at);
@@ -228,7 +227,7 @@ fn show_lead(log: &Arc<Embedded>, key: &str) -> anyhow::Result<()> {
 fn worklist(log: &Arc<Embedded>, tenant: &str, agent: Option<&str>, json: bool) -> anyhow::Result<()> {
     let worker = Worker::open(log.clone())?;
     let mut rows = Vec::new();
-    for (_, Memory { leads, clocks, .. }) in worker.all_rows() {
+    for Memory { leads, clocks, .. } in worker.rows() {
         let mine = leads.iter().filter(|(key, lead)| {
             key.tenant().as_str() == tenant && agent.is_none_or(|agent| lead.contact.owner.as_deref() == Some(agent))
         });
@@ -324,7 +323,7 @@ fn demo_in(folder: &Path, leads: usize, score: bool) -> anyhow::Result<()> {
         let mut pairs = Vec::new();
         for truth in &market.truth {
             let key = LeadKey::parse(&format!("demo-realty:{}", truth.lead_id))?;
-            let lead = worker.rows(partition_of(key.as_str().as_bytes())).and_then(|rows| rows.leads.get(&key));
+            let lead = worker.lead(&key);
             if let Some(lead) = lead.filter(|lead| lead.journey.outcome.is_none()) {
                 let at = lead.activity.last.unwrap_or_default();
                 let scores = lead.scores(&worker.rules().in_force(key.tenant(), at), at);

@@ -12,9 +12,6 @@ use crate::domain::lead::{Decision, Lead, Verdict};
 use crate::domain::rules::Rules;
 use crate::domain::units::{AppendTime, EventTime, LeadKey, Tenant};
 
-/// Changes whenever the same inputs would give other outputs; stored beside the state.
-pub const STEP_VERSION: u32 = 1;
-
 /// One input of a partition.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {

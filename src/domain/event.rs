@@ -49,6 +49,14 @@ pub struct Interaction {
     pub attributes: BTreeMap<String, String>,
 }
 
+impl Interaction {
+    /// What was said, in clear.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.content.as_ref()?.text.as_deref()
+    }
+}
+
 /// The CRM's deal, wire name `pipeline`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Opportunity {

@@ -109,12 +109,17 @@ fn short(id: EventId) -> u64 {
     (whole >> 64) as u64 ^ whole as u64
 }
 
+fn probabilities(scores: &[Score; 6]) -> [f64; 6] {
+    std::array::from_fn(|target| scores[target].probability)
+}
+
 impl Lead {
     /// Whether an event is new and in time. Duplicate is checked before late, so nothing is applied twice.
     #[must_use]
     pub fn admit(&self, event: &Interaction, lateness_ms: i64) -> Verdict {
         let at = event.occurred_at;
-        if self.seen.binary_search(&(at, short(event.event_id))).is_ok() || self.seen.iter().any(|(_, id)| *id == short(event.event_id)) {
+        let id = short(event.event_id);
+        if self.seen.iter().any(|(_, known)| *known == id) {
             return Verdict::Duplicate;
         }
         let behind = self.activity.last.is_some_and(|newest| newest.since(at) > lateness_ms);
@@ -142,7 +147,7 @@ impl Lead {
             self.erase(event);
             decisions.push(Decision::Profile(event.key.clone(), None));
         }
-        let signals = event.content.as_ref().and_then(|content| content.text.as_deref()).map(|text| rules.lexicon.read(text));
+        let signals = event.text().map(|text| rules.lexicon.read(text));
         let evidence = journey::evidence(event, rules.stages);
         self.activity.apply(event);
         self.contact.apply(event, signals.as_ref(), &rules.settings.timezone);
@@ -232,10 +237,7 @@ impl Lead {
     /// The experiment's arm where one applies (kept once given), else the default policy.
     fn choose(&self, rules: &InForce<'_>, event: &Interaction, signals: Option<&Signals>, scores: &[Score; 6]) -> Choice {
         for experiment in &rules.experiments {
-            let unit = match experiment.unit {
-                Unit::Lead => event.key.lead_id(),
-                Unit::Agent => self.contact.owner.as_deref().unwrap_or(""),
-            };
+            let unit = self.unit_id(experiment.unit, &event.key);
             let kept = self.places.find(&experiment.name, experiment.version).map(|place| place.arm.clone());
             if let Some(arm) = kept.or_else(|| experiment.assign(unit, self.journey.stage).map(|assignment| assignment.arm)) {
                 let reason = format!("experiment {} gives {arm}", experiment.name);
@@ -260,6 +262,14 @@ impl Lead {
         })
     }
 
+    /// What is assigned as one with this lead: itself, or its owner.
+    fn unit_id<'a>(&'a self, unit: Unit, key: &'a LeadKey) -> &'a str {
+        match unit {
+            Unit::Lead => key.lead_id(),
+            Unit::Agent => self.contact.owner.as_deref().unwrap_or(""),
+        }
+    }
+
     fn engagement<'a>(&'a self, rules: &'a InForce<'_>, probabilities: &'a [f64; 6]) -> engagement::Sources<'a> {
         engagement::Sources {
             activity: &self.activity,
@@ -276,7 +286,7 @@ impl Lead {
     /// What to do next, at `now`.
     #[must_use]
     pub fn next(&self, rules: &InForce<'_>, scores: &[Score; 6], now: EventTime) -> NextAction {
-        let probabilities = std::array::from_fn(|target| scores[target].probability);
+        let probabilities = probabilities(scores);
         engagement::next_action(&self.engagement(rules, &probabilities), now)
     }
 
@@ -284,7 +294,7 @@ impl Lead {
         if self.erased_at.is_some() {
             return None;
         }
-        let probabilities = std::array::from_fn(|target| scores[target].probability);
+        let probabilities = probabilities(scores);
         let sources = self.engagement(rules, &probabilities);
         let mark = engagement::profile_mark(&sources, &next);
         if mark == self.profile_mark {
@@ -296,9 +306,8 @@ impl Lead {
     }
 
     fn coach(&mut self, rules: &InForce<'_>, event: &Interaction, signals: &Signals, choice: &Choice) -> Vec<Decision> {
-        let text = event.content.as_ref().and_then(|content| content.text.as_deref()).unwrap_or("");
         let advice = coaching::advise(&coaching::Context {
-            text,
+            text: event.text().unwrap_or(""),
             signals,
             conversation: &self.conversation,
             stage: self.journey.stage,
@@ -328,10 +337,7 @@ impl Lead {
 
     fn expose(&mut self, rules: &InForce<'_>, event: &Interaction, name: &str, arm: &str) -> Vec<Decision> {
         let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name) else { return Vec::new() };
-        let unit_id = match experiment.unit {
-            Unit::Lead => event.key.lead_id().to_owned(),
-            Unit::Agent => self.contact.owner.clone().unwrap_or_default(),
-        };
+        let unit_id = self.unit_id(experiment.unit, &event.key).to_owned();
         let first = self.places.find(name, experiment.version).is_none();
         if first {
             self.places.enter(experiment, arm, event.occurred_at);

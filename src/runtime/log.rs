@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use serde::{Deserialize, Serialize};
 
 use crate::domain::units::{AppendTime, Offset, Partition};
 
@@ -24,7 +23,7 @@ pub const PARTITIONS: u32 = 4;
 const CACHE_BYTES: usize = 64 << 20;
 
 /// One record of a topic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// `tenant:lead`, where known.
     pub key: Option<String>,
@@ -182,7 +181,7 @@ impl Embedded {
     }
 }
 
-/// CRC-32, then the records as one JSON-free binary: lengths and bytes.
+/// CRC-32, then per record its three optional parts, append time and source.
 fn encode(records: &[Record]) -> Vec<u8> {
     let mut body = Vec::with_capacity(records.len() * 256);
     for record in records {

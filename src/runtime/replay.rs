@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::codec::avro;
 use crate::domain::units::{Offset, Partition};
 use crate::pipeline::Memory;
 use crate::runtime::log::{Batches, Embedded, Error, PARTITIONS, Record};
-use crate::runtime::worker::{emit, input, rules};
+use crate::runtime::worker::{emit, input, output_topics, rules, taken};
 
 /// What a replay found.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,8 +57,7 @@ impl Comparison<'_> {
 
     /// Stored outputs beyond the computed ones are a difference too.
     fn finish(&mut self) -> Result<(), Error> {
-        let topics = avro::all().into_iter().map(|coded| coded.topic).filter(|topic| *topic != avro::INTERACTIONS.topic);
-        for topic in topics.chain([crate::runtime::worker::DEAD_LETTERS, crate::runtime::worker::LATE]) {
+        for topic in output_topics() {
             for partition in 0..PARTITIONS {
                 let computed = self.next.get(&(topic.to_owned(), partition)).copied().unwrap_or(0);
                 let stored = self.log.end(topic, Partition(partition))?.0;
@@ -83,21 +81,16 @@ pub fn replay(log: &Embedded, progress: &mut dyn FnMut(u64)) -> Result<Report, E
     let mut states = Sha256::new();
     for partition in (0..PARTITIONS).map(Partition) {
         let mut rows = Memory::default();
-        let end = log.position(partition)?;
-        let mut next = Offset(0);
-        while next < end {
-            let mut records = log.read(avro::INTERACTIONS.topic, partition, next)?;
-            records.truncate(usize::try_from(end.0 - next.0).unwrap_or(usize::MAX));
+        taken(log, partition, &mut |records| {
             let mut batches = Batches::new();
-            for record in &records {
+            for record in records {
                 let mut effects = Vec::new();
                 rows.run(&rules, &input(record), &mut effects);
                 emit(partition, record, &mut effects, &mut batches);
             }
-            comparison.compare(batches)?;
-            next = Offset(next.0 + records.len() as u64);
             progress(records.len() as u64);
-        }
+            comparison.compare(batches)
+        })?;
         // Debug text is one to one with the state: every field, floats in their shortest exact form.
         rows.leads.iter().for_each(|(key, lead)| states.update(format!("{key:?} {lead:?}\n")));
     }

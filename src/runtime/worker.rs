@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::codec::{avro, interaction, model, outputs};
-use crate::domain::lead::Decision;
+use crate::domain::lead::{Decision, Lead};
 use crate::domain::lexicon::Lexicon;
 use crate::domain::rules::Rules;
-use crate::domain::units::{AppendTime, Offset, Partition};
+use crate::domain::units::{AppendTime, LeadKey, Offset, Partition};
 use crate::pipeline::{Effect, Input, Memory, Outcome};
-use crate::runtime::log::{Batches, Embedded, Error, PARTITIONS, Record};
+use crate::runtime::log::{Batches, Embedded, Error, PARTITIONS, Record, partition_of};
 
 /// Records taken before a commit.
 const COMMIT_RECORDS: usize = 5_000;
@@ -94,6 +94,28 @@ pub fn emit(partition: Partition, record: &Record, effects: &mut Vec<Effect>, ba
     }
 }
 
+/// Every interaction of a partition that was taken and committed, batch by batch from the start; gives the position.
+///
+/// # Errors
+/// When the log cannot be read or `batch` fails.
+pub fn taken(log: &Embedded, partition: Partition, batch: &mut dyn FnMut(&[Record]) -> Result<(), Error>) -> Result<Offset, Error> {
+    let end = log.position(partition)?;
+    let mut next = Offset(0);
+    while next < end {
+        let mut records = log.read(avro::INTERACTIONS.topic, partition, next)?;
+        records.truncate(usize::try_from(end.0 - next.0).unwrap_or(usize::MAX));
+        next = Offset(next.0 + records.len() as u64);
+        batch(&records)?;
+    }
+    Ok(end)
+}
+
+/// Topics that the worker writes.
+pub fn output_topics() -> impl Iterator<Item = &'static str> {
+    let coded = avro::all().into_iter().map(|coded| coded.topic).filter(|topic| *topic != avro::INTERACTIONS.topic);
+    coded.chain([DEAD_LETTERS, LATE])
+}
+
 /// All partitions of a data directory.
 pub struct Worker {
     log: Arc<Embedded>,
@@ -118,15 +140,12 @@ impl Worker {
             by_source: BTreeMap::new(),
             unmapped: BTreeMap::new(),
         };
+        let log = worker.log.clone();
         for partition in 0..PARTITIONS {
-            let end = worker.log.position(Partition(partition))?;
-            let mut next = Offset(0);
-            while next < end {
-                let mut records = worker.log.read(avro::INTERACTIONS.topic, Partition(partition), next)?;
-                records.truncate(usize::try_from(end.0 - next.0).unwrap_or(usize::MAX));
-                next = Offset(next.0 + records.len() as u64);
+            let end = taken(&log, Partition(partition), &mut |records| {
                 records.iter().for_each(|record| worker.take(partition, record, &mut Vec::new()));
-            }
+                Ok(())
+            })?;
             worker.positions.insert(partition, end);
         }
         Ok(worker)
@@ -176,15 +195,15 @@ impl Worker {
         self.by_source.get(&source).copied().unwrap_or_default()
     }
 
-    /// The rows of a partition.
+    /// A lead.
     #[must_use]
-    pub fn rows(&self, partition: Partition) -> Option<&Memory> {
-        self.partitions.get(&partition.0)
+    pub fn lead(&self, key: &LeadKey) -> Option<&Lead> {
+        self.partitions.get(&partition_of(key.as_str().as_bytes()).0)?.leads.get(key)
     }
 
-    /// All rows.
-    pub fn all_rows(&self) -> impl Iterator<Item = (u32, &Memory)> {
-        self.partitions.iter().map(|(partition, rows)| (*partition, rows))
+    /// The rows of every partition.
+    pub fn rows(&self) -> impl Iterator<Item = &Memory> {
+        self.partitions.values()
     }
 
     /// Rules in use.
