@@ -3,17 +3,23 @@
 //! In: one input of one partition in recorded order. Out: effects in the order they were decided, and one outcome.
 //! Due leads come first, by due time and lead, then the event. Nothing here reads a clock.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
+mod memory;
+mod rows;
 
 use crate::domain::event::Interaction;
-use crate::domain::experiment::{ExperimentKey, Tally};
+use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
 use crate::domain::lead::{Decision, Lead, Verdict};
 use crate::domain::rules::Rules;
-use crate::domain::units::{AppendTime, EventTime, LeadKey, Tenant};
+use crate::domain::units::{AppendTime, EventTime, LeadKey, Partition, Tenant};
+
+pub use crate::pipeline::memory::Memory;
+pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Row, Rows, Trial, Unmapped};
+
+/// Version of the decisions made here: states and outputs repeat byte for byte only under the same one.
+pub const STEP_VERSION: u32 = 1;
 
 /// One input of a partition.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Input {
     /// An interaction and when the log took it.
     Interaction {
@@ -24,6 +30,22 @@ pub enum Input {
     },
     /// Bytes that are no interaction; the reason is what the dead letter says.
     Undecodable(String),
+    /// The clock of the world, for tenants whose events come live.
+    Tick {
+        /// The time.
+        at: AppendTime,
+    },
+    /// All counts of an experiment in one partition so far.
+    Partial {
+        /// The experiment.
+        experiment: ExperimentKey,
+        /// The partition that counted.
+        source: Partition,
+        /// Newest event time of the tenant there.
+        at: EventTime,
+        /// The counts.
+        tally: Tally,
+    },
 }
 
 /// What follows from an input. The worker adds the raw bytes to dead letters and late records.
@@ -31,6 +53,8 @@ pub enum Input {
 pub enum Effect {
     /// Something was decided about a lead.
     Decided(Decision),
+    /// The counts of an experiment over all partitions changed.
+    Measured(Box<Metrics>),
     /// The input cannot be used.
     DeadLetter(String),
     /// The input came too late.
@@ -48,6 +72,8 @@ pub enum Outcome {
     Late,
     /// Unusable.
     DeadLettered,
+    /// No interaction: a tick or counts.
+    Internal,
 }
 
 /// Whether an input was finished.
@@ -59,45 +85,37 @@ pub enum Taken {
     Paused,
 }
 
-/// The rows of a partition that a step reads and writes.
-pub trait Rows {
-    /// Why a row cannot be loaded.
-    type Error;
-
-    /// A lead; `None` when it is new.
-    ///
-    /// # Errors
-    /// When the store fails.
-    fn lead(&mut self, key: &LeadKey) -> Result<Option<Lead>, Self::Error>;
-
-    /// Stores a lead and moves its timer.
-    fn save(&mut self, key: &LeadKey, lead: Lead);
-
-    /// The clock of a tenant: its newest event time in this partition.
-    fn clock(&self, tenant: &Tenant) -> Option<EventTime>;
-
-    /// Moves the clock of a tenant.
-    fn set_clock(&mut self, tenant: &Tenant, at: EventTime);
-
-    /// The first lead of a tenant that is due at or before `until`.
-    fn first_due(&self, tenant: &Tenant, until: EventTime) -> Option<(EventTime, LeadKey)>;
-
-    /// Adds to the counts of an experiment.
-    fn count(&mut self, experiment: &ExperimentKey, tally: &Tally);
-}
-
 /// Takes one input.
 ///
 /// # Errors
 /// When a row cannot be loaded; nothing of the input may then be committed.
 pub fn take<R: Rows>(rules: &Rules, rows: &mut R, input: &Input, budget: &mut usize, effects: &mut Vec<Effect>) -> Result<Taken, R::Error> {
-    let (event, appended) = match input {
-        Input::Interaction { event, appended } => (event.as_ref(), *appended),
+    match input {
+        Input::Interaction { event, appended } => interaction(rules, rows, (event, *appended), budget, effects),
         Input::Undecodable(reason) => {
             effects.push(Effect::DeadLetter(reason.clone()));
-            return Ok(Taken::Done(Outcome::DeadLettered));
+            Ok(Taken::Done(Outcome::DeadLettered))
         }
-    };
+        Input::Tick { at } => tick(rules, rows, EventTime(at.0), budget, effects),
+        Input::Partial { experiment, source, at, tally } => {
+            let key = Key::Trial(experiment.clone());
+            let mut trial = rows.load(&key)?.and_then(Row::into_trial).unwrap_or_default();
+            if trial.replace(*source, *at, tally) {
+                effects.push(Effect::Measured(Box::new(trial.metrics(experiment))));
+                rows.save(key, Some(Row::Trial(trial)));
+            }
+            Ok(Taken::Done(Outcome::Internal))
+        }
+    }
+}
+
+fn interaction<R: Rows>(
+    rules: &Rules,
+    rows: &mut R,
+    (event, appended): (&Interaction, AppendTime),
+    budget: &mut usize,
+    effects: &mut Vec<Effect>,
+) -> Result<Taken, R::Error> {
     let tenant = event.key.tenant();
     let in_force = rules.in_force(tenant, event.occurred_at);
     let ahead_ms = event.occurred_at.0.saturating_sub(appended.0);
@@ -110,16 +128,17 @@ pub fn take<R: Rows>(rules: &Rules, rows: &mut R, input: &Input, budget: &mut us
         effects.push(Effect::DeadLetter(reason));
         return Ok(Taken::Done(Outcome::DeadLettered));
     }
-    let clock = rows.clock(tenant).map_or(event.occurred_at, |clock| clock.max(event.occurred_at));
-    while let Some((due, key)) = rows.first_due(tenant, clock) {
-        if *budget == 0 {
-            return Ok(Taken::Paused);
-        }
-        *budget -= 1;
-        fire(rules, rows, &key, due, effects)?;
+    let clock = clock(rows, tenant)?;
+    let at = clock.map_or(event.occurred_at, |clock| clock.at.max(event.occurred_at));
+    if !fire_due(rules, rows, (tenant, at), budget, effects)? {
+        return Ok(Taken::Paused);
     }
-    rows.set_clock(tenant, clock);
-    let mut lead = rows.lead(&event.key)?.unwrap_or_default();
+    // A tenant whose events are older than the allowed lateness when they arrive is filling up its past.
+    let live = -ahead_ms <= in_force.thresholds.lateness_ms;
+    if clock != Some(Clock { at, live }) {
+        rows.save(Key::Clock(tenant.clone()), Some(Row::Clock(Clock { at, live })));
+    }
+    let mut lead = lead(rows, &event.key)?;
     let outcome = match lead.admit(event, in_force.thresholds.lateness_ms) {
         Verdict::Duplicate => return Ok(Taken::Done(Outcome::Duplicate)),
         Verdict::Late => {
@@ -128,88 +147,82 @@ pub fn take<R: Rows>(rules: &Rules, rows: &mut R, input: &Input, budget: &mut us
         }
         Verdict::Fresh => Outcome::Advanced,
     };
+    let due = lead.risk.due;
     let mut decisions = Vec::new();
     lead.apply(&in_force, event, &mut decisions);
-    rows.save(&event.key, lead);
-    settle(rows, decisions, effects);
+    store(rows, &event.key, lead, due);
+    settle(rows, tenant, decisions, effects)?;
     Ok(Taken::Done(outcome))
 }
 
-/// Looks at one lead that is due.
-fn fire<R: Rows>(rules: &Rules, rows: &mut R, key: &LeadKey, due: EventTime, effects: &mut Vec<Effect>) -> Result<(), R::Error> {
-    let in_force = rules.in_force(key.tenant(), due);
-    let mut lead = rows.lead(key)?.unwrap_or_default();
-    let mut decisions = Vec::new();
-    lead.due(&in_force, key, due, &mut decisions);
-    rows.save(key, lead);
-    settle(rows, decisions, effects);
-    Ok(())
+/// Moves the clocks of tenants that are live and have somebody due.
+fn tick<R: Rows>(rules: &Rules, rows: &mut R, at: EventTime, budget: &mut usize, effects: &mut Vec<Effect>) -> Result<Taken, R::Error> {
+    for tenant in rows.tenants_due(at) {
+        let Some(clock) = clock(rows, &tenant)?.filter(|clock| clock.live && clock.at < at) else { continue };
+        if !fire_due(rules, rows, (&tenant, at), budget, effects)? {
+            return Ok(Taken::Paused);
+        }
+        rows.save(Key::Clock(tenant), Some(Row::Clock(Clock { at, ..clock })));
+    }
+    Ok(Taken::Done(Outcome::Internal))
 }
 
-fn settle<R: Rows>(rows: &mut R, decisions: Vec<Decision>, effects: &mut Vec<Effect>) {
+/// Looks at the leads of a tenant that are due until a time; `false` when the budget ended first.
+fn fire_due<R: Rows>(
+    rules: &Rules,
+    rows: &mut R,
+    (tenant, until): (&Tenant, EventTime),
+    budget: &mut usize,
+    effects: &mut Vec<Effect>,
+) -> Result<bool, R::Error> {
+    while let Some((due, key)) = rows.first_due(tenant, until) {
+        if *budget == 0 {
+            return Ok(false);
+        }
+        *budget -= 1;
+        let in_force = rules.in_force(tenant, due);
+        let mut lead = lead(rows, &key)?;
+        let mut decisions = Vec::new();
+        lead.due(&in_force, &key, due, &mut decisions);
+        store(rows, &key, lead, Some(due));
+        settle(rows, tenant, decisions, effects)?;
+    }
+    Ok(true)
+}
+
+fn lead<R: Rows>(rows: &mut R, key: &LeadKey) -> Result<Lead, R::Error> {
+    Ok(rows.load(&Key::Lead(key.clone()))?.and_then(Row::into_lead).map_or_else(Lead::default, |lead| *lead))
+}
+
+fn clock<R: Rows>(rows: &mut R, tenant: &Tenant) -> Result<Option<Clock>, R::Error> {
+    Ok(rows.load(&Key::Clock(tenant.clone()))?.and_then(Row::into_clock))
+}
+
+fn store<R: Rows>(rows: &mut R, key: &LeadKey, lead: Lead, due_before: Option<EventTime>) {
+    if lead.risk.due != due_before {
+        rows.reschedule(key, due_before, lead.risk.due);
+    }
+    rows.save(Key::Lead(key.clone()), Some(Row::Lead(Box::new(lead))));
+}
+
+/// Keeps what is counted and passes on what is told.
+fn settle<R: Rows>(rows: &mut R, tenant: &Tenant, decisions: Vec<Decision>, effects: &mut Vec<Effect>) -> Result<(), R::Error> {
     for decision in decisions {
         match decision {
-            Decision::Count(experiment, tally) => rows.count(&experiment, &tally),
+            Decision::Count(experiment, counted) => {
+                let key = Key::Tally(experiment);
+                let mut tally = rows.load(&key)?.and_then(Row::into_tally).unwrap_or_default();
+                tally.merge(&counted);
+                rows.save(key, Some(Row::Tally(tally)));
+            }
+            Decision::Unmapped(name) => {
+                let key = Key::Unmapped(tenant.clone());
+                let mut unmapped = rows.load(&key)?.and_then(Row::into_unmapped).unwrap_or_default();
+                unmapped.count(&name);
+                rows.save(key, Some(Row::Unmapped(unmapped)));
+            }
             other => effects.push(Effect::Decided(other)),
         }
     }
-}
-
-/// All rows of a partition in memory: the driver of tests, of `replay`, and of the worker.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Memory {
-    /// Leads.
-    pub leads: BTreeMap<LeadKey, Lead>,
-    /// Clocks by tenant.
-    pub clocks: BTreeMap<Tenant, EventTime>,
-    /// Counts by experiment.
-    pub tallies: BTreeMap<ExperimentKey, Tally>,
-    due: BTreeMap<Tenant, BTreeSet<(EventTime, LeadKey)>>,
-}
-
-impl Rows for Memory {
-    type Error = Infallible;
-
-    fn lead(&mut self, key: &LeadKey) -> Result<Option<Lead>, Infallible> {
-        Ok(self.leads.get(key).cloned())
-    }
-
-    fn save(&mut self, key: &LeadKey, lead: Lead) {
-        let due = lead.risk.due;
-        let before = self.leads.insert(key.clone(), lead).and_then(|lead| lead.risk.due);
-        if before != due {
-            let index = self.due.entry(key.tenant().clone()).or_default();
-            before.map(|at| index.remove(&(at, key.clone())));
-            due.map(|at| index.insert((at, key.clone())));
-        }
-    }
-
-    fn clock(&self, tenant: &Tenant) -> Option<EventTime> {
-        self.clocks.get(tenant).copied()
-    }
-
-    fn set_clock(&mut self, tenant: &Tenant, at: EventTime) {
-        self.clocks.insert(tenant.clone(), at);
-    }
-
-    fn first_due(&self, tenant: &Tenant, until: EventTime) -> Option<(EventTime, LeadKey)> {
-        self.due.get(tenant)?.first().filter(|(due, _)| *due <= until).cloned()
-    }
-
-    fn count(&mut self, experiment: &ExperimentKey, tally: &Tally) {
-        self.tallies.entry(experiment.clone()).or_default().merge(tally);
-    }
-}
-
-impl Memory {
-    /// Takes one input to its end.
-    pub fn run(&mut self, rules: &Rules, input: &Input, effects: &mut Vec<Effect>) -> Outcome {
-        loop {
-            let mut budget = usize::MAX;
-            match take(rules, self, input, &mut budget, effects) {
-                Ok(Taken::Done(outcome)) => return outcome,
-                Ok(Taken::Paused) => {}
-            }
-        }
-    }
+    Ok(())
 }

@@ -1,8 +1,15 @@
-//! Everything that waits: the log, the worker and the commands.
+//! Everything that waits: the log, the state, the worker, and the server through which commands reach them.
 
 pub mod log;
+pub mod metrics;
+pub mod store;
 pub mod worker;
-pub mod ingest;
 pub mod replay;
+pub mod ingest;
+pub mod views;
+pub mod config;
+pub mod instance;
+pub mod http;
+pub mod client;
 pub mod evaluate;
 pub mod demo;

@@ -56,11 +56,27 @@ coded!(
     /// Profiles.
     PROFILES, "lead.profiles.v1"
 );
+coded!(
+    /// Definitions.
+    DEFINITIONS, "leadstream.definitions.v1"
+);
+coded!(
+    /// Inbox entries.
+    INBOX, "leadstream.inbox.v1"
+);
+coded!(
+    /// Switches between inputs.
+    ORDER, "leadstream.order.v1"
+);
+coded!(
+    /// Counts of experiments.
+    METRICS, "experiment.metrics.v1"
+);
 
 /// All schemas.
 #[must_use]
-pub fn all() -> [&'static Coded; 6] {
-    [&INTERACTIONS, &PREDICTIONS, &ALERTS, &PROMPTS, &EXPOSURES, &PROFILES]
+pub fn all() -> [&'static Coded; 10] {
+    [&INTERACTIONS, &PREDICTIONS, &ALERTS, &PROMPTS, &EXPOSURES, &PROFILES, &METRICS, &DEFINITIONS, &INBOX, &ORDER]
 }
 
 /// Why bytes cannot be read.

@@ -247,11 +247,22 @@ fn direction(word: &str) -> Result<Direction, Error> {
 fn time(field: &str, time: &Time) -> Result<EventTime, Error> {
     let millis = match time {
         Time::Millis(millis) => *millis,
-        Time::Text(text) => text
-            .parse::<jiff::Timestamp>()
-            .map_err(|_| invalid(field, "must be an RFC 3339 time such as 2026-01-31T12:00:00.000Z, or milliseconds since 1970"))?
-            .as_millisecond(),
+        Time::Text(text) => return instant(field, text),
     };
+    in_range(field, millis)
+}
+
+/// An RFC 3339 time.
+///
+/// # Errors
+/// [`Error`] naming the field.
+pub fn instant(field: &str, text: &str) -> Result<EventTime, Error> {
+    let instant = text.parse::<jiff::Timestamp>();
+    let expected = "must be an RFC 3339 time such as 2026-01-31T12:00:00.000Z, or milliseconds since 1970";
+    in_range(field, instant.map_err(|_| invalid(field, expected))?.as_millisecond())
+}
+
+fn in_range(field: &str, millis: i64) -> Result<EventTime, Error> {
     if YEARS_MS.contains(&millis) { Ok(EventTime(millis)) } else { Err(invalid(field, "must lie in the years 1970 to 2200")) }
 }
 

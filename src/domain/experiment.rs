@@ -124,6 +124,10 @@ pub struct Place {
     pub version: u32,
     /// The arm.
     pub arm: String,
+    /// See [`Assignment::bucket`].
+    pub bucket: u32,
+    /// See [`Assignment::propensity`].
+    pub propensity: f64,
     /// First exposure.
     pub exposed_at: EventTime,
     /// Outcomes after this no longer count.
@@ -219,7 +223,7 @@ impl Tally {
 }
 
 /// Name of one experiment of one tenant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExperimentKey {
     /// Whose.
     pub tenant: Tenant,
@@ -265,14 +269,16 @@ impl Places {
     }
 
     /// Notes the first exposure to an arm.
-    pub fn enter(&mut self, experiment: &Experiment, arm: &str, at: EventTime) {
+    pub fn enter(&mut self, experiment: &Experiment, assignment: Assignment, at: EventTime) {
         if self.0.len() >= REMEMBERED_MAX {
             self.0.remove(0);
         }
         self.0.push(Place {
             experiment: experiment.name.clone(),
             version: experiment.version,
-            arm: arm.to_owned(),
+            arm: assignment.arm,
+            bucket: assignment.bucket,
+            propensity: assignment.propensity,
             exposed_at: at,
             until: at.plus(experiment.window_hours.saturating_mul(HOUR_MS)),
             appointment: false,

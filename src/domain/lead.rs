@@ -339,10 +339,10 @@ impl Lead {
         let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name) else { return Vec::new() };
         let unit_id = self.unit_id(experiment.unit, &event.key).to_owned();
         let first = self.places.find(name, experiment.version).is_none();
-        if first {
-            self.places.enter(experiment, arm, event.occurred_at);
+        if let (true, Some(assignment)) = (first, experiment.assign(&unit_id, self.journey.stage)) {
+            self.places.enter(experiment, assignment, event.occurred_at);
         }
-        let assignment = experiment.assign(&unit_id, self.journey.stage);
+        let Some(place) = self.places.find(name, experiment.version) else { return Vec::new() };
         let exposure = Decision::Exposure(Box::new(Exposure {
             exposure_id: event.event_id.derive(&format!("exposure/{name}")),
             event_id: event.event_id,
@@ -353,8 +353,8 @@ impl Lead {
             unit: experiment.unit,
             unit_id,
             arm: arm.to_owned(),
-            bucket: assignment.as_ref().map_or(0, |assignment| assignment.bucket),
-            propensity: assignment.map_or(0.0, |assignment| assignment.propensity),
+            bucket: place.bucket,
+            propensity: place.propensity,
             config_sha256: experiment.config_sha256.clone(),
             reason: if first { "assigned" } else { "sticky" }.to_owned(),
         }));

@@ -59,7 +59,7 @@ pub fn evaluate(inputs: impl Iterator<Item = Input>) -> Vec<Measure> {
             if let Some(outcome) = prediction.outcome {
                 ends.entry(prediction.key.clone()).or_insert((prediction.at, outcome));
             }
-            let unanswered = memory.leads.get(&prediction.key).is_some_and(|lead| lead.activity.unanswered > 0);
+            let unanswered = memory.lead(&prediction.key).is_some_and(|lead| lead.activity.unanswered > 0);
             leads.entry(prediction.key.clone()).or_default().push(Row {
                 at: prediction.at,
                 probabilities: std::array::from_fn(|target| prediction.scores[target].probability),

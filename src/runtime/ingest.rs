@@ -1,33 +1,31 @@
-//! Files into the log: NDJSON, plain or gzip, resumed where a killed run stopped.
+//! Files into the log: lines of NDJSON, plain or gzip, become records with the position of their file in one append.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
-use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{avro, interaction};
+use crate::codec::interaction;
 use crate::domain::units::AppendTime;
 use crate::pipeline::Input;
-use crate::runtime::log::{Batches, Embedded, Record, now, partition_of};
+use crate::runtime::log::{Batches, Embedded, Record};
+use crate::runtime::worker::inputs_of;
 
-/// Lines appended in one transaction.
-const LINES_PER_APPEND: usize = 2_000;
-/// A line longer than this is cut off from memory and refused; its first bytes go to the dead letters.
-const LINE_BYTES_MAX: usize = 4 << 20;
+/// A line is kept whole up to this size; a longer one ends the ingest, so that nothing is cut.
+pub const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// How far a source was appended, stored with its records.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Progress {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
     /// Number of the run; its records carry it.
-    run: u32,
+    pub run: u32,
     /// Lines appended.
-    lines: u64,
+    pub lines: u64,
     /// CRC-32 of those lines, to see that the file is the same.
-    crc: u32,
+    pub crc: u32,
     /// The end of the file was reached.
-    finished: bool,
+    pub finished: bool,
 }
 
 /// Why a file cannot be ingested.
@@ -42,13 +40,29 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
+    /// A line is too long to be kept.
+    #[error("{path}: line {line} has more than {LINE_BYTES_MAX} bytes: split or remove it, then ingest again")]
+    Line {
+        /// The file.
+        path: String,
+        /// Counted from 1.
+        line: u64,
+    },
+    /// Somebody else appended to the same source.
+    #[error("{name} is at line {stored} already: another ingest of it is under way")]
+    Moved {
+        /// The source.
+        name: String,
+        /// Lines appended.
+        stored: u64,
+    },
     /// The log failed.
     #[error(transparent)]
     Log(#[from] crate::runtime::log::Error),
 }
 
 /// A line that is no event.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadLine {
     /// Counted from 1.
     pub number: u64,
@@ -56,53 +70,74 @@ pub struct BadLine {
     pub reason: String,
 }
 
-/// Opens a file, `-` for standard input; gzip is seen by its first bytes.
-fn open(path: &str) -> std::io::Result<Box<dyn BufRead>> {
-    let raw: Box<dyn Read> = if path == "-" { Box::new(stdin()) } else { Box::new(File::open(path)?) };
-    let mut reader = BufReader::with_capacity(1 << 16, raw);
-    let gzip = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-    Ok(if gzip { Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader))) } else { Box::new(reader) })
+/// The lines of a file, without their ends.
+pub struct Lines {
+    path: String,
+    reader: Box<dyn BufRead + Send>,
+    partial: Vec<u8>,
+    read: u64,
 }
 
-/// The next line without its end; `None` at the end of the file.
-fn next_line(reader: &mut dyn BufRead) -> std::io::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    let mut bounded = reader.take(LINE_BYTES_MAX as u64);
-    if bounded.read_until(b'\n', &mut line)? == 0 {
-        return Ok(None);
+impl Lines {
+    /// Opens a file, `-` for standard input; gzip is seen by its first bytes.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn open(path: &str) -> Result<Self, Error> {
+        let opened = || -> std::io::Result<Box<dyn BufRead + Send>> {
+            let raw: Box<dyn Read + Send> = if path == "-" { Box::new(stdin()) } else { Box::new(File::open(path)?) };
+            let mut reader = BufReader::with_capacity(1 << 16, raw);
+            let gzip = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+            Ok(if gzip { Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader))) } else { Box::new(reader) })
+        };
+        let reader = opened().map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
+        Ok(Self { path: path.to_owned(), reader, partial: Vec::new(), read: 0 })
     }
-    if line.last() == Some(&b'\n') {
-        line.pop();
-        return Ok(Some(line));
-    }
-    // Longer than the bound (or the last line without an end): the rest of it is skipped.
-    loop {
-        let buffer = reader.fill_buf()?;
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let (used, done) = end.map_or((buffer.len(), buffer.is_empty()), |place| (place + 1, true));
-        reader.consume(used);
-        if done {
-            return Ok(Some(line));
+
+    /// The next line that has an end; `None` where the file ends for now.
+    ///
+    /// # Errors
+    /// [`Error::Read`] or [`Error::Line`].
+    pub fn next_whole(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let room = (LINE_BYTES_MAX + 1).saturating_sub(self.partial.len()) as u64;
+        let mut bounded = self.reader.by_ref().take(room);
+        bounded.read_until(b'\n', &mut self.partial).map_err(|cause| Error::Read { path: self.path.clone(), cause })?;
+        if self.partial.pop_if(|byte| *byte == b'\n').is_some() {
+            self.read += 1;
+            return Ok(Some(std::mem::take(&mut self.partial)));
         }
+        if self.partial.len() > LINE_BYTES_MAX {
+            return Err(Error::Line { path: self.path.clone(), line: self.read + 1 });
+        }
+        Ok(None)
+    }
+
+    /// The next line, at the end of the file also one without an end.
+    ///
+    /// # Errors
+    /// As [`Lines::next_whole`].
+    pub fn next_line(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let line = self.next_whole()?;
+        Ok(line.or_else(|| (!self.partial.is_empty()).then(|| std::mem::take(&mut self.partial))))
     }
 }
 
 /// The events of a file as inputs, without the log; lines that are no events are undecodable inputs.
 ///
 /// # Errors
-/// When the file cannot be opened; a later read error ends the inputs.
-pub fn inputs(path: &str) -> Result<impl Iterator<Item = Input>, Error> {
-    let mut reader = open(path).map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
-    let next = move || next_line(reader.as_mut()).ok().flatten();
-    Ok(std::iter::from_fn(next).map(|line| match interaction::from_json(&line) {
-        Ok(event) => Input::Interaction { appended: now().max(AppendTime(event.occurred_at.0)), event: Box::new(event) },
-        Err(error) => Input::Undecodable(error.to_string()),
+/// When the file cannot be opened; each item tells a later read error.
+pub fn inputs(path: &str) -> Result<impl Iterator<Item = Result<Input, Error>>, Error> {
+    let mut lines = Lines::open(path)?;
+    Ok(std::iter::from_fn(move || lines.next_line().transpose()).map(|line| {
+        Ok(match interaction::from_json(&line?) {
+            Ok(event) => Input::Interaction { appended: AppendTime(event.occurred_at.0), event: Box::new(event) },
+            Err(error) => Input::Undecodable(error.to_string()),
+        })
     }))
 }
 
-fn record(line: Vec<u8>, number: u64, run: u32, bad: &mut dyn FnMut(BadLine)) -> Record {
-    let appended_ms = now().0;
-    match interaction::from_json(&line) {
+fn record(line: &[u8], (number, run, appended_ms): (u64, u32, i64), bad: &mut Vec<BadLine>) -> Record {
+    match interaction::from_json(line) {
         Ok(event) => Record {
             key: Some(event.key.as_str().to_owned()),
             value: Some(interaction::to_avro(&event)),
@@ -112,66 +147,96 @@ fn record(line: Vec<u8>, number: u64, run: u32, bad: &mut dyn FnMut(BadLine)) ->
         },
         Err(error) => {
             let reason = format!("{error} (line {number})");
-            bad(BadLine { number, reason: reason.clone() });
-            Record { key: None, value: Some(line), reason: Some(reason), appended_ms, source: run }
+            bad.push(BadLine { number, reason: reason.clone() });
+            Record { key: None, value: Some(line.to_vec()), reason: Some(reason), appended_ms, source: run }
         }
     }
 }
 
-/// Where a source stands: the stored progress if the file still begins with the lines it counts, else a new run.
-fn resume(log: &Embedded, name: &str, reader: &mut dyn BufRead) -> Result<(Progress, bool), Error> {
-    let read = |cause| Error::Read { path: name.to_owned(), cause };
-    let stored: Progress = log.source(name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    let runs = log.sources()?.into_iter().filter_map(|state| serde_json::from_slice::<Progress>(&state).ok()).map(|progress| progress.run);
-    let fresh = Progress { run: runs.max().unwrap_or(0) + 1, ..Progress::default() };
-    if stored.finished || stored.lines == 0 {
-        return Ok((fresh, true));
-    }
-    let mut hasher = crc32fast::Hasher::new();
-    for _ in 0..stored.lines {
-        match next_line(reader).map_err(read)? {
-            Some(line) => hasher.update(&line),
-            None => return Ok((fresh, false)),
-        }
-    }
-    if hasher.finalize() == stored.crc { Ok((stored, true)) } else { Ok((fresh, false)) }
-}
-
-/// Appends a file; gives the run whose counters tell how it came out. `drain` is called after each append.
+/// Where a source stands; with `fresh`, or when it was read to its end before, a new run.
 ///
 /// # Errors
-/// When the file cannot be read or the log fails; a later run goes on from the last append.
-pub fn ingest<E: From<Error>>(
-    log: &Embedded,
-    path: &str,
-    bad: &mut dyn FnMut(BadLine),
-    drain: &mut dyn FnMut(u64) -> Result<(), E>,
-) -> Result<u32, E> {
-    let read = |cause| Error::Read { path: path.to_owned(), cause };
-    let name = Path::new(path).canonicalize().map_or_else(|_| path.to_owned(), |path| path.to_string_lossy().into_owned());
-    let mut reader = open(path).map_err(read)?;
-    let (mut progress, in_place) = resume(log, &name, reader.as_mut())?;
-    if !in_place {
-        reader = open(path).map_err(read)?;
+/// When the log fails.
+pub fn begin(log: &Embedded, name: &str, fresh: bool) -> Result<Progress, Error> {
+    let snapshot = log.snapshot()?;
+    let parsed = |bytes: Vec<u8>| serde_json::from_slice::<Progress>(&bytes).ok();
+    let stored = snapshot.source(name)?.and_then(parsed).filter(|stored| !fresh && !stored.finished && stored.lines > 0);
+    if let Some(stored) = stored {
+        return Ok(stored);
     }
-    let mut hasher = crc32fast::Hasher::new_with_initial(progress.crc);
-    while !progress.finished {
-        let mut batches = Batches::new();
-        for _ in 0..LINES_PER_APPEND {
-            let Some(line) = next_line(reader.as_mut()).map_err(read)? else {
-                progress.finished = true;
-                break;
-            };
-            progress.lines += 1;
-            hasher.update(&line);
-            let record = record(line, progress.lines, progress.run, bad);
-            let key = record.key.as_deref().map_or(record.value.as_deref().unwrap_or_default(), str::as_bytes);
-            batches.entry((avro::INTERACTIONS.topic.to_owned(), partition_of(key).0)).or_default().push(record);
-        }
-        progress.crc = hasher.clone().finalize();
-        let state = serde_json::to_vec(&progress).expect("plain numbers are JSON");
-        log.commit(&batches, &Default::default(), Some((&name, &state))).map_err(Error::Log)?;
-        drain(progress.lines)?;
+    let last = snapshot.sources()?.into_iter().filter_map(parsed).map(|progress| progress.run).max().unwrap_or(0);
+    let progress = Progress { run: last + 1, ..Progress::default() };
+    log.append(&Batches::new(), Some((name, &stored_form(&progress))))?;
+    Ok(progress)
+}
+
+fn stored_form(progress: &Progress) -> Vec<u8> {
+    serde_json::to_vec(progress).expect("plain numbers are JSON")
+}
+
+/// Appends lines of a source, each ended by a newline, and its progress behind them; gives those that are no events.
+///
+/// # Errors
+/// [`Error::Moved`] when the source does not stand where the lines begin, or when the log fails.
+pub fn append(log: &Embedded, name: &str, (before, after): (u64, &Progress), lines: &[u8]) -> Result<Vec<BadLine>, Error> {
+    let stored: Progress = log.snapshot()?.source(name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    if (stored.run, stored.lines, stored.finished) != (after.run, before, false) {
+        return Err(Error::Moved { name: name.to_owned(), stored: stored.lines });
     }
-    Ok(progress.run)
+    let mut bad = Vec::new();
+    let mut batches = Batches::new();
+    let appended_ms = log.now().0;
+    for (place, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let record = record(line, (before + place as u64 + 1, after.run, appended_ms), &mut bad);
+        let key = record.key.as_deref().map_or(line, str::as_bytes);
+        let (topic, partition) = inputs_of(crate::runtime::log::Source::Interactions, log.partition_of(key));
+        batches.entry((topic, partition.0)).or_default().push(record);
+    }
+    log.append(&batches, Some((name, &stored_form(after))))?;
+    Ok(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn lines_come_whole_also_when_they_are_written_in_pieces() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut lines = Lines::open(file.path().to_str().unwrap()).unwrap();
+        assert_eq!(lines.next_whole().unwrap(), None);
+        file.write_all(b"ab").unwrap();
+        assert_eq!(lines.next_whole().unwrap(), None);
+        file.write_all(b"c\r\n\nrest").unwrap();
+        assert_eq!(lines.next_whole().unwrap().as_deref(), Some(b"abc\r".as_slice()));
+        assert_eq!(lines.next_whole().unwrap().as_deref(), Some(b"".as_slice()));
+        assert_eq!(lines.next_whole().unwrap(), None);
+        assert_eq!(lines.next_line().unwrap().as_deref(), Some(b"rest".as_slice()));
+        assert_eq!(lines.next_line().unwrap(), None);
+    }
+
+    #[test]
+    fn a_line_beyond_the_bound_is_refused_by_number_and_not_cut() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"first\n").unwrap();
+        file.write_all(&vec![b'x'; LINE_BYTES_MAX + 1]).unwrap();
+        let mut lines = Lines::open(file.path().to_str().unwrap()).unwrap();
+        assert_eq!(lines.next_line().unwrap().as_deref(), Some(b"first".as_slice()));
+        assert!(matches!(lines.next_line(), Err(Error::Line { line: 2, .. })));
+    }
+
+    #[test]
+    fn a_broken_archive_is_an_error_where_it_breaks() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        (0..2_000).for_each(|number| writeln!(packed, "line {number} {}", number * 7_919 % 1_000).unwrap());
+        let bytes = packed.finish().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes[..bytes.len() / 2]).unwrap();
+        let outcomes: Vec<_> = inputs(file.path().to_str().unwrap()).unwrap().take(2_001).map(|input| input.is_ok()).collect();
+        let broken = outcomes.iter().position(|fine| !fine).unwrap();
+        assert!(broken > 0 && broken < 2_000);
+    }
 }

@@ -2,40 +2,36 @@
 //!
 //! An append or a commit is one redb transaction, durable before it returns: after a kill, all of it is there or none.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod batch;
+mod upkeep;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::domain::units::{AppendTime, Offset, Partition};
+
+pub use crate::runtime::log::batch::Record;
+pub use crate::runtime::log::upkeep::Upkeep;
 
 /// Topic, partition, first offset of the batch -> batch.
 const BATCHES: TableDefinition<(&str, u32, u64), &[u8]> = TableDefinition::new("batches");
 /// Topic, partition -> next offset.
 const ENDS: TableDefinition<(&str, u32), u64> = TableDefinition::new("ends");
-/// Partition -> next interaction to take.
-const POSITIONS: TableDefinition<u32, u64> = TableDefinition::new("positions");
+/// Topic, partition -> first offset that was not retained away.
+const STARTS: TableDefinition<(&str, u32), u64> = TableDefinition::new("starts");
+/// Partition -> next interaction, inbox entry and definition to take, and which of the three was taken last.
+const POSITIONS: TableDefinition<u32, (u64, u64, u64, u8)> = TableDefinition::new("positions");
 /// Source -> how far it was appended, JSON.
 const SOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("sources");
-/// Partitions of a new data directory.
-pub const PARTITIONS: u32 = 4;
-/// Memory that redb may use for its cache.
-const CACHE_BYTES: usize = 64 << 20;
-
-/// One record of a topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// `tenant:lead`, where known.
-    pub key: Option<String>,
-    /// `None`: tombstone.
-    pub value: Option<Vec<u8>>,
-    /// Why it is no event (inputs) or what became of it (dead letters).
-    pub reason: Option<String>,
-    /// When the log took it, milliseconds.
-    pub appended_ms: i64,
-    /// The ingest run that brought it; 0: none.
-    pub source: u32,
-}
+/// What holds for the whole directory, by name: format, number of partitions, identity.
+const DIRECTORY: TableDefinition<&str, u64> = TableDefinition::new("directory");
+/// Format of the tables above.
+const FORMAT: u64 = 2;
 
 /// Why the log cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -56,63 +52,195 @@ pub enum Error {
         /// First offset of the batch.
         offset: u64,
     },
+    /// Written by another release.
+    #[error("the log has format {0}, this release reads format {FORMAT}")]
+    Format(u64),
     /// The directory cannot be made.
     #[error("the data directory cannot be made")]
     Directory(#[from] std::io::Error),
 }
 
-fn storage(error: impl Into<redb::Error>) -> Error {
+pub(crate) fn storage(error: impl Into<redb::Error>) -> Error {
     Error::Storage(Box::new(error.into()))
 }
 
+/// Where append times come from.
+#[derive(Clone, Debug)]
+pub enum TimeSource {
+    /// The clock of this machine.
+    World,
+    /// A clock that somebody else moves, milliseconds since 1970: an invented market runs faster than the world.
+    Moved(Arc<AtomicI64>),
+}
+
+impl TimeSource {
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> AppendTime {
+        match self {
+            Self::World => {
+                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                AppendTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+            }
+            Self::Moved(at) => AppendTime(at.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// How a log is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Partitions of a new directory, 1 to 1,024; an old one keeps its own.
+    pub partitions: u32,
+    /// Memory that redb may use for its cache, bytes.
+    pub cache_bytes: usize,
+    /// Where append times come from.
+    pub time: TimeSource,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { partitions: 4, cache_bytes: 64 << 20, time: TimeSource::World }
+    }
+}
+
+/// The three inputs of a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// `lead.interactions.v1`.
+    #[default]
+    Interactions,
+    /// `leadstream.inbox.v1`.
+    Inbox,
+    /// `leadstream.definitions.v1`, the same single partition for all.
+    Definitions,
+}
+
+impl Source {
+    /// In the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Interactions, Self::Inbox, Self::Definitions];
+
+    /// The name in the order topic.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Interactions => "interactions",
+            Self::Inbox => "inbox",
+            Self::Definitions => "definitions",
+        }
+    }
+}
+
+/// How far a partition took its inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Positions {
+    /// Next offset by [`Source`].
+    pub next: [Offset; 3],
+    /// Which input was taken last.
+    pub current: Source,
+}
+
+/// How often a log was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Writes {
+    /// Appends by sources.
+    pub appends: u64,
+    /// Commits of the worker.
+    pub commits: u64,
+}
+
 /// Records by topic and partition.
-pub type Batches = BTreeMap<(String, u32), Vec<Record>>;
+pub type Batches = BTreeMap<(&'static str, u32), Vec<Record>>;
 
 /// The log of one data directory.
 pub struct Embedded {
     database: Database,
+    file: PathBuf,
+    partitions: u32,
+    identity: u64,
+    time: TimeSource,
+    writes: Mutex<Writes>,
+    written: Condvar,
 }
 
 impl Embedded {
     /// Opens or makes the log.
     ///
     /// # Errors
-    /// [`Error::InUse`], or when the file cannot be made or read.
-    pub fn open(directory: &Path) -> Result<Self, Error> {
+    /// [`Error::InUse`], [`Error::Format`], or when the file cannot be made or read.
+    pub fn open(directory: &Path, options: &Options) -> Result<Self, Error> {
         std::fs::create_dir_all(directory)?;
+        let file = directory.join("log.redb");
         let mut builder = Database::builder();
-        builder.set_cache_size(CACHE_BYTES);
-        let database = builder.create(directory.join("log.redb")).map_err(|error| match error {
+        builder.set_cache_size(options.cache_bytes);
+        let database = builder.create(&file).map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse,
             other => storage(other),
         })?;
-        let transaction = database.begin_write().map_err(storage)?;
-        transaction.open_table(BATCHES).map_err(storage)?;
-        transaction.open_table(ENDS).map_err(storage)?;
-        transaction.open_table(POSITIONS).map_err(storage)?;
-        transaction.open_table(SOURCES).map_err(storage)?;
-        transaction.commit().map_err(storage)?;
-        Ok(Self { database })
+        let identity = options.time.now().0.unsigned_abs() ^ (u64::from(std::process::id()) << 44);
+        let (partitions, identity) = prepare(&database, options.partitions, identity)?;
+        Ok(Self { database, file, partitions, identity, time: options.time.clone(), writes: Mutex::default(), written: Condvar::new() })
     }
 
-    /// Appends batches with the position of their source and the positions of partitions, all or nothing.
+    /// Number of partitions.
+    #[must_use]
+    pub fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    /// Drawn when the directory was made: what was derived from another log does not carry it.
+    #[must_use]
+    pub fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    /// The time that an append would carry now.
+    #[must_use]
+    pub fn now(&self) -> AppendTime {
+        self.time.now()
+    }
+
+    /// The partition of a key.
+    #[must_use]
+    pub fn partition_of(&self, key: &[u8]) -> Partition {
+        partition_of(key, self.partitions)
+    }
+
+    /// Appends records of a source and remembers how far the source is, all or nothing; wakes who waits.
     ///
     /// # Errors
     /// When redb fails; nothing was written then.
-    pub fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Offset>, source: Option<(&str, &[u8])>) -> Result<(), Error> {
+    pub fn append(&self, batches: &Batches, source: Option<(&str, &[u8])>) -> Result<(), Error> {
+        self.write(batches, &BTreeMap::new(), source)?;
+        self.tell(|writes| writes.appends += 1);
+        Ok(())
+    }
+
+    /// Commits outputs, changelog, order and positions, all or nothing.
+    ///
+    /// # Errors
+    /// When redb fails; nothing was written then.
+    pub fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<(), Error> {
+        self.write(batches, positions, None)?;
+        self.tell(|writes| writes.commits += 1);
+        Ok(())
+    }
+
+    fn write(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>, source: Option<(&str, &[u8])>) -> Result<(), Error> {
         let transaction = self.database.begin_write().map_err(storage)?;
         {
             let mut rows = transaction.open_table(BATCHES).map_err(storage)?;
             let mut ends = transaction.open_table(ENDS).map_err(storage)?;
             for ((topic, partition), records) in batches.iter().filter(|(_, records)| !records.is_empty()) {
-                let place = (topic.as_str(), *partition);
+                let place = (*topic, *partition);
                 let first = ends.get(place).map_err(storage)?.map_or(0, |end| end.value());
-                rows.insert((place.0, place.1, first), encode(records).as_slice()).map_err(storage)?;
+                let numbered = records.iter().enumerate().map(|(place, record)| (place as u64, record));
+                rows.insert((place.0, place.1, first), batch::encode(numbered).as_slice()).map_err(storage)?;
                 ends.insert(place, first + records.len() as u64).map_err(storage)?;
             }
             let mut table = transaction.open_table(POSITIONS).map_err(storage)?;
-            for (partition, position) in positions {
-                table.insert(partition, position.0).map_err(storage)?;
+            for (partition, Positions { next: [interactions, inbox, definitions], current }) in positions {
+                table.insert(partition, (interactions.0, inbox.0, definitions.0, *current as u8)).map_err(storage)?;
             }
             if let Some((name, state)) = source {
                 transaction.open_table(SOURCES).map_err(storage)?.insert(name, state).map_err(storage)?;
@@ -121,24 +249,114 @@ impl Embedded {
         transaction.commit().map_err(storage)
     }
 
+    fn tell(&self, change: impl FnOnce(&mut Writes)) {
+        change(&mut self.writes.lock().unwrap_or_else(PoisonError::into_inner));
+        self.written.notify_all();
+    }
+
+    /// How often the log was written since it was opened.
+    #[must_use]
+    pub fn writes(&self) -> Writes {
+        *self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `enough` holds of the writes, or for `wait`.
+    pub fn await_write(&self, wait: Duration, enough: impl Fn(Writes) -> bool) {
+        let guard = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        let _woken = self.written.wait_timeout_while(guard, wait, |writes| !enough(*writes));
+    }
+
+    /// Wakes who waits for an append.
+    pub fn wake(&self) {
+        self.tell(|writes| writes.appends += 1);
+    }
+
+    /// Bytes of the log file.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        std::fs::metadata(&self.file).map_or(0, |file| file.len())
+    }
+
+    /// The log as it is now, whatever is written later.
+    ///
+    /// # Errors
+    /// When redb fails.
+    pub fn snapshot(&self) -> Result<Snapshot, Error> {
+        Ok(Snapshot { transaction: self.database.begin_read().map_err(storage)?, partitions: self.partitions })
+    }
+}
+
+/// Makes the tables; gives the number of partitions and the identity that hold.
+fn prepare(database: &Database, partitions: u32, identity: u64) -> Result<(u32, u64), Error> {
+    let transaction = database.begin_write().map_err(storage)?;
+    transaction.open_table(BATCHES).map_err(storage)?;
+    transaction.open_table(ENDS).map_err(storage)?;
+    transaction.open_table(STARTS).map_err(storage)?;
+    transaction.open_table(SOURCES).map_err(storage)?;
+    let kept = {
+        let mut directory = transaction.open_table(DIRECTORY).map_err(storage)?;
+        let known = directory.get("format").map_err(storage)?.map(|format| format.value());
+        if let Some(format) = known.filter(|format| *format != FORMAT) {
+            return Err(Error::Format(format));
+        }
+        let mut keep = |name: &str, value: u64| -> Result<u64, Error> {
+            if let Some(kept) = directory.get(name).map_err(storage)?.map(|kept| kept.value()) {
+                return Ok(kept);
+            }
+            directory.insert(name, value).map_err(storage)?;
+            Ok(value)
+        };
+        keep("format", FORMAT)?;
+        let partitions = keep("partitions", u64::from(partitions.clamp(1, 1_024)))?;
+        (u32::try_from(partitions).unwrap_or(1), keep("identity", identity)?)
+    };
+    transaction.open_table(POSITIONS).map_err(storage)?;
+    transaction.commit().map_err(storage)?;
+    Ok(kept)
+}
+
+/// The log at one moment.
+pub struct Snapshot {
+    transaction: ReadTransaction,
+    partitions: u32,
+}
+
+impl Snapshot {
+    /// Number of partitions.
+    #[must_use]
+    pub fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
     /// Next offset of a topic's partition.
     ///
     /// # Errors
     /// When redb fails.
     pub fn end(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
-        let transaction = self.database.begin_read().map_err(storage)?;
-        let table = transaction.open_table(ENDS).map_err(storage)?;
+        let table = self.transaction.open_table(ENDS).map_err(storage)?;
         Ok(Offset(table.get((topic, partition.0)).map_err(storage)?.map_or(0, |end| end.value())))
     }
 
-    /// Next interaction to take of a partition.
+    /// First offset that was not retained away.
     ///
     /// # Errors
     /// When redb fails.
-    pub fn position(&self, partition: Partition) -> Result<Offset, Error> {
-        let transaction = self.database.begin_read().map_err(storage)?;
-        let table = transaction.open_table(POSITIONS).map_err(storage)?;
-        Ok(Offset(table.get(partition.0).map_err(storage)?.map_or(0, |position| position.value())))
+    pub fn start(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
+        let table = self.transaction.open_table(STARTS).map_err(storage)?;
+        Ok(Offset(table.get((topic, partition.0)).map_err(storage)?.map_or(0, |start| start.value())))
+    }
+
+    /// How far a partition took its inputs.
+    ///
+    /// # Errors
+    /// When redb fails.
+    pub fn positions(&self, partition: Partition) -> Result<Positions, Error> {
+        let table = self.transaction.open_table(POSITIONS).map_err(storage)?;
+        let row = table.get(partition.0).map_err(storage)?.map(|row| row.value());
+        Ok(row.map_or_else(Positions::default, |(interactions, inbox, definitions, current)| Positions {
+            next: [Offset(interactions), Offset(inbox), Offset(definitions)],
+            current: Source::ALL.get(usize::from(current)).copied().unwrap_or_default(),
+        }))
     }
 
     /// What was stored with the last append of a source.
@@ -146,8 +364,7 @@ impl Embedded {
     /// # Errors
     /// When redb fails.
     pub fn source(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let transaction = self.database.begin_read().map_err(storage)?;
-        let table = transaction.open_table(SOURCES).map_err(storage)?;
+        let table = self.transaction.open_table(SOURCES).map_err(storage)?;
         Ok(table.get(name).map_err(storage)?.map(|state| state.value().to_vec()))
     }
 
@@ -156,82 +373,59 @@ impl Embedded {
     /// # Errors
     /// When redb fails.
     pub fn sources(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let transaction = self.database.begin_read().map_err(storage)?;
-        let table = transaction.open_table(SOURCES).map_err(storage)?;
+        let table = self.transaction.open_table(SOURCES).map_err(storage)?;
         let rows = table.iter().map_err(storage)?;
         rows.map(|row| row.map(|(_, state)| state.value().to_vec()).map_err(storage)).collect()
     }
 
-    /// One batch from `from` on: at most the rest of the batch that holds it. Empty at the end.
+    /// Records of one batch from `from` on: those left of the batch that holds it, else the next batch. Empty at the end.
     ///
     /// # Errors
     /// [`Error::Damaged`] or when redb fails.
-    pub fn read(&self, topic: &str, partition: Partition, from: Offset) -> Result<Vec<Record>, Error> {
-        let transaction = self.database.begin_read().map_err(storage)?;
-        let table = transaction.open_table(BATCHES).map_err(storage)?;
-        let start = (topic, partition.0, 0);
-        let mut before = table.range(start..=(topic, partition.0, from.0)).map_err(storage)?;
-        let Some(row) = before.next_back().transpose().map_err(storage)? else { return Ok(Vec::new()) };
-        let first = row.0.value().2;
-        let damaged = || Error::Damaged { topic: topic.to_owned(), partition: partition.0, offset: first };
-        let mut records = decode(row.1.value()).ok_or_else(damaged)?;
-        let skip = usize::try_from(from.0 - first).expect("offsets of a batch fit memory").min(records.len());
-        records.drain(..skip);
-        Ok(records)
+    pub fn read(&self, topic: &str, partition: Partition, from: Offset) -> Result<Vec<(Offset, Record)>, Error> {
+        let table = self.transaction.open_table(BATCHES).map_err(storage)?;
+        let place = |offset: u64| (topic, partition.0, offset);
+        let holding = table.range(place(0)..=place(from.0)).map_err(storage)?.next_back().transpose().map_err(storage)?;
+        let first = holding.map_or(0, |(key, _)| key.value().2);
+        for row in table.range(place(first)..=place(u64::MAX)).map_err(storage)? {
+            let (key, bytes) = row.map_err(storage)?;
+            let first = key.value().2;
+            let damaged = || Error::Damaged { topic: topic.to_owned(), partition: partition.0, offset: first };
+            let mut records = batch::decode(first, bytes.value()).ok_or_else(damaged)?;
+            records.retain(|(offset, _)| *offset >= from);
+            if !records.is_empty() {
+                return Ok(records);
+            }
+        }
+        Ok(Vec::new())
     }
-}
 
-/// CRC-32, then per record its three optional parts, append time and source.
-fn encode(records: &[Record]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(records.len() * 256);
-    for record in records {
-        put(&mut body, record.key.as_deref().map(str::as_bytes));
-        put(&mut body, record.value.as_deref());
-        put(&mut body, record.reason.as_deref().map(str::as_bytes));
-        body.extend_from_slice(&record.appended_ms.to_le_bytes());
-        body.extend_from_slice(&record.source.to_le_bytes());
+    /// Hands every record from `from` up to `end`, in order.
+    ///
+    /// # Errors
+    /// As [`Snapshot::read`], or what `each` gives.
+    pub fn each<E: From<Error>>(
+        &self,
+        (topic, partition): (&str, Partition),
+        (from, end): (Offset, Offset),
+        each: &mut dyn FnMut(Offset, Record) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut next = from;
+        while next < end {
+            let records = self.read(topic, partition, next)?;
+            let Some((last, _)) = records.last() else { return Ok(()) };
+            next = Offset(last.0 + 1);
+            for (offset, record) in records.into_iter().take_while(|(offset, _)| *offset < end) {
+                each(offset, record)?;
+            }
+        }
+        Ok(())
     }
-    let mut bytes = crc32fast::hash(&body).to_le_bytes().to_vec();
-    bytes.extend_from_slice(&body);
-    bytes
-}
-
-/// Length plus one, or 0 for `None`; then the bytes.
-fn put(body: &mut Vec<u8>, bytes: Option<&[u8]>) {
-    let length = bytes.map_or(0, |bytes| u32::try_from(bytes.len() + 1).expect("records are bounded far below 4 GiB"));
-    body.extend_from_slice(&length.to_le_bytes());
-    body.extend_from_slice(bytes.unwrap_or_default());
-}
-
-fn decode(bytes: &[u8]) -> Option<Vec<Record>> {
-    let (crc, mut body) = bytes.split_first_chunk::<4>()?;
-    if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
-        return None;
-    }
-    let mut records = Vec::new();
-    while !body.is_empty() {
-        let key = take(&mut body)?.map(String::from_utf8).transpose().ok()?;
-        let value = take(&mut body)?;
-        let reason = take(&mut body)?.map(String::from_utf8).transpose().ok()?;
-        let (appended, rest) = body.split_first_chunk::<8>()?;
-        let (source, rest) = rest.split_first_chunk::<4>()?;
-        body = rest;
-        records.push(Record { key, value, reason, appended_ms: i64::from_le_bytes(*appended), source: u32::from_le_bytes(*source) });
-    }
-    Some(records)
-}
-
-fn take(body: &mut &[u8]) -> Option<Option<Vec<u8>>> {
-    let (length, rest) = body.split_first_chunk::<4>()?;
-    let length = u32::from_le_bytes(*length) as usize;
-    let bytes = rest.get(..length.saturating_sub(1))?;
-    *body = &rest[bytes.len()..];
-    Some((length > 0).then(|| bytes.to_vec()))
 }
 
 /// The partition of a key: Java's murmur2 as Kafka's default partitioner maps it, so that both logs agree.
 #[must_use]
-pub fn partition_of(key: &[u8]) -> Partition {
+pub fn partition_of(key: &[u8], partitions: u32) -> Partition {
     const MIX: u32 = 0x5bd1_e995;
     let length = u32::try_from(key.len()).expect("keys are far below 4 GiB");
     let mut hash = 0x9747_b28c ^ length;
@@ -246,14 +440,7 @@ pub fn partition_of(key: &[u8]) -> Partition {
     }
     hash = (hash ^ (hash >> 13)).wrapping_mul(MIX);
     hash ^= hash >> 15;
-    Partition((hash & 0x7fff_ffff) % PARTITIONS)
-}
-
-/// Now, as append time.
-#[must_use]
-pub fn now() -> AppendTime {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    AppendTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    Partition((hash & 0x7fff_ffff) % partitions)
 }
 
 #[cfg(test)]
@@ -265,43 +452,46 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_survives_and_every_flipped_bit_is_seen() {
-        let records = vec![record(b""), Record { key: None, value: None, reason: Some("x".into()), ..record(b"") }, record(&[0, 255])];
-        let bytes = encode(&records);
-        assert_eq!(decode(&bytes), Some(records));
-        for place in 0..bytes.len() {
-            let mut flipped = bytes.clone();
-            flipped[place] ^= 1;
-            assert_eq!(decode(&flipped), None, "byte {place}");
-        }
-    }
-
-    #[test]
     fn appended_records_are_read_back_from_any_offset_after_reopening() {
         let folder = tempfile::tempdir().unwrap();
-        let log = Embedded::open(folder.path()).unwrap();
-        assert!(matches!(Embedded::open(folder.path()), Err(Error::InUse)));
-        let batch = |values: &[&[u8]]| Batches::from([(("a".to_owned(), 1), values.iter().map(|value| record(value)).collect())]);
-        log.commit(&batch(&[b"0", b"1"]), &BTreeMap::new(), Some(("file", b"s1"))).unwrap();
-        log.commit(&batch(&[b"2"]), &BTreeMap::from([(1, Offset(2))]), None).unwrap();
+        let options = Options { partitions: 3, ..Options::default() };
+        let log = Embedded::open(folder.path(), &options).unwrap();
+        assert!(matches!(Embedded::open(folder.path(), &options), Err(Error::InUse)));
+        let batch = |values: &[&[u8]]| Batches::from([(("a", 1), values.iter().map(|value| record(value)).collect())]);
+        let positions = Positions { next: [Offset(2), Offset(0), Offset(5)], current: Source::Definitions };
+        log.append(&batch(&[b"0", b"1"]), Some(("file", b"s1"))).unwrap();
+        log.commit(&batch(&[b"2"]), &BTreeMap::from([(1, positions)])).unwrap();
+        let identity = log.identity();
         drop(log);
-        let log = Embedded::open(folder.path()).unwrap();
-        let values =
-            |from| log.read("a", Partition(1), Offset(from)).unwrap().into_iter().map(|record| record.value.unwrap()).collect::<Vec<_>>();
+        let log = Embedded::open(folder.path(), &Options::default()).unwrap();
+        assert_eq!((log.partitions(), log.identity()), (3, identity));
+        let snapshot = log.snapshot().unwrap();
+        let values = |from| {
+            let records = snapshot.read("a", Partition(1), Offset(from)).unwrap();
+            records.into_iter().map(|(offset, record)| (offset.0, record.value.unwrap())).collect::<Vec<_>>()
+        };
         assert_eq!(
             (values(0), values(1), values(2), values(3)),
-            (vec![b"0".to_vec(), b"1".to_vec()], vec![b"1".to_vec()], vec![b"2".to_vec()], vec![])
+            (vec![(0, b"0".to_vec()), (1, b"1".to_vec())], vec![(1, b"1".to_vec())], vec![(2, b"2".to_vec())], vec![])
         );
-        assert_eq!((log.end("a", Partition(1)).unwrap(), log.end("a", Partition(0)).unwrap()), (Offset(3), Offset(0)));
-        assert_eq!((log.position(Partition(1)).unwrap(), log.source("file").unwrap()), (Offset(2), Some(b"s1".to_vec())));
+        let mut all = Vec::new();
+        snapshot
+            .each::<Error>(("a", Partition(1)), (Offset(0), Offset(3)), &mut |offset, _| {
+                all.push(offset.0);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(all, [0, 1, 2]);
+        assert_eq!((snapshot.end("a", Partition(1)).unwrap(), snapshot.end("a", Partition(0)).unwrap()), (Offset(3), Offset(0)));
+        assert_eq!((snapshot.positions(Partition(1)).unwrap(), snapshot.source("file").unwrap()), (positions, Some(b"s1".to_vec())));
     }
 
     #[test]
     fn keys_go_where_java_sends_them() {
         // Kafka's UtilsTest.testMurmur2: "21" -> -973932308, "foobar" -> -790332482; masked to 31 bits, modulo 4.
-        let partition = |hash: i32| Partition((hash as u32 & 0x7fff_ffff) % PARTITIONS);
-        assert_eq!(partition_of(b"21"), partition(-973_932_308));
-        assert_eq!(partition_of(b"foobar"), partition(-790_332_482));
-        assert_eq!(partition_of(b"a-little-bit-long-string"), partition(-985_981_536));
+        let partition = |hash: i32| Partition((hash as u32 & 0x7fff_ffff) % 4);
+        assert_eq!(partition_of(b"21", 4), partition(-973_932_308));
+        assert_eq!(partition_of(b"foobar", 4), partition(-790_332_482));
+        assert_eq!(partition_of(b"a-little-bit-long-string", 4), partition(-985_981_536));
     }
 }

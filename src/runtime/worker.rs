@@ -1,59 +1,52 @@
-//! The worker: takes what is new in the interactions, commits outputs and positions together.
+//! The worker: takes what is new in its inputs and commits outputs, changelog, order and positions together.
 //!
-//! The state of the leads is rebuilt at start by taking the log again from its beginning, without its outputs.
+//! `step` takes a batch of every partition into overlays and commits them in one transaction; what was not committed is
+//! taken again after a restart. Live, it also writes ticks for leads that are due and sends counts of experiments on.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod inputs;
+mod task;
 
-use crate::codec::{avro, interaction, model, outputs};
-use crate::domain::lead::{Decision, Lead};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use crate::codec::internal::{InboxEntry, inbox_bytes};
+use crate::codec::model;
 use crate::domain::lexicon::Lexicon;
 use crate::domain::rules::Rules;
-use crate::domain::units::{AppendTime, LeadKey, Offset, Partition};
-use crate::pipeline::{Effect, Input, Memory, Outcome};
-use crate::runtime::log::{Batches, Embedded, Error, PARTITIONS, Record, partition_of};
+use crate::domain::units::{LeadKey, Offset, Partition};
+use crate::pipeline::{Counters, Key, Row};
+use crate::runtime::log::{Batches, Embedded, Record};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::store::{Bounds, Error, STATE, Shared, Trees, View};
+use crate::runtime::worker::task::Task;
 
-/// Records taken before a commit.
-const COMMIT_RECORDS: usize = 5_000;
-/// Dead letters.
-pub const DEAD_LETTERS: &str = "lead.dead-letters.v1";
-/// Late records.
-pub const LATE: &str = "lead.late.v1";
+pub use crate::runtime::worker::inputs::{DEAD_LETTERS, LATE, definition, emit, inbox, input, inputs_of, output_topics};
 
-/// How inputs came out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Applied.
-    pub advanced: u64,
-    /// Seen before.
-    pub duplicate: u64,
-    /// Too late.
-    pub late: u64,
-    /// Unusable.
-    pub dead_lettered: u64,
+/// How the worker works.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Interactions of one partition taken before a commit.
+    pub commit_records: usize,
+    /// Timers fired in one partition before a commit.
+    pub commit_timers: usize,
+    /// Shortest time between two ticks of a partition.
+    pub tick: Duration,
+    /// Shortest time between two reports of a partition's experiment counts.
+    pub report: Duration,
+    /// Bounds of the state in memory.
+    pub bounds: Bounds,
 }
 
-impl Counters {
-    fn count(&mut self, outcome: Outcome) {
-        *match outcome {
-            Outcome::Advanced => &mut self.advanced,
-            Outcome::Duplicate => &mut self.duplicate,
-            Outcome::Late => &mut self.late,
-            Outcome::DeadLettered => &mut self.dead_lettered,
-        } += 1;
-    }
-
-    /// All inputs.
-    #[must_use]
-    pub fn received(&self) -> u64 {
-        self.advanced + self.duplicate + self.late + self.dead_lettered
-    }
-}
-
-impl std::fmt::Display for Counters {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { advanced, duplicate, late, dead_lettered } = self;
-        write!(out, "received={} advanced={advanced} duplicate={duplicate} late={late} dead_lettered={dead_lettered}", self.received())
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            commit_records: 2_000,
+            commit_timers: 1_000,
+            tick: Duration::from_secs(1),
+            report: Duration::from_secs(1),
+            bounds: Bounds::default(),
+        }
     }
 }
 
@@ -63,158 +56,180 @@ pub fn rules() -> Rules {
     Rules::new(Arc::new(model::starting()), Arc::new(Lexicon::english()))
 }
 
-/// One record of the log as an input.
-#[must_use]
-pub fn input(record: &Record) -> Input {
-    if let Some(reason) = &record.reason {
-        return Input::Undecodable(reason.clone());
-    }
-    match interaction::from_avro(record.value.as_deref().unwrap_or_default()) {
-        Ok(event) => Input::Interaction { event: Box::new(event), appended: AppendTime(record.appended_ms) },
-        Err(error) => Input::Undecodable(error.to_string()),
-    }
+/// What readers see of all partitions.
+#[derive(Default)]
+pub struct Views {
+    partitions: RwLock<Vec<Arc<Shared>>>,
 }
 
-/// The records that the effects of one input become, in order.
-pub fn emit(partition: Partition, record: &Record, effects: &mut Vec<Effect>, batches: &mut Batches) {
-    let mut put = |topic: &str, record: Record| batches.entry((topic.to_owned(), partition.0)).or_default().push(record);
-    for effect in effects.drain(..) {
-        match effect {
-            Effect::Decided(decision) => {
-                if let Some(output) = outputs::output(&decision) {
-                    put(
-                        output.topic,
-                        Record { key: Some(output.key), value: output.value, reason: None, appended_ms: record.appended_ms, source: 0 },
-                    );
-                }
+impl Views {
+    fn set(&self, partitions: Vec<Arc<Shared>>) {
+        *self.partitions.write().unwrap_or_else(PoisonError::into_inner) = partitions;
+    }
+
+    pub(crate) fn clear(&self) {
+        self.set(Vec::new());
+    }
+
+    /// The partitions, by number; empty while they are being restored.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Shared>> {
+        self.partitions.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A lead as of the last commit, with the rules and positions of that commit; `None` while its partition is restored.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn lead(&self, log: &Embedded, key: &LeadKey) -> Result<Option<View>, Error> {
+        let partition = log.partition_of(key.as_str().as_bytes());
+        let shared = self.all().get(partition.0 as usize).cloned();
+        shared.map(|shared| shared.view(&Key::Lead(key.clone()))).transpose()
+    }
+
+    /// How the records of one ingest run came out so far.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn counters(&self, run: u32) -> Result<Counters, Error> {
+        let mut whole = Counters::default();
+        for shared in self.all() {
+            if let Some(Row::Counters(counters)) = shared.view(&Key::Counters(run))?.row {
+                whole.merge(&counters);
             }
-            Effect::DeadLetter(reason) => put(DEAD_LETTERS, Record { reason: Some(reason), ..record.clone() }),
-            Effect::Late => put(LATE, Record { reason: Some("late".to_owned()), ..record.clone() }),
         }
+        Ok(whole)
     }
-}
-
-/// Every interaction of a partition that was taken and committed, batch by batch from the start; gives the position.
-///
-/// # Errors
-/// When the log cannot be read or `batch` fails.
-pub fn taken(log: &Embedded, partition: Partition, batch: &mut dyn FnMut(&[Record]) -> Result<(), Error>) -> Result<Offset, Error> {
-    let end = log.position(partition)?;
-    let mut next = Offset(0);
-    while next < end {
-        let mut records = log.read(avro::INTERACTIONS.topic, partition, next)?;
-        records.truncate(usize::try_from(end.0 - next.0).unwrap_or(usize::MAX));
-        next = Offset(next.0 + records.len() as u64);
-        batch(&records)?;
-    }
-    Ok(end)
-}
-
-/// Topics that the worker writes.
-pub fn output_topics() -> impl Iterator<Item = &'static str> {
-    let coded = avro::all().into_iter().map(|coded| coded.topic).filter(|topic| *topic != avro::INTERACTIONS.topic);
-    coded.chain([DEAD_LETTERS, LATE])
 }
 
 /// All partitions of a data directory.
 pub struct Worker {
     log: Arc<Embedded>,
-    rules: Rules,
-    partitions: BTreeMap<u32, Memory>,
-    positions: BTreeMap<u32, Offset>,
-    by_source: BTreeMap<u32, Counters>,
-    unmapped: BTreeMap<String, u64>,
+    options: Options,
+    tasks: Vec<Task>,
+    trees: Trees,
+    metrics: Arc<Metrics>,
+}
+
+/// Where the state of a data directory is.
+#[must_use]
+pub fn state_directory(data: &Path) -> PathBuf {
+    data.join("state")
 }
 
 impl Worker {
-    /// Rebuilds the state up to the committed positions.
+    /// Opens the state and brings it to what is committed. State that cannot be trusted is thrown away and restored once.
     ///
     /// # Errors
-    /// When the log cannot be read.
-    pub fn open(log: Arc<Embedded>) -> Result<Self, Error> {
-        let mut worker = Self {
-            log,
-            rules: rules(),
-            partitions: BTreeMap::new(),
-            positions: BTreeMap::new(),
-            by_source: BTreeMap::new(),
-            unmapped: BTreeMap::new(),
+    /// When the log cannot be read or the state directory cannot be made.
+    pub fn open(log: Arc<Embedded>, directory: &Path, options: Options, metrics: Arc<Metrics>, views: &Views) -> Result<Self, Error> {
+        let trees = Trees::open(directory, log.identity())?;
+        let (trees, tasks) = match tasks(&log, &trees, options, &metrics) {
+            Err(Error::Cache) => {
+                tracing::warn!("a row in the state directory does not match its checksum: restoring it from the changelog");
+                let trees = trees.renew()?;
+                let tasks = tasks(&log, &trees, options, &metrics)?;
+                (trees, tasks)
+            }
+            other => (trees, other?),
         };
-        let log = worker.log.clone();
-        for partition in 0..PARTITIONS {
-            let end = taken(&log, Partition(partition), &mut |records| {
-                records.iter().for_each(|record| worker.take(partition, record, &mut Vec::new()));
-                Ok(())
-            })?;
-            worker.positions.insert(partition, end);
-        }
-        Ok(worker)
+        views.set(tasks.iter().map(|task| task.store.shared().clone()).collect());
+        Ok(Self { log, options, tasks, trees, metrics })
     }
 
-    fn take(&mut self, partition: u32, record: &Record, effects: &mut Vec<Effect>) {
-        let outcome = self.partitions.entry(partition).or_default().run(&self.rules, &input(record), effects);
-        self.by_source.entry(record.source).or_default().count(outcome);
-        for effect in effects.iter() {
-            if let Effect::Decided(Decision::Unmapped(name)) = effect {
-                *self.unmapped.entry(name.clone()).or_default() += 1;
-            }
-        }
-    }
-
-    /// Takes everything that is new and commits it; `progress` hears how many records each commit took.
+    /// Takes one batch of every partition and commits it; gives how many inputs were taken, 0 when there was nothing.
     ///
     /// # Errors
-    /// When the log fails; what was not committed is taken again at the next start.
-    pub fn drain(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), Error> {
-        loop {
-            let mut batches = Batches::new();
-            let mut taken = 0;
-            for partition in 0..PARTITIONS {
-                let position = self.positions.get(&partition).copied().unwrap_or_default();
-                let mut records = self.log.read(avro::INTERACTIONS.topic, Partition(partition), position)?;
-                records.truncate(COMMIT_RECORDS);
-                for record in &records {
-                    let mut effects = Vec::new();
-                    self.take(partition, record, &mut effects);
-                    emit(Partition(partition), record, &mut effects, &mut batches);
-                }
-                taken += records.len() as u64;
-                self.positions.insert(partition, Offset(position.0 + records.len() as u64));
+    /// When the log or the state fails: open again, which takes what was not committed once more.
+    pub fn step(&mut self) -> Result<u64, Error> {
+        let snapshot = self.log.snapshot()?;
+        let mut batches = Batches::new();
+        let mut taken = 0;
+        for task in &mut self.tasks {
+            taken += task.take_batch(&snapshot, self.options, &mut batches, &self.metrics)?;
+        }
+        drop(snapshot);
+        if taken == 0 {
+            return Ok(0);
+        }
+        let began = Instant::now();
+        let now = self.log.now();
+        for task in &self.tasks {
+            batches.insert((STATE, task.partition.0), task.store.changes(now.0));
+        }
+        let positions = self.tasks.iter().map(|task| (task.partition.0, task.positions)).collect();
+        self.log.commit(&batches, &positions)?;
+        for task in &mut self.tasks {
+            let changed = batches.get(&(STATE, task.partition.0)).map_or(0, Vec::len);
+            task.changelog_next = Offset(task.changelog_next.0 + changed as u64);
+            task.publish()?;
+        }
+        self.metrics.committed(&batches, began.elapsed());
+        self.metrics.end_to_end(now, self.tasks.iter_mut().flat_map(|task| task.times.drain(..)));
+        Ok(taken)
+    }
+
+    /// Writes ticks for live leads that are due and reports counts of experiments, at most as often as the options say.
+    ///
+    /// # Errors
+    /// When the log or the state fails.
+    pub fn chores(&mut self) -> Result<(), Error> {
+        let (tick, report) = (self.options.tick, self.options.report);
+        let mut batches = Batches::new();
+        let now = self.log.now();
+        for task in &mut self.tasks {
+            if task.ticked.is_none_or(|at| at.elapsed() >= tick) && task.is_somebody_due(now)? {
+                task.ticked = Some(Instant::now());
+                let after = self.log.snapshot()?.end(inputs::INTERACTIONS, task.partition)?;
+                put(&mut batches, task.partition, &InboxEntry::Tick { at: now, after }, now.0);
             }
-            if taken == 0 {
+            if task.reported.is_none_or(|at| at.elapsed() >= report) {
+                task.report(&self.log, &mut batches)?;
+            }
+        }
+        if batches.is_empty() { Ok(()) } else { Ok(self.log.append(&batches, None)?) }
+    }
+
+    /// Takes everything there is, reports every count, and takes what follows from that.
+    ///
+    /// # Errors
+    /// As [`Worker::step`].
+    pub fn settle(&mut self) -> Result<(), Error> {
+        loop {
+            while self.step()? > 0 {}
+            let mut batches = Batches::new();
+            for task in &mut self.tasks {
+                task.report(&self.log, &mut batches)?;
+            }
+            if batches.is_empty() {
                 return Ok(());
             }
-            self.log.commit(&batches, &self.positions, None)?;
-            progress(taken);
+            self.log.append(&batches, None)?;
         }
     }
 
-    /// How the records of one ingest run came out.
-    #[must_use]
-    pub fn counters(&self, source: u32) -> Counters {
-        self.by_source.get(&source).copied().unwrap_or_default()
+    /// Writes all committed rows to sled.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        self.tasks.iter().try_for_each(|task| task.store.checkpoint())
     }
 
-    /// A lead.
+    /// Bytes of the state directory.
     #[must_use]
-    pub fn lead(&self, key: &LeadKey) -> Option<&Lead> {
-        self.partitions.get(&partition_of(key.as_str().as_bytes()).0)?.leads.get(key)
+    pub fn state_bytes(&self) -> u64 {
+        self.trees.size_bytes()
     }
+}
 
-    /// The rows of every partition.
-    pub fn rows(&self) -> impl Iterator<Item = &Memory> {
-        self.partitions.values()
-    }
+/// Appends an inbox entry to the batches.
+fn put(batches: &mut Batches, partition: Partition, entry: &InboxEntry, appended_ms: i64) {
+    let record = Record { key: None, value: Some(inbox_bytes(entry)), reason: None, appended_ms, source: 0 };
+    batches.entry((inputs::INBOX, partition.0)).or_default().push(record);
+}
 
-    /// Rules in use.
-    #[must_use]
-    pub fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
-    /// CRM stage names that no map knows, with how often they came.
-    #[must_use]
-    pub fn unmapped(&self) -> &BTreeMap<String, u64> {
-        &self.unmapped
-    }
+fn tasks(log: &Embedded, trees: &Trees, options: Options, metrics: &Metrics) -> Result<Vec<Task>, Error> {
+    let snapshot = log.snapshot()?;
+    (0..snapshot.partitions()).map(|partition| Task::restore(trees, &snapshot, Partition(partition), options, metrics)).collect()
 }

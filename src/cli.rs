@@ -1,0 +1,15 @@
+//! The commands: each talks to an instance and prints what it answers.
+
+pub mod run;
+pub mod demo;
+pub mod ingest;
+pub mod show;
+pub mod evaluate;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A line on standard error that counts.
+pub fn spinner(what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg} {human_pos} ({per_sec})").expect("the template is well formed");
+    ProgressBar::new_spinner().with_style(style).with_message(what)
+}

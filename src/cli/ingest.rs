@@ -1,0 +1,150 @@
+//! `ingest`: a file into a running instance, resumed where a killed run stopped.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use leadstream::runtime::client::Client;
+use leadstream::runtime::config::Config;
+use leadstream::runtime::ingest::{BadLine, Lines, Progress};
+use leadstream::runtime::worker::DEAD_LETTERS;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::cli::spinner;
+
+/// Bad lines printed before only their number is told.
+const BAD_LINES_SHOWN: usize = 20;
+/// Bytes of lines sent at once, unless a single line is longer.
+const SEND_BYTES: usize = 4 << 20;
+/// How long a follower sleeps at the end of its file, and between looks at the worker.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// The file.
+    pub file: String,
+    /// Wait for more at the end of the file, until interrupted.
+    #[arg(long)]
+    pub follow: bool,
+    /// Lines per second at most.
+    #[arg(long)]
+    pub rate: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Counters {
+    received: u64,
+    advanced: u64,
+    duplicate: u64,
+    late: u64,
+    dead_lettered: u64,
+}
+
+#[derive(Deserialize)]
+struct Appended {
+    bad: Vec<BadLine>,
+}
+
+pub async fn ingest(config: &Config, options: &Options) -> anyhow::Result<()> {
+    let client = Client::connect(config).await?;
+    let told = send_and_wait(&client, config, options).await;
+    client.close()?;
+    println!("{}", told?);
+    Ok(())
+}
+
+/// Sends the file; gives the line that says how all of it came out.
+pub async fn send_and_wait(client: &Client, config: &Config, options: &Options) -> anyhow::Result<String> {
+    let progress = send(client, config, options).await?;
+    let counters = loop {
+        let counters: Counters = client.get("/local/v1/ingest/counters", &json!({ "run": progress.run })).await?;
+        if counters.received >= progress.lines {
+            break counters;
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
+    let Counters { received, advanced, duplicate, late, dead_lettered } = counters;
+    Ok(format!("received={received} advanced={advanced} duplicate={duplicate} late={late} dead_lettered={dead_lettered}"))
+}
+
+/// Where the file stands, and its lines from there on.
+async fn begin(client: &Client, name: &str, file: &str) -> anyhow::Result<(Progress, Lines)> {
+    let ask = |fresh: bool| json!({ "name": name, "fresh": fresh });
+    // Standard input cannot be read twice, so it is never compared with what came before.
+    let stored: Progress = client.post("/local/v1/ingest/begin", &ask(file == "-"), Vec::new()).await?;
+    let mut lines = Lines::open(file)?;
+    let mut hasher = crc32fast::Hasher::new();
+    for _ in 0..stored.lines {
+        match lines.next_line()? {
+            Some(line) => hasher.update(&line),
+            None => break,
+        }
+    }
+    if hasher.finalize() == stored.crc {
+        return Ok((stored, lines));
+    }
+    Ok((client.post("/local/v1/ingest/begin", &ask(true), Vec::new()).await?, Lines::open(file)?))
+}
+
+async fn send(client: &Client, config: &Config, options: &Options) -> anyhow::Result<Progress> {
+    let path = Path::new(&options.file).canonicalize();
+    let name = path.map_or_else(|_| options.file.clone(), |path| path.to_string_lossy().into_owned());
+    let (mut progress, mut lines) = begin(client, &name, &options.file).await?;
+    let mut hasher = crc32fast::Hasher::new_with_initial(progress.crc);
+    let (bar, began, resumed) = (spinner("lines"), Instant::now(), progress.lines);
+    let mut bad = 0;
+    while !progress.finished {
+        let before = progress.lines;
+        let mut body = Vec::new();
+        let piece = options.rate.map_or(usize::MAX, |rate| (rate as usize / 50).max(1)).min(config.ingest.lines_per_append);
+        while progress.lines - before < piece as u64 && body.len() < SEND_BYTES {
+            let line = if options.follow { lines.next_whole()? } else { lines.next_line()? };
+            let Some(line) = line else {
+                progress.finished = !options.follow;
+                break;
+            };
+            progress.lines += 1;
+            hasher.update(&line);
+            body.extend_from_slice(&line);
+            body.push(b'\n');
+        }
+        if !body.is_empty() || progress.finished {
+            progress.crc = hasher.clone().finalize();
+            let Progress { run, lines, crc, finished } = progress;
+            let query = json!({ "name": name, "before": before, "run": run, "lines": lines, "crc": crc, "finished": finished });
+            let answer = client.post("/local/v1/ingest/append", &query, body).await;
+            let Appended { bad: found } = answer.context("run the same command again: it goes on where it was")?;
+            tell(&found, &mut bad);
+            bar.set_position(progress.lines);
+        } else if interrupted(PAUSE * 10).await {
+            break;
+        }
+        if let Some(rate) = options.rate {
+            let due = began + Duration::from_secs_f64((progress.lines - resumed) as f64 / f64::from(rate.max(1)));
+            tokio::time::sleep_until(due.into()).await;
+        }
+    }
+    bar.finish_and_clear();
+    if bad > BAD_LINES_SHOWN {
+        eprintln!("and {} more bad lines: leadstream tail {DEAD_LETTERS} --from-start --until-end", bad - BAD_LINES_SHOWN);
+    }
+    Ok(progress)
+}
+
+/// Waits a moment; `true` when the user asked to stop.
+async fn interrupted(wait: Duration) -> bool {
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => true,
+        () = tokio::time::sleep(wait) => false,
+    }
+}
+
+fn tell(found: &[BadLine], bad: &mut usize) {
+    for line in found {
+        *bad += 1;
+        if *bad <= BAD_LINES_SHOWN {
+            eprintln!("line {}: {}", line.number, line.reason);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! `run`: an instance until a signal ends it or its worker fails.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use leadstream::runtime::config::Config;
+use leadstream::runtime::http::{Reach, Server};
+use leadstream::runtime::instance::Instance;
+use leadstream::runtime::log::TimeSource;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How often the instance is asked whether it still works.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let running = Instance::start(config, TimeSource::World).context("cannot start")?;
+    let instance = running.instance().clone();
+    let listen = instance.config.http.listen.clone();
+    let server = Server::start(instance.clone(), Reach::Announced).await.with_context(|| format!("cannot listen on {listen}"))?;
+    println!("leadstream runs on {}: /livez /readyz /metrics", server.address.url);
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let failed = async {
+        while instance.is_alive() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+        () = failed => bail!("{}", instance.failure().unwrap_or_else(|| "the worker stood still for a minute".to_owned())),
+    }
+    drop(server);
+    tokio::task::spawn_blocking(move || running.stop()).await?.map_err(anyhow::Error::msg)
+}

@@ -1,0 +1,121 @@
+//! Commands that ask an instance something and print the answer.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use leadstream::runtime::client::{Client, Method};
+use leadstream::runtime::config::Config;
+use leadstream::runtime::views::Task;
+use serde_json::{Value, json};
+
+use crate::cli::spinner;
+
+#[derive(clap::Args)]
+pub struct TailOptions {
+    /// The topic, for example lead.predictions.v1.
+    pub topic: String,
+    /// Only records of this key, tenant:lead.
+    #[arg(long)]
+    pub key: Option<String>,
+    /// End after this many records.
+    #[arg(long)]
+    pub limit: Option<u64>,
+    /// From the oldest record on, else only what comes from now on.
+    #[arg(long)]
+    pub from_start: bool,
+    /// End at the last record instead of waiting for more.
+    #[arg(long)]
+    pub until_end: bool,
+}
+
+pub async fn tail(config: &Config, options: &TailOptions) -> anyhow::Result<()> {
+    let client = Client::connect(config).await?;
+    let TailOptions { topic, key, limit, from_start, until_end } = options;
+    let mut query = json!({ "topic": topic, "from_start": from_start, "until_end": until_end });
+    if let Some(key) = key {
+        query["key"] = key.as_str().into();
+    }
+    if let Some(limit) = limit {
+        query["limit"] = (*limit).into();
+    }
+    let mut out = std::io::stdout().lock();
+    // A reader that has enough (a closed pipe) ends the command.
+    client.lines("/local/v1/tail", &query, Method::Get, &mut |line| writeln!(out, "{line}").is_ok()).await?;
+    Ok(client.close()?)
+}
+
+pub async fn lead(config: &Config, key: &str) -> anyhow::Result<()> {
+    let client = Client::connect(config).await?;
+    ready(&client).await?;
+    let lead: Value = client.get("/local/v1/lead", &json!({ "key": key })).await?;
+    println!("{}", serde_json::to_string_pretty(&lead)?);
+    Ok(client.close()?)
+}
+
+pub async fn worklist(config: &Config, (tenant, agent): (&str, Option<&str>), json: bool) -> anyhow::Result<()> {
+    let client = Client::connect(config).await?;
+    ready(&client).await?;
+    let mut query = json!({ "tenant": tenant });
+    if let Some(agent) = agent {
+        query["agent"] = agent.into();
+    }
+    let tasks: Vec<Task> = client.get("/local/v1/worklist", &query).await?;
+    for task in tasks {
+        if json {
+            println!("{}", serde_json::to_string(&task)?);
+        } else {
+            let lead = task.key.split_once(':').map_or(task.key.as_str(), |(_, lead)| lead);
+            let agent = task.agent.as_deref().unwrap_or("-");
+            println!("{:.2}  {lead:<24} {agent:<12} {:<18} {:<6} {}", task.stake, task.action, task.channel, task.reason);
+            if !task.draft.is_empty() {
+                println!("      {}", task.draft);
+            }
+        }
+    }
+    Ok(client.close()?)
+}
+
+/// Waits until the instance has taken what it found at its start.
+async fn ready(client: &Client) -> anyhow::Result<()> {
+    loop {
+        let status: Value = client.get("/local/v1/status", &json!({})).await?;
+        match (status["alive"].as_bool(), status["ready"].as_bool()) {
+            (Some(true), Some(true)) => return Ok(()),
+            (Some(true), _) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            _ => bail!("the worker has stopped: see the log of the instance"),
+        }
+    }
+}
+
+pub async fn define(config: &Config, file: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let client = Client::connect(config).await?;
+    let answer: Value = client.post("/local/v1/definitions", &json!({}), text).await?;
+    let known = if answer["known"] == true { " (was known already)" } else { "" };
+    println!("{}{known}", answer["key"].as_str().unwrap_or_default());
+    Ok(client.close()?)
+}
+
+pub async fn replay(config: &Config) -> anyhow::Result<()> {
+    let client = Client::connect(config).await?;
+    ready(&client).await?;
+    let bar = spinner("inputs");
+    let mut last = Value::Null;
+    let each = &mut |line: &str| {
+        last = serde_json::from_str(line).unwrap_or_default();
+        bar.set_position(last["taken"].as_u64().unwrap_or(0));
+        true
+    };
+    client.lines("/local/v1/replay", &json!({}), Method::Post, each).await?;
+    bar.finish_and_clear();
+    client.close()?;
+    if let Some(error) = last["error"].as_str() {
+        bail!("{error}");
+    }
+    println!("digest={}", last["digest"].as_str().context("the replay ended without an answer")?);
+    match last["difference"].as_str() {
+        Some(difference) => bail!("{difference}"),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,326 @@
+//! Records that leadstream writes for itself: definitions, inbox entries, switches between inputs; and experiment metrics.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::avro::{self, Error};
+use crate::domain::experiment::{Counts, ExperimentKey, Metrics, Tally};
+use crate::domain::rules::Definition;
+use crate::domain::units::{AppendTime, EventTime, Offset, Partition, Tenant};
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "LeadstreamDefinition")]
+struct WireDefinition {
+    tenant_id: Option<String>,
+    kind: String,
+    name: String,
+    version: i32,
+    effective_at: i64,
+    body: String,
+}
+
+fn broken(what: &str) -> Error {
+    Error::Datum(what.to_owned())
+}
+
+/// A value of `leadstream.definitions.v1`.
+#[must_use]
+pub fn definition_bytes(definition: &Definition) -> Vec<u8> {
+    avro::DEFINITIONS.encode(&WireDefinition {
+        tenant_id: definition.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()),
+        kind: definition.kind.clone(),
+        name: definition.name.clone(),
+        version: i32::try_from(definition.version).unwrap_or(i32::MAX),
+        effective_at: definition.effective_at.0,
+        body: definition.body.clone(),
+    })
+}
+
+/// Reads a value of `leadstream.definitions.v1`; the body is not looked at.
+///
+/// # Errors
+/// [`Error`].
+pub fn definition(bytes: &[u8]) -> Result<Definition, Error> {
+    let wire: WireDefinition = avro::DEFINITIONS.decode(bytes)?;
+    Ok(Definition {
+        tenant: wire.tenant_id.as_deref().map(Tenant::new).transpose().map_err(|error| broken(&error.to_string()))?,
+        kind: wire.kind,
+        name: wire.name,
+        version: u32::try_from(wire.version).map_err(|_| broken("version must be 1 or more"))?,
+        effective_at: EventTime(wire.effective_at),
+        body: wire.body,
+    })
+}
+
+/// The key of a definition: `tenant:kind:name:version`, with `*` for all tenants.
+#[must_use]
+pub fn definition_key(definition: &Definition) -> String {
+    let Definition { tenant, kind, name, version, .. } = definition;
+    format!("{}:{kind}:{name}:{version}", tenant.as_ref().map_or("*", Tenant::as_str))
+}
+
+/// What comes back to a partition from inside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InboxEntry {
+    /// The clock of the world, applied once interactions were taken up to `after`.
+    Tick {
+        /// The time.
+        at: AppendTime,
+        /// Next offset of the interactions when it was written.
+        after: Offset,
+    },
+    /// All counts of an experiment in one partition so far.
+    Partial {
+        /// The experiment.
+        experiment: ExperimentKey,
+        /// The partition that counted.
+        source: Partition,
+        /// Newest event time counted.
+        at: EventTime,
+        /// The counts.
+        tally: Tally,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "InboxEntry")]
+struct WireEntry {
+    kind: String,
+    at: i64,
+    tick: Option<WireTick>,
+    partial: Option<WirePartial>,
+    completion: Option<WireCompletion>,
+    erase: Option<WireErase>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Tick")]
+struct WireTick {
+    after: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Partial")]
+struct WirePartial {
+    tenant_id: String,
+    experiment: String,
+    version: i32,
+    source: i32,
+    arms: Vec<WireCounts>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Completion")]
+struct WireCompletion {
+    req_id: String,
+    event_id: String,
+    tenant_id: String,
+    lead_id: String,
+    prompt_id: String,
+    text: String,
+    model: String,
+    error: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Erase")]
+struct WireErase {
+    tenant_id: String,
+    lead_id: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "ArmCounts")]
+struct WireCounts {
+    arm: String,
+    exposed_units: i64,
+    exposures: i64,
+    replies: i64,
+    appointments: i64,
+    conversions: i64,
+    losses: i64,
+    revenue_minor: i64,
+}
+
+fn arms(tally: &Tally) -> Vec<WireCounts> {
+    let long = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let arm = |(arm, counts): (&String, &Counts)| WireCounts {
+        arm: arm.clone(),
+        exposed_units: long(counts.exposed_units),
+        exposures: long(counts.exposures),
+        replies: long(counts.replies),
+        appointments: long(counts.appointments),
+        conversions: long(counts.conversions),
+        losses: long(counts.losses),
+        revenue_minor: counts.revenue_minor,
+    };
+    tally.arms.iter().map(arm).collect()
+}
+
+fn tally(arms: Vec<WireCounts>) -> Tally {
+    let count = |long: i64| u64::try_from(long).unwrap_or(0);
+    let arm = |wire: WireCounts| {
+        let counts = Counts {
+            exposed_units: count(wire.exposed_units),
+            exposures: count(wire.exposures),
+            replies: count(wire.replies),
+            appointments: count(wire.appointments),
+            conversions: count(wire.conversions),
+            losses: count(wire.losses),
+            revenue_minor: wire.revenue_minor,
+        };
+        (wire.arm, counts)
+    };
+    Tally { arms: arms.into_iter().map(arm).collect() }
+}
+
+/// A value of `leadstream.inbox.v1`.
+#[must_use]
+pub fn inbox_bytes(entry: &InboxEntry) -> Vec<u8> {
+    let wire = |kind: &str, at: i64| WireEntry { kind: kind.to_owned(), at, tick: None, partial: None, completion: None, erase: None };
+    let int = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    avro::INBOX.encode(&match entry {
+        InboxEntry::Tick { at, after } => {
+            WireEntry { tick: Some(WireTick { after: i64::try_from(after.0).unwrap_or(i64::MAX) }), ..wire("tick", at.0) }
+        }
+        InboxEntry::Partial { experiment, source, at, tally } => WireEntry {
+            partial: Some(WirePartial {
+                tenant_id: experiment.tenant.as_str().to_owned(),
+                experiment: experiment.name.clone(),
+                version: int(experiment.version),
+                source: int(source.0),
+                arms: arms(tally),
+            }),
+            ..wire("partial", at.0)
+        },
+    })
+}
+
+/// Reads a value of `leadstream.inbox.v1`.
+///
+/// # Errors
+/// [`Error`], also for a kind that this release does not know.
+pub fn inbox(bytes: &[u8]) -> Result<InboxEntry, Error> {
+    let wire: WireEntry = avro::INBOX.decode(bytes)?;
+    if let ("tick", Some(tick)) = (wire.kind.as_str(), &wire.tick) {
+        let after = u64::try_from(tick.after).map_err(|_| broken("after is below 0"))?;
+        return Ok(InboxEntry::Tick { at: AppendTime(wire.at), after: Offset(after) });
+    }
+    let ("partial", Some(partial)) = (wire.kind.as_str(), wire.partial) else {
+        return Err(broken("inbox entry of an unknown kind"));
+    };
+    let experiment = ExperimentKey {
+        tenant: Tenant::new(&partial.tenant_id).map_err(|error| broken(&error.to_string()))?,
+        name: partial.experiment,
+        version: u32::try_from(partial.version).map_err(|_| broken("version is below 0"))?,
+    };
+    let source = Partition(u32::try_from(partial.source).map_err(|_| broken("source is below 0"))?);
+    Ok(InboxEntry::Partial { experiment, source, at: EventTime(wire.at), tally: tally(partial.arms) })
+}
+
+/// From here on a partition reads another input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// The partition.
+    pub partition: Partition,
+    /// `interactions`, `inbox` or `definitions`.
+    pub input: String,
+    /// Next offsets of interactions, inbox and definitions.
+    pub next: [Offset; 3],
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Switch")]
+struct WireSwitch {
+    partition: i32,
+    input: String,
+    next_interactions: i64,
+    next_inbox: i64,
+    next_definitions: i64,
+}
+
+/// A value of `leadstream.order.v1`.
+#[must_use]
+pub fn switch_bytes(switch: &Switch) -> Vec<u8> {
+    let [interactions, inbox, definitions] = switch.next.map(|offset| i64::try_from(offset.0).unwrap_or(i64::MAX));
+    avro::ORDER.encode(&WireSwitch {
+        partition: i32::try_from(switch.partition.0).unwrap_or(i32::MAX),
+        input: switch.input.clone(),
+        next_interactions: interactions,
+        next_inbox: inbox,
+        next_definitions: definitions,
+    })
+}
+
+/// Reads a value of `leadstream.order.v1`.
+///
+/// # Errors
+/// [`Error`].
+pub fn switch(bytes: &[u8]) -> Result<Switch, Error> {
+    let wire: WireSwitch = avro::ORDER.decode(bytes)?;
+    let offset = |long: i64| u64::try_from(long).map(Offset).map_err(|_| broken("an offset is below 0"));
+    Ok(Switch {
+        partition: Partition(u32::try_from(wire.partition).map_err(|_| broken("partition is below 0"))?),
+        input: wire.input,
+        next: [offset(wire.next_interactions)?, offset(wire.next_inbox)?, offset(wire.next_definitions)?],
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename = "ExperimentMetrics")]
+struct WireMetrics<'a> {
+    tenant_id: &'a str,
+    experiment: &'a str,
+    version: i32,
+    at: i64,
+    arms: Vec<WireCounts>,
+}
+
+/// Key and value of `experiment.metrics.v1`.
+#[must_use]
+pub fn metrics_record(metrics: &Metrics) -> (String, Vec<u8>) {
+    let ExperimentKey { tenant, name, version } = &metrics.experiment;
+    let value = avro::METRICS.encode(&WireMetrics {
+        tenant_id: tenant.as_str(),
+        experiment: name,
+        version: i32::try_from(*version).unwrap_or(i32::MAX),
+        at: metrics.at.0,
+        arms: arms(&metrics.tally),
+    });
+    (format!("{tenant}:{name}"), value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn internal_records_survive_and_cut_ones_are_errors() {
+        let tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
+        let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 2 };
+        let entries = [
+            InboxEntry::Tick { at: AppendTime(5), after: Offset(9) },
+            InboxEntry::Partial { experiment: experiment.clone(), source: Partition(3), at: EventTime(-1), tally: tally.clone() },
+        ];
+        for entry in entries {
+            let bytes = inbox_bytes(&entry);
+            assert_eq!(inbox(&bytes).unwrap(), entry);
+            assert!((0..bytes.len()).all(|end| inbox(&bytes[..end]).is_err()));
+        }
+        let change = Switch { partition: Partition(1), input: "inbox".into(), next: [Offset(1), Offset(2), Offset(3)] };
+        assert_eq!(switch(&switch_bytes(&change)).unwrap(), change);
+        for tenant in [None, Some(Tenant::new("acme").unwrap())] {
+            let told = Definition {
+                tenant,
+                kind: "stages".into(),
+                name: "x".into(),
+                version: 1,
+                effective_at: EventTime(7),
+                body: r#"{"names":{}}"#.into(),
+            };
+            assert_eq!(definition(&definition_bytes(&told)).unwrap(), told);
+        }
+        let (key, value) = metrics_record(&Metrics { experiment, at: EventTime(4), tally });
+        let shown = avro::describe(&value).unwrap();
+        assert_eq!((key.as_str(), shown["arms"][0]["exposures"].as_i64()), ("acme:tone", Some(3)));
+    }
+}

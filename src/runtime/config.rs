@@ -1,0 +1,301 @@
+//! Configuration: where and when, never what. File, then environment (`LEADSTREAM__A__B`), then flags; each key has a default.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::error::Kind;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::runtime::log::{self, TimeSource};
+use crate::runtime::store::Bounds;
+use crate::runtime::worker;
+
+/// Prefix of environment variables.
+const PREFIX: &str = "LEADSTREAM__";
+
+/// Everything that can be configured; the example file in `deploy/` explains each key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the log and the state are kept.
+    pub data_dir: PathBuf,
+    /// The HTTP server.
+    pub http: Http,
+    /// The embedded log.
+    pub log: Log,
+    /// The worker.
+    pub worker: Worker,
+    /// The state store.
+    pub state: State,
+    /// Files that are ingested.
+    pub ingest: Ingest,
+    /// What the process says of itself.
+    pub logging: Logging,
+}
+
+/// See [`Config::http`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Address and port; port 0: any free one.
+    pub listen: String,
+}
+
+/// See [`Config::log`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Partitions of a new directory, 1 to 1,024.
+    pub partitions: u32,
+    /// Memory for the log's cache, MiB.
+    pub cache_mib: usize,
+    /// Days that inputs and outputs are kept; 0: for ever.
+    pub retention_days: u32,
+    /// Minutes between two passes of compaction and retention; 0: never.
+    pub upkeep_minutes: u32,
+}
+
+/// See [`Config::worker`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Worker {
+    /// Interactions of one partition taken before a commit.
+    pub commit_records: usize,
+    /// Timers fired in one partition before a commit.
+    pub commit_timers: usize,
+    /// Milliseconds between two ticks of a partition.
+    pub tick_ms: u64,
+    /// Milliseconds between two reports of experiment counts.
+    pub report_ms: u64,
+}
+
+/// See [`Config::state`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// Rows of one partition kept in memory.
+    pub cached_rows: usize,
+    /// Committed rows of one partition that may wait before they are written to the state directory.
+    pub checkpoint_rows: usize,
+}
+
+/// See [`Config::ingest`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ingest {
+    /// Lines appended in one transaction.
+    pub lines_per_append: usize,
+}
+
+/// See [`Config::logging`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Logging {
+    /// `error`, `warn`, `info`, `debug`, or a filter such as `leadstream=debug`.
+    pub level: String,
+    /// `json` or `text`.
+    pub format: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "data".into(),
+            http: Http::default(),
+            log: Log::default(),
+            worker: Worker::default(),
+            state: State::default(),
+            ingest: Ingest::default(),
+            logging: Logging::default(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8080".into() }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        let log::Options { partitions, cache_bytes, .. } = log::Options::default();
+        Self { partitions, cache_mib: cache_bytes >> 20, retention_days: 0, upkeep_minutes: 10 }
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        let worker::Options { commit_records, commit_timers, tick, report, .. } = worker::Options::default();
+        Self { commit_records, commit_timers, tick_ms: millis(tick), report_ms: millis(report) }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let Bounds { cached_rows, checkpoint_rows } = Bounds::default();
+        Self { cached_rows, checkpoint_rows }
+    }
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self { lines_per_append: 2_000 }
+    }
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self { level: "warn".into(), format: "text".into() }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Why a configuration was refused: where it stands, which key, what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Error(Vec<String>);
+
+/// Flags that override file and environment.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Flags {
+    /// See [`Config::data_dir`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+/// [`Error`] with one sentence per wrong key.
+pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Config, Error> {
+    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    if let Some(file) = file {
+        if !file.is_file() {
+            return Err(Error(vec![format!("{}: no such file", file.display())]));
+        }
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    let figment = figment.merge(Env::prefixed(PREFIX).split("__")).merge(Serialized::defaults(flags));
+    let config: Config = figment.extract().map_err(|errors| Error(errors.into_iter().map(|error| sentence(&error)).collect()))?;
+    let wrong = config.out_of_range();
+    if wrong.is_empty() { Ok(config) } else { Err(Error(wrong)) }
+}
+
+/// Where, which key, and what to do about it.
+fn sentence(error: &figment::Error) -> String {
+    let source = error.metadata.as_ref().map_or_else(String::new, |metadata| match &metadata.source {
+        Some(figment::Source::File(path)) => format!("{}: ", path.display()),
+        _ => format!("{}: ", metadata.name),
+    });
+    let mut path = error.path.clone();
+    match &error.kind {
+        Kind::UnknownField(name, expected) => {
+            if path.last() != Some(name) {
+                path.push(name.clone());
+            }
+            let near = expected.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+            let hint = near.map_or_else(String::new, |near| {
+                let parent = path[..path.len() - 1].iter().map(|part| format!("{part}.")).collect::<String>();
+                format!("; the nearest known key is {parent}{near}")
+            });
+            format!("{source}unknown key {}{hint}", path.join("."))
+        }
+        other => format!("{source}{}: {other}", path.join(".")),
+    }
+}
+
+impl Config {
+    fn out_of_range(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut check = |holds: bool, sentence: &str| {
+            if !holds {
+                wrong.push(sentence.to_owned());
+            }
+        };
+        check((1..=1_024).contains(&self.log.partitions), "log.partitions: must be 1 to 1024");
+        check((1..=65_536).contains(&self.log.cache_mib), "log.cache_mib: must be 1 to 65536");
+        check((1..=100_000).contains(&self.worker.commit_records), "worker.commit_records: must be 1 to 100000");
+        check((1..=100_000).contains(&self.worker.commit_timers), "worker.commit_timers: must be 1 to 100000");
+        check((10..=60_000).contains(&self.worker.tick_ms), "worker.tick_ms: must be 10 to 60000");
+        check((10..=600_000).contains(&self.worker.report_ms), "worker.report_ms: must be 10 to 600000");
+        check((1..=10_000_000).contains(&self.state.cached_rows), "state.cached_rows: must be 1 to 10000000");
+        check((1..=1_000_000).contains(&self.state.checkpoint_rows), "state.checkpoint_rows: must be 1 to 1000000");
+        check((1..=100_000).contains(&self.ingest.lines_per_append), "ingest.lines_per_append: must be 1 to 100000");
+        check(matches!(self.logging.format.as_str(), "json" | "text"), "logging.format: must be json or text");
+        check(
+            self.http.listen.parse::<std::net::SocketAddr>().is_ok(),
+            "http.listen: must be an address with a port, such as 127.0.0.1:8080",
+        );
+        wrong
+    }
+
+    /// The log's part.
+    #[must_use]
+    pub fn log_options(&self, time: TimeSource) -> log::Options {
+        log::Options { partitions: self.log.partitions, cache_bytes: self.log.cache_mib << 20, time }
+    }
+
+    /// The worker's part.
+    #[must_use]
+    pub fn worker_options(&self) -> worker::Options {
+        worker::Options {
+            commit_records: self.worker.commit_records,
+            commit_timers: self.worker.commit_timers,
+            tick: Duration::from_millis(self.worker.tick_ms),
+            report: Duration::from_millis(self.worker.report_ms),
+            bounds: Bounds { cached_rows: self.state.cached_rows, checkpoint_rows: self.state.checkpoint_rows },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("leadstream.toml");
+        std::fs::write(&file, text).unwrap();
+        load(Some(&file), &Flags::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_example_file_names_every_key_with_its_default() {
+        let text = include_str!("../../deploy/config.example.toml");
+        assert_eq!(read(text).unwrap(), Config::default());
+        let example: toml::Table = text.parse().unwrap();
+        let defaults: toml::Table = toml::to_string(&Config::default()).unwrap().parse().unwrap();
+        assert_eq!(example, defaults);
+        let explained = text.lines().zip(text.lines().skip(1)).filter(|(_, line)| line.contains(" = "));
+        for (before, line) in explained {
+            assert!(before.starts_with("# "), "{line} is not explained");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_names_file_path_and_nearest_key() {
+        let error = read("[worker]\ncommit_record = 5\n").unwrap_err();
+        for part in ["leadstream.toml", "worker.commit_record", "worker.commit_records"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(read("[log]\npartitions = 0\n").unwrap_err().contains("log.partitions"));
+        assert!(read("[log]\npartitions = \"many\"\n").unwrap_err().contains("log.partitions"));
+        assert!(read("[http]\nlisten = \"here\"\n").unwrap_err().contains("http.listen"));
+        assert!(load(Some(Path::new("no-such.toml")), &Flags::default()).unwrap_err().to_string().contains("no-such.toml"));
+    }
+
+    #[test]
+    fn flags_override_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.toml");
+        std::fs::write(&file, "data_dir = \"a\"\n[log]\npartitions = 7\n").unwrap();
+        let config = load(Some(&file), &Flags { data_dir: Some("b".into()) }).unwrap();
+        assert_eq!((config.data_dir, config.log.partitions), ("b".into(), 7));
+    }
+}

@@ -1,0 +1,326 @@
+//! Routes of the commands that talk to a running instance: `/local/v1/...`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{Sender, channel};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::codec::{avro, definition, internal};
+use crate::domain::units::{LeadKey, Offset, Partition, Tenant};
+use crate::pipeline::{Key, Row};
+use crate::runtime::http::Problem;
+use crate::runtime::ingest::{self, LINE_BYTES_MAX, Progress};
+use crate::runtime::instance::Instance;
+use crate::runtime::log::{Batches, Record, Source};
+use crate::runtime::worker::{inputs_of, output_topics, rules};
+use crate::runtime::{replay, store, views};
+
+/// Bytes of lines in one append.
+const APPEND_BYTES_MAX: usize = LINE_BYTES_MAX + (16 << 20);
+/// Lines of an answer that wait for a slow client.
+const LINES_WAITING: usize = 256;
+/// How long a follower sleeps when nothing is written.
+const FOLLOW: Duration = Duration::from_millis(500);
+
+type Shared = State<Arc<Instance>>;
+
+pub(crate) fn routes() -> Router<Arc<Instance>> {
+    Router::new()
+        .route("/local/v1/ingest/begin", post(begin))
+        .route("/local/v1/ingest/append", post(append).layer(DefaultBodyLimit::max(APPEND_BYTES_MAX)))
+        .route("/local/v1/ingest/counters", get(counters))
+        .route("/local/v1/tail", get(tail))
+        .route("/local/v1/lead", get(lead))
+        .route("/local/v1/worklist", get(worklist))
+        .route("/local/v1/definitions", post(define))
+        .route("/local/v1/replay", post(replay_all))
+        .route("/local/v1/status", get(status))
+}
+
+/// Runs what blocks away from the threads that serve.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    let panicked = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed inside: see the log");
+    tokio::task::spawn_blocking(work).await.map_err(panicked)?
+}
+
+fn failed(error: &dyn std::error::Error) -> Problem {
+    tracing::error!(error = %error, "a request failed");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())
+}
+
+fn bad(error: &dyn std::error::Error) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad_request", error.to_string())
+}
+
+impl From<ingest::Error> for Problem {
+    fn from(error: ingest::Error) -> Self {
+        match error {
+            ingest::Error::Moved { .. } => Self::new(StatusCode::CONFLICT, "moved", error.to_string()),
+            other => failed(&other),
+        }
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        failed(&error)
+    }
+}
+
+impl From<crate::runtime::log::Error> for Problem {
+    fn from(error: crate::runtime::log::Error) -> Self {
+        failed(&error)
+    }
+}
+
+#[derive(Deserialize)]
+struct Begin {
+    name: String,
+    fresh: bool,
+}
+
+async fn begin(State(instance): Shared, Query(query): Query<Begin>) -> Result<Json<Progress>, Problem> {
+    blocking(move || Ok(Json(ingest::begin(&instance.log, &query.name, query.fresh)?))).await
+}
+
+#[derive(Deserialize)]
+struct Append {
+    name: String,
+    before: u64,
+    run: u32,
+    lines: u64,
+    crc: u32,
+    finished: bool,
+}
+
+async fn append(State(instance): Shared, Query(query): Query<Append>, body: Bytes) -> Result<Json<Value>, Problem> {
+    let Append { name, before, run, lines, crc, finished } = query;
+    let bad = blocking(move || {
+        let after = Progress { run, lines, crc, finished };
+        Ok(ingest::append(&instance.log, &name, (before, &after), &body)?)
+    });
+    Ok(Json(json!({ "bad": bad.await? })))
+}
+
+#[derive(Deserialize)]
+struct Run {
+    run: u32,
+}
+
+async fn counters(State(instance): Shared, Query(query): Query<Run>) -> Result<Json<Value>, Problem> {
+    if let Some(failure) = instance.failure() {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopped", failure));
+    }
+    let counters = blocking(move || Ok(instance.views.counters(query.run)?)).await?;
+    Ok(Json(json!({
+        "received": counters.received(),
+        "advanced": counters.advanced,
+        "duplicate": counters.duplicate,
+        "late": counters.late,
+        "dead_lettered": counters.dead_lettered,
+    })))
+}
+
+#[derive(Deserialize)]
+struct OfLead {
+    key: String,
+}
+
+async fn lead(State(instance): Shared, Query(query): Query<OfLead>) -> Result<Json<Value>, Problem> {
+    let key = LeadKey::parse(&query.key).map_err(|error| bad(&error))?;
+    blocking(move || {
+        let unknown = || Problem::new(StatusCode::NOT_FOUND, "unknown_lead", format!("no lead {} is known", key.as_str()));
+        let view = instance.views.lead(&instance.log, &key)?.ok_or_else(restoring)?;
+        let lead = view.row.and_then(Row::into_lead).ok_or_else(unknown)?;
+        let rules = view.rules.in_force(key.tenant(), lead.activity.last.unwrap_or_default());
+        Ok(Json(views::lead(&key, &lead, &rules)))
+    })
+    .await
+}
+
+fn restoring() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "restoring", "the state is being restored: try again in a moment")
+}
+
+#[derive(Deserialize)]
+struct OfTenant {
+    tenant: String,
+    agent: Option<String>,
+}
+
+async fn worklist(State(instance): Shared, Query(query): Query<OfTenant>) -> Result<Json<Vec<views::Task>>, Problem> {
+    let tenant = Tenant::new(&query.tenant).map_err(|error| bad(&error))?;
+    blocking(move || Ok(Json(views::worklist(&instance.views, &tenant, query.agent.as_deref())?))).await
+}
+
+async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Problem> {
+    let (definition, _) = definition::from_json(&body).map_err(|error| bad(&error))?;
+    blocking(move || {
+        let key = internal::definition_key(&definition);
+        let (topic, partition) = inputs_of(Source::Definitions, Partition(0));
+        let snapshot = instance.log.snapshot()?;
+        let value = internal::definition_bytes(&definition);
+        let mut known = None;
+        snapshot.each::<Problem>((topic, partition), (Offset(0), snapshot.end(topic, partition)?), &mut |_, record| {
+            if record.key.as_deref() == Some(&key) {
+                known = record.value;
+            }
+            Ok(())
+        })?;
+        match known {
+            Some(stored) if stored == value => return Ok(Json(json!({ "key": key, "known": true }))),
+            Some(_) => {
+                let sentence = format!("{key} is defined already and a version never changes: use the next version");
+                return Err(Problem::new(StatusCode::CONFLICT, "version_exists", sentence));
+            }
+            None => {}
+        }
+        let record = Record { key: Some(key.clone()), value: Some(value), reason: None, appended_ms: instance.log.now().0, source: 0 };
+        instance.log.append(&Batches::from([((topic, partition.0), vec![record])]), None)?;
+        Ok(Json(json!({ "key": key, "known": false })))
+    })
+    .await
+}
+
+async fn status(State(instance): Shared) -> Result<Json<Value>, Problem> {
+    blocking(move || {
+        let mut unmapped = serde_json::Map::new();
+        for shared in instance.views.all() {
+            shared.scan("U", &mut |key, row| {
+                if let (Key::Unmapped(tenant), Row::Unmapped(names)) = (key, row) {
+                    let of_tenant = unmapped.entry(tenant.as_str()).or_insert_with(|| json!({}));
+                    for (name, times) in names.names {
+                        of_tenant[&name] = (of_tenant[&name].as_u64().unwrap_or(0) + times).into();
+                    }
+                }
+            })?;
+        }
+        let alive = instance.is_alive();
+        Ok(Json(json!({ "alive": alive, "ready": instance.is_ready(), "lag": instance.lag()?, "unmapped_stages": unmapped })))
+    })
+    .await
+}
+
+/// An answer of lines that a thread writes while the client reads.
+fn stream(write: impl FnOnce(&Lines) -> Result<(), Problem> + Send + 'static) -> Response {
+    let (sender, receiver) = channel::<Result<Bytes, std::io::Error>>(LINES_WAITING);
+    tokio::task::spawn_blocking(move || {
+        if let Err(problem) = write(&Lines(&sender)) {
+            // A client that is gone needs no reason.
+            sender.blocking_send(Err(std::io::Error::other(problem.message))).ok();
+        }
+    });
+    Body::from_stream(ReceiverStream::new(receiver)).into_response()
+}
+
+struct Lines<'a>(&'a Sender<Result<Bytes, std::io::Error>>);
+
+impl Lines<'_> {
+    /// `false` once the client is gone.
+    fn put(&self, value: &Value) -> bool {
+        self.0.blocking_send(Ok(format!("{value}\n").into())).is_ok()
+    }
+
+    fn is_open(&self) -> bool {
+        !self.0.is_closed()
+    }
+}
+
+#[derive(Deserialize)]
+struct Tail {
+    topic: String,
+    key: Option<String>,
+    limit: Option<u64>,
+    from_start: bool,
+    until_end: bool,
+}
+
+async fn tail(State(instance): Shared, Query(query): Query<Tail>) -> Result<Response, Problem> {
+    let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
+    let others = ["leadstream.order.v1", store::STATE];
+    let mut topics: Vec<_> = inputs.into_iter().chain(output_topics()).chain(others).collect();
+    topics.sort_unstable();
+    let Some(topic) = topics.iter().copied().find(|topic| *topic == query.topic) else {
+        let sentence = format!("no topic {}: there are {}", query.topic, topics.join(", "));
+        return Err(Problem::new(StatusCode::NOT_FOUND, "unknown_topic", sentence));
+    };
+    Ok(stream(move |lines| tail_topic(&instance, topic, &query, lines)))
+}
+
+fn tail_topic(instance: &Instance, topic: &'static str, query: &Tail, lines: &Lines<'_>) -> Result<(), Problem> {
+    let first = instance.log.snapshot()?;
+    let partitions = (0..first.partitions()).map(Partition);
+    let start = |partition| if query.from_start { Ok(Offset(0)) } else { first.end(topic, partition) };
+    let mut next = partitions.map(start).collect::<Result<Vec<_>, _>>()?;
+    drop(first);
+    let mut left = query.limit.unwrap_or(u64::MAX);
+    while left > 0 && lines.is_open() {
+        let writes = instance.log.writes();
+        let snapshot = instance.log.snapshot()?;
+        for (partition, next) in (0..).map(Partition).zip(&mut next) {
+            let end = snapshot.end(topic, partition)?;
+            while *next < end && left > 0 {
+                let records = snapshot.read(topic, partition, *next)?;
+                let Some((last, _)) = records.last() else { break };
+                *next = Offset(last.0 + 1);
+                for (offset, record) in records {
+                    let wanted = query.key.is_none() || record.key == query.key;
+                    if wanted && left > 0 {
+                        left -= 1;
+                        if !lines.put(&shown((partition, offset), &record)) {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+        }
+        if query.until_end {
+            return Ok(());
+        }
+        drop(snapshot);
+        instance.log.await_write(FOLLOW, |now| now != writes);
+    }
+    Ok(())
+}
+
+/// A record for people: values of known schemas as JSON, others as text, or as hexadecimal where they are no text.
+fn shown((partition, offset): (Partition, Offset), record: &Record) -> Value {
+    let value = record.value.as_deref().map(|bytes| {
+        avro::describe(bytes).unwrap_or_else(|_| match std::str::from_utf8(bytes) {
+            Ok(text) => Value::from(text),
+            Err(_) => json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
+        })
+    });
+    let mut line = json!({ "key": record.key, "partition": partition.0, "offset": offset.0, "value": value });
+    if let Some(reason) = &record.reason {
+        line["reason"] = reason.as_str().into();
+    }
+    line
+}
+
+async fn replay_all(State(instance): Shared) -> Response {
+    stream(move |lines| {
+        let snapshot = instance.log.snapshot()?;
+        let mut taken = 0_u64;
+        let report = replay::replay(&snapshot, &rules(), &mut |inputs| {
+            taken += inputs;
+            if taken.is_multiple_of(5_000) {
+                lines.put(&json!({ "taken": taken }));
+            }
+        });
+        lines.put(&match report {
+            Ok(report) => json!({ "taken": taken, "digest": report.digest, "difference": report.difference }),
+            Err(error) => json!({ "taken": taken, "error": error.to_string() }),
+        });
+        Ok(())
+    })
+}

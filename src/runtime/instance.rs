@@ -1,0 +1,250 @@
+//! A running leadstream: the log, the worker's thread, upkeep, and what readers see.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::domain::units::{Offset, Partition};
+use crate::runtime::config::Config;
+use crate::runtime::log::{self, Embedded, Source, TimeSource};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::store::{Error, Trees};
+use crate::runtime::worker::{Views, Worker, inputs_of, output_topics, state_directory};
+
+/// How often damaged state is restored before the instance gives up.
+const RESTORES_MAX: u32 = 3;
+/// A worker that does not move for this long is not alive.
+const STALLED: Duration = Duration::from_secs(60);
+/// Topics of which only the newest record of a key counts.
+const COMPACTED: [&str; 4] = ["leadstream.state.v1", "lead.profiles.v1", "experiment.metrics.v1", "leadstream.definitions.v1"];
+
+/// A running leadstream on one data directory.
+pub struct Instance {
+    /// The log.
+    pub log: Arc<Embedded>,
+    /// What readers see.
+    pub views: Views,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// The configuration.
+    pub config: Config,
+    stop: AtomicBool,
+    beat_ms: AtomicI64,
+    restores: AtomicU32,
+    caught_up: AtomicBool,
+    failure: Mutex<Option<String>>,
+}
+
+/// The threads of an instance; dropping it stops them and writes the state.
+pub struct Running {
+    instance: Arc<Instance>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Instance {
+    /// Opens the data directory and starts the worker.
+    ///
+    /// # Errors
+    /// When the log cannot be opened.
+    pub fn start(config: Config, time: TimeSource) -> Result<Running, log::Error> {
+        let log = Arc::new(Embedded::open(&config.data_dir, &config.log_options(time))?);
+        let instance = Arc::new(Self {
+            log,
+            views: Views::default(),
+            metrics: Arc::new(Metrics::new()),
+            config,
+            stop: AtomicBool::new(false),
+            beat_ms: AtomicI64::new(TimeSource::World.now().0),
+            restores: AtomicU32::new(0),
+            caught_up: AtomicBool::new(false),
+            failure: Mutex::new(None),
+        });
+        let mut threads = Vec::new();
+        let worker = instance.clone();
+        threads.push(std::thread::spawn(move || worker.work()));
+        if instance.config.log.upkeep_minutes > 0 {
+            let upkeep = instance.clone();
+            threads.push(std::thread::spawn(move || upkeep.keep_up()));
+        }
+        Ok(Running { instance, threads })
+    }
+
+    /// Works until told to stop; restores damaged state, ends at any other error.
+    fn work(&self) {
+        let directory = state_directory(&self.config.data_dir);
+        loop {
+            let outcome = self.work_on(&directory);
+            self.views.clear();
+            match outcome {
+                Ok(()) => return,
+                Err(Error::Cache) if self.restores.fetch_add(1, Ordering::Relaxed) < RESTORES_MAX => {
+                    tracing::warn!("state is damaged: restoring it from the changelog");
+                    if Trees::wipe(&directory).is_err() {
+                        return self.fail("the state directory is damaged and cannot be removed");
+                    }
+                }
+                Err(error) => return self.fail(&chain(&error)),
+            }
+        }
+    }
+
+    fn work_on(&self, directory: &Path) -> Result<(), Error> {
+        let mut worker = Worker::open(self.log.clone(), directory, self.config.worker_options(), self.metrics.clone(), &self.views)?;
+        loop {
+            let seen = self.log.writes().appends;
+            self.beat_ms.store(TimeSource::World.now().0, Ordering::Relaxed);
+            if worker.step()? > 0 {
+                worker.chores()?;
+                continue;
+            }
+            self.caught_up.store(true, Ordering::Relaxed);
+            self.metrics.ready(true);
+            let waiting = self.views.all().iter().map(|shared| shared.sizes().0).sum();
+            self.metrics.sizes(worker.state_bytes(), self.log.size_bytes(), waiting);
+            if self.stop.load(Ordering::Relaxed) {
+                worker.settle()?;
+                return worker.checkpoint();
+            }
+            worker.chores()?;
+            self.log.await_write(Duration::from_millis(self.config.worker.tick_ms), |writes| writes.appends > seen);
+        }
+    }
+
+    fn fail(&self, why: &str) {
+        tracing::error!(why, "the worker has stopped");
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+        self.metrics.ready(false);
+        self.log.wake();
+    }
+
+    /// Compacts and retains now and then.
+    fn keep_up(&self) {
+        let pause = Duration::from_secs(60 * u64::from(self.config.log.upkeep_minutes));
+        loop {
+            let until = std::time::Instant::now() + pause;
+            while let Some(left) = until.checked_duration_since(std::time::Instant::now()) {
+                if self.stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                std::thread::park_timeout(left);
+            }
+            if let Err(error) = self.upkeep() {
+                tracing::error!(error = chain(&error), "upkeep of the log failed");
+            }
+        }
+    }
+
+    /// One pass of compaction and retention over all topics.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub fn upkeep(&self) -> Result<(), log::Error> {
+        let days = i64::from(self.config.log.retention_days);
+        let before_ms = self.log.now().0 - days * 24 * 60 * 60 * 1_000;
+        for (topic, partition) in self.log.topics()? {
+            let done = if COMPACTED.contains(&topic.as_str()) {
+                self.log.compact(&topic, partition)?
+            } else if days > 0 {
+                self.log.retain(&topic, partition, (before_ms, self.needed_from(&topic, partition)?))?
+            } else {
+                continue;
+            };
+            tracing::debug!(topic, partition = partition.0, removed = done.removed, kept = done.kept, "upkeep");
+        }
+        Ok(())
+    }
+
+    /// The first offset that the worker still has to read.
+    fn needed_from(&self, topic: &str, partition: Partition) -> Result<Offset, log::Error> {
+        let snapshot = self.log.snapshot()?;
+        if output_topics().any(|output| output == topic) {
+            return snapshot.end(topic, partition);
+        }
+        let positions = snapshot.positions(partition)?;
+        let source = Source::ALL.into_iter().find(|source| inputs_of(*source, partition).0 == topic);
+        Ok(source.map_or(snapshot.end(topic, partition)?, |source| positions.next[source as usize]))
+    }
+
+    /// Why the worker ended, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the worker moves: false once it failed or stood still for a minute.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let silent_ms = TimeSource::World.now().0 - self.beat_ms.load(Ordering::Relaxed);
+        self.failure().is_none() && silent_ms < i64::try_from(STALLED.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether everything was restored and taken once since the start.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_alive() && self.caught_up.load(Ordering::Relaxed)
+    }
+
+    /// Interactions that wait to be taken, by partition; also told as a metric.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub fn lag(&self) -> Result<Vec<u64>, log::Error> {
+        let snapshot = self.log.snapshot()?;
+        (0..snapshot.partitions())
+            .map(|partition| {
+                let (topic, place) = inputs_of(Source::Interactions, Partition(partition));
+                let taken = snapshot.positions(place)?.next[Source::Interactions as usize];
+                let lag = snapshot.end(topic, place)?.0.saturating_sub(taken.0);
+                self.metrics.lag(partition, lag);
+                Ok(lag)
+            })
+            .collect()
+    }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+impl Running {
+    /// The instance.
+    #[must_use]
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// Takes what is there, writes the state and ends.
+    ///
+    /// # Errors
+    /// Why the worker failed.
+    pub fn stop(mut self) -> Result<(), String> {
+        self.end();
+        self.instance.failure().map_or(Ok(()), Err)
+    }
+
+    fn end(&mut self) {
+        self.instance.stop.store(true, Ordering::Relaxed);
+        self.instance.log.wake();
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                self.instance.fail("a thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

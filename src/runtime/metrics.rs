@@ -1,0 +1,215 @@
+//! Every metric by its one name: `leadstream_<name>_<unit>`, `_total` for counters, labels from closed sets.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::domain::units::AppendTime;
+use crate::pipeline::Counters;
+use crate::runtime::log::Batches;
+
+/// Bounds of short durations, seconds: from 10 microseconds to 10 seconds.
+const SHORT: [f64; 14] = [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 5e-2, 0.25, 1.0, 10.0];
+/// Bounds of ages of events, seconds: from 10 milliseconds to 30 days.
+const LONG: [f64; 10] = [0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0, 2_592_000.0];
+
+/// A stage of the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Bytes to an event.
+    Decode,
+    /// Everything that is decided, with the encoding of what comes of it.
+    Take,
+    /// The transaction and its publication.
+    Commit,
+}
+
+impl Stage {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Take => "take",
+            Self::Commit => "commit",
+        }
+    }
+}
+
+/// All metrics of a process.
+pub struct Metrics {
+    registry: Registry,
+    received: IntCounter,
+    advanced: IntCounter,
+    duplicate: IntCounter,
+    late: IntCounter,
+    dead_lettered: IntCounter,
+    outputs: IntCounterVec,
+    stages: [Histogram; 3],
+    latency: Histogram,
+    age: Histogram,
+    restored: IntCounter,
+    lag: IntGaugeVec,
+    state_bytes: IntGauge,
+    log_bytes: IntGauge,
+    waiting_rows: IntGauge,
+    ready: IntGauge,
+    requests: HistogramVec,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Registers all metrics.
+    ///
+    /// # Panics
+    /// Never: the names below are distinct and well formed, which every test that makes one sees.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
+        let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
+        let histogram = |name: &str, help: &str, bounds: &[f64]| {
+            register(&registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec())))
+        };
+        let stages = register(
+            &registry,
+            HistogramVec::new(
+                HistogramOpts::new("leadstream_stage_duration_seconds", "Time a stage of the worker took, per input or commit.")
+                    .buckets(SHORT.to_vec()),
+                &["stage"],
+            ),
+        );
+        Self {
+            received: counter("leadstream_received_interactions_total", "Interactions taken from the log."),
+            advanced: counter("leadstream_advanced_interactions_total", "Interactions applied to their lead."),
+            duplicate: counter("leadstream_duplicate_interactions_total", "Interactions seen before."),
+            late: counter("leadstream_late_interactions_total", "Interactions beyond the allowed lateness."),
+            dead_lettered: counter("leadstream_dead_lettered_interactions_total", "Interactions that cannot be used."),
+            outputs: register(
+                &registry,
+                IntCounterVec::new(Opts::new("leadstream_committed_records_total", "Records committed, by topic."), &["topic"]),
+            ),
+            stages: [Stage::Decode, Stage::Take, Stage::Commit].map(|stage| stages.with_label_values(&[stage.as_str()])),
+            latency: histogram("leadstream_append_to_commit_seconds", "From the append of an interaction to its commit.", &SHORT),
+            age: histogram("leadstream_event_to_commit_seconds", "From the event time of an interaction to its commit.", &LONG),
+            restored: counter("leadstream_restored_rows_total", "Rows read from the changelog at start."),
+            lag: register(&registry, IntGaugeVec::new(Opts::new("leadstream_lag_records", "Interactions not yet taken."), &["partition"])),
+            state_bytes: gauge("leadstream_state_size_bytes", "Size of the state directory."),
+            log_bytes: gauge("leadstream_log_size_bytes", "Size of the log file."),
+            waiting_rows: gauge("leadstream_checkpoint_waiting_rows", "Committed rows that are not in the state directory yet."),
+            ready: gauge("leadstream_ready_state", "1 while all partitions are restored and taken, else 0."),
+            requests: register(
+                &registry,
+                HistogramVec::new(
+                    HistogramOpts::new("leadstream_http_request_duration_seconds", "Time an HTTP request took.").buckets(SHORT.to_vec()),
+                    &["route", "status"],
+                ),
+            ),
+            registry,
+        }
+    }
+
+    /// Adds the outcomes of a batch.
+    pub fn counted(&self, counters: &Counters) {
+        self.received.inc_by(counters.received());
+        self.advanced.inc_by(counters.advanced);
+        self.duplicate.inc_by(counters.duplicate);
+        self.late.inc_by(counters.late);
+        self.dead_lettered.inc_by(counters.dead_lettered);
+    }
+
+    /// Tells how long a stage took.
+    pub fn stage(&self, stage: Stage, took: Duration) {
+        self.stages[stage as usize].observe(took.as_secs_f64());
+    }
+
+    /// Tells what was committed and how long that took.
+    pub fn committed(&self, batches: &Batches, took: Duration) {
+        self.stage(Stage::Commit, took);
+        for ((topic, _), records) in batches {
+            self.outputs.with_label_values(&[topic]).inc_by(records.len() as u64);
+        }
+    }
+
+    /// Tells when interactions were appended, and when they happened where known, milliseconds; they are committed `now`.
+    pub fn end_to_end(&self, now: AppendTime, times: impl Iterator<Item = (i64, Option<i64>)>) {
+        let seconds = |then: i64| now.0.saturating_sub(then).max(0) as f64 / 1_000.0;
+        for (appended, occurred) in times {
+            self.latency.observe(seconds(appended));
+            if let Some(occurred) = occurred {
+                self.age.observe(seconds(occurred));
+            }
+        }
+    }
+
+    /// Counts rows read from the changelog.
+    pub fn restored(&self, rows: u64) {
+        self.restored.inc_by(rows);
+    }
+
+    /// Tells how many interactions of a partition wait.
+    pub fn lag(&self, partition: u32, records: u64) {
+        self.lag.with_label_values(&[&partition.to_string()]).set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    /// Tells the sizes on disk, bytes, and how many rows wait for the state directory.
+    pub fn sizes(&self, state: u64, log: u64, waiting_rows: usize) {
+        self.state_bytes.set(i64::try_from(state).unwrap_or(i64::MAX));
+        self.log_bytes.set(i64::try_from(log).unwrap_or(i64::MAX));
+        self.waiting_rows.set(i64::try_from(waiting_rows).unwrap_or(i64::MAX));
+    }
+
+    /// Tells whether everything is restored and taken.
+    pub fn ready(&self, ready: bool) {
+        self.ready.set(i64::from(ready));
+    }
+
+    /// Tells how long a request took; `route` is a pattern, never a path.
+    pub fn request(&self, route: &str, status: u16, took: Duration) {
+        self.requests.with_label_values(&[route, &status.to_string()]).observe(took.as_secs_f64());
+    }
+
+    /// All metrics in the Prometheus text format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut bytes = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut bytes).expect("metrics are written to memory");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+    let collector = made.expect("metric names are well formed");
+    registry.register(Box::new(collector.clone())).expect("metric names are distinct");
+    collector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_grammar_and_counters_end_in_total() {
+        let metrics = Metrics::new();
+        metrics.request("/livez", 200, Duration::from_millis(1));
+        metrics.lag(0, 1);
+        metrics.committed(&Batches::from([(("lead.predictions.v1", 0), Vec::new())]), Duration::ZERO);
+        let text = metrics.text();
+        let units = ["interactions", "records", "rows", "bytes", "seconds", "state"];
+        let mut names = 0;
+        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let (name, kind) = line.split_once(' ').unwrap();
+            assert!(name.starts_with("leadstream_"), "{name}");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{name} {kind}");
+            let base = name.trim_end_matches("_total");
+            assert!(units.iter().any(|unit| base.ends_with(unit)), "{name} has no unit");
+            names += 1;
+        }
+        assert_eq!(names, 16);
+    }
+}

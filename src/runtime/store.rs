@@ -1,0 +1,256 @@
+//! The rows of one partition: what a batch changes, what is committed, and the sled tree behind both.
+//!
+//! A row is looked for in the overlay (not committed), then among the dirty rows (committed, not yet in sled), then in a
+//! bounded cache, then in sled. Sled is a cache of the changelog: what it holds never runs ahead of what is committed, and
+//! a row that cannot be trusted means that the whole directory is thrown away and read from the changelog again.
+
+mod cache;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::codec::rows;
+use crate::domain::experiment::ExperimentKey;
+use crate::domain::rules::Rules;
+use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
+use crate::pipeline::{Due, Key, Row, Rows};
+use crate::runtime::log::{Positions, Record, Snapshot};
+use crate::runtime::store::cache::Cache;
+
+pub use crate::runtime::store::tree::Trees;
+
+/// The changelog.
+pub const STATE: &str = "leadstream.state.v1";
+
+/// Why rows cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Sled failed or holds a row that does not match its checksum: throw the directory away and restore.
+    #[error("the state directory is damaged")]
+    Cache,
+    /// The changelog holds a row that this release cannot read.
+    #[error("changelog partition {partition} offset {offset}: {cause}")]
+    Changelog {
+        /// The partition.
+        partition: u32,
+        /// The offset.
+        offset: u64,
+        /// Why.
+        cause: rows::Error,
+    },
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] crate::runtime::log::Error),
+}
+
+/// Bounds of the state in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Rows of one partition kept decoded in memory.
+    pub cached_rows: usize,
+    /// Committed rows that wait for sled before they are written to it.
+    pub checkpoint_rows: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { cached_rows: 50_000, checkpoint_rows: 10_000 }
+    }
+}
+
+/// What readers see of a partition: always rows, positions and rules of one commit.
+pub struct Shared {
+    partition: Partition,
+    cache: Mutex<Cache>,
+}
+
+/// Rows, rules and positions as of one commit.
+pub struct View {
+    /// The row asked for.
+    pub row: Option<Row>,
+    /// Rules that were read.
+    pub rules: Arc<Rules>,
+    /// How far the inputs were taken.
+    pub positions: Positions,
+}
+
+impl Shared {
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A row as of the last commit.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn view(&self, key: &Key) -> Result<View, Error> {
+        let mut cache = self.cache();
+        Ok(View { row: cache.load(key)?, rules: cache.rules.clone(), positions: cache.positions })
+    }
+
+    /// All rows whose key begins like `from` and sorts in it, as of the last commit, handed one by one.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn scan(&self, prefix: &str, each: &mut dyn FnMut(Key, Row)) -> Result<View, Error> {
+        let cache = self.cache();
+        cache.scan(prefix, each)?;
+        Ok(View { row: None, rules: cache.rules.clone(), positions: cache.positions })
+    }
+
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// Rows that wait for sled, and rows cached.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        self.cache().sizes()
+    }
+}
+
+/// The worker's side of a partition.
+pub struct Store {
+    shared: Arc<Shared>,
+    overlay: BTreeMap<Key, Option<Row>>,
+    due: Due,
+}
+
+impl Store {
+    /// Reads what sled holds, then the changelog behind it up to the snapshot.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] when sled cannot be trusted, or when the changelog cannot be read.
+    pub fn restore(
+        trees: &Trees,
+        snapshot: &Snapshot,
+        (partition, bounds): (Partition, Bounds),
+        rules: Arc<Rules>,
+        restored: &mut dyn FnMut(u64),
+    ) -> Result<Self, Error> {
+        let tree = trees.partition(partition)?;
+        let end = snapshot.end(STATE, partition)?;
+        let from = tree.next().filter(|next| *next <= end);
+        let from = match from {
+            Some(from) => from,
+            None => {
+                tree.clear()?;
+                Offset(0)
+            }
+        };
+        let mut due = Due::default();
+        tree.scan("L", &mut |key, row| {
+            if let (Key::Lead(key), Row::Lead(lead)) = (key, row) {
+                due.reschedule(&key, None, lead.risk.due);
+            }
+        })?;
+        let mut cache = Cache::new(tree, bounds, rules, snapshot.positions(partition)?);
+        snapshot.each::<Error>((STATE, partition), (from, end), &mut |offset, record| {
+            let (key, row) = changed(partition, offset, &record)?;
+            if let Key::Lead(lead) = &key {
+                let before = cache.load(&Key::Lead(lead.clone()))?;
+                due.reschedule(lead, due_of(before.as_ref()), due_of(row.as_ref()));
+            }
+            restored(1);
+            cache.publish(BTreeMap::from([(key, row)]), Offset(offset.0 + 1))
+        })?;
+        Ok(Self { shared: Arc::new(Shared { partition, cache: Mutex::new(cache) }), overlay: BTreeMap::new(), due })
+    }
+
+    /// What readers share.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Changelog records of what the batch changed: the last value of each row, in the order of the keys.
+    #[must_use]
+    pub fn changes(&self, appended_ms: i64) -> Vec<Record> {
+        let record = |(key, row): (&Key, &Option<Row>)| Record {
+            key: Some(rows::key_text(key)),
+            value: row.as_ref().map(rows::row_bytes),
+            reason: None,
+            appended_ms,
+            source: 0,
+        };
+        self.overlay.iter().map(record).collect()
+    }
+
+    /// Makes the batch visible once it is committed. `changelog_next` is the end of the changelog with the batch.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn publish(&mut self, changelog_next: Offset, positions: Positions, rules: &Arc<Rules>) -> Result<(), Error> {
+        let mut cache = self.shared.cache();
+        cache.positions = positions;
+        cache.rules = rules.clone();
+        cache.publish(std::mem::take(&mut self.overlay), changelog_next)
+    }
+
+    /// Experiments that the batch in hand counted for.
+    pub fn tallies_changed(&self) -> impl Iterator<Item = ExperimentKey> {
+        self.overlay.keys().filter_map(|key| if let Key::Tally(experiment) = key { Some(experiment.clone()) } else { None })
+    }
+
+    /// Whether the batch in hand changed anything.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        !self.overlay.is_empty()
+    }
+
+    /// Writes all committed rows to sled.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        self.shared.cache().checkpoint()
+    }
+}
+
+fn due_of(row: Option<&Row>) -> Option<EventTime> {
+    match row {
+        Some(Row::Lead(lead)) => lead.risk.due,
+        _ => None,
+    }
+}
+
+/// The row that a changelog record sets or ends.
+///
+/// # Errors
+/// [`Error::Changelog`].
+pub fn changed(partition: Partition, offset: Offset, record: &Record) -> Result<(Key, Option<Row>), Error> {
+    let wrong = |cause| Error::Changelog { partition: partition.0, offset: offset.0, cause };
+    let key = rows::key(record.key.as_deref().unwrap_or_default()).map_err(wrong)?;
+    let row = record.value.as_deref().map(|bytes| rows::row(&key, bytes)).transpose().map_err(wrong)?;
+    Ok((key, row))
+}
+
+impl Rows for Store {
+    type Error = Error;
+
+    fn load(&mut self, key: &Key) -> Result<Option<Row>, Error> {
+        match self.overlay.get(key) {
+            Some(row) => Ok(row.clone()),
+            None => self.shared.cache().load(key),
+        }
+    }
+
+    fn save(&mut self, key: Key, row: Option<Row>) {
+        self.overlay.insert(key, row);
+    }
+
+    fn reschedule(&mut self, key: &LeadKey, before: Option<EventTime>, after: Option<EventTime>) {
+        self.due.reschedule(key, before, after);
+    }
+
+    fn first_due(&self, tenant: &Tenant, until: EventTime) -> Option<(EventTime, LeadKey)> {
+        self.due.first(tenant, until)
+    }
+
+    fn tenants_due(&self, until: EventTime) -> Vec<Tenant> {
+        self.due.tenants(until)
+    }
+}

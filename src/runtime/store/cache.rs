@@ -1,0 +1,140 @@
+//! Committed rows in memory: those that wait for sled, and a bounded number of those that sled has.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+use lru::LruCache;
+
+use crate::codec::rows;
+use crate::domain::rules::Rules;
+use crate::domain::units::Offset;
+use crate::pipeline::{Key, Row};
+use crate::runtime::log::Positions;
+use crate::runtime::store::tree::Tree;
+use crate::runtime::store::{Bounds, Error};
+
+/// How many checkpoints the worker may be ahead of sled.
+const BEHIND_MAX: usize = 4;
+
+/// Rows that a thread writes to sled, and where it says how that went.
+struct Applying {
+    rows: Arc<BTreeMap<Key, Option<Row>>>,
+    done: Receiver<Result<(), Error>>,
+}
+
+/// The committed rows of one partition: dirty ones, those on their way to sled, and clean ones.
+pub(crate) struct Cache {
+    tree: Tree,
+    dirty: BTreeMap<Key, Option<Row>>,
+    applying: Option<Applying>,
+    clean: LruCache<Key, Option<Row>>,
+    checkpoint_rows: usize,
+    next: Offset,
+    /// Rules that were read.
+    pub(crate) rules: Arc<Rules>,
+    /// How far the inputs were taken.
+    pub(crate) positions: Positions,
+}
+
+impl Cache {
+    pub(crate) fn new(tree: Tree, bounds: Bounds, rules: Arc<Rules>, positions: Positions) -> Self {
+        let clean = LruCache::new(NonZeroUsize::new(bounds.cached_rows).unwrap_or(NonZeroUsize::MIN));
+        let next = tree.next().unwrap_or_default();
+        Self { tree, dirty: BTreeMap::new(), applying: None, clean, checkpoint_rows: bounds.checkpoint_rows, next, rules, positions }
+    }
+
+    pub(crate) fn load(&mut self, key: &Key) -> Result<Option<Row>, Error> {
+        if let Some(row) = self.dirty.get(key) {
+            return Ok(row.clone());
+        }
+        if let Some(row) = self.applying.as_ref().and_then(|applying| applying.rows.get(key)) {
+            return Ok(row.clone());
+        }
+        if let Some(row) = self.clean.get(key) {
+            return Ok(row.clone());
+        }
+        let row = self.tree.load(key)?;
+        self.clean.put(key.clone(), row.clone());
+        Ok(row)
+    }
+
+    /// Takes over committed rows; `next` is the end of the changelog with them.
+    pub(crate) fn publish(&mut self, rows: BTreeMap<Key, Option<Row>>, next: Offset) -> Result<(), Error> {
+        for (key, row) in rows {
+            self.clean.pop(&key);
+            self.dirty.insert(key, row);
+        }
+        self.next = next;
+        if self.dirty.len() < self.checkpoint_rows {
+            return Ok(());
+        }
+        // One checkpoint at a time; a worker that is far ahead of sled waits for it.
+        match self.applying.as_ref().map(|applying| applying.done.try_recv()) {
+            Some(Err(TryRecvError::Empty)) if self.dirty.len() < self.checkpoint_rows * BEHIND_MAX => return Ok(()),
+            Some(Err(_)) => self.finish()?,
+            Some(Ok(outcome)) => self.applied(outcome)?,
+            None => {}
+        }
+        self.begin();
+        Ok(())
+    }
+
+    /// Writes all dirty rows and waits until sled has them.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), Error> {
+        self.finish()?;
+        self.begin();
+        self.finish()
+    }
+
+    /// Hands the dirty rows to a thread that writes them with the changelog position they stand for.
+    fn begin(&mut self) {
+        let rows = Arc::new(std::mem::take(&mut self.dirty));
+        let (tell, done) = channel();
+        let (tree, written, next) = (self.tree.clone(), rows.clone(), self.next);
+        // A receiver that is gone is a partition that was given up: nobody waits for the answer.
+        std::thread::spawn(move || tell.send(tree.write(&written, next)).ok());
+        self.applying = Some(Applying { rows, done });
+    }
+
+    /// Waits for the checkpoint under way.
+    fn finish(&mut self) -> Result<(), Error> {
+        match self.applying.as_ref().map(|applying| applying.done.recv()) {
+            Some(outcome) => self.applied(outcome.unwrap_or(Err(Error::Cache))),
+            None => Ok(()),
+        }
+    }
+
+    fn applied(&mut self, outcome: Result<(), Error>) -> Result<(), Error> {
+        outcome?;
+        let rows = self.applying.take().map(|applying| applying.rows);
+        for (key, row) in rows.iter().flat_map(|rows| rows.iter()).filter(|(key, _)| !self.dirty.contains_key(*key)) {
+            self.clean.put(key.clone(), row.clone());
+        }
+        Ok(())
+    }
+
+    /// Every row whose key text begins with `prefix`: those of sled that memory does not replace, then those of memory.
+    pub(crate) fn scan(&self, prefix: &str, each: &mut dyn FnMut(Key, Row)) -> Result<(), Error> {
+        let applying = self.applying.as_ref().map(|applying| applying.rows.as_ref());
+        let replaced = |key: &Key| self.dirty.contains_key(key) || applying.is_some_and(|rows| rows.contains_key(key));
+        self.tree.scan(prefix, &mut |key, row| {
+            if !replaced(&key) {
+                each(key, row);
+            }
+        })?;
+        let older = applying.into_iter().flatten().filter(|(key, _)| !self.dirty.contains_key(*key));
+        for (key, row) in older.chain(&self.dirty).filter(|(key, _)| rows::key_text(key).starts_with(prefix)) {
+            if let Some(row) = row {
+                each(key.clone(), row.clone());
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        let applying = self.applying.as_ref().map_or(0, |applying| applying.rows.len());
+        (self.dirty.len() + applying, self.clean.len())
+    }
+}

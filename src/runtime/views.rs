@@ -1,0 +1,125 @@
+//! What people are shown of leads: one lead with its reasons, and the worklist of a tenant, as JSON.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::domain::lead::Lead;
+use crate::domain::rules::InForce;
+use crate::domain::scoring::{Score, Target};
+use crate::domain::units::{EventTime, LeadKey, Tenant};
+use crate::pipeline::{Key, Row};
+use crate::runtime::store::Error;
+use crate::runtime::worker::Views;
+
+/// A lead with its predictions and why.
+#[must_use]
+pub fn lead(key: &LeadKey, lead: &Lead, rules: &InForce<'_>) -> Value {
+    let at = lead.activity.last.unwrap_or_default();
+    let scores = lead.scores(rules, at);
+    let next = lead.next(rules, &scores, at);
+    let predictions: BTreeMap<_, _> = Target::ALL
+        .into_iter()
+        .map(|target| (target.as_str(), score(&scores[target.index()], &rules.model.cards[target.index()].label)))
+        .collect();
+    json!({
+        "key": key.as_str(),
+        "events": lead.activity.events,
+        "last_event_ms": at.0,
+        "stage": lead.journey.stage.as_str(),
+        "stage_probabilities": lead.journey.belief,
+        "outcome": lead.journey.outcome.map(|outcome| outcome.as_str()),
+        "owner": lead.contact.owner,
+        "predictions": predictions,
+        "next_action": { "action": next.action.as_str(), "channel": next.channel.map(|channel| channel.as_str().to_owned()), "at_ms": next.at.0, "reason": next.reason },
+        "facts": lead.conversation.facts.iter().map(|fact| (fact.kind.as_str(), fact.value.as_str())).collect::<BTreeMap<_, _>>(),
+        "open_objections": lead.conversation.open.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
+        "warnings": lead.risk.standing.iter().map(|standing| standing.rule.as_str()).collect::<Vec<_>>(),
+    })
+}
+
+fn score(score: &Score, label: &str) -> Value {
+    let why: Vec<_> = score
+        .contributions
+        .iter()
+        .map(|share| json!({ "feature": share.feature.as_str(), "value": share.value, "log_odds": share.log_odds }))
+        .collect();
+    json!({
+        "probability": score.probability,
+        "confidence": score.confidence,
+        "label": label,
+        "base_log_odds": score.base_log_odds,
+        "why": why,
+    })
+}
+
+/// Whom to contact now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// `tenant:lead`.
+    pub key: String,
+    /// The agent who owns the lead.
+    pub agent: Option<String>,
+    /// What is at stake, 0 to 1.5: a likely deal that is likely to slip away.
+    pub stake: f64,
+    /// What to do.
+    pub action: String,
+    /// On which channel.
+    pub channel: String,
+    /// Not before, milliseconds since 1970.
+    pub due_ms: i64,
+    /// Why.
+    pub reason: String,
+    /// A message ready to be edited and sent.
+    pub draft: String,
+}
+
+/// The open leads of a tenant that may be contacted, by what is at stake, at most the daily cap per agent.
+///
+/// # Errors
+/// [`Error::Cache`].
+pub fn worklist(views: &Views, tenant: &Tenant, agent: Option<&str>) -> Result<Vec<Task>, Error> {
+    let mut tasks = Vec::new();
+    let mut cap = 0;
+    for shared in views.all() {
+        let clock = shared.view(&Key::Clock(tenant.clone()))?;
+        let Some(Row::Clock(clock)) = clock.row.clone() else { continue };
+        let rules = shared.view(&Key::Clock(tenant.clone()))?.rules;
+        let rules = rules.in_force(tenant, clock.at);
+        cap = rules.settings.daily_cap;
+        shared.scan(&format!("L{tenant}:"), &mut |key, row| {
+            if let (Key::Lead(key), Row::Lead(lead)) = (key, row) {
+                let mine = agent.is_none_or(|agent| lead.contact.owner.as_deref() == Some(agent));
+                if mine && lead.journey.outcome.is_none() {
+                    tasks.extend(task(&key, &lead, (&rules, clock.at)));
+                }
+            }
+        })?;
+    }
+    tasks.sort_by(|a, b| b.stake.total_cmp(&a.stake).then_with(|| a.key.cmp(&b.key)));
+    let mut shown: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    tasks.retain(|task| {
+        let count = shown.entry(task.agent.clone()).or_default();
+        *count += 1;
+        *count <= cap
+    });
+    Ok(tasks)
+}
+
+fn task(key: &LeadKey, lead: &Lead, (rules, at): (&InForce<'_>, EventTime)) -> Option<Task> {
+    let scores = lead.scores(rules, at);
+    let next = lead.next(rules, &scores, at);
+    let channel = next.channel.as_ref()?.as_str().to_owned();
+    let [conversion, churn, ..] = &scores;
+    Some(Task {
+        key: key.as_str().to_owned(),
+        agent: lead.contact.owner.clone(),
+        stake: conversion.probability * (0.5 + churn.probability),
+        action: next.action.as_str().to_owned(),
+        channel,
+        due_ms: next.at.0,
+        reason: next.reason,
+        draft: String::new(),
+    })
+}

@@ -1,0 +1,91 @@
+//! Records of the log as inputs of the pipeline, and effects as records.
+
+use crate::codec::internal::{self, InboxEntry};
+use crate::codec::{avro, interaction, outputs};
+use crate::domain::rules::{Body, Definition};
+use crate::domain::units::{AppendTime, Offset, Partition};
+use crate::pipeline::{Effect, Input};
+use crate::runtime::log::{Batches, Record, Source};
+
+/// Interactions.
+pub(crate) const INTERACTIONS: &str = "lead.interactions.v1";
+/// Inbox.
+pub(crate) const INBOX: &str = "leadstream.inbox.v1";
+/// Definitions, one partition.
+pub(crate) const DEFINITIONS: &str = "leadstream.definitions.v1";
+/// Order.
+pub(crate) const ORDER: &str = "leadstream.order.v1";
+/// Dead letters.
+pub const DEAD_LETTERS: &str = "lead.dead-letters.v1";
+/// Late records.
+pub const LATE: &str = "lead.late.v1";
+
+/// Where an input of a partition is read.
+#[must_use]
+pub fn inputs_of(source: Source, partition: Partition) -> (&'static str, Partition) {
+    match source {
+        Source::Interactions => (INTERACTIONS, partition),
+        Source::Inbox => (INBOX, partition),
+        Source::Definitions => (DEFINITIONS, Partition(0)),
+    }
+}
+
+/// One record of the interactions as an input.
+#[must_use]
+pub fn input(record: &Record) -> Input {
+    if let Some(reason) = &record.reason {
+        return Input::Undecodable(reason.clone());
+    }
+    match interaction::from_avro(record.value.as_deref().unwrap_or_default()) {
+        Ok(event) => Input::Interaction { event: Box::new(event), appended: AppendTime(record.appended_ms) },
+        Err(error) => Input::Undecodable(error.to_string()),
+    }
+}
+
+/// One record of the inbox as an input, and the interaction offset that has to be reached before it is taken.
+#[must_use]
+pub fn inbox(record: &Record) -> (Input, Offset) {
+    match internal::inbox(record.value.as_deref().unwrap_or_default()) {
+        Ok(InboxEntry::Tick { at, after }) => (Input::Tick { at }, after),
+        Ok(InboxEntry::Partial { experiment, source, at, tally }) => (Input::Partial { experiment, source, at, tally }, Offset(0)),
+        Err(error) => (Input::Undecodable(format!("inbox: {error}")), Offset(0)),
+    }
+}
+
+/// One record of the definitions with its body.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn definition(record: &Record) -> Result<(Definition, Body), String> {
+    let definition = internal::definition(record.value.as_deref().unwrap_or_default()).map_err(|error| error.to_string())?;
+    let body = crate::codec::definition::body_of(&definition).map_err(|error| format!("invalid_definition: {error}"))?;
+    Ok((definition, body))
+}
+
+/// The records that the effects of one input become, in order.
+pub fn emit(partition: Partition, record: &Record, effects: &mut Vec<Effect>, batches: &mut Batches) {
+    let mut put = |topic: &'static str, record: Record| batches.entry((topic, partition.0)).or_default().push(record);
+    let made = |key, value| Record { key: Some(key), value, reason: None, appended_ms: record.appended_ms, source: 0 };
+    for effect in effects.drain(..) {
+        match effect {
+            Effect::Decided(decision) => {
+                if let Some(output) = outputs::output(&decision) {
+                    put(output.topic, made(output.key, output.value));
+                }
+            }
+            Effect::Measured(metrics) => {
+                let (key, value) = internal::metrics_record(&metrics);
+                put(avro::METRICS.topic, made(key, Some(value)));
+            }
+            Effect::DeadLetter(reason) => put(DEAD_LETTERS, Record { reason: Some(reason), ..record.clone() }),
+            Effect::Late => put(LATE, Record { reason: Some("late".to_owned()), ..record.clone() }),
+        }
+    }
+}
+
+/// Topics that the worker writes for others.
+pub fn output_topics() -> impl Iterator<Item = &'static str> {
+    let internal = [INTERACTIONS, INBOX, DEFINITIONS, ORDER];
+    let coded = avro::all().into_iter().map(|coded| coded.topic).filter(move |topic| !internal.contains(topic));
+    coded.chain([DEAD_LETTERS, LATE])
+}

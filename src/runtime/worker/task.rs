@@ -1,0 +1,227 @@
+//! One partition of the worker: its rules, rows and positions, and the batch it has in hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::codec::internal::{InboxEntry, Switch, switch_bytes};
+use crate::domain::experiment::ExperimentKey;
+use crate::domain::rules::Rules;
+use crate::domain::units::{AppendTime, EventTime, Offset, Partition};
+use crate::pipeline::{Counters, Input, Key, Outcome, Row, Rows, Taken, take};
+use crate::runtime::log::{Batches, Embedded, Positions, Record, Snapshot, Source};
+use crate::runtime::metrics::{Metrics, Stage};
+use crate::runtime::store::{Error, STATE, Store, Trees};
+use crate::runtime::worker::inputs::{self, DEAD_LETTERS, DEFINITIONS, INBOX, INTERACTIONS, ORDER};
+use crate::runtime::worker::{Options, put, rules};
+
+/// One partition.
+pub(crate) struct Task {
+    pub(crate) partition: Partition,
+    pub(crate) positions: Positions,
+    pub(crate) store: Store,
+    /// End of the changelog with everything committed.
+    pub(crate) changelog_next: Offset,
+    /// When the last tick was written.
+    pub(crate) ticked: Option<Instant>,
+    /// When counts were last reported.
+    pub(crate) reported: Option<Instant>,
+    /// When each interaction of the batch in hand was appended, and when it happened where it could be read, milliseconds.
+    pub(crate) times: Vec<(i64, Option<i64>)>,
+    rules: Arc<Rules>,
+    /// Experiments whose counts changed since they were reported.
+    tallied: BTreeSet<ExperimentKey>,
+    counted: BTreeMap<u32, Counters>,
+}
+
+impl Task {
+    /// Brings a partition to what is committed: rules from the definitions that were taken, rows from the store.
+    pub(crate) fn restore(
+        trees: &Trees,
+        snapshot: &Snapshot,
+        partition: Partition,
+        options: Options,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
+        let positions = snapshot.positions(partition)?;
+        let mut rules = rules();
+        let until = positions.next[Source::Definitions as usize];
+        snapshot.each::<Error>((DEFINITIONS, Partition(0)), (Offset(0), until), &mut |_, record| {
+            if let Ok((definition, body)) = inputs::definition(&record) {
+                rules.define(&definition, body);
+            }
+            Ok(())
+        })?;
+        let rules = Arc::new(rules);
+        let mut restored = |rows| metrics.restored(rows);
+        let store = Store::restore(trees, snapshot, (partition, options.bounds), rules.clone(), &mut restored)?;
+        let mut tallied = BTreeSet::new();
+        store.shared().scan("T", &mut |key, _| {
+            if let Key::Tally(experiment) = key {
+                tallied.insert(experiment);
+            }
+        })?;
+        Ok(Self {
+            partition,
+            positions,
+            store,
+            changelog_next: snapshot.end(STATE, partition)?,
+            ticked: None,
+            reported: None,
+            times: Vec::new(),
+            rules,
+            tallied,
+            counted: BTreeMap::new(),
+        })
+    }
+
+    /// Takes what is new into the overlay and the batches: definitions first, then the inbox, then interactions.
+    pub(crate) fn take_batch(
+        &mut self,
+        snapshot: &Snapshot,
+        options: Options,
+        batches: &mut Batches,
+        metrics: &Metrics,
+    ) -> Result<u64, Error> {
+        let before = self.positions;
+        let mut budget = options.commit_timers;
+        self.define(snapshot, batches)?;
+        if self.take_inbox(snapshot, &mut budget, batches)? {
+            self.take_interactions(snapshot, options.commit_records, (&mut budget, batches), metrics)?;
+        }
+        for (source, counted) in std::mem::take(&mut self.counted) {
+            let key = Key::Counters(source);
+            let mut row = self.store.load(&key)?.and_then(Row::into_counters).unwrap_or_default();
+            row.merge(&counted);
+            metrics.counted(&counted);
+            self.store.save(key, Some(Row::Counters(row)));
+        }
+        let taken: u64 = (0..3).map(|source| self.positions.next[source].0 - before.next[source].0).sum();
+        // A batch that ended at its timers alone moved no position, but has to be committed.
+        Ok(taken + u64::from(taken == 0 && self.store.is_changed()))
+    }
+
+    fn position(&mut self, source: Source) -> &mut Offset {
+        &mut self.positions.next[source as usize]
+    }
+
+    /// Records that another input is read from here on.
+    fn switch_to(&mut self, source: Source, appended_ms: i64, batches: &mut Batches) {
+        if self.positions.current == source {
+            return;
+        }
+        self.positions.current = source;
+        let switch = Switch { partition: self.partition, input: source.as_str().to_owned(), next: self.positions.next };
+        let record =
+            Record { key: Some(self.partition.0.to_string()), value: Some(switch_bytes(&switch)), reason: None, appended_ms, source: 0 };
+        batches.entry((ORDER, self.partition.0)).or_default().push(record);
+    }
+
+    fn define(&mut self, snapshot: &Snapshot, batches: &mut Batches) -> Result<(), Error> {
+        let (from, end) = (*self.position(Source::Definitions), snapshot.end(DEFINITIONS, Partition(0))?);
+        snapshot.each::<Error>((DEFINITIONS, Partition(0)), (from, end), &mut |offset, record| {
+            self.switch_to(Source::Definitions, record.appended_ms, batches);
+            match inputs::definition(&record) {
+                Ok((definition, body)) => Arc::make_mut(&mut self.rules).define(&definition, body),
+                // Every partition reads every definition; one of them keeps what cannot be used.
+                Err(reason) if self.partition == Partition(0) => {
+                    let letter = Record { reason: Some(reason), ..record };
+                    batches.entry((DEAD_LETTERS, 0)).or_default().push(letter);
+                }
+                Err(_) => {}
+            }
+            *self.position(Source::Definitions) = Offset(offset.0 + 1);
+            Ok(())
+        })
+    }
+
+    /// `false` when the timer budget ended.
+    fn take_inbox(&mut self, snapshot: &Snapshot, budget: &mut usize, batches: &mut Batches) -> Result<bool, Error> {
+        let records = snapshot.read(INBOX, self.partition, *self.position(Source::Inbox))?;
+        for (offset, record) in records {
+            let (input, after) = inputs::inbox(&record);
+            if *self.position(Source::Interactions) < after {
+                break;
+            }
+            self.switch_to(Source::Inbox, record.appended_ms, batches);
+            if self.take(&input, &record, budget, batches)?.is_none() {
+                return Ok(false);
+            }
+            *self.position(Source::Inbox) = Offset(offset.0 + 1);
+        }
+        Ok(true)
+    }
+
+    fn take_interactions(
+        &mut self,
+        snapshot: &Snapshot,
+        records_max: usize,
+        (budget, batches): (&mut usize, &mut Batches),
+        metrics: &Metrics,
+    ) -> Result<(), Error> {
+        let mut left = records_max;
+        while left > 0 {
+            let mut records = snapshot.read(INTERACTIONS, self.partition, *self.position(Source::Interactions))?;
+            records.truncate(left);
+            left = if records.is_empty() { 0 } else { left - records.len() };
+            for (offset, record) in records {
+                self.switch_to(Source::Interactions, record.appended_ms, batches);
+                let began = Instant::now();
+                let input = inputs::input(&record);
+                metrics.stage(Stage::Decode, began.elapsed());
+                let began = Instant::now();
+                let Some(outcome) = self.take(&input, &record, budget, batches)? else { return Ok(()) };
+                metrics.stage(Stage::Take, began.elapsed());
+                self.counted.entry(record.source).or_default().count(outcome);
+                let occurred_ms = if let Input::Interaction { event, .. } = &input { Some(event.occurred_at.0) } else { None };
+                self.times.push((record.appended_ms, occurred_ms));
+                *self.position(Source::Interactions) = Offset(offset.0 + 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one input; `None` when it has to be taken again after a commit.
+    fn take(&mut self, input: &Input, record: &Record, budget: &mut usize, batches: &mut Batches) -> Result<Option<Outcome>, Error> {
+        let mut effects = Vec::new();
+        let taken = take(&self.rules, &mut self.store, input, budget, &mut effects)?;
+        inputs::emit(self.partition, record, &mut effects, batches);
+        Ok(match taken {
+            Taken::Done(outcome) => Some(outcome),
+            Taken::Paused => None,
+        })
+    }
+
+    /// Makes the batch visible once it is committed.
+    pub(crate) fn publish(&mut self) -> Result<(), Error> {
+        self.tallied.extend(self.store.tallies_changed());
+        self.store.publish(self.changelog_next, self.positions, &self.rules)
+    }
+
+    /// Whether a lead of a tenant whose events come live is due.
+    pub(crate) fn is_somebody_due(&mut self, now: AppendTime) -> Result<bool, Error> {
+        let now = EventTime(now.0);
+        for tenant in self.store.tenants_due(now) {
+            if let Some(Row::Clock(clock)) = self.store.load(&Key::Clock(tenant))?
+                && clock.live
+                && clock.at < now
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Sends changed counts to the partitions of their experiments.
+    pub(crate) fn report(&mut self, log: &Embedded, batches: &mut Batches) -> Result<(), Error> {
+        for experiment in std::mem::take(&mut self.tallied) {
+            self.reported = Some(Instant::now());
+            let clock = self.store.load(&Key::Clock(experiment.tenant.clone()))?.and_then(Row::into_clock);
+            let tally = self.store.load(&Key::Tally(experiment.clone()))?.and_then(Row::into_tally).unwrap_or_default();
+            let target = log.partition_of(format!("{}:{}", experiment.tenant, experiment.name).as_bytes());
+            let at = clock.map_or(EventTime(0), |clock| clock.at);
+            put(batches, target, &InboxEntry::Partial { experiment, source: self.partition, at, tally }, log.now().0);
+        }
+        Ok(())
+    }
+}
