@@ -1,21 +1,35 @@
-//! Avro single-object encoding of every topic, and generic reading of it for people.
+//! Avro values of every topic: written single-object encoded, read from any writer whose schema is known, and shown to people.
+
+mod error;
+mod framing;
+mod plain;
+mod canonical;
+mod shape;
+mod walk;
+mod writers;
 
 use std::sync::LazyLock;
 
 use apache_avro::Schema;
-use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::schema::ResolvedSchema;
+use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A single decode never allocates more than this at once.
-const ALLOCATION_BYTES_MAX: usize = 8 << 20;
-/// First bytes of a single-object encoded value (Avro specification, "Single-object encoding").
-const MAGIC: [u8; 2] = [0xC3, 0x01];
+pub use crate::codec::avro::error::Error;
+pub use crate::codec::avro::framing::{Framing, Key, frame};
+pub use crate::codec::avro::writers::Writers;
+
+use crate::codec::avro::framing::MAGIC;
+use crate::codec::avro::walk::{ALLOCATION_BYTES_MAX, check};
+use crate::codec::avro::writers::Writer;
+
+/// Bytes before the datum: the magic and a fingerprint.
 const HEADER: usize = 10;
 
-/// A topic's schema, compiled in.
+/// A topic's schema, compiled in with all its released versions.
 pub struct Coded {
     /// Name of the topic.
     pub topic: &'static str,
@@ -23,84 +37,87 @@ pub struct Coded {
     pub text: &'static str,
     schema: Schema,
     header: [u8; HEADER],
+    own: Writer,
+    /// Released versions that lay out bytes differently.
+    older: Vec<Writer>,
 }
 
 macro_rules! coded {
-    ($(#[$doc:meta])* $name:ident, $topic:literal) => {
+    ($(#[$doc:meta])* $name:ident, $topic:literal, [$($version:literal),+]) => {
         $(#[$doc])*
-        pub static $name: LazyLock<Coded> = LazyLock::new(|| Coded::new($topic, include_str!(concat!("../../schemas/", $topic, ".avsc"))));
+        pub static $name: LazyLock<Coded> = LazyLock::new(|| {
+            let versions = [$(include_str!(concat!("../../schemas/versions/", $topic, "/", $version, ".avsc"))),+];
+            Coded::new($topic, include_str!(concat!("../../schemas/", $topic, ".avsc")), &versions)
+        });
     };
 }
 
 coded!(
     /// Interactions.
-    INTERACTIONS, "lead.interactions.v1"
+    INTERACTIONS, "lead.interactions.v1", [1]
 );
 coded!(
     /// Predictions.
-    PREDICTIONS, "lead.predictions.v1"
+    PREDICTIONS, "lead.predictions.v1", [1]
 );
 coded!(
     /// Alerts.
-    ALERTS, "lead.alerts.v1"
+    ALERTS, "lead.alerts.v1", [1]
 );
 coded!(
     /// Prompts.
-    PROMPTS, "coaching.prompts.v1"
+    PROMPTS, "coaching.prompts.v1", [1]
 );
 coded!(
     /// Exposures.
-    EXPOSURES, "experiment.exposures.v1"
+    EXPOSURES, "experiment.exposures.v1", [1]
 );
 coded!(
     /// Profiles.
-    PROFILES, "lead.profiles.v1"
+    PROFILES, "lead.profiles.v1", [1]
 );
 coded!(
     /// Definitions.
-    DEFINITIONS, "leadstream.definitions.v1"
+    DEFINITIONS, "leadstream.definitions.v1", [1]
 );
 coded!(
-    /// Inbox entries.
-    INBOX, "leadstream.inbox.v1"
+    /// What comes back to a partition from inside.
+    INBOX, "leadstream.inbox.v1", [1]
 );
 coded!(
-    /// Switches between inputs.
-    ORDER, "leadstream.order.v1"
+    /// Switches between a partition's inputs.
+    ORDER, "leadstream.order.v1", [1]
 );
 coded!(
     /// Counts of experiments.
-    METRICS, "experiment.metrics.v1"
+    METRICS, "experiment.metrics.v1", [1]
+);
+coded!(
+    /// Questions to the language model.
+    REQUESTS, "coaching.requests.v1", [1]
+);
+coded!(
+    /// How far each question has come.
+    LEDGER, "leadstream.llm-ledger.v1", [1]
 );
 
-/// All schemas.
+/// Every schema that is compiled in.
 #[must_use]
-pub fn all() -> [&'static Coded; 10] {
-    [&INTERACTIONS, &PREDICTIONS, &ALERTS, &PROMPTS, &EXPOSURES, &PROFILES, &METRICS, &DEFINITIONS, &INBOX, &ORDER]
-}
-
-/// Why bytes cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// Not single-object encoded.
-    #[error("bad_magic: value does not start with C3 01 and a schema fingerprint")]
-    Magic,
-    /// Of another schema.
-    #[error("unknown_schema: no schema with this fingerprint is known here")]
-    Schema,
-    /// Not a datum of the schema.
-    #[error("bad_datum: {0}")]
-    Datum(String),
+pub fn all() -> [&'static Coded; 12] {
+    [&INTERACTIONS, &PREDICTIONS, &ALERTS, &PROMPTS, &EXPOSURES, &PROFILES, &METRICS, &DEFINITIONS, &INBOX, &ORDER, &REQUESTS, &LEDGER]
 }
 
 impl Coded {
-    fn new(topic: &'static str, text: &'static str) -> Self {
+    fn new(topic: &'static str, text: &'static str, versions: &[&str]) -> Self {
         apache_avro::util::max_allocation_bytes(ALLOCATION_BYTES_MAX);
+        let read = |text: &str| Writer::read(text).expect("compiled-in schemas are read by a test");
         let schema = Schema::parse_str(text).expect("compiled-in schemas are read by a test");
+        let own = read(text);
+        let older = versions.iter().map(|text| read(text)).filter(|version| !version.writes_like(&own)).collect();
         let mut header = [0; HEADER];
         header[..2].copy_from_slice(&MAGIC);
-        header[2..].copy_from_slice(&schema.fingerprint::<Rabin>().bytes);
-        Self { topic, text, schema, header }
+        header[2..].copy_from_slice(&own.fingerprint.to_le_bytes());
+        Self { topic, text, schema, header, own, older }
     }
 
     /// Encodes a wire record.
@@ -112,13 +129,66 @@ impl Coded {
         bytes
     }
 
-    /// Decodes a wire record.
+    /// Decodes a wire record of any released version.
     pub(crate) fn decode<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Error> {
-        let mut datum = datum(bytes, self)?;
-        let reader = GenericDatumReader::builder(&self.schema).build().expect("the schema has no references");
-        let record = reader.read_deser(&mut datum).map_err(|error| broken(&error))?;
-        if datum.is_empty() { Ok(record) } else { Err(Error::Datum(format!("{} bytes after the end", datum.len()))) }
+        decode_with(&Writers::new(), self, bytes)
     }
+
+    /// The released version with a fingerprint.
+    fn version(&self, key: Key) -> Option<&Writer> {
+        let versions = std::iter::once(&self.own).chain(&self.older);
+        versions.into_iter().find(|version| key == Key::Fingerprint(version.fingerprint))
+    }
+
+    fn exact<T: DeserializeOwned>(&self, mut datum: &[u8]) -> Result<T, Error> {
+        let reader = GenericDatumReader::builder(&self.schema).build().expect("the schema has no references");
+        reader.read_deser(&mut datum).map_err(|error| broken(&error))
+    }
+
+    fn resolved<T: DeserializeOwned>(&self, writer: &Writer, datum: &[u8]) -> Result<T, Error> {
+        let reader = GenericDatumReader::builder(&writer.schema).reader_schema(&self.schema).build();
+        let value = reader.and_then(|reader| reader.read_value(&mut &*datum)).map_err(|_| self.unresolved(writer, datum))?;
+        apache_avro::from_value(&value).map_err(|_| Error::Datum("the value does not fit the topic's record".to_owned()))
+    }
+
+    /// Names the first field that a foreign value cannot give. The library's own message would repeat what the value says.
+    fn unresolved(&self, writer: &Writer, mut datum: &[u8]) -> Error {
+        let value = GenericDatumReader::builder(&writer.schema).build().and_then(|reader| reader.read_value(&mut datum));
+        let (Ok(Value::Record(values)), Schema::Record(record)) = (value, &self.schema) else {
+            return Error::Datum("the writer's schema is no record".to_owned());
+        };
+        let names = ResolvedSchema::try_from(&self.schema).expect("the schema has no references");
+        let cause = record.fields.iter().find_map(|field| {
+            let value = values.iter().find(|(name, _)| *name == field.name).map(|(_, value)| value.clone());
+            match value {
+                Some(value) => value
+                    .resolve_with_names(&field.schema, names.get_names())
+                    .is_err()
+                    .then(|| format!("the writer's type of {} cannot be read as the topic's", field.name)),
+                None => field.default.is_none().then(|| format!("the writer has no field {}", field.name)),
+            }
+        });
+        Error::Datum(cause.unwrap_or_else(|| "the writer's schema does not resolve to the topic's".to_owned()))
+    }
+}
+
+/// Decodes a value of a topic from whoever wrote it: the topic's own released versions are known, all others are looked up.
+///
+/// # Errors
+/// [`Error::Schema`] when the writer's schema is not known, which a registry may change; the others are final.
+pub fn decode_with<T: DeserializeOwned>(writers: &Writers, reader: &Coded, bytes: &[u8]) -> Result<T, Error> {
+    let framing = frame(bytes)?;
+    let writer = reader.version(framing.key()).map_or_else(|| writers.find(framing.key()), Ok)?;
+    check(&writer.shapes, framing.datum())?;
+    if writer.writes_like(&reader.own) { reader.exact(framing.datum()) } else { reader.resolved(writer, framing.datum()) }
+}
+
+/// CRC-64-AVRO of a schema's canonical form, by which single-object encoded values name it.
+///
+/// # Errors
+/// [`Error::Refused`] when the text is no schema, or one beyond the bounds.
+pub fn fingerprint(text: &str) -> Result<u64, Error> {
+    Writer::read(text).map(|writer| writer.fingerprint)
 }
 
 /// The cause alone: the library's messages begin with the whole schema.
@@ -127,21 +197,128 @@ fn broken(error: &apache_avro::Error) -> Error {
     Error::Datum(text.rsplit("): ").next().unwrap_or(&text).to_owned())
 }
 
-fn datum<'a>(bytes: &'a [u8], coded: &Coded) -> Result<&'a [u8], Error> {
-    if !bytes.starts_with(&MAGIC) || bytes.len() < HEADER {
-        return Err(Error::Magic);
-    }
-    bytes.strip_prefix(coded.header.as_slice()).ok_or(Error::Schema)
-}
-
-/// The value as JSON, by the schema its fingerprint names.
+/// The value as JSON, by the compiled-in schema its fingerprint names.
 ///
 /// # Errors
 /// [`Error`] when the bytes are of no known schema or broken.
 pub fn describe(bytes: &[u8]) -> Result<serde_json::Value, Error> {
-    let known = all().into_iter().find_map(|coded| datum(bytes, coded).ok().map(|datum| (coded, datum)));
-    let (coded, mut datum) = known.ok_or(Error::Schema)?;
-    let reader = GenericDatumReader::builder(&coded.schema).build().expect("the schema has no references");
-    let value = reader.read_value(&mut datum).map_err(|error| broken(&error))?;
+    let framing = frame(bytes)?;
+    let writer = all().into_iter().find_map(|coded| coded.version(framing.key())).ok_or(Error::Schema)?;
+    check(&writer.shapes, framing.datum())?;
+    let reader = GenericDatumReader::builder(&writer.schema).build().expect("the schema has no references");
+    let value = reader.read_value(&mut framing.datum()).map_err(|error| broken(&error))?;
     serde_json::Value::try_from(value).map_err(|error| broken(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    const FIRST: &str = r#"{"type":"record","name":"Thing","fields":[
+        {"name":"name","type":"string"},
+        {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},
+        {"name":"part","type":["null",{"type":"record","name":"Part","fields":[{"name":"size","type":"int"}]}],"default":null}]}"#;
+    const SECOND: &str = r#"{"type":"record","name":"Thing","doc":"Newer.","fields":[
+        {"name":"name","type":"string"},
+        {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},
+        {"name":"part","type":["null",{"type":"record","name":"Part","fields":[
+            {"name":"size","type":"int"},{"name":"colour","type":["null","string"],"default":null}]}],"default":null},
+        {"name":"note","type":["null","string"],"default":null}]}"#;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(rename = "Thing")]
+    struct First {
+        name: String,
+        at: i64,
+        part: Option<FirstPart>,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(rename = "Part")]
+    struct FirstPart {
+        size: i32,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(rename = "Thing")]
+    struct Second {
+        name: String,
+        at: i64,
+        part: Option<SecondPart>,
+        note: Option<String>,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(rename = "Part")]
+    struct SecondPart {
+        size: i32,
+        colour: Option<String>,
+    }
+
+    fn registered(value: &[u8]) -> Vec<u8> {
+        [&[0, 0, 0, 0, 9], &value[HEADER..]].concat()
+    }
+
+    #[test]
+    fn a_version_reads_what_the_one_before_and_the_one_after_it_wrote() {
+        let (old, new) = (Coded::new("things", FIRST, &[FIRST]), Coded::new("things", SECOND, &[FIRST, SECOND]));
+        let first = First { name: "a".to_owned(), at: 5, part: Some(FirstPart { size: 3 }) };
+        let lifted = Second { name: "a".to_owned(), at: 5, part: Some(SecondPart { size: 3, colour: None }), note: None };
+        let colour = Some("red".to_owned());
+        let second = Second { part: Some(SecondPart { size: 3, colour }), note: Some("b".to_owned()), name: "a".to_owned(), at: 5 };
+
+        assert_eq!(new.decode::<Second>(&old.encode(&first)), Ok(lifted));
+        assert_eq!(new.decode::<Second>(&new.encode(&second)).as_ref(), Ok(&second));
+        assert_eq!(old.decode::<First>(&new.encode(&second)), Err(Error::Schema));
+        let mut writers = Writers::new();
+        let framed = registered(&new.encode(&second));
+        assert_eq!(decode_with::<First>(&writers, &old, &framed), Err(Error::Schema));
+        writers.add(Key::Id(9), SECOND).unwrap();
+        assert_eq!(decode_with::<First>(&writers, &old, &framed).as_ref(), Ok(&first));
+        writers.add(Key::Fingerprint(new.own.fingerprint), SECOND).unwrap();
+        assert_eq!(decode_with::<First>(&writers, &old, &new.encode(&second)).as_ref(), Ok(&first));
+    }
+
+    #[test]
+    fn a_registered_schema_of_equal_layout_takes_the_direct_way_but_other_units_of_time_are_refused() {
+        let coded = Coded::new("things", FIRST, &[FIRST]);
+        let first = First { name: "a".to_owned(), at: 5, part: None };
+        let framed = registered(&coded.encode(&first));
+        let mut writers = Writers::new();
+        let java = FIRST.replacen("\"string\"", r#"{"type":"string","avro.java.string":"String"}"#, 1);
+        writers.add(Key::Id(9), &java).unwrap();
+        assert!(writers.find(Key::Id(9)).unwrap().writes_like(&coded.own));
+        assert_eq!(decode_with::<First>(&writers, &coded, &framed), Ok(first));
+
+        writers.add(Key::Id(9), &FIRST.replace("millis", "micros")).unwrap();
+        assert_eq!(writers.find(Key::Id(9)).unwrap().fingerprint, coded.own.fingerprint);
+        let error = decode_with::<First>(&writers, &coded, &framed).unwrap_err();
+        assert_eq!(error, Error::Datum("the writer's type of at cannot be read as the topic's".to_owned()));
+        writers.add(Key::Id(9), &FIRST.replace("\"at\"", "\"when\"")).unwrap();
+        let error = decode_with::<First>(&writers, &coded, &framed).unwrap_err();
+        assert_eq!(error, Error::Datum("the writer has no field at".to_owned()));
+    }
+
+    #[test]
+    fn annotations_that_do_not_change_bytes_are_read_as_the_type_they_annotate() {
+        let coded = Coded::new("things", FIRST, &[FIRST]);
+        let first = First { name: "d1e60a52-1e4b-4b51-8fd6-5a5f4be0b9c3".to_owned(), at: 5, part: None };
+        let mut writers = Writers::new();
+        writers.add(Key::Id(9), &FIRST.replacen("\"string\"", r#"{"type":"string","logicalType":"uuid"}"#, 1)).unwrap();
+        assert_eq!(decode_with::<First>(&writers, &coded, &registered(&coded.encode(&first))), Ok(first));
+    }
+
+    #[test]
+    fn an_error_never_repeats_what_a_value_says() {
+        let coded = Coded::new("things", FIRST, &[FIRST]);
+        let secret = First { name: "call me on 555".to_owned(), at: 5, part: None };
+        let mut writers = Writers::new();
+        let shifted = r#"{"type":"record","name":"Thing","fields":[
+            {"name":"at","type":"string"},{"name":"name","type":"long"},{"name":"part","type":["null","int"]}]}"#;
+        writers.add(Key::Id(9), shifted).unwrap();
+        let error = decode_with::<First>(&writers, &coded, &registered(&coded.encode(&secret))).unwrap_err();
+        assert!(matches!(&error, Error::Datum(cause) if !cause.contains("555")), "{error}");
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::codec::avro;
+use crate::codec::avro::{self, Writers};
 use crate::domain::event::{Channel, Content, Direction, EventType, Interaction, Listing, Opportunity};
 use crate::domain::units::{EventId, EventTime, LeadKey, Tenant};
 
@@ -110,12 +110,23 @@ pub fn from_json(line: &[u8]) -> Result<Interaction, Error> {
 /// # Errors
 /// [`Error`] naming the field, or what is wrong with the framing.
 pub fn from_avro(value: &[u8]) -> Result<Interaction, Error> {
+    from_avro_with(&Writers::new(), value)
+}
+
+/// Reads a value of `lead.interactions.v1` from any writer whose schema is known.
+///
+/// # Errors
+/// [`Error`] naming the field, or what is wrong with the framing or the writer's schema.
+pub fn from_avro_with(writers: &Writers, value: &[u8]) -> Result<Interaction, Error> {
     bounded(value)?;
-    let wire = avro::INTERACTIONS.decode(value).map_err(|error| {
-        let (code, sentence) = match &error {
-            avro::Error::Magic => ("bad_magic", "value does not start with C3 01 and a schema fingerprint".to_owned()),
-            avro::Error::Schema => ("unknown_schema", "no schema with this fingerprint is known here: register it first".to_owned()),
-            avro::Error::Datum(cause) => ("bad_datum", cause.clone()),
+    let wire = avro::decode_with(writers, &avro::INTERACTIONS, value).map_err(|error| {
+        let (code, sentence) = match error {
+            avro::Error::Magic => {
+                ("bad_magic", "value starts neither with C3 01 and a schema fingerprint nor with 00 or 01 and a schema id".to_owned())
+            }
+            avro::Error::Schema => ("unknown_schema", "no schema with this fingerprint or id is known here: register it first".to_owned()),
+            avro::Error::Refused(cause) => ("bad_schema", cause),
+            avro::Error::Datum(cause) => ("bad_datum", cause),
         };
         Error { code, sentence }
     })?;

@@ -87,8 +87,8 @@ struct WireEntry {
     kind: String,
     at: i64,
     tick: Option<WireTick>,
-    partial: Option<WirePartial>,
     completion: Option<WireCompletion>,
+    partial: Option<WirePartial>,
     erase: Option<WireErase>,
 }
 
@@ -105,7 +105,7 @@ struct WirePartial {
     experiment: String,
     version: i32,
     source: i32,
-    arms: Vec<WireCounts>,
+    counts: Vec<WireCounts>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -176,7 +176,7 @@ fn tally(arms: Vec<WireCounts>) -> Tally {
 /// A value of `leadstream.inbox.v1`.
 #[must_use]
 pub fn inbox_bytes(entry: &InboxEntry) -> Vec<u8> {
-    let wire = |kind: &str, at: i64| WireEntry { kind: kind.to_owned(), at, tick: None, partial: None, completion: None, erase: None };
+    let wire = |kind: &str, at: i64| WireEntry { kind: kind.to_owned(), at, tick: None, completion: None, partial: None, erase: None };
     let int = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     avro::INBOX.encode(&match entry {
         InboxEntry::Tick { at, after } => {
@@ -188,7 +188,7 @@ pub fn inbox_bytes(entry: &InboxEntry) -> Vec<u8> {
                 experiment: experiment.name.clone(),
                 version: int(experiment.version),
                 source: int(source.0),
-                arms: arms(tally),
+                counts: arms(tally),
             }),
             ..wire("partial", at.0)
         },
@@ -214,7 +214,7 @@ pub fn inbox(bytes: &[u8]) -> Result<InboxEntry, Error> {
         version: u32::try_from(partial.version).map_err(|_| broken("version is below 0"))?,
     };
     let source = Partition(u32::try_from(partial.source).map_err(|_| broken("source is below 0"))?);
-    Ok(InboxEntry::Partial { experiment, source, at: EventTime(wire.at), tally: tally(partial.arms) })
+    Ok(InboxEntry::Partial { experiment, source, at: EventTime(wire.at), tally: tally(partial.counts) })
 }
 
 /// From here on a partition reads another input.
