@@ -113,3 +113,40 @@ fn quote(name: &str, out: &mut String) {
     out.push_str(name);
     out.push('"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> (String, u64) {
+        let schema = Schema::parse_str(text).unwrap();
+        let mut form = String::new();
+        write(&schema, &mut form, &mut BTreeSet::new());
+        (form, fingerprint(&schema))
+    }
+
+    #[test]
+    fn fingerprints_are_those_of_the_specification() {
+        // The specification's own test cases (share/test/data/schema-tests.txt).
+        assert_eq!(of("\"null\"").1, 7_195_948_357_588_979_594);
+        assert_eq!(of("\"int\"").1, 8_247_732_601_305_521_295);
+        assert_eq!(of(r#"{"type":"int","logicalType":"date"}"#).1, 8_247_732_601_305_521_295);
+        // Form and fingerprint by fastavro 1.13, bytes in reverse.
+        let text = r#"{"type":"record","name":"a.b.Outer","doc":"x","aliases":["old"],"fields":[
+            {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"},"default":0},
+            {"name":"f","type":{"type":"fixed","name":"F","size":3}},
+            {"name":"g","type":["null","F"]},
+            {"name":"e","type":{"type":"enum","name":"E","namespace":"c","symbols":["X","Y"],"default":"X"}},
+            {"name":"m","type":{"type":"map","values":{"type":"array","items":{"type":"string","avro.java.string":"String"}}}},
+            {"name":"i","type":{"type":"record","name":"In","fields":[]}},
+            {"name":"j","type":"a.b.In"}]}"#;
+        let form = concat!(
+            r#"{"name":"a.b.Outer","type":"record","fields":[{"name":"at","type":"long"},"#,
+            r#"{"name":"f","type":{"name":"a.b.F","type":"fixed","size":3}},{"name":"g","type":["null","a.b.F"]},"#,
+            r#"{"name":"e","type":{"name":"c.E","type":"enum","symbols":["X","Y"]}},"#,
+            r#"{"name":"m","type":{"type":"map","values":{"type":"array","items":"string"}}},"#,
+            r#"{"name":"i","type":{"name":"a.b.In","type":"record","fields":[]}},{"name":"j","type":"a.b.In"}]}"#
+        );
+        assert_eq!(of(text), (form.to_owned(), 0x2d22_9af4_ae9c_b97e_u64.swap_bytes()));
+    }
+}

@@ -161,3 +161,99 @@ impl<'a> Walk<'a> {
         Error::Datum(format!("{what} (before byte {} of {})", self.length - self.rest.len(), self.length))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use apache_avro::Schema;
+
+    use super::*;
+
+    fn told(schema: &str, datum: &[u8]) -> Option<String> {
+        let shapes = Shapes::of(&Schema::parse_str(schema).unwrap()).unwrap();
+        check(&shapes, datum).err().map(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn fine(schema: &str, datum: &[u8]) {
+        assert_eq!(told(schema, datum), None, "{schema} {datum:?}");
+    }
+
+    #[track_caller]
+    fn wrong(schema: &str, datum: &[u8], names: &str) {
+        let told = told(schema, datum);
+        assert!(told.as_ref().is_some_and(|told| told.contains(names)), "{schema} {datum:?}: {told:?}, not {names}");
+    }
+
+    const NUMBERS: &str = r#"{"type":"array","items":"int"}"#;
+    const NULLS: &str = r#"{"type":"array","items":"null"}"#;
+    const NOTHING: &str = r#"{"type":"array","items":{"type":"record","name":"R","fields":[
+        {"name":"a","type":"null"},{"name":"b","type":{"type":"fixed","name":"F","size":0}}]}}"#;
+
+    #[test]
+    fn each_kind_of_value_takes_its_bytes_and_no_others() {
+        fine("\"null\"", &[]);
+        fine("\"boolean\"", &[1]);
+        wrong("\"boolean\"", &[2], "neither 0 nor 1");
+        fine("\"int\"", &[0xFF, 0xFF, 0xFF, 0xFF, 0x0F]);
+        wrong("\"int\"", &[0x80, 0x80, 0x80, 0x80, 0x10], "32 bits");
+        fine("\"long\"", &[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01]);
+        wrong("\"long\"", &[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x02], "64 bits");
+        wrong("\"long\"", &[0x80; 11], "64 bits");
+        fine("\"double\"", &[0; 8]);
+        wrong("\"float\"", &[0; 8], "4 bytes after the end");
+        fine("\"string\"", &[4, 0xC3, 0xA4]);
+        wrong("\"string\"", &[4, 0xC3, 0x28], "UTF-8");
+        fine("\"bytes\"", &[4, 0xC3, 0x28]);
+        wrong("\"bytes\"", &[1], "negative");
+        wrong("\"string\"", &[0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01, 65], "cut short");
+        fine(r#"["null","int"]"#, &[2, 6]);
+        wrong(r#"["null","int"]"#, &[4, 6], "no such branch");
+        wrong(r#"["null","int"]"#, &[1], "no such branch");
+        let letters = r#"{"type":"enum","name":"E","symbols":["A","B"]}"#;
+        fine(letters, &[2]);
+        wrong(letters, &[4], "no such symbol");
+    }
+
+    #[test]
+    fn blocks_may_state_their_size_and_must_keep_to_it() {
+        fine(NUMBERS, &[4, 2, 4, 2, 6, 0]);
+        fine(NUMBERS, &[3, 4, 2, 4, 0]);
+        wrong(NUMBERS, &[3, 2, 2, 4, 0], "size it states");
+        wrong(NUMBERS, &[3, 1, 2, 4, 0], "negative");
+        wrong(NUMBERS, &[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01, 0, 2], "cut short");
+        wrong(NUMBERS, &[4, 2], "cut short");
+        fine(r#"{"type":"map","values":"null"}"#, &[2, 2, 65, 0]);
+        wrong(r#"{"type":"map","values":"null"}"#, &[2, 2, 0xFF, 0], "UTF-8");
+    }
+
+    #[test]
+    fn five_bytes_cannot_ask_for_millions_of_items() {
+        let five_million = [0x80, 0xAD, 0xE2, 0x04, 0];
+        wrong(NULLS, &five_million, "no bytes");
+        wrong(NOTHING, &five_million, "no bytes");
+        fine(NULLS, &[0]);
+        wrong(r#"{"type":"map","values":"null"}"#, &five_million, "cut short");
+    }
+
+    #[test]
+    fn what_would_take_too_much_memory_is_refused_however_few_bytes_it_has() {
+        let long = [&[0xFE, 0xFF, 0xFF, 0x01][..], &vec![b'a'; (1 << 21) - 1]].concat();
+        wrong("\"string\"", &long, "more than 8388608 bytes");
+        let half = [&[0xFE, 0xFF, 0x7F][..], &vec![b'a'; (1 << 20) - 1]].concat();
+        fine("\"string\"", &half);
+        let many = [&[0x80, 0x80, 0x02][..], &vec![0; 1 << 14], &[0]].concat();
+        wrong(NUMBERS, &many, "more than 8388608 bytes");
+
+        let mut doubling = r#"{"type":"record","name":"L0","fields":[]}"#.to_owned();
+        for level in 1..32 {
+            let below = level - 1;
+            doubling = format!(
+                r#"{{"type":"record","name":"L{level}","fields":[{{"name":"a","type":{doubling}}},{{"name":"b","type":"L{below}"}}]}}"#
+            );
+        }
+        wrong(&doubling, &[], "more than 8388608 bytes");
+        let name = "n".repeat(60_000);
+        let named = format!(r#"{{"type":"array","items":{{"type":"record","name":"R","fields":[{{"name":"{name}","type":"boolean"}}]}}}}"#);
+        wrong(&named, &[&[0x80, 0x01][..], &[0; 64], &[0]].concat(), "more than 8388608 bytes");
+    }
+}

@@ -113,3 +113,101 @@ impl Writers {
 fn weight(writer: &Result<Writer, Error>) -> usize {
     writer.as_ref().map_or(1, |writer| writer.weight)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(fields: &str) -> String {
+        format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)
+    }
+
+    #[test]
+    fn a_hostile_schema_is_refused_and_the_refusal_is_kept() {
+        let nested = |depth: usize| format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(depth - 1), "}".repeat(depth - 1));
+        let named = |count: usize| {
+            let one = |number| format!(r#"{{"name":"f{number}","type":{{"type":"fixed","name":"F{number}","size":1}}}}"#);
+            record(&(0..count).map(one).collect::<Vec<_>>().join(","))
+        };
+        let wide = |count: usize| {
+            record(&(0..count).map(|number| format!(r#"{{"name":"f{number}","type":"int"}}"#)).collect::<Vec<_>>().join(","))
+        };
+        let through_names = r#"{"type":"record","name":"A","fields":[{"name":"b","type":{"type":"record","name":"B","fields":[
+            {"name":"a","type":["null",{"type":"map","values":{"type":"array","items":"A"}}]}]}}]}"#;
+        let hostile = [
+            ("recursive", record(r#"{"name":"next","type":["null","R"]}"#)),
+            ("recursive", through_names.to_owned()),
+            ("more than 32 deep", nested(33)),
+            ("recursion limit", "[".repeat(100_000)),
+            ("has 262145 bytes", " ".repeat((256 << 10) + 1)),
+            ("more than 256 named", named(256)),
+            ("weighs more than", wide(5_000)),
+            ("too many values", format!("[{}\"int\"]", "\"int\",".repeat(20_000))),
+            (
+                "weighs more than",
+                nested_records(20).replacen("\"n\",\"type\":\"int\"", &format!("\"{}\",\"type\":\"int\"", "n".repeat(60_000)), 1),
+            ),
+            ("no Avro schema", record(r#"{"name":"a-b","type":"int"}"#)),
+            ("no Avro schema", record(r#"{"name":"a","type":"Unknown"}"#)),
+            ("not JSON", record("")[..20].to_owned()),
+            ("given twice", r#"{"type":"int","type":"long"}"#.to_owned()),
+            ("no fields", r#"{"type":"record","name":"R"}"#.to_owned()),
+            ("no list", r#"{"type":"record","name":"R","fields":7}"#.to_owned()),
+            ("no number of bytes", r#"{"type":"fixed","name":"F","size":-1}"#.to_owned()),
+            ("no number of bytes", r#"{"type":"fixed","name":"F","size":99999999999}"#.to_owned()),
+            ("neither a name", "[1]".to_owned()),
+            ("annotates something", r#"{"type":{"type":"long"},"logicalType":"timestamp-micros"}"#.to_owned()),
+        ];
+        let mut writers = Writers::new();
+        for (names, text) in hostile {
+            let error = writers.add(Key::Id(1), &text).unwrap_err();
+            assert!(matches!(&error, Error::Refused(cause) if cause.contains(names) && cause.len() < 200), "{names}: {error}");
+            assert_eq!(writers.find(Key::Id(1)).err(), Some(error));
+        }
+        for text in [nested(32), named(255), wide(2_000), record("")] {
+            assert_eq!(writers.add(Key::Id(1), &text), Ok(()));
+        }
+        let other = writers.add(Key::Fingerprint(5), "\"int\"").unwrap_err();
+        assert!(other.to_string().contains("another fingerprint"));
+        assert_eq!(writers.add(Key::Fingerprint(8_247_732_601_305_521_295), "\"int\""), Ok(()));
+    }
+
+    /// A record within a record, so many deep.
+    fn nested_records(depth: usize) -> String {
+        let open = |level: usize| format!(r#"{{"type":"record","name":"N{level}","fields":[{{"name":"n","type":"#);
+        format!("{}\"int\"{}", (0..depth).map(open).collect::<String>(), "}]}".repeat(depth))
+    }
+
+    #[test]
+    fn names_that_double_at_every_level_are_counted_at_their_full_depth() {
+        let twice = |level: usize| {
+            let (name, below) = (format!("L{level}"), level - 1);
+            format!(r#"{{"type":"record","name":"{name}","fields":[{{"name":"a","type":#}},{{"name":"b","type":"L{below}"}}]}}"#)
+        };
+        let mut text = r#"{"type":"record","name":"L0","fields":[]}"#.to_owned();
+        for level in 1..32 {
+            text = twice(level).replacen('#', &text, 1);
+        }
+        assert!(Writer::read(&text).is_ok());
+        assert!(matches!(Writer::read(&twice(32).replacen('#', &text, 1)), Err(Error::Refused(cause)) if cause.contains("32 deep")));
+        let chained =
+            format!(r#"[{text},{{"type":"array","items":{{"type":"record","name":"Z","fields":[{{"name":"z","type":"L31"}}]}}}}]"#);
+        assert!(matches!(Writer::read(&chained), Err(Error::Refused(cause)) if cause.contains("32 deep")));
+    }
+
+    #[test]
+    fn the_oldest_schemas_go_when_there_are_too_many_or_they_weigh_too_much() {
+        let mut writers = Writers::new();
+        for id in 0..=256 {
+            writers.add(Key::Id(id), "\"int\"").unwrap();
+            writers.add(Key::Id(id), "\"int\"").unwrap();
+        }
+        assert_eq!((writers.len(), writers.find(Key::Id(0)).err(), writers.find(Key::Id(1)).err()), (256, Some(Error::Schema), None));
+        let heavy = record(&(0..2_000).map(|number| format!(r#"{{"name":"f{number}","type":"int"}}"#)).collect::<Vec<_>>().join(","));
+        for id in 1_000..1_100 {
+            writers.add(Key::Id(id), &heavy).unwrap();
+        }
+        assert!(writers.len() < 30 && writers.weight <= WEIGHT_MAX, "{}", writers.len());
+        assert_eq!((writers.find(Key::Id(1_099)).err(), writers.find(Key::Id(1_000)).err()), (None, Some(Error::Schema)));
+    }
+}
