@@ -6,9 +6,9 @@ use std::process::Command;
 
 use apache_avro::Schema;
 use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
-use leadstream::codec::avro::{self, Error, Key, Writers, describe, known};
+use leadstream::codec::avro::{self, Error, Key, Writers, all, describe};
 use leadstream::codec::interaction::{from_avro, from_avro_with, from_json, to_avro};
-use leadstream::codec::internal::{Definition, InboxEntry, Metrics, Switch};
+use leadstream::codec::internal;
 use leadstream::domain::event::Interaction;
 use serde_json::{Value, json};
 
@@ -127,17 +127,17 @@ fn incompatible(older: &str, newer: &str) -> Option<String> {
 
 #[test]
 fn every_schema_has_docs_and_obeys_the_field_rules() {
-    let topics: BTreeSet<String> = known().iter().map(|coded| format!("{}.avsc", coded.topic)).collect();
+    let topics: BTreeSet<String> = all().iter().map(|coded| format!("{}.avsc", coded.topic)).collect();
     let other = ["README.md", "versions"].map(str::to_owned);
     assert_eq!(names(&folder()), topics.into_iter().chain(other).collect());
-    for coded in known() {
+    for coded in all() {
         assert_eq!(rules_broken_by(coded.text), Vec::<String>::new(), "{}", coded.topic);
     }
 }
 
 #[test]
 fn what_breaks_a_field_rule_is_noticed() {
-    let text = known()[0].text;
+    let text = all()[0].text;
     let doc = "\"doc\": \"UUID; the same delivery always has the same.\"";
     let id = |kind: &str| text.replacen("\"type\": \"string\"", &format!("\"type\": {kind}"), 1);
     let cases = [
@@ -163,9 +163,9 @@ fn what_breaks_a_field_rule_is_noticed() {
 
 #[test]
 fn every_released_version_is_compiled_in_and_reads_every_other() {
-    let topics: BTreeSet<String> = known().iter().map(|coded| coded.topic.to_owned()).collect();
+    let topics: BTreeSet<String> = all().iter().map(|coded| coded.topic.to_owned()).collect();
     assert_eq!(names(&folder().join("versions")), topics);
-    for coded in known() {
+    for coded in all() {
         let versions = versions(coded.topic);
         assert_eq!(versions.last().map(String::as_str), Some(coded.text), "{}: the newest version is not released", coded.topic);
         for (place, newer) in versions.iter().enumerate() {
@@ -180,7 +180,7 @@ fn every_released_version_is_compiled_in_and_reads_every_other() {
 
 #[test]
 fn a_version_that_could_not_read_another_is_noticed() {
-    let text = known()[0].text;
+    let text = all()[0].text;
     let nullable = "\"type\": [\n    \"null\",\n    \"string\"\n   ],";
     let field = |field: &str| text.replacen("\"fields\": [", &format!("\"fields\": [{field},"), 1);
     let id = text.split_once("\"fields\": [").unwrap().1.split_once("},").unwrap().0;
@@ -231,7 +231,7 @@ fn event() -> Interaction {
 
 /// A writer's schema that has one more field than ours.
 fn schema_with(kind: &str) -> String {
-    let text = known()[0].text;
+    let text = all()[0].text;
     let (fields, end) = text.rsplit_once("\n ]").unwrap();
     format!("{fields},\n{{\"name\":\"extra\",\"type\":{kind}}}\n ]{end}")
 }
@@ -266,7 +266,7 @@ impl Random {
 #[test]
 fn both_framings_carry_events_of_our_schema_and_of_a_newer_one() {
     let mut known_writers = writers(7, r#"["null","string"]"#);
-    known_writers.add(Key::Guid([7; 16]), known()[0].text).unwrap();
+    known_writers.add(Key::Guid([7; 16]), all()[0].text).unwrap();
     let newer = registered(&event(), 7, &[2, 4, b'h', b'i']);
     let guid = [&[1][..], &[7; 16], &to_avro(&event())[HEADER..]].concat();
     for value in [&newer, &guid, &to_avro(&event())] {
@@ -301,7 +301,7 @@ fn a_value_that_is_cut_or_has_one_wrong_bit_is_an_error_or_another_value() {
 fn random_bytes_and_random_changes_are_an_error_or_a_value() {
     let writers = writers(7, r#"{"type":"array","items":["null","string",{"type":"map","values":"bytes"}]}"#);
     let mut random = Random(42);
-    let templates: Vec<Vec<u8>> = known()
+    let templates: Vec<Vec<u8>> = all()
         .iter()
         .map(|coded| [&[0xC3, 1][..], &avro::fingerprint(coded.text).unwrap().to_le_bytes()].concat())
         .chain([registered(&event(), 7, &[0])[..5].to_vec(), registered(&event(), 7, &[2, 2, 2, 65, 0]), to_avro(&event())])
@@ -318,7 +318,7 @@ fn random_bytes_and_random_changes_are_an_error_or_a_value() {
         // Small bytes are more often lengths and branches that make sense.
         bytes.extend((0..random.below(64)).map(|place| if place % 3 == 0 { random.next() as u8 } else { (random.next() % 4) as u8 }));
         values += usize::from(from_avro_with(&writers, &bytes).is_ok());
-        let _must_not_panic = (Definition::decode(&bytes), InboxEntry::decode(&bytes), Metrics::decode(&bytes), Switch::decode(&bytes));
+        let _must_not_panic = (internal::definition(&bytes), internal::inbox(&bytes), internal::switch(&bytes));
         let _must_not_panic = describe(&bytes);
     }
     assert!(values > 0);
@@ -331,7 +331,7 @@ fn random_changes_of_a_schema_are_refused_or_read() {
     let value = registered(&event(), 7, &[]);
     let mut read = 0;
     for _ in 0..3_000 {
-        let mut text = known()[random.below(12)].text.to_owned();
+        let mut text = all()[random.below(12)].text.to_owned();
         for _ in 0..=random.below(3) {
             let start = random.below(text.len());
             let end = (start + random.below(12)).min(text.len());
@@ -443,7 +443,7 @@ fn measure() {
     let (mut long, mut wide) = (event(), event());
     long.content.as_mut().unwrap().text = Some("a".repeat(1_040_000));
     wide.attributes = (0..6_400).map(|key| (format!("{key:05}"), "value".to_owned())).collect();
-    let (ours, newer) = (known()[0].text.to_owned(), schema_with(r#"["null","string"]"#));
+    let (ours, newer) = (all()[0].text.to_owned(), schema_with(r#"["null","string"]"#));
     let extras = hostile_extras().into_iter().map(|(kind, extra, code)| (schema_with(&kind), registered(&event(), 7, &extra), code));
     let cases: Vec<_> = extras
         .chain([

@@ -85,7 +85,7 @@ pub fn emit(partition: Partition, record: &Record, effects: &mut Vec<Effect>, ba
 
 /// Topics that the worker writes for others.
 pub fn output_topics() -> impl Iterator<Item = &'static str> {
-    let internal = [INTERACTIONS, INBOX, DEFINITIONS, ORDER];
+    let internal = [INTERACTIONS, INBOX, DEFINITIONS, ORDER, "coaching.requests.v1", "leadstream.llm-ledger.v1"];
     let coded = avro::all().into_iter().map(|coded| coded.topic).filter(move |topic| !internal.contains(topic));
     coded.chain([DEAD_LETTERS, LATE])
 }
