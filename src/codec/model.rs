@@ -113,7 +113,9 @@ fn term(prediction: &str, entry: TermEntry) -> Result<Term, Error> {
     if !(finite && ascending && entry.points.len() == entry.below.len() + 1) {
         return Err(Error::Term { prediction: prediction.to_owned(), feature: entry.feature });
     }
-    Ok(Term { feature, below: entry.below, points: entry.points, missing: entry.missing, reason: entry.reason })
+    let (low, high) = entry.points.iter().fold((f32::MAX, f32::MIN), |(low, high), next| (low.min(*next), high.max(*next)));
+    let TermEntry { below, points, missing, reason, .. } = entry;
+    Ok(Term { feature, below, points, missing, spread: high - low, reason })
 }
 
 #[cfg(test)]

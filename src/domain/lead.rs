@@ -200,7 +200,13 @@ impl Lead {
         let scores = self.scores(rules, now);
         let choice = self.choose(rules, event, signals, &scores);
         let next = self.next(rules, &scores, now);
-        decisions.push(Decision::Prediction(Box::new(LeadPrediction {
+        let place = decisions.len();
+        decisions.extend(self.warn(rules, &event.key, &scores, now));
+        if let (EventType::MessageReceived, Some(signals)) = (&event.kind, signals) {
+            decisions.extend(self.coach(rules, event, signals, &choice));
+        }
+        decisions.extend(self.show(rules, &event.key, &scores, &next));
+        let prediction = LeadPrediction {
             event_id: event.event_id,
             key: event.key.clone(),
             at: now,
@@ -209,15 +215,11 @@ impl Lead {
             model: rules.model.id.clone(),
             journey: self.journey.view(now),
             outcome: self.journey.outcome,
-            scores: scores.clone(),
-            choice: choice.clone(),
-            next: next.clone(),
-        })));
-        decisions.extend(self.warn(rules, &event.key, &scores, now));
-        if let (EventType::MessageReceived, Some(signals)) = (&event.kind, signals) {
-            decisions.extend(self.coach(rules, event, signals, &choice));
-        }
-        decisions.extend(self.show(rules, &event.key, &scores, next));
+            scores,
+            choice,
+            next,
+        };
+        decisions.insert(place, Decision::Prediction(Box::new(prediction)));
     }
 
     fn warn(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], now: EventTime) -> Vec<Decision> {
@@ -290,17 +292,17 @@ impl Lead {
         engagement::next_action(&self.engagement(rules, &probabilities), now)
     }
 
-    fn show(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], next: NextAction) -> Option<Decision> {
+    fn show(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], next: &NextAction) -> Option<Decision> {
         if self.erased_at.is_some() {
             return None;
         }
         let probabilities = probabilities(scores);
         let sources = self.engagement(rules, &probabilities);
-        let mark = engagement::profile_mark(&sources, &next);
+        let mark = engagement::profile_mark(&sources, next);
         if mark == self.profile_mark {
             return None;
         }
-        let profile = engagement::profile(key, &sources, next, self.activity.last.unwrap_or_default());
+        let profile = engagement::profile(key, &sources, next.clone(), self.activity.last.unwrap_or_default());
         self.profile_mark = mark;
         Some(Decision::Profile(key.clone(), Some(Box::new(profile))))
     }

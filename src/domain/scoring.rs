@@ -92,6 +92,8 @@ pub struct Term {
     pub points: Vec<f32>,
     /// Points where the value is missing.
     pub missing: f32,
+    /// How far apart its bins are: what knowing the feature can change.
+    pub spread: f32,
     /// Why, for a sales manager.
     pub reason: String,
 }
@@ -104,11 +106,6 @@ impl Term {
         }
     }
 
-    /// How far apart its bins are: what knowing the feature can change.
-    fn spread(&self) -> f64 {
-        let (low, high) = self.points.iter().fold((f32::MAX, f32::MIN), |(low, high), next| (low.min(*next), high.max(*next)));
-        f64::from(high - low)
-    }
 }
 
 /// Share of a score that one feature brought.
@@ -158,7 +155,7 @@ fn score(card: &Card, features: &Features, history: f64) -> Score {
         let value = features.value(term.feature);
         let points = term.points(value);
         log_odds += f64::from(points);
-        let spread = term.spread();
+        let spread = f64::from(term.spread);
         all += spread;
         known += if value.is_some() { spread } else { 0.0 };
         if points != 0.0 {
