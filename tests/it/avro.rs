@@ -407,6 +407,7 @@ fn hostile_extras() -> Vec<(String, Vec<u8>, &'static str)> {
         ("\"string\"".to_owned(), huge.clone(), "bad_datum"),
         ("\"bytes\"".to_owned(), [zigzag(7 << 20), vec![0; 100]].concat(), "bad_datum"),
         (doubling(30), vec![1; 1 << 19], "bad_datum"),
+        (array(&map), block(100_000, &[2, 2, 65, 1, 0]), "bad_datum"),
         // As much as is taken of each kind.
         (array("\"boolean\""), block(13_000, &[1]), ""),
         (array("\"string\""), block(12_900, &[0]), ""),

@@ -16,7 +16,7 @@ const NAMED_MAX: usize = 256;
 pub type Index = usize;
 
 /// What a value consists of.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Shape {
     /// Nothing.
     Null,
@@ -45,7 +45,7 @@ pub enum Shape {
 }
 
 /// A shape and what follows from its parts.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Node {
     /// What it consists of.
     pub shape: Shape,
@@ -56,7 +56,7 @@ pub struct Node {
 }
 
 /// The layout of a schema: parts before wholes, the outermost last.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Shapes(Vec<Node>);
 
 impl Shapes {
