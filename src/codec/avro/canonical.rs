@@ -10,11 +10,17 @@ use apache_avro::rabin::Rabin;
 use apache_avro::schema::{DecimalSchema, FixedSchema, InnerDecimalSchema, Name, UuidSchema};
 use sha2::Digest;
 
-/// CRC-64-AVRO of the canonical form.
+/// The canonical form of a schema whose names are all complete, as the parser leaves them.
 #[must_use]
-pub fn fingerprint(schema: &Schema) -> u64 {
+pub fn form(schema: &Schema) -> String {
     let mut form = String::with_capacity(4_096);
     write(schema, &mut form, &mut BTreeSet::new());
+    form
+}
+
+/// CRC-64-AVRO of a canonical form.
+#[must_use]
+pub fn fingerprint(form: &str) -> u64 {
     Rabin::digest(form.as_bytes()).iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
@@ -119,10 +125,9 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> (String, u64) {
-        let schema = Schema::parse_str(text).unwrap();
-        let mut form = String::new();
-        write(&schema, &mut form, &mut BTreeSet::new());
-        (form, fingerprint(&schema))
+        let form = form(&Schema::parse_str(text).unwrap());
+        let fingerprint = fingerprint(&form);
+        (form, fingerprint)
     }
 
     #[test]

@@ -12,11 +12,11 @@ use crate::codec::avro::plain::refused;
 const DEPTH_MAX: usize = 32;
 /// Records, enums and fixed types of one schema.
 const NAMED_MAX: usize = 256;
+
 /// Where a shape stands in [`Shapes`].
 pub type Index = usize;
 
 /// What a value consists of.
-#[derive(Debug)]
 pub enum Shape {
     /// Nothing.
     Null,
@@ -45,7 +45,6 @@ pub enum Shape {
 }
 
 /// A shape and what follows from its parts.
-#[derive(Debug)]
 pub struct Node {
     /// What it consists of.
     pub shape: Shape,
@@ -56,7 +55,6 @@ pub struct Node {
 }
 
 /// The layout of a schema: parts before wholes, the outermost last.
-#[derive(Debug)]
 pub struct Shapes(Vec<Node>);
 
 impl Shapes {
@@ -68,6 +66,17 @@ impl Shapes {
         let mut compiler = Compiler { nodes: Vec::new(), named: BTreeMap::new() };
         compiler.add(schema, 1)?;
         Ok(Self(compiler.nodes))
+    }
+
+    /// What each number means, in order: the canonical form does not say.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<SchemaKind> {
+        let kind = |node: &Node| match node.shape {
+            Shape::Int(kind) | Shape::Long(kind) => Some(kind),
+            Shape::Null | Shape::Boolean | Shape::Fixed(_) | Shape::Bytes | Shape::String => None,
+            Shape::Enum(_) | Shape::Array(_) | Shape::Map(_) | Shape::Union(_) | Shape::Record(_) => None,
+        };
+        self.0.iter().filter_map(kind).collect()
     }
 
     /// The outermost shape.
