@@ -14,6 +14,22 @@ use serde_json::{Value, json};
 
 const PRIMITIVES: [&str; 7] = ["string", "bytes", "boolean", "int", "long", "float", "double"];
 
+/// Fingerprint of every released version, its bytes in reverse, as computed by fastavro 1.13: a released version is never edited.
+const RELEASED: [(&str, usize, u64); 12] = [
+    ("coaching.prompts.v1", 1, 0xd7ea_3668_3c20_586d),
+    ("coaching.requests.v1", 1, 0xf556_33df_58d4_f035),
+    ("experiment.exposures.v1", 1, 0x377c_1b43_68c6_2dc5),
+    ("experiment.metrics.v1", 1, 0x3a5c_d766_465c_db9d),
+    ("lead.alerts.v1", 1, 0x5b1d_4697_673a_fe55),
+    ("lead.interactions.v1", 1, 0x912e_2aa7_0763_ef8a),
+    ("lead.predictions.v1", 1, 0xc92b_469d_dd27_c893),
+    ("lead.profiles.v1", 1, 0x6e7d_7281_822a_caf2),
+    ("leadstream.definitions.v1", 1, 0x7f0c_0793_24a8_2bb8),
+    ("leadstream.inbox.v1", 1, 0xfcbc_852f_df20_9544),
+    ("leadstream.llm-ledger.v1", 1, 0x81f4_9030_73a4_ea7c),
+    ("leadstream.order.v1", 1, 0x26d5_77d8_11b2_1063),
+];
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas")
 }
@@ -176,6 +192,15 @@ fn every_released_version_is_compiled_in_and_reads_every_other() {
             }
         }
     }
+}
+
+#[test]
+fn no_released_version_was_edited_and_others_compute_the_same_fingerprints() {
+    let released =
+        known().into_iter().flat_map(|coded| (1..).zip(versions(coded.topic)).map(|(version, text)| (coded.topic, version, text)));
+    let computed: BTreeSet<_> =
+        released.map(|(topic, version, text)| (topic, version, avro::fingerprint(&text).unwrap().swap_bytes())).collect();
+    assert_eq!(computed, RELEASED.into());
 }
 
 #[test]
