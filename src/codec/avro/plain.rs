@@ -10,7 +10,7 @@ use crate::codec::avro::error::Error;
 /// Bytes of a schema text.
 pub const TEXT_BYTES_MAX: usize = 256 << 10;
 /// JSON values of a schema text that are looked at, and the weight of what is kept of them. Chosen: a record of a thousand
-/// fields weighs about 4,000, and the library takes less than 8 MiB for a schema of this weight (test `hostile` in `tests/it/avro.rs`).
+/// fields weighs about 4,000, and the library takes less than 8 MiB for a schema of this weight (test `hostile_values_and_schemas_stay_within_their_memory`).
 const WEIGHT_MAX: usize = 16_384;
 /// A name weighs one more for so many bytes.
 const NAME_BYTES: usize = 64;
