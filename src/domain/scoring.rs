@@ -105,7 +105,6 @@ impl Term {
             None => self.missing,
         }
     }
-
 }
 
 /// Share of a score that one feature brought.

@@ -196,8 +196,7 @@ fn every_released_version_is_compiled_in_and_reads_every_other() {
 
 #[test]
 fn no_released_version_was_edited_and_others_compute_the_same_fingerprints() {
-    let released =
-        all().into_iter().flat_map(|coded| (1..).zip(versions(coded.topic)).map(|(version, text)| (coded.topic, version, text)));
+    let released = all().into_iter().flat_map(|coded| (1..).zip(versions(coded.topic)).map(|(version, text)| (coded.topic, version, text)));
     let computed: BTreeSet<_> =
         released.map(|(topic, version, text)| (topic, version, avro::fingerprint(&text).unwrap().swap_bytes())).collect();
     assert_eq!(computed, RELEASED.into());

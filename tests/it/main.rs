@@ -9,3 +9,5 @@ mod data;
 mod pipeline;
 #[cfg(feature = "runtime")]
 mod runtime;
+#[cfg(feature = "runtime")]
+mod worker;
