@@ -30,6 +30,8 @@ pub struct Instance {
     pub metrics: Arc<Metrics>,
     /// The configuration.
     pub config: Config,
+    /// Held while a source's place is looked at and moved, so that two files never get the same run.
+    pub sources: Mutex<()>,
     stop: AtomicBool,
     beat_ms: AtomicI64,
     restores: AtomicU32,
@@ -55,6 +57,7 @@ impl Instance {
             views: Views::default(),
             metrics: Arc::new(Metrics::new()),
             config,
+            sources: Mutex::new(()),
             stop: AtomicBool::new(false),
             beat_ms: AtomicI64::new(TimeSource::World.now().0),
             restores: AtomicU32::new(0),

@@ -11,3 +11,5 @@ mod pipeline;
 mod runtime;
 #[cfg(feature = "runtime")]
 mod worker;
+#[cfg(feature = "runtime")]
+mod server;

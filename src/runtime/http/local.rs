@@ -1,6 +1,6 @@
 //! Routes of the commands that talk to a running instance: `/local/v1/...`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -89,7 +89,11 @@ struct Begin {
 }
 
 async fn begin(State(instance): Shared, Query(query): Query<Begin>) -> Result<Json<Progress>, Problem> {
-    blocking(move || Ok(Json(ingest::begin(&instance.log, &query.name, query.fresh)?))).await
+    blocking(move || {
+        let _alone = instance.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Json(ingest::begin(&instance.log, &query.name, query.fresh)?))
+    })
+    .await
 }
 
 #[derive(Deserialize)]
@@ -106,6 +110,7 @@ async fn append(State(instance): Shared, Query(query): Query<Append>, body: Byte
     let Append { name, before, run, lines, crc, finished } = query;
     let bad = blocking(move || {
         let after = Progress { run, lines, crc, finished };
+        let _alone = instance.sources.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(ingest::append(&instance.log, &name, (before, &after), &body)?)
     });
     Ok(Json(json!({ "bad": bad.await? })))

@@ -1,0 +1,228 @@
+//! A running instance: its address file, health, metrics, commands that talk to it at the same time, and its end.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Looks again until something holds; the limit only turns a hang into a failure.
+fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    panic!("{what} did not happen within 30 s");
+}
+
+struct Instance {
+    child: Child,
+    url: String,
+    token: String,
+}
+
+impl Instance {
+    fn start(data: &Path) -> Self {
+        // A killed instance leaves its file, which the next one replaces.
+        let file = data.join("address.json");
+        let before = fs::read(&file).unwrap_or_default();
+        let child = leadstream(data, &["run"]).env("LEADSTREAM__HTTP__LISTEN", "127.0.0.1:0").stdout(Stdio::null()).spawn().unwrap();
+        let written = || fs::read(&file).ok().filter(|text| *text != before);
+        let address: Value = eventually("the address file", || serde_json::from_slice(&written()?).ok());
+        let text = |field: &str| address[field].as_str().unwrap().to_owned();
+        let instance = Self { child, url: text("url"), token: text("token") };
+        eventually("readiness", || (instance.get("/readyz", None).0 == 200).then_some(()));
+        instance
+    }
+
+    fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let request = reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{}{path}", self.url));
+            let request = token.iter().fold(request, |request, token| request.bearer_auth(token));
+            match request.send().await {
+                Ok(response) => (response.status().as_u16(), response.text().await.unwrap()),
+                Err(_) => (0, String::new()),
+            }
+        })
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // A child that has ended cannot be killed again.
+        self.child.kill().ok();
+        self.child.wait().unwrap();
+    }
+}
+
+fn leadstream(data: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leadstream"));
+    command.arg("--data-dir").arg(data).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn output(data: &Path, arguments: &[&str]) -> String {
+    let output = leadstream(data, arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A file of one lead's messages.
+fn messages(path: &Path, lead: &str, count: usize) -> String {
+    let mut file = fs::File::create(path).unwrap();
+    for number in 0..count {
+        let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{lead}/{number}").as_bytes());
+        let at = 1_767_225_600_000 + number as i64 * 60_000;
+        writeln!(
+            file,
+            r#"{{"event_id":"{id}","event_type":"message.received","tenant_id":"acme","lead_id":"{lead}","occurred_at":{at},"received_at":{at},"source_system":"crm","channel":"sms","direction":"inbound","pipeline":{{"stage_id":"Stufe 7"}},"content":{{"text":"What is the rent?"}}}}"#
+        )
+        .unwrap();
+    }
+    path.to_str().unwrap().to_owned()
+}
+
+/// The value of a metric without labels.
+fn metric(text: &str, name: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name).and_then(|rest| rest.strip_prefix(' ')));
+    line.unwrap_or_else(|| panic!("no metric {name}")).parse().unwrap()
+}
+
+#[test]
+fn commands_reach_a_running_instance_at_the_same_time_and_metrics_tell_what_happened() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let instance = Instance::start(&data);
+    assert_eq!(instance.get("/livez", None).0, 200);
+
+    let mut follower = leadstream(&data, &["tail", "lead.predictions.v1", "--limit", "2"]).stdout(Stdio::piped()).spawn().unwrap();
+    let files: Vec<_> = (0..4).map(|lead| messages(&folder.path().join(format!("{lead}.ndjson")), &format!("lead-{lead}"), 300)).collect();
+    // The follower may not be listening yet: it sees what comes after it asked, so events come until it has enough.
+    let ingests: Vec<_> = files.iter().map(|file| leadstream(&data, &["ingest", file]).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    for ingest in ingests {
+        let told = String::from_utf8(ingest.wait_with_output().unwrap().stdout).unwrap();
+        assert!(told.ends_with("received=300 advanced=300 duplicate=0 late=0 dead_lettered=0\n"), "{told}");
+    }
+    let mut more = 4;
+    eventually("two predictions for the follower", || {
+        let file = messages(&folder.path().join("more.ndjson"), &format!("lead-{more}"), 1);
+        more += 1;
+        output(&data, &["ingest", &file]);
+        follower.try_wait().unwrap().map(|status| assert!(status.success()))
+    });
+    let seen = String::from_utf8(follower.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(seen.lines().count(), 2);
+
+    let (status, text) = instance.get("/metrics", None);
+    assert_eq!(status, 200);
+    let count = |name: &str| metric(&text, &format!("leadstream_{name}_interactions_total"));
+    assert_eq!(count("advanced"), 1_200.0 + f64::from(more - 4));
+    assert_eq!(count("received"), count("advanced") + count("duplicate") + count("late") + count("dead_lettered"));
+    assert!(text.contains("leadstream_lag_records{partition=\"0\"} 0"), "{text}");
+    let lead: Value = serde_json::from_str(&output(&data, &["lead", "acme", "lead-2"])).unwrap();
+    assert_eq!(lead["events"], 300);
+    assert_eq!(output(&data, &["worklist", "acme", "--json"]).lines().count(), usize::try_from(more).unwrap().min(20));
+    assert!(output(&data, &["replay"]).starts_with("digest="));
+}
+
+#[test]
+fn the_commands_routes_need_the_token_and_unmapped_stage_names_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let instance = Instance::start(&data);
+    output(&data, &["ingest", &messages(&folder.path().join("a.ndjson"), "a", 3)]);
+    for token in [None, Some("guess"), Some("")] {
+        let (status, text) = instance.get("/local/v1/status", token);
+        assert_eq!(status, 401, "{text}");
+        assert!(!text.contains("Stufe"));
+    }
+    let (status, text) = instance.get("/local/v1/status", Some(&instance.token));
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((status, &answer["unmapped_stages"]["acme"]["Stufe 7"]), (200, &Value::from(3)));
+    assert_eq!(instance.get("/local/v1/lead?key=acme%3Anobody", Some(&instance.token)).0, 404);
+    assert_eq!(instance.get("/local/v1/lead?key=acme", Some(&instance.token)).0, 400);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(data.join("address.json")).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn a_definition_is_put_in_force_once_and_a_version_never_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let _instance = Instance::start(&data);
+    let file = folder.path().join("stages.json");
+    let write = |names: &str| {
+        let text = format!(
+            r#"{{"tenant":"acme","kind":"stages","name":"crm","version":1,"effective_at":"2026-01-01T00:00:00Z","body":{{"names":{names}}}}}"#
+        );
+        fs::write(&file, text).unwrap();
+    };
+    let define = || leadstream(&data, &["define", file.to_str().unwrap()]).output().unwrap();
+    write(r#"{"Stufe 7":"evaluation"}"#);
+    assert_eq!(String::from_utf8(define().stdout).unwrap(), "acme:stages:crm:1\n");
+    assert!(String::from_utf8(define().stdout).unwrap().contains("known"));
+    write(r#"{"Stufe 7":"intent"}"#);
+    assert!(String::from_utf8(define().stderr).unwrap().contains("next version"));
+    write(r#"{"Stufe 7":"nowhere"}"#);
+    assert!(String::from_utf8(define().stderr).unwrap().contains("names.Stufe 7"));
+    output(&data, &["ingest", &messages(&folder.path().join("a.ndjson"), "a", 1)]);
+    let lead: Value = serde_json::from_str(&output(&data, &["lead", "acme", "a"])).unwrap();
+    assert_eq!(lead["stage"], "evaluation");
+}
+
+#[test]
+fn an_instance_ends_cleanly_when_told_and_a_killed_one_leaves_nothing_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut instance = Instance::start(&data);
+    output(&data, &["ingest", &messages(&folder.path().join("a.ndjson"), "a", 30)]);
+    let refused = leadstream(&data, &["run"]).output().unwrap();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("in use"), "{}", String::from_utf8_lossy(&refused.stderr));
+    instance.signal("-TERM");
+    assert!(instance.child.wait().unwrap().success());
+    assert!(!data.join("address.json").exists());
+
+    let mut killed = Instance::start(&data);
+    killed.child.kill().unwrap();
+    killed.child.wait().unwrap();
+    assert!(data.join("address.json").exists());
+    let lead: Value = serde_json::from_str(&output(&data, &["lead", "acme", "a"])).unwrap();
+    assert_eq!(lead["events"], 30);
+    let again = Instance::start(&data);
+    assert_eq!(again.get("/livez", None).0, 200);
+}
+
+#[test]
+fn a_followed_file_is_taken_as_it_grows() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let instance = Instance::start(&data);
+    let path = folder.path().join("grows.ndjson");
+    let text = fs::read(messages(&path, "a", 20)).unwrap();
+    let half = text.len() / 2;
+    fs::write(&path, &text[..half]).unwrap();
+    let mut ingest =
+        leadstream(&data, &["ingest", "--follow", "--rate", "500", path.to_str().unwrap()]).stdout(Stdio::piped()).spawn().unwrap();
+    let advanced = || metric(&instance.get("/metrics", None).1, "leadstream_advanced_interactions_total");
+    let whole_lines = text[..half].iter().filter(|byte| **byte == b'\n').count() as f64;
+    eventually("the whole lines of the first half", || (advanced() == whole_lines).then_some(()));
+    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(&text[half..]).unwrap();
+    eventually("the rest", || (advanced() == 20.0).then_some(()));
+    let sent = Command::new("kill").args(["-INT", &ingest.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert!(ingest.wait().unwrap().success());
+}
