@@ -138,15 +138,19 @@ fn interaction<R: Rows>(
     if clock != Some(Clock { at, live }) {
         rows.save(Key::Clock(tenant.clone()), Some(Row::Clock(Clock { at, live })));
     }
-    let mut lead = lead(rows, &event.key)?;
+    let mut lead = rows.lead(&event.key)?.unwrap_or_default();
     let outcome = match lead.admit(event, in_force.thresholds.lateness_ms) {
-        Verdict::Duplicate => return Ok(Taken::Done(Outcome::Duplicate)),
+        Verdict::Duplicate => Outcome::Duplicate,
         Verdict::Late => {
             effects.push(Effect::Late);
-            return Ok(Taken::Done(Outcome::Late));
+            Outcome::Late
         }
         Verdict::Fresh => Outcome::Advanced,
     };
+    if outcome != Outcome::Advanced {
+        rows.keep(&event.key, lead);
+        return Ok(Taken::Done(outcome));
+    }
     let due = lead.risk.due;
     let mut decisions = Vec::new();
     lead.apply(&in_force, event, &mut decisions);
@@ -181,7 +185,7 @@ fn fire_due<R: Rows>(
         }
         *budget -= 1;
         let in_force = rules.in_force(tenant, due);
-        let mut lead = lead(rows, &key)?;
+        let mut lead = rows.lead(&key)?.unwrap_or_default();
         let mut decisions = Vec::new();
         lead.due(&in_force, &key, due, &mut decisions);
         store(rows, &key, lead, Some(due));
@@ -190,19 +194,15 @@ fn fire_due<R: Rows>(
     Ok(true)
 }
 
-fn lead<R: Rows>(rows: &mut R, key: &LeadKey) -> Result<Lead, R::Error> {
-    Ok(rows.load(&Key::Lead(key.clone()))?.and_then(Row::into_lead).map_or_else(Lead::default, |lead| *lead))
-}
-
 fn clock<R: Rows>(rows: &mut R, tenant: &Tenant) -> Result<Option<Clock>, R::Error> {
     Ok(rows.load(&Key::Clock(tenant.clone()))?.and_then(Row::into_clock))
 }
 
-fn store<R: Rows>(rows: &mut R, key: &LeadKey, lead: Lead, due_before: Option<EventTime>) {
+fn store<R: Rows>(rows: &mut R, key: &LeadKey, lead: Box<Lead>, due_before: Option<EventTime>) {
     if lead.risk.due != due_before {
         rows.reschedule(key, due_before, lead.risk.due);
     }
-    rows.save(Key::Lead(key.clone()), Some(Row::Lead(Box::new(lead))));
+    rows.save(Key::Lead(key.clone()), Some(Row::Lead(lead)));
 }
 
 /// Keeps what is counted and passes on what is told.

@@ -91,7 +91,7 @@ pub fn parse(text: &str) -> Result<Model, Error> {
     if let Some(target) = missing {
         return Err(Error::Prediction(target.as_str().to_owned()));
     }
-    Ok(Model { id: format!("{}@{}", file.name, file.version), cards: cards.map(Option::unwrap_or_default) })
+    Ok(Model { id: format!("{}@{}", file.name, file.version).into(), cards: cards.map(Option::unwrap_or_default) })
 }
 
 fn card(prediction: Prediction) -> Result<Card, Error> {
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_compiled_in_model_is_complete_and_every_term_says_why() {
         let model = starting();
-        assert_eq!(model.id, "starting@1");
+        assert_eq!(&*model.id, "starting@1");
         for card in &model.cards {
             assert!(!card.label.is_empty() && card.horizon_hours > 0.0 && !card.terms.is_empty() && card.terms.len() <= 12);
             assert!(card.terms.iter().all(|term| !term.reason.is_empty()));

@@ -2,6 +2,8 @@
 //!
 //! In: an event, or a time at which the lead is due. Out: what was decided, in the order it was decided.
 
+use std::sync::Arc;
+
 use crate::domain::activity::Activity;
 use crate::domain::appointments::Appointments;
 use crate::domain::coaching::{self, Prompt};
@@ -71,7 +73,7 @@ pub struct LeadPrediction {
     /// The agent who owns the lead.
     pub agent_id: Option<String>,
     /// `name@version` of the model.
-    pub model: String,
+    pub model: Arc<str>,
     /// Stage and where it goes.
     pub journey: View,
     /// How the lead ended.

@@ -335,7 +335,8 @@ fn sentiment(text: &str) -> f32 {
     let mut sum = 0.0;
     let mut place = 0;
     for word in text.split(|letter: char| !(letter.is_alphanumeric() || letter == '\'')) {
-        if let Some((_, mood)) = MOOD.iter().find(|(known, _)| *known == word) {
+        if let Ok(found) = MOOD.binary_search_by(|(known, _)| (*known).cmp(word)) {
+            let mood = &MOOD[found].1;
             sum += if negated(&text[..place]) { -mood } else { *mood };
         }
         place = (place + word.len() + 1).min(text.len());
@@ -411,6 +412,11 @@ mod tests {
             present.iter().for_each(|topic| assert!(signals.of(*topic) >= 0.5, "{text}: {topic:?} missing in {signals:?}"));
             absent.iter().for_each(|topic| assert!(signals.of(*topic) == 0.0, "{text}: {topic:?} in {signals:?}"));
         }
+    }
+
+    #[test]
+    fn the_table_of_moods_is_sorted_so_that_words_are_found() {
+        assert!(MOOD.is_sorted_by(|(a, _), (b, _)| a < b));
     }
 
     #[test]

@@ -203,6 +203,6 @@ fn alert(lead: &Sources<'_>, standing: Standing, change: Change, now: EventTime)
         owner: lead.owner.map(str::to_owned),
         churn_risk: lead.churn.probability,
         reason: words(lead, rule, now),
-        evidence: lead.churn.contributions.clone(),
+        evidence: lead.churn.contributions.to_vec(),
     }
 }

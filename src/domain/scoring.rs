@@ -2,6 +2,8 @@
 //!
 //! `log odds = base + sum of points`, `probability = 1 / (1 + exp(-log odds))`. A trained model fills the same shape.
 
+use std::sync::Arc;
+
 use crate::domain::features::{Feature, Features};
 
 /// Contributions shown with a score, largest first.
@@ -61,7 +63,7 @@ impl Target {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// `name@version`.
-    pub id: String,
+    pub id: Arc<str>,
     /// Cards in the order of [`Target::ALL`].
     pub cards: [Card; 6],
 }
@@ -118,8 +120,37 @@ pub struct Contribution {
     pub log_odds: f32,
 }
 
+/// The largest contributions of a score by absolute size, largest first, at most four, none of zero.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Top {
+    list: [Contribution; TOP],
+    count: usize,
+}
+
+impl Top {
+    const EMPTY: Self = Self { list: [Contribution { feature: Feature::Stage, value: None, log_odds: 0.0 }; TOP], count: 0 };
+
+    /// Puts a contribution in its place; the smallest goes when there is no room.
+    fn insert(&mut self, share: Contribution) {
+        let place = self.iter().position(|other| share.log_odds.abs() > other.log_odds.abs()).unwrap_or(self.count);
+        if place < TOP && share.log_odds != 0.0 {
+            self.list.copy_within(place..TOP - 1, place + 1);
+            self.list[place] = share;
+            self.count = (self.count + 1).min(TOP);
+        }
+    }
+}
+
+impl std::ops::Deref for Top {
+    type Target = [Contribution];
+
+    fn deref(&self) -> &[Contribution] {
+        &self.list[..self.count]
+    }
+}
+
 /// One prediction.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
     /// 0..=1.
     pub probability: f64,
@@ -129,8 +160,8 @@ pub struct Score {
     pub base_log_odds: f64,
     /// Base and all terms.
     pub log_odds: f64,
-    /// Largest contributions by absolute size, largest first, at most four, none of zero.
-    pub contributions: Vec<Contribution>,
+    /// What it rests on most.
+    pub contributions: Top,
 }
 
 /// `1 / (1 + exp(-log_odds))`.
@@ -149,7 +180,7 @@ pub fn predict(model: &Model, features: &Features, events: u32) -> [Score; 6] {
 fn score(card: &Card, features: &Features, history: f64) -> Score {
     let mut log_odds = card.base_log_odds;
     let (mut known, mut all) = (0.0, 0.0);
-    let mut contributions: Vec<Contribution> = Vec::with_capacity(TOP + 1);
+    let mut contributions = Top::EMPTY;
     for term in &card.terms {
         let value = features.value(term.feature);
         let points = term.points(value);
@@ -157,13 +188,7 @@ fn score(card: &Card, features: &Features, history: f64) -> Score {
         let spread = f64::from(term.spread);
         all += spread;
         known += if value.is_some() { spread } else { 0.0 };
-        if points != 0.0 {
-            let place = contributions.iter().position(|other| points.abs() > other.log_odds.abs()).unwrap_or(contributions.len());
-            if place < TOP {
-                contributions.insert(place, Contribution { feature: term.feature, value, log_odds: points });
-                contributions.truncate(TOP);
-            }
-        }
+        contributions.insert(Contribution { feature: term.feature, value, log_odds: points });
     }
     Score {
         probability: logistic(log_odds),
@@ -171,5 +196,19 @@ fn score(card: &Card, features: &Features, history: f64) -> Score {
         base_log_odds: card.base_log_odds,
         log_odds,
         contributions,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_contributions_stay_in_order() {
+        let mut top = Top::EMPTY;
+        for log_odds in [0.5, 0.0, -0.9, 0.1, 0.5, -2.0, 0.3, 0.05] {
+            top.insert(Contribution { feature: Feature::Stage, value: None, log_odds });
+        }
+        assert_eq!(top.iter().map(|share| share.log_odds).collect::<Vec<_>>(), [-2.0, -0.9, 0.5, 0.5]);
     }
 }

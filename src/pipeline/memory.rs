@@ -11,8 +11,8 @@ use crate::pipeline::{Due, Effect, Input, Key, Outcome, Row, Rows, Taken, take};
 /// All rows of a partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
-    /// By key.
-    pub rows: BTreeMap<Key, Row>,
+    /// By key; `None` while a lead is being changed.
+    rows: BTreeMap<Key, Option<Row>>,
     due: Due,
 }
 
@@ -20,14 +20,25 @@ impl Rows for Memory {
     type Error = Infallible;
 
     fn load(&mut self, key: &Key) -> Result<Option<Row>, Infallible> {
-        Ok(self.rows.get(key).cloned())
+        Ok(self.rows.get(key).cloned().flatten())
     }
 
     fn save(&mut self, key: Key, row: Option<Row>) {
         match row {
-            Some(row) => self.rows.insert(key, row),
+            Some(row) => self.rows.insert(key, Some(row)),
             None => self.rows.remove(&key),
         };
+    }
+
+    fn lead(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Infallible> {
+        Ok(self.rows.get_mut(&Key::Lead(key.clone())).and_then(Option::take).and_then(Row::into_lead))
+    }
+
+    fn keep(&mut self, key: &LeadKey, lead: Box<Lead>) {
+        // A late event of a lead that nobody knows leaves no row.
+        if let Some(place) = self.rows.get_mut(&Key::Lead(key.clone())) {
+            *place = Some(Row::Lead(lead));
+        }
     }
 
     fn reschedule(&mut self, key: &LeadKey, before: Option<EventTime>, after: Option<EventTime>) {
@@ -55,11 +66,16 @@ impl Memory {
         }
     }
 
+    /// All rows, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Row)> {
+        self.rows.iter().filter_map(|(key, row)| row.as_ref().map(|row| (key, row)))
+    }
+
     /// A lead.
     #[must_use]
     pub fn lead(&self, key: &LeadKey) -> Option<&Lead> {
         match self.rows.get(&Key::Lead(key.clone())) {
-            Some(Row::Lead(lead)) => Some(lead),
+            Some(Some(Row::Lead(lead))) => Some(lead),
             _ => None,
         }
     }

@@ -191,6 +191,16 @@ pub trait Rows {
     /// When the store fails.
     fn load(&mut self, key: &Key) -> Result<Option<Row>, Self::Error>;
 
+    /// A lead to be changed; `None` when it is new. It goes back through [`Rows::save`], or unchanged through [`Rows::keep`]:
+    /// whoever holds all rows in memory hands the lead itself over instead of a copy.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn lead(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Self::Error>;
+
+    /// Takes a lead back that was not changed.
+    fn keep(&mut self, key: &LeadKey, lead: Box<Lead>);
+
     /// Stores a row; `None` ends it.
     fn save(&mut self, key: Key, row: Option<Row>);
 

@@ -8,7 +8,7 @@ use crate::codec::internal::{self, Switch};
 use crate::codec::rows;
 use crate::domain::rules::Rules;
 use crate::domain::units::{Offset, Partition};
-use crate::pipeline::{Counters, Effect, Key, Memory, Row};
+use crate::pipeline::{Counters, Effect, Key, Memory, Row, Rows};
 use crate::runtime::log::{Batches, Error as LogError, Record, Snapshot, Source};
 use crate::runtime::store::{self, STATE};
 use crate::runtime::worker::inputs_of;
@@ -121,7 +121,7 @@ impl Comparison<'_> {
             };
             Ok(())
         })?;
-        for (key, row) in &memory.rows {
+        for (key, row) in memory.iter() {
             let bytes = rows::row_bytes(row);
             if stored.remove(key).as_ref() != Some(&bytes) {
                 self.differs(|| format!("{STATE} partition {}: row {} is not what the inputs give", partition.0, rows::key_text(key)));
@@ -234,7 +234,7 @@ pub fn replay(snapshot: &Snapshot, rules: &Rules, progress: &mut dyn FnMut(u64))
             return Err(Error::Order(partition.0));
         }
         for (source, counters) in std::mem::take(&mut replayed.counted) {
-            replayed.memory.rows.insert(Key::Counters(source), Row::Counters(counters));
+            replayed.memory.save(Key::Counters(source), Some(Row::Counters(counters)));
         }
         comparison.rows(partition, &replayed.memory, &mut states)?;
     }

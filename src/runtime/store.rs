@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::codec::rows;
 use crate::domain::experiment::ExperimentKey;
+use crate::domain::lead::Lead;
 use crate::domain::rules::Rules;
 use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
 use crate::pipeline::{Due, Key, Row, Rows};
@@ -237,6 +238,13 @@ impl Rows for Store {
             None => self.shared.cache().load(key),
         }
     }
+
+    fn lead(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Error> {
+        Ok(self.load(&Key::Lead(key.clone()))?.and_then(Row::into_lead))
+    }
+
+    /// What was lent is a copy.
+    fn keep(&mut self, _key: &LeadKey, _lead: Box<Lead>) {}
 
     fn save(&mut self, key: Key, row: Option<Row>) {
         self.overlay.insert(key, row);
