@@ -154,7 +154,7 @@ pub struct Activity {
     pub last_outbound: Option<EventTime>,
     /// Touches by us since the lead's last one.
     pub unanswered: u32,
-    /// When the oldest touch of the lead that we have not answered came.
+    /// When the oldest touch of the lead that asks for an answer and has none came.
     pub waiting_since: Option<EventTime>,
     /// How long the lead takes to answer, exponentially weighted, minutes.
     pub lead_latency_minutes: Option<f32>,
@@ -229,7 +229,14 @@ impl Activity {
                 if let (Some(asked), true) = (self.last_outbound, self.unanswered > 0) {
                     blend(&mut self.lead_latency_minutes, minutes(at.since(asked)));
                 }
-                self.waiting_since = self.waiting_since.or(Some(at));
+                match event.kind {
+                    EventType::MessageReceived | EventType::FormSubmitted | EventType::AppointmentRequested | EventType::CallMissed => {
+                        self.waiting_since = self.waiting_since.or(Some(at));
+                    }
+                    // Both sides agreed or spoke: nobody waits any more.
+                    EventType::AppointmentBooked | EventType::CallCompleted => self.waiting_since = None,
+                    _ => {}
+                }
                 self.unanswered = 0;
                 self.last_inbound = Some(at);
             }

@@ -11,7 +11,7 @@ use crate::domain::conversation::Conversation;
 use crate::domain::event::Channel;
 use crate::domain::journey::{Journey, Outcome, Stage};
 use crate::domain::lexicon::Topic;
-use crate::domain::units::{DAY_MS, EventTime, HOUR_MS, LeadKey};
+use crate::domain::units::{DAY_MS, EventTime, HOUR_MS, LeadKey, span};
 
 /// A probability from here on counts as likely in the rules below (chosen).
 const LIKELY: f64 = 0.5;
@@ -177,12 +177,12 @@ fn rule(lead: &Sources<'_>, now: EventTime) -> (Action, i64, String) {
         return (Action::Nurture, 30 * DAY_MS, "won: stay in touch and ask for a referral".into());
     }
     if let Some(waiting) = lead.activity.waiting_since {
-        let minutes = now.since(waiting).max(0) / 60_000;
+        let waits = span(now.since(waiting));
         return match lead.conversation.open.last() {
             Some(kind) => {
-                (Action::ResolveObjection, 0, format!("the lead waits {minutes} min for an answer to an objection: {}", kind.as_str()))
+                (Action::ResolveObjection, 0, format!("the lead has waited {waits} for an answer to an objection: {}", kind.as_str()))
             }
-            None => (Action::Answer, 0, format!("the lead waits {minutes} min for an answer")),
+            None => (Action::Answer, 0, format!("the lead has waited {waits} for an answer")),
         };
     }
     if lead.appointments.ahead() {

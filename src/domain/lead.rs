@@ -198,7 +198,8 @@ impl Lead {
     }
 
     fn decide(&mut self, rules: &InForce<'_>, event: &Interaction, signals: Option<&Signals>, decisions: &mut Vec<Decision>) {
-        let now = event.occurred_at;
+        // An event that comes late is decided on as of the lead's newest one: nothing is recommended for the past.
+        let now = self.activity.last.unwrap_or(event.occurred_at);
         let scores = self.scores(rules, now);
         let choice = self.choose(rules, event, signals, &scores);
         let next = self.next(rules, &scores, now);
@@ -211,7 +212,7 @@ impl Lead {
         let prediction = LeadPrediction {
             event_id: event.event_id,
             key: event.key.clone(),
-            at: now,
+            at: event.occurred_at,
             kind: event.kind.clone(),
             agent_id: self.contact.owner.clone(),
             model: rules.model.id.clone(),

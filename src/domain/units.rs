@@ -30,6 +30,17 @@ impl EventTime {
     }
 }
 
+/// A length of time in words, rounded down: `under a minute`, `5 min`, `47 h`, `3 days`.
+#[must_use]
+pub fn span(millis: i64) -> String {
+    match millis.max(0) {
+        short if short < MINUTE_MS => "under a minute".to_owned(),
+        minutes if minutes < 2 * HOUR_MS => format!("{} min", minutes / MINUTE_MS),
+        hours if hours < 2 * DAY_MS => format!("{} h", hours / HOUR_MS),
+        days => format!("{} days", days / DAY_MS),
+    }
+}
+
 /// When the log took a record: milliseconds since the Unix epoch, UTC. Part of the input, so a replay sees the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppendTime(pub i64);
@@ -165,6 +176,12 @@ mod tests {
         assert_eq!(LeadKey::parse("acme:a\u{0}"), Err(NameError::Lead));
         assert!(LeadKey::parse(&format!("acme:{}", "x".repeat(200))).is_ok());
         assert_eq!(LeadKey::parse(&format!("acme:{}", "x".repeat(201))), Err(NameError::Lead));
+    }
+
+    #[test]
+    fn a_length_of_time_is_told_in_the_unit_that_fits() {
+        let told = [0, MINUTE_MS, 119 * MINUTE_MS, 2 * HOUR_MS, 47 * HOUR_MS, 2 * DAY_MS, -5].map(span);
+        assert_eq!(told, ["under a minute", "1 min", "119 min", "2 h", "47 h", "2 days", "under a minute"]);
     }
 
     #[test]

@@ -18,6 +18,9 @@ use serde_json::Value;
 
 const START: i64 = 1_767_225_600_000;
 
+/// Rows by name.
+type RowBytes = BTreeMap<String, Vec<u8>>;
+
 /// A data directory whose clock the test moves.
 struct Directory {
     folder: tempfile::TempDir,
@@ -95,7 +98,7 @@ impl Directory {
     }
 
     /// Everything that was put out, and every row as the changelog last set it.
-    fn outcome(&self) -> (Vec<Vec<Record>>, Vec<BTreeMap<String, Vec<u8>>>) {
+    fn outcome(&self) -> (Vec<Vec<Record>>, Vec<RowBytes>) {
         let partitions = 0..self.log.partitions();
         let outputs = output_topics().flat_map(|topic| partitions.clone().map(move |partition| (topic, partition)));
         let rows = |partition| {
