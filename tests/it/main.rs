@@ -7,6 +7,7 @@ mod avro;
 #[cfg(feature = "runtime")]
 mod data;
 mod pipeline;
+mod properties;
 mod scenarios;
 #[cfg(feature = "runtime")]
 mod runtime;
