@@ -1,65 +1,207 @@
-//! `demo`: an invented market, taken live by an instance of its own.
+//! `demo`: an invented market, taken live by an instance of its own, on a clock that runs faster than the world's.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use leadstream::codec::avro;
 use leadstream::domain::scoring::Target;
-use leadstream::runtime::client::{Client, Method};
+use leadstream::domain::units::{HOUR_MS, LeadKey, Offset, Partition};
+use leadstream::pipeline::Row;
 use leadstream::runtime::config::Config;
+use leadstream::runtime::demo::{Delivery, Market};
+use leadstream::runtime::http::{Reach, Server};
+use leadstream::runtime::ingest::{self, Progress};
+use leadstream::runtime::instance::Instance;
 use leadstream::runtime::log::TimeSource;
-use leadstream::runtime::{demo, evaluate};
-use serde_json::{Value, json};
+use leadstream::runtime::{evaluate, log};
+use serde_json::Value;
 
-use crate::cli::ingest;
+/// Days of the market that are played before it goes live.
+const PAST_DAYS: i64 = 45;
+/// How often the market moves.
+const STEP: Duration = Duration::from_millis(100);
+/// The source under which its deliveries are appended.
+const SOURCE: &str = "demo";
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Leads in the market.
+    /// Leads that arrive per 30 days of the market.
     #[arg(long, default_value_t = 400)]
     pub leads: usize,
-    /// Hold the predictions against the truth that the generator knows.
+    /// Stop after this many seconds, else when interrupted.
+    #[arg(long)]
+    pub seconds: Option<u64>,
+    /// Seconds of the market per second of the world.
+    #[arg(long, default_value_t = 3_600)]
+    pub speed: u32,
+    /// At the end, hold the predictions against the truth that the generator knows.
     #[arg(long)]
     pub score: bool,
 }
 
 pub async fn demo(mut config: Config, named: bool, options: &Options) -> anyhow::Result<()> {
     if named {
-        return demo_in(&config, options).await;
+        return play(config, options).await;
     }
-    config.data_dir = std::env::temp_dir().join(format!("leadstream-demo-{}", std::process::id()));
-    let result = demo_in(&config, options).await;
-    std::fs::remove_dir_all(&config.data_dir).context("cannot remove the demo's directory")?;
+    let folder = std::env::temp_dir().join(format!("leadstream-demo-{}", std::process::id()));
+    config.data_dir = folder.clone();
+    let result = play(config, options).await;
+    std::fs::remove_dir_all(&folder).context("cannot remove the demo's directory")?;
     result
 }
 
-async fn demo_in(config: &Config, options: &Options) -> anyhow::Result<()> {
-    let client = Client::connect(config).await?;
-    let market = demo::market(1, options.leads, 45, TimeSource::World.now().0);
-    let events = config.data_dir.join("market.ndjson");
-    write(&events, &market)?;
-    let file = ingest::Options { file: events.to_string_lossy().into_owned(), follow: false, rate: None };
-    println!("{}", ingest::send_and_wait(&client, config, &file).await?);
-    let print = &mut |line: &str| {
-        println!("{line}");
-        true
-    };
-    let query = json!({ "topic": "coaching.prompts.v1", "from_start": true, "until_end": true, "limit": 3 });
-    client.lines("/local/v1/tail", &query, Method::Get, print).await?;
-    if options.score {
-        let mut pairs = Vec::new();
-        for truth in &market.truth {
-            let lead: Result<Value, _> = client.get("/local/v1/lead", &json!({ "key": format!("demo-realty:{}", truth.lead_id) })).await;
-            if let Some(lead) = lead.ok().filter(|lead| lead["outcome"].is_null()) {
-                let score = lead["predictions"][Target::ConversionLikelihood.as_str()]["probability"].as_f64();
-                pairs.extend(score.map(|score| (score, truth.p_convert >= 0.3)));
-            }
-        }
-        println!("AUC {:.3}", evaluate::auc(&pairs).unwrap_or(f64::NAN));
-    }
-    Ok(client.close()?)
+/// The market, the clock it lives by, and how far it was appended.
+struct Stage {
+    instance: Arc<Instance>,
+    clock: Arc<AtomicI64>,
+    market: Market,
+    progress: Progress,
 }
 
-fn write(path: &Path, market: &demo::Market) -> std::io::Result<()> {
-    let text: Vec<u8> = market.deliveries.iter().flat_map(|delivery| delivery.line.iter().copied().chain([b'\n'])).collect();
-    std::fs::write(path, text)
+impl Stage {
+    /// Moves the market's clock and appends what was delivered until then.
+    fn play_until(&mut self, at_ms: i64) -> anyhow::Result<()> {
+        self.clock.store(at_ms, Ordering::Relaxed);
+        let deliveries = self.market.until(at_ms);
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<u8> = deliveries.iter().flat_map(|Delivery { line, .. }| line.iter().copied().chain([b'\n'])).collect();
+        let before = self.progress.lines;
+        self.progress.lines += deliveries.len() as u64;
+        ingest::append(&self.instance.log, SOURCE, (before, &self.progress), &lines)?;
+        Ok(())
+    }
+}
+
+async fn play(mut config: Config, options: &Options) -> anyhow::Result<()> {
+    if std::net::TcpListener::bind(&config.http.listen).is_err() {
+        config.http.listen = "127.0.0.1:0".to_owned();
+    }
+    let start_ms = TimeSource::World.now().0;
+    let past_ms = start_ms - PAST_DAYS * 24 * HOUR_MS;
+    let clock = Arc::new(AtomicI64::new(past_ms));
+    let running = Instance::start(config, TimeSource::Moved(clock.clone())).context("cannot start")?;
+    let instance = running.instance().clone();
+    let server = Server::start(instance.clone(), Reach::Announced).await.context("cannot listen")?;
+    println!("health and metrics: {0}/livez {0}/readyz {0}/metrics", server.address.url);
+    println!("ask from another shell: leadstream --data-dir {} worklist demo-realty", instance.config.data_dir.display());
+    let progress = ingest::begin(&instance.log, SOURCE, true)?;
+    let mut stage = Stage { instance, clock, market: Market::new(1, options.leads, past_ms), progress };
+    for hour in 1..=PAST_DAYS * 24 {
+        stage.play_until(past_ms + hour * HOUR_MS)?;
+    }
+    println!("the last {PAST_DAYS} days of the market are in; from here on it runs at {} times the speed of the world", options.speed);
+    live(&mut stage, options, start_ms).await?;
+    if options.score {
+        score(&stage)?;
+    }
+    drop(server);
+    tokio::task::spawn_blocking(move || running.stop()).await?.map_err(anyhow::Error::msg)
+}
+
+async fn live(stage: &mut Stage, options: &Options, start_ms: i64) -> anyhow::Result<()> {
+    let (began, mut told) = (Instant::now(), 0);
+    let mut news = News::new(&stage.instance);
+    loop {
+        let elapsed = began.elapsed();
+        let market_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX).saturating_mul(i64::from(options.speed));
+        stage.play_until(start_ms.saturating_add(market_ms))?;
+        if elapsed.as_secs() > told || told == 0 {
+            told = elapsed.as_secs().max(1);
+            summary(stage, &mut news)?;
+        }
+        if options.seconds.is_some_and(|seconds| elapsed.as_secs() >= seconds) {
+            return Ok(());
+        }
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = tokio::time::sleep(STEP) => {}
+        }
+    }
+}
+
+/// Follows the newest records of a topic.
+struct News {
+    topics: [(&'static str, Vec<Offset>); 2],
+}
+
+impl News {
+    fn new(instance: &Instance) -> Self {
+        Self { topics: ["lead.alerts.v1", "coaching.prompts.v1"].map(|topic| (topic, vec![Offset(0); instance.log.partitions() as usize])) }
+    }
+
+    /// The newest record of each topic since the last look.
+    fn newest(&mut self, instance: &Instance) -> Result<[Option<Value>; 2], log::Error> {
+        let snapshot = instance.log.snapshot()?;
+        let mut found = [None, None];
+        for ((topic, next), found) in self.topics.iter_mut().zip(&mut found) {
+            for (partition, next) in (0..).map(Partition).zip(next) {
+                let end = snapshot.end(topic, partition)?;
+                if *next < end {
+                    let last = snapshot.read(topic, partition, Offset(end.0 - 1))?.pop();
+                    *found = last.and_then(|(_, record)| avro::describe(record.value.as_deref()?).ok());
+                    *next = end;
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// One line of counts, and the newest warning and prompt under it.
+fn summary(stage: &Stage, news: &mut News) -> anyhow::Result<()> {
+    let Stage { instance, clock, progress, .. } = stage;
+    let counters = instance.views.counters(progress.run)?;
+    let snapshot = instance.log.snapshot()?;
+    let count = |topic: &str| -> Result<u64, log::Error> {
+        (0..snapshot.partitions()).map(|partition| Ok(snapshot.end(topic, Partition(partition))?.0)).sum()
+    };
+    println!(
+        "{}  {counters}  predictions={} warnings={} prompts={}",
+        minute(clock.load(Ordering::Relaxed)),
+        count("lead.predictions.v1")?,
+        count("lead.alerts.v1")?,
+        count("coaching.prompts.v1")?
+    );
+    let [alert, prompt] = news.newest(instance)?;
+    let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
+    if let Some(alert) = alert {
+        println!("    {} {} {}: {}", text(&alert, "lead_id"), text(&alert, "rule"), text(&alert, "change"), text(&alert, "reason"));
+    }
+    if let Some(prompt) = prompt {
+        println!("    {} says \"{}\"", text(&prompt, "lead_id"), text(&prompt, "quote"));
+        println!("      {}: \"{}\"", text(&prompt, "headline"), text(&prompt, "reply"));
+    }
+    Ok(())
+}
+
+/// `2026-01-31T12:00` of a time in milliseconds.
+fn minute(at_ms: i64) -> String {
+    let text = jiff::Timestamp::from_millisecond(at_ms).map_or_else(|_| String::new(), |instant| instant.to_string());
+    text.chars().take(16).collect()
+}
+
+/// Holds the predictions of open leads against what the generator knows of them.
+fn score(stage: &Stage) -> anyhow::Result<()> {
+    let mut pairs = Vec::new();
+    for truth in stage.market.truth() {
+        let key = LeadKey::parse(&format!("demo-realty:{}", truth.lead_id))?;
+        let Some(view) = stage.instance.views.lead(&stage.instance.log, &key)? else { continue };
+        let lead = view.row.and_then(Row::into_lead).filter(|lead| lead.journey.outcome.is_none());
+        if let Some(lead) = lead {
+            let at = lead.activity.last.unwrap_or_default();
+            let scores = lead.scores(&view.rules.in_force(key.tenant(), at), at);
+            pairs.push((scores[Target::ConversionLikelihood.index()].probability, truth.p_convert));
+        }
+    }
+    let likely: Vec<_> = pairs.iter().map(|(score, truth)| (*score, *truth >= 0.3)).collect();
+    let count = pairs.len().max(1) as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / count;
+    println!("conversion_likelihood of {} open leads against their hidden probability:", pairs.len());
+    println!("  AUC for a hidden probability of .3 or more {:.3}", evaluate::auc(&likely).unwrap_or(f64::NAN));
+    println!("  mean prediction {:.3}, mean hidden probability {:.3}", mean(|pair| pair.0), mean(|pair| pair.1));
+    Ok(())
 }

@@ -114,6 +114,8 @@ pub async fn replay(config: &Config) -> anyhow::Result<()> {
         bail!("{error}");
     }
     println!("digest={}", last["digest"].as_str().context("the replay ended without an answer")?);
+    let bytes = &last["bytes_per_lead"];
+    println!("inputs={} leads={} bytes_per_lead: mean {}, max {}", last["taken"], last["leads"], bytes["mean"], bytes["max"]);
     match last["difference"].as_str() {
         Some(difference) => bail!("{difference}"),
         None => Ok(()),

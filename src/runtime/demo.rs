@@ -1,8 +1,10 @@
-//! A small invented market: leads with hidden intent, conversations, visits, wins, losses, silence and bad records.
+//! An invented market: leads with hidden intent, conversations, visits, wins, losses, silence and bad records.
 //!
 //! The generator knows how likely each lead was to convert, so that the predictions can be held against the truth.
 
-use crate::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS};
+use std::collections::BTreeMap;
+
+use crate::domain::units::{DAY_MS, HOUR_MS};
 
 /// Deterministic numbers (SplitMix64, Steele, Lea and Flood 2014).
 struct Random(u64);
@@ -76,13 +78,74 @@ pub struct Truth {
     pub p_convert: f64,
 }
 
-/// A finished market.
-#[derive(Clone, Debug, PartialEq)]
+/// Simulated time for which the leads that arrive in it are drawn at once.
+const PERIOD_MS: i64 = DAY_MS;
+/// Leads are given per this many days.
+const LEADS_PER_DAYS: f64 = 30.0;
+
+/// A market without an end: leads arrive at random and live their stories.
 pub struct Market {
-    /// In order of delivery.
-    pub deliveries: Vec<Delivery>,
-    /// Of every lead.
-    pub truth: Vec<Truth>,
+    random: Random,
+    leads_per_day: f64,
+    drawn_until_ms: i64,
+    pending: BTreeMap<(i64, u64), Vec<u8>>,
+    scheduled: u64,
+    truth: Vec<Truth>,
+}
+
+impl Market {
+    /// A market that begins at `start_ms`, in which `leads` leads arrive per 30 days.
+    #[must_use]
+    pub fn new(seed: u64, leads: usize, start_ms: i64) -> Self {
+        Self {
+            random: Random(seed),
+            leads_per_day: leads as f64 / LEADS_PER_DAYS,
+            drawn_until_ms: start_ms,
+            pending: BTreeMap::new(),
+            scheduled: 0,
+            truth: Vec::new(),
+        }
+    }
+
+    /// The deliveries since the last call up to `until_ms`, in order. However time is cut, the deliveries are the same.
+    pub fn until(&mut self, until_ms: i64) -> Vec<Delivery> {
+        while self.drawn_until_ms <= until_ms {
+            self.draw_period();
+        }
+        let rest = self.pending.split_off(&(until_ms + 1, 0));
+        let due = std::mem::replace(&mut self.pending, rest);
+        due.into_iter().map(|((at_ms, _), line)| Delivery { at_ms, line }).collect()
+    }
+
+    /// What is known of every lead that has arrived.
+    #[must_use]
+    pub fn truth(&self) -> &[Truth] {
+        &self.truth
+    }
+
+    /// Draws the leads that arrive in the next period, with all that they will do.
+    fn draw_period(&mut self) {
+        // Gaps of a Poisson process are exponential.
+        let mut at_ms = self.drawn_until_ms as f64;
+        self.drawn_until_ms += PERIOD_MS;
+        loop {
+            at_ms += -libm::log(1.0 - self.random.unit()) * DAY_MS as f64 / self.leads_per_day;
+            if at_ms >= self.drawn_until_ms as f64 {
+                return;
+            }
+            let lead = format!("lead-{:04}", self.truth.len());
+            let intent = self.random.unit();
+            let p_convert = 0.05 + 0.7 * intent * intent;
+            let agent = self.random.below(12);
+            self.truth.push(Truth { lead_id: lead.clone(), p_convert });
+            let mut out = Vec::new();
+            Story { random: &mut self.random, lead, agent, number: 0, at_ms: at_ms as i64, out: &mut out }.live(p_convert);
+            for Delivery { at_ms, line } in out {
+                self.scheduled += 1;
+                self.pending.insert((at_ms, self.scheduled), line);
+            }
+        }
+    }
 }
 
 struct Story<'a> {
@@ -91,17 +154,13 @@ struct Story<'a> {
     agent: usize,
     number: u32,
     at_ms: i64,
-    until_ms: i64,
     out: &'a mut Vec<Delivery>,
 }
 
 impl Story<'_> {
-    /// Adds an event after up to `wait_ms`; nothing once the market has ended.
+    /// Adds an event after up to `wait_ms`.
     fn add(&mut self, wait_ms: i64, kind: &str, more: &str) {
         self.at_ms += 1_000 + (self.random.unit() * wait_ms as f64) as i64;
-        if self.at_ms > self.until_ms {
-            return;
-        }
         self.number += 1;
         let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("demo/{}/{}", self.lead, self.number).as_bytes());
         let line = format!(
@@ -168,37 +227,23 @@ impl Story<'_> {
     }
 }
 
-/// A market of `leads` leads whose stories began within the `days` before `now_ms`.
-#[must_use]
-pub fn market(seed: u64, leads: usize, days: i64, now_ms: i64) -> Market {
-    let mut random = Random(seed);
-    let mut deliveries = Vec::new();
-    let mut truth = Vec::with_capacity(leads);
-    for number in 0..leads {
-        let lead = format!("lead-{number:04}");
-        let intent = random.unit();
-        let p_convert = 0.05 + 0.7 * intent * intent;
-        let at_ms = now_ms - (random.unit() * (days * DAY_MS) as f64) as i64 - MINUTE_MS;
-        let agent = random.below(12);
-        truth.push(Truth { lead_id: lead.clone(), p_convert });
-        Story { random: &mut random, lead, agent, number: 0, at_ms, until_ms: now_ms, out: &mut deliveries }.live(p_convert);
-    }
-    deliveries.retain(|delivery| delivery.at_ms <= now_ms);
-    deliveries.sort_by_key(|delivery| delivery.at_ms);
-    Market { deliveries, truth }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::codec::interaction;
 
+    const START_MS: i64 = 1_767_225_600_000;
+
     #[test]
-    fn a_market_is_repeatable_and_mostly_well_formed() {
-        let one = market(7, 50, 30, 1_767_225_600_000);
-        assert_eq!(one, market(7, 50, 30, 1_767_225_600_000));
-        assert_ne!(one, market(8, 50, 30, 1_767_225_600_000));
-        let good = one.deliveries.iter().filter(|delivery| interaction::from_json(&delivery.line).is_ok()).count();
-        assert!(good * 100 > one.deliveries.len() * 95 && good < one.deliveries.len());
+    fn a_market_is_repeatable_however_time_is_cut_and_mostly_well_formed() {
+        let end = START_MS + 40 * DAY_MS;
+        let whole = Market::new(7, 50, START_MS).until(end);
+        let mut cut = Market::new(7, 50, START_MS);
+        let pieces: Vec<_> = (0..=40 * 7).flat_map(|piece| cut.until(START_MS + piece * DAY_MS / 7)).collect();
+        assert_eq!(whole, pieces);
+        assert_ne!(whole, Market::new(8, 50, START_MS).until(end));
+        assert!(whole.is_sorted_by_key(|delivery| delivery.at_ms));
+        let good = whole.iter().filter(|delivery| interaction::from_json(&delivery.line).is_ok()).count();
+        assert!(good * 100 > whole.len() * 95 && good < whole.len());
     }
 }

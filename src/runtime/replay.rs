@@ -21,6 +21,8 @@ pub struct Report {
     pub digest: String,
     /// The first output or row that differs from what is stored.
     pub difference: Option<String>,
+    /// Bytes of every lead's row, ascending.
+    pub lead_bytes: Vec<usize>,
 }
 
 /// Why a replay cannot be made.
@@ -58,6 +60,7 @@ struct Comparison<'a> {
     next: BTreeMap<(&'static str, u32), Offset>,
     digests: BTreeMap<(&'static str, u32), Sha256>,
     difference: Option<String>,
+    lead_bytes: Vec<usize>,
 }
 
 impl Comparison<'_> {
@@ -125,6 +128,9 @@ impl Comparison<'_> {
             let bytes = rows::row_bytes(row);
             if stored.remove(key).as_ref() != Some(&bytes) {
                 self.differs(|| format!("{STATE} partition {}: row {} is not what the inputs give", partition.0, rows::key_text(key)));
+            }
+            if matches!(key, Key::Lead(_)) {
+                self.lead_bytes.push(bytes.len());
             }
             states.update(rows::key_text(key));
             states.update((bytes.len() as u64).to_le_bytes());
@@ -215,7 +221,7 @@ impl Replayed {
 /// # Errors
 /// [`Error`].
 pub fn replay(snapshot: &Snapshot, rules: &Rules, progress: &mut dyn FnMut(u64)) -> Result<Report, Error> {
-    let mut comparison = Comparison { snapshot, next: BTreeMap::new(), digests: BTreeMap::new(), difference: None };
+    let mut comparison = Comparison { snapshot, next: BTreeMap::new(), digests: BTreeMap::new(), difference: None, lead_bytes: Vec::new() };
     let mut states = Sha256::new();
     for partition in (0..snapshot.partitions()).map(Partition) {
         let mut replayed =
@@ -246,7 +252,8 @@ pub fn replay(snapshot: &Snapshot, rules: &Rules, progress: &mut dyn FnMut(u64))
     }
     whole.update(states.finalize());
     let digest = whole.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Report { digest, difference: comparison.difference })
+    comparison.lead_bytes.sort_unstable();
+    Ok(Report { digest, difference: comparison.difference, lead_bytes: comparison.lead_bytes })
 }
 
 fn switches(snapshot: &Snapshot, partition: Partition) -> Result<Vec<Switch>, Error> {

@@ -323,7 +323,15 @@ async fn replay_all(State(instance): Shared) -> Response {
             }
         });
         lines.put(&match report {
-            Ok(report) => json!({ "taken": taken, "digest": report.digest, "difference": report.difference }),
+            Ok(report) => {
+                let leads = report.lead_bytes.len();
+                let mean = report.lead_bytes.iter().sum::<usize>() / leads.max(1);
+                let most = report.lead_bytes.last().copied().unwrap_or(0);
+                json!({
+                    "taken": taken, "digest": report.digest, "difference": report.difference,
+                    "leads": leads, "bytes_per_lead": { "mean": mean, "max": most },
+                })
+            }
             Err(error) => json!({ "taken": taken, "error": error.to_string() }),
         });
         Ok(())
