@@ -1,28 +1,29 @@
 //! Early warnings with hysteresis, also for leads that say nothing: raised and cleared by events and by timers.
 //!
-//! Three rules. `going_silent`: an open lead whose churn risk reaches the raise level while it is idle; cleared by an
-//! inbound touch, an outcome, or the risk falling below the clear level. `unanswered_lead`: the lead has waited for our
-//! answer longer than allowed; cleared by our answer. `no_show`: an appointment was missed; cleared by a new one.
-//! An alert's id derives from lead, rule and the time it was raised for, so a second firing of the same is harmless.
+//! Three rules. `slipping_away`: at a daily look, an open lead that said nothing for half a day has a churn risk of at
+//! least the raise level: it is silent, or stuck where it stands; cleared by a touch of the lead, an outcome, or the risk
+//! falling below the clear level. `unanswered_lead`: the lead has waited for our answer longer than allowed; cleared by
+//! our answer. `no_show`: an appointment was missed; cleared by a new one. An alert's id derives from lead, rule and the
+//! time it was raised for, so a second firing of the same is harmless.
 
 use crate::domain::activity::Activity;
 use crate::domain::appointments::{Appointments, Status};
 use crate::domain::journey::Journey;
 use crate::domain::scoring::{Contribution, Score};
-use crate::domain::units::{DAY_MS, EventId, EventTime, HOUR_MS, LeadKey, MINUTE_MS};
+use crate::domain::units::{DAY_MS, EventId, EventTime, HOUR_MS, LeadKey, MINUTE_MS, span};
 
-/// A lead is not going silent before it was idle this long.
-const IDLE_MIN_MS: i64 = DAY_MS;
-/// How often the silence of an open lead is looked at.
-const CHECK_MS: i64 = DAY_MS;
+/// A lead is not slipping away within this time of its last touch.
+const QUIET_MIN_MS: i64 = 12 * HOUR_MS;
+/// How often an open lead is looked at, counted from its first event.
+const LOOK_MS: i64 = DAY_MS;
 /// A lead idle this long is not looked at again.
 const IDLE_MAX_MS: i64 = 60 * DAY_MS;
 
 /// What a warning is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// The lead is about to be lost in silence.
-    GoingSilent,
+    /// The lead is about to be lost.
+    SlippingAway,
     /// The lead waits for our answer.
     UnansweredLead,
     /// The lead missed an appointment.
@@ -31,13 +32,13 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in order.
-    pub const ALL: [Self; 3] = [Self::GoingSilent, Self::UnansweredLead, Self::NoShow];
+    pub const ALL: [Self; 3] = [Self::SlippingAway, Self::UnansweredLead, Self::NoShow];
 
     /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::GoingSilent => "going_silent",
+            Self::SlippingAway => "slipping_away",
             Self::UnansweredLead => "unanswered_lead",
             Self::NoShow => "no_show",
         }
@@ -134,24 +135,40 @@ fn holds(lead: &Sources<'_>, rule: Rule, now: EventTime) -> Option<bool> {
         return Some(false);
     }
     let idle_ms = lead.activity.last.map_or(0, |last| now.since(last));
+    let quiet_ms = lead.activity.last_inbound.map_or(i64::MAX, |last| now.since(last));
     let risk = lead.churn.probability;
     match rule {
-        Rule::GoingSilent if idle_ms >= IDLE_MIN_MS && risk >= lead.levels.0 => Some(true),
-        Rule::GoingSilent if risk < lead.levels.1 || (idle_ms == 0 && lead.activity.unanswered == 0) => Some(false),
-        Rule::GoingSilent => None,
+        // At a timer alone: at an event somebody is at work on the lead anyway.
+        Rule::SlippingAway if idle_ms > 0 && quiet_ms >= QUIET_MIN_MS && risk >= lead.levels.0 => Some(true),
+        Rule::SlippingAway if risk < lead.levels.1 || quiet_ms <= 0 => Some(false),
+        Rule::SlippingAway => None,
         Rule::UnansweredLead => Some(lead.activity.waiting_since.is_some_and(|since| now.since(since) >= lead.answer_minutes * MINUTE_MS)),
         Rule::NoShow => Some(lead.appointments.status == Status::NoShow),
     }
 }
 
-fn words(lead: &Sources<'_>, rule: Rule, now: EventTime) -> String {
-    let hours = |then: Option<EventTime>| then.map_or(0, |then| now.since(then).max(0) / HOUR_MS);
-    match rule {
-        Rule::GoingSilent => {
-            format!("silent for {} h at a churn risk of {:.0} %", hours(lead.activity.last), lead.churn.probability * 100.0)
+/// Why it was raised or cleared, with numbers of the lead's state alone.
+fn words(lead: &Sources<'_>, rule: Rule, change: Change, now: EventTime) -> String {
+    let risk = format!("churn risk {:.0} %", lead.churn.probability * 100.0);
+    match (rule, change) {
+        (_, Change::Cleared) if lead.journey.outcome.is_some() => "the lead has come to its end".to_owned(),
+        (Rule::SlippingAway, Change::Raised) => {
+            let silent = lead.activity.last_inbound.map_or_else(
+                || "the lead has not written or called so far".to_owned(),
+                |last| format!("no word from the lead for {}", span(now.since(last))),
+            );
+            let stuck = lead.journey.entered_at.map_or(0, |entered| now.since(entered));
+            format!("{silent}, {} in {}, {risk}", span(stuck), lead.journey.stage.as_str())
         }
-        Rule::UnansweredLead => format!("waits for an answer for {} h", hours(lead.activity.waiting_since)),
-        Rule::NoShow => "missed an appointment".to_owned(),
+        (Rule::SlippingAway, Change::Cleared) if lead.activity.last_inbound == Some(now) => "the lead is back".to_owned(),
+        (Rule::SlippingAway, Change::Cleared) => format!("{risk} again"),
+        (Rule::UnansweredLead, Change::Raised) => {
+            let waits = lead.activity.waiting_since.map_or(0, |since| now.since(since));
+            format!("the lead has waited {} for an answer", span(waits))
+        }
+        (Rule::UnansweredLead, Change::Cleared) => "answered".to_owned(),
+        (Rule::NoShow, Change::Raised) => "missed an appointment".to_owned(),
+        (Rule::NoShow, Change::Cleared) => "there is a new appointment, or it took place".to_owned(),
     }
 }
 
@@ -183,10 +200,11 @@ impl Risk {
             return None;
         }
         let raised = |rule: Rule| self.standing.iter().any(|standing| standing.rule == rule);
-        let silence = (!raised(Rule::GoingSilent)).then(|| last.plus(IDLE_MIN_MS).max(now.plus(CHECK_MS.min(IDLE_MIN_MS))));
+        let first = lead.activity.first.unwrap_or(last);
+        let look = first.plus((now.since(first) / LOOK_MS + 1) * LOOK_MS);
         let answer =
             lead.activity.waiting_since.filter(|_| !raised(Rule::UnansweredLead)).map(|since| since.plus(lead.answer_minutes * MINUTE_MS));
-        let needed = [silence, answer].into_iter().flatten().filter(|due| *due > now).min()?;
+        let needed = answer.filter(|due| *due > now).map_or(look, |due| due.min(look));
         Some(self.due.filter(|due| *due > now).map_or(needed, |due| due.min(needed)))
     }
 }
@@ -202,7 +220,7 @@ fn alert(lead: &Sources<'_>, standing: Standing, change: Change, now: EventTime)
         at: now,
         owner: lead.owner.map(str::to_owned),
         churn_risk: lead.churn.probability,
-        reason: words(lead, rule, now),
+        reason: words(lead, rule, change, now),
         evidence: lead.churn.contributions.to_vec(),
     }
 }

@@ -57,7 +57,7 @@ pub struct Thresholds {
     pub future_ms: i64,
     /// Ids kept per lead to recognise duplicates.
     pub dedupe_ids: usize,
-    /// A warning is raised at this churn hazard; see [`crate::domain::risk`].
+    /// A warning is raised at this churn risk, 0..=1; see [`crate::domain::risk`].
     pub warn_raise: f64,
     /// And cleared below this one.
     pub warn_clear: f64,
@@ -67,7 +67,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { lateness_ms: DAY_MS, future_ms: HOUR_MS, dedupe_ids: 256, warn_raise: 0.6, warn_clear: 0.45, answer_minutes: 60 }
+        Self { lateness_ms: DAY_MS, future_ms: HOUR_MS, dedupe_ids: 256, warn_raise: 0.7, warn_clear: 0.5, answer_minutes: 60 }
     }
 }
 

@@ -1,17 +1,25 @@
-//! How good the predictions were: each event's scores against what the same file later tells of the lead.
+//! How good the predictions and warnings were: each event's scores against what the same file later tells of the lead.
 //!
 //! A row is an event of a lead that is undecided then and decided by the end of the file. Only the last 30 % of the leads
-//! by their first event are measured; the starting model was fitted to the first 70 % of one of the public files.
+//! by their first event are measured; the starting model was fitted to the first 70 % of one of the public files, and the
+//! baselines are fitted to the first 70 % of the file at hand.
+
+mod points;
+mod warnings;
 
 use std::collections::BTreeMap;
 
 use crate::domain::event::EventType;
 use crate::domain::journey::Outcome;
 use crate::domain::lead::Decision;
+use crate::domain::risk::{Change, Rule};
 use crate::domain::scoring::Target;
 use crate::domain::units::{DAY_MS, EventTime, LeadKey};
 use crate::pipeline::{Effect, Input, Memory};
+use crate::runtime::evaluate::points::Points;
 use crate::runtime::worker::rules;
+
+pub use crate::runtime::evaluate::warnings::Warnings;
 
 /// Share of the leads, by first event, that is not measured.
 const FITTED_SHARE: f64 = 0.7;
@@ -21,10 +29,21 @@ const CALIBRATION_BINS: usize = 15;
 /// One event of a lead.
 struct Row {
     at: EventTime,
+    /// What happened, with the CRM's stage name: a number per name.
+    kind: usize,
     probabilities: [f64; 6],
     undecided: bool,
     inbound: bool,
     unanswered: bool,
+}
+
+/// All that a file tells of one lead.
+#[derive(Default)]
+struct Story {
+    rows: Vec<Row>,
+    end: Option<(EventTime, Outcome)>,
+    /// When a warning of slipping away was raised.
+    warned: Vec<EventTime>,
 }
 
 /// How one prediction did.
@@ -38,81 +57,138 @@ pub struct Measure {
     pub base_rate: f64,
     /// Area under the ROC curve; `None` when all labels are equal.
     pub auc: Option<f64>,
+    /// The same of decayed points: a classic lead score, fitted to the leads that are not measured.
+    pub points_auc: Option<f64>,
     /// Mean log loss, nats.
     pub log_loss: f64,
     /// Expected calibration error over 15 bins of equal size.
     pub calibration_error: f64,
 }
 
-/// Takes events through the pipeline and measures the predictions that their outcomes can label.
-#[must_use]
-pub fn evaluate(inputs: impl Iterator<Item = Input>) -> Vec<Measure> {
-    let rules = rules();
-    let mut memory = Memory::default();
-    let mut leads: BTreeMap<LeadKey, Vec<Row>> = BTreeMap::new();
-    let mut ends: BTreeMap<LeadKey, (EventTime, Outcome)> = BTreeMap::new();
-    let mut effects = Vec::new();
-    for input in inputs {
-        memory.run(&rules, &input, &mut effects);
-        for effect in effects.drain(..) {
-            let Effect::Decided(Decision::Prediction(prediction)) = effect else { continue };
-            if let Some(outcome) = prediction.outcome {
-                ends.entry(prediction.key.clone()).or_insert((prediction.at, outcome));
-            }
-            let unanswered = memory.lead(&prediction.key).is_some_and(|lead| lead.activity.unanswered > 0);
-            leads.entry(prediction.key.clone()).or_default().push(Row {
-                at: prediction.at,
-                probabilities: std::array::from_fn(|target| prediction.scores[target].probability),
-                undecided: prediction.outcome.is_none(),
-                inbound: prediction.kind == EventType::MessageReceived,
-                unanswered,
-            });
-        }
-    }
-    let mut decided: Vec<_> = leads.iter().filter_map(|(key, rows)| ends.get(key).map(|end| (rows, *end))).collect();
-    decided.sort_by_key(|(rows, _)| rows.first().map(|row| row.at));
-    let skip = (decided.len() as f64 * FITTED_SHARE) as usize;
-    let measured = &decided[skip..];
-    let targets = [Target::ConversionLikelihood, Target::ChurnRisk, Target::EngagementReceptivity, Target::BuyingUrgency];
-    targets.into_iter().filter_map(|target| measure(target, &pairs(target, measured))).collect()
+/// What was measured on a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Of the predictions that the file can label.
+    pub predictions: Vec<Measure>,
+    /// Of the warnings; `None` when nobody was lost after a day.
+    pub warnings: Option<Warnings>,
 }
 
-/// Probability and label of every row that the target is about.
-fn pairs(target: Target, leads: &[(&Vec<Row>, (EventTime, Outcome))]) -> Vec<(f64, bool)> {
-    let mut pairs = Vec::new();
-    for (rows, (end, outcome)) in leads {
-        for (place, row) in rows.iter().enumerate().filter(|(_, row)| row.undecided) {
+/// Takes events through the pipeline and measures what their outcomes can label.
+#[must_use]
+pub fn evaluate(inputs: impl Iterator<Item = Input>) -> Report {
+    let (stories, end) = stories(inputs);
+    let mut ordered: Vec<&Story> = stories.values().collect();
+    ordered.sort_by_key(|story| story.rows.first().map(|row| row.at));
+    let warnings = warnings::measure(&ordered[split(ordered.len())..], end);
+    ordered.retain(|story| story.end.is_some());
+    let (fitted, measured) = ordered.split_at(split(ordered.len()));
+    let targets = [Target::ConversionLikelihood, Target::ChurnRisk, Target::EngagementReceptivity, Target::BuyingUrgency];
+    let predictions = targets.into_iter().filter_map(|target| {
+        let points = Points::fit(labelled(target, fitted));
+        measure(target, labelled(target, measured), &points)
+    });
+    Report { predictions: predictions.collect(), warnings }
+}
+
+fn split(leads: usize) -> usize {
+    (leads as f64 * FITTED_SHARE) as usize
+}
+
+/// The stories of all leads, and the newest event time of the file.
+fn stories(inputs: impl Iterator<Item = Input>) -> (BTreeMap<LeadKey, Story>, EventTime) {
+    let rules = rules();
+    let mut memory = Memory::default();
+    let mut stories: BTreeMap<LeadKey, Story> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut effects, mut newest) = (Vec::new(), EventTime::default());
+    for input in inputs {
+        memory.run(&rules, &input, &mut effects);
+        let kind = kind(&input);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Decided(Decision::Prediction(prediction)) => {
+                    newest = newest.max(prediction.at);
+                    let next = kinds.len();
+                    let kind = *kinds.entry(kind.clone()).or_insert(next);
+                    let unanswered = memory.lead(&prediction.key).is_some_and(|lead| lead.activity.unanswered > 0);
+                    let story = stories.entry(prediction.key.clone()).or_default();
+                    if let (None, Some(outcome)) = (story.end, prediction.outcome) {
+                        story.end = Some((prediction.at, outcome));
+                    }
+                    story.rows.push(Row {
+                        at: prediction.at,
+                        kind,
+                        probabilities: std::array::from_fn(|target| prediction.scores[target].probability),
+                        undecided: prediction.outcome.is_none(),
+                        inbound: prediction.kind == EventType::MessageReceived,
+                        unanswered,
+                    });
+                }
+                Effect::Decided(Decision::Alert(alert)) if (alert.rule, alert.change) == (Rule::SlippingAway, Change::Raised) => {
+                    stories.entry(alert.key.clone()).or_default().warned.push(alert.at);
+                }
+                _ => {}
+            }
+        }
+    }
+    (stories, newest)
+}
+
+/// What happened, with the CRM's stage name where there is one.
+fn kind(input: &Input) -> String {
+    let Input::Interaction { event, .. } = input else { return String::new() };
+    let stage = event.opportunity.as_ref().and_then(|deal| deal.stage_id.as_deref()).unwrap_or("");
+    format!("{} {stage}", event.kind.as_str())
+}
+
+/// A row's story up to it and what became of it.
+struct Labelled<'a> {
+    rows: &'a [Row],
+    place: usize,
+    label: bool,
+}
+
+/// The rows that a target is about, with their labels.
+fn labelled<'a>(target: Target, stories: &[&'a Story]) -> Vec<Labelled<'a>> {
+    let mut found = Vec::new();
+    for story in stories {
+        let Some((end, outcome)) = story.end else { continue };
+        for (place, row) in story.rows.iter().enumerate().filter(|(_, row)| row.undecided) {
             let left_ms = end.since(row.at);
             let label = match target {
-                Target::ConversionLikelihood => *outcome == Outcome::Won && left_ms <= 90 * DAY_MS,
-                Target::ChurnRisk => *outcome == Outcome::Lost && left_ms <= 90 * DAY_MS,
-                Target::BuyingUrgency => *outcome == Outcome::Won && left_ms <= 7 * DAY_MS,
+                Target::ConversionLikelihood => outcome == Outcome::Won && left_ms <= 90 * DAY_MS,
+                Target::ChurnRisk => outcome == Outcome::Lost && left_ms <= 90 * DAY_MS,
+                Target::BuyingUrgency => outcome == Outcome::Won && left_ms <= 7 * DAY_MS,
                 Target::EngagementReceptivity if !row.unanswered => continue,
-                Target::EngagementReceptivity => rows[place + 1..]
+                Target::EngagementReceptivity => story.rows[place + 1..]
                     .iter()
                     .find(|later| later.inbound && later.at > row.at)
                     .is_some_and(|later| later.at.since(row.at) <= 7 * DAY_MS),
                 Target::ObjectionProbability | Target::AppointmentReadiness => continue,
             };
-            pairs.push((row.probabilities[target.index()], label));
+            found.push(Labelled { rows: &story.rows, place, label });
         }
     }
-    pairs
+    found
 }
 
-fn measure(target: Target, pairs: &[(f64, bool)]) -> Option<Measure> {
-    if pairs.is_empty() {
+fn measure(target: Target, rows: Vec<Labelled<'_>>, points: &Points) -> Option<Measure> {
+    if rows.is_empty() {
         return None;
     }
+    let pairs: Vec<_> = rows.iter().map(|row| (row.rows[row.place].probabilities[target.index()], row.label)).collect();
+    let scored: Vec<_> = rows.iter().map(|row| (points.score(row.rows, row.place), row.label)).collect();
     let count = pairs.len() as f64;
     let loss = |(probability, label): &(f64, bool)| -libm::log(if *label { *probability } else { 1.0 - probability }.max(1e-12));
     Some(Measure {
         target,
         rows: pairs.len(),
         base_rate: pairs.iter().filter(|(_, label)| *label).count() as f64 / count,
-        auc: auc(pairs),
+        auc: auc(&pairs),
+        points_auc: auc(&scored),
         log_loss: pairs.iter().map(loss).sum::<f64>() / count,
-        calibration_error: calibration_error(pairs),
+        calibration_error: calibration_error(&pairs),
     })
 }
 
@@ -150,6 +226,14 @@ mod tests {
     fn auc_counts_ordered_pairs() {
         assert_eq!(auc(&[(0.9, true), (0.1, false), (0.5, true), (0.5, false)]), Some(0.875));
         assert_eq!(auc(&[(0.9, true)]), None);
+    }
+
+    #[test]
+    fn labels_that_mean_nothing_give_an_auc_of_one_half() {
+        let mix = |number: u64| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as f64;
+        let pairs: Vec<_> = (0..20_000).map(|number| (mix(number), (mix(number + 1_000_003) as u64).is_multiple_of(3))).collect();
+        // Five standard deviations of the Mann-Whitney statistic: sqrt(1 / (12 n m / (n + m + 1))) is about .0042.
+        assert!((auc(&pairs).unwrap() - 0.5).abs() < 0.021);
     }
 
     #[test]

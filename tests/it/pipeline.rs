@@ -164,8 +164,8 @@ fn a_lead_that_says_nothing_raises_a_warning_without_an_event_of_its_own() {
             _ => None,
         })
         .collect();
-    assert!(alerts.contains(&("b".into(), Rule::GoingSilent, Change::Raised)), "{alerts:?}");
-    let raised = |(lead, rule, change): &&(String, Rule, Change)| lead == "b" && *rule == Rule::GoingSilent && *change == Change::Raised;
+    assert!(alerts.contains(&("b".into(), Rule::SlippingAway, Change::Raised)), "{alerts:?}");
+    let raised = |(lead, rule, change): &&(String, Rule, Change)| lead == "b" && *rule == Rule::SlippingAway && *change == Change::Raised;
     assert_eq!(alerts.iter().filter(raised).count(), 1);
 }
 
