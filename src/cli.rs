@@ -5,6 +5,7 @@ pub mod demo;
 pub mod ingest;
 pub mod show;
 pub mod evaluate;
+pub mod mutate;
 
 use indicatif::{ProgressBar, ProgressStyle};
 

@@ -63,6 +63,17 @@ enum Command {
         /// The file.
         file: String,
     },
+    /// Mutate a file of events, and predict what ingest will count: for tests of a set-up.
+    Mutate(cli::mutate::Options),
+    /// Make a file of malformed lines, and predict what ingest will count.
+    Malformed {
+        /// The same seed gives the same file.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many lines.
+        #[arg(long, default_value_t = 10_000)]
+        lines: usize,
+    },
     /// Check the configuration and print it with every default.
     Check,
     /// Print the schemas.
@@ -90,6 +101,8 @@ async fn main() -> anyhow::Result<()> {
         Command::Define { file } => cli::show::define(&config, &file).await,
         Command::Replay => cli::show::replay(&config).await,
         Command::Evaluate { file } => cli::evaluate::evaluate(&file),
+        Command::Mutate(options) => cli::mutate::mutate(&options),
+        Command::Malformed { seed, lines } => cli::mutate::malformed(seed, lines),
         Command::Check => {
             print!("{}", toml::to_string(&config).context("the configuration cannot be written as TOML")?);
             Ok(())

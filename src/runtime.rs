@@ -13,3 +13,4 @@ pub mod http;
 pub mod client;
 pub mod evaluate;
 pub mod demo;
+pub mod mutate;

@@ -6,6 +6,8 @@ mod architecture;
 mod avro;
 #[cfg(feature = "runtime")]
 mod data;
+#[cfg(feature = "runtime")]
+mod mutate;
 mod pipeline;
 mod properties;
 mod scenarios;

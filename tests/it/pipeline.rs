@@ -135,6 +135,14 @@ fn what_is_late_or_ahead_of_the_log_is_not_applied() {
 }
 
 #[test]
+fn an_event_is_late_only_when_it_is_more_than_a_day_behind() {
+    let newest = event(1, "a", 5 * DAY_MS, "page.viewed", "");
+    let behind = |number, by| event(number, "a", 5 * DAY_MS - by, "page.viewed", "");
+    let (.., outcomes) = run(&[newest, behind(2, DAY_MS), behind(3, DAY_MS + 1)]);
+    assert_eq!(outcomes, [Outcome::Advanced, Outcome::Advanced, Outcome::Late]);
+}
+
+#[test]
 fn a_timer_budget_pauses_and_changes_nothing() {
     let rules = rules();
     let mut rows = Memory::default();
