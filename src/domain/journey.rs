@@ -352,7 +352,7 @@ fn likelihood(event: &Interaction, signals: Option<&Signals>) -> Option<[f32; 6]
 
 /// Likelihood of what the lead said; `None` for small talk.
 fn spoken(signals: &Signals) -> Option<[f32; 6]> {
-    let rows: [(Topic, [f32; 6]); 7] = [
+    let rows: [(Topic, [f32; 6]); 9] = [
         (Topic::Commitment, [0.1, 0.3, 0.8, 1.8, 2.6, 3.0]),
         (Topic::Viewing, [0.2, 0.7, 1.4, 3.0, 1.6, 0.7]),
         (Topic::PreApproval, [0.3, 0.7, 1.4, 2.4, 1.5, 1.0]),
@@ -360,8 +360,11 @@ fn spoken(signals: &Signals) -> Option<[f32; 6]> {
         (Topic::Price, [0.6, 1.3, 1.7, 1.1, 1.3, 0.6]),
         (Topic::Availability, [0.7, 1.4, 1.6, 1.1, 0.8, 0.4]),
         (Topic::Hesitation, [1.2, 1.5, 1.3, 0.7, 0.9, 0.3]),
+        (Topic::Interest, [0.6, 1.4, 1.5, 1.2, 1.0, 0.7]),
+        (Topic::Question, [0.8, 1.3, 1.2, 1.0, 0.9, 0.7]),
     ];
-    rows.into_iter().find(|(topic, _)| signals.intensity[*topic as usize] >= 0.5).map(|(_, row)| row)
+    let wishes = (!signals.facts.is_empty()).then_some([0.5, 1.3, 1.7, 1.1, 0.8, 0.4]);
+    rows.into_iter().find(|(topic, _)| signals.intensity[*topic as usize] >= 0.5).map(|(_, row)| row).or(wishes)
 }
 
 /// Where leads usually go next: rows from, columns to, in the order of [`Stage::ALL`]; each row sums to 1.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::activity::Activity;
+use crate::domain::activity::{Activity, Family};
 use crate::domain::appointments::Appointments;
 use crate::domain::coaching::{self, Prompt};
 use crate::domain::contact::Contact;
@@ -14,7 +14,7 @@ use crate::domain::event::{EventType, Interaction};
 use crate::domain::experiment::{Counts, ExperimentKey, Exposure, Places, Tally, Unit};
 use crate::domain::features::{self, Features};
 use crate::domain::journey::{self, Journey, Outcome, View};
-use crate::domain::lexicon::Signals;
+use crate::domain::lexicon::{Signals, Topic};
 use crate::domain::risk::{self, Alert, Risk};
 use crate::domain::rules::InForce;
 use crate::domain::scoring::{self, Score, Target};
@@ -111,6 +111,15 @@ fn short(id: EventId) -> u64 {
     (whole >> 64) as u64 ^ whole as u64
 }
 
+/// One event being applied: what it says, and how things stood before it.
+struct Turn<'a> {
+    event: &'a Interaction,
+    signals: Option<&'a Signals>,
+    last_inbound: Option<EventTime>,
+    unanswered: u32,
+    declined: bool,
+}
+
 fn probabilities(scores: &[Score; 6]) -> [f64; 6] {
     std::array::from_fn(|target| scores[target].probability)
 }
@@ -151,6 +160,13 @@ impl Lead {
         }
         let signals = event.text().map(|text| rules.lexicon.read(text));
         let evidence = journey::evidence(event, rules.stages);
+        let turn = Turn {
+            event,
+            signals: signals.as_ref(),
+            last_inbound: self.activity.last_inbound,
+            unanswered: self.activity.unanswered,
+            declined: self.conversation.said[Topic::Hesitation as usize] >= 0.5,
+        };
         self.activity.apply(event);
         self.contact.apply(event, signals.as_ref(), &rules.settings.timezone);
         self.conversation.apply(event, signals.as_ref());
@@ -163,7 +179,7 @@ impl Lead {
             let key = ExperimentKey { tenant: event.key.tenant().clone(), name: experiment, version };
             decisions.push(Decision::Count(key, tally));
         }
-        self.decide(rules, event, signals.as_ref(), decisions);
+        self.decide(rules, &turn, decisions);
     }
 
     /// Looks at a lead that is due although no event arrived.
@@ -197,7 +213,8 @@ impl Lead {
         scoring::predict(rules.model, &self.features(now), self.activity.events)
     }
 
-    fn decide(&mut self, rules: &InForce<'_>, event: &Interaction, signals: Option<&Signals>, decisions: &mut Vec<Decision>) {
+    fn decide(&mut self, rules: &InForce<'_>, turn: &Turn<'_>, decisions: &mut Vec<Decision>) {
+        let Turn { event, signals, .. } = *turn;
         // An event that comes late is decided on as of the lead's newest one: nothing is recommended for the past.
         let now = self.activity.last.unwrap_or(event.occurred_at);
         let scores = self.scores(rules, now);
@@ -206,7 +223,7 @@ impl Lead {
         let place = decisions.len();
         decisions.extend(self.warn(rules, &event.key, &scores, now));
         if let (EventType::MessageReceived, Some(signals)) = (&event.kind, signals) {
-            decisions.extend(self.coach(rules, event, signals, &choice));
+            decisions.extend(self.coach(rules, (turn, signals), (&scores, &choice)));
         }
         decisions.extend(self.show(rules, &event.key, &scores, &next));
         let prediction = LeadPrediction {
@@ -295,6 +312,14 @@ impl Lead {
         engagement::next_action(&self.engagement(rules, &probabilities), now)
     }
 
+    /// A message that an agent could send now to do that.
+    #[must_use]
+    pub fn draft(&self, next: &NextAction) -> String {
+        let objection = self.conversation.open.last().copied();
+        let (stage, outcome, facts) = (self.journey.stage, self.journey.outcome, &self.conversation.facts);
+        coaching::draft(next.action, &coaching::Known { stage, outcome, facts, objection })
+    }
+
     fn show(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], next: &NextAction) -> Option<Decision> {
         if self.erased_at.is_some() {
             return None;
@@ -310,14 +335,32 @@ impl Lead {
         Some(Decision::Profile(key.clone(), Some(Box::new(profile))))
     }
 
-    fn coach(&mut self, rules: &InForce<'_>, event: &Interaction, signals: &Signals, choice: &Choice) -> Vec<Decision> {
+    fn coach(
+        &mut self,
+        rules: &InForce<'_>,
+        (turn, signals): (&Turn<'_>, &Signals),
+        (scores, choice): (&[Score; 6], &Choice),
+    ) -> Vec<Decision> {
+        let event = turn.event;
         let advice = coaching::advise(&coaching::Context {
+            event_id: event.event_id,
+            at: event.occurred_at,
             text: event.text().unwrap_or(""),
             signals,
-            conversation: &self.conversation,
             stage: self.journey.stage,
+            outcome: self.journey.outcome,
             strategy: &choice.strategy,
-            appointment_ahead: self.appointments.ahead(),
+            probabilities: probabilities(scores),
+            facts: &self.conversation.facts,
+            open_objections: &self.conversation.open,
+            appointments: &self.appointments,
+            timezone: &self.contact.zone(&rules.settings.timezone),
+            declined: turn.declined || signals.of(Topic::Hesitation) >= 0.5,
+            quiet_ms: turn.last_inbound.map(|last| event.occurred_at.since(last)),
+            unanswered: turn.unanswered,
+            first: self.activity.family(Family::MessageIn).total == 1,
+            asked_visit: self.conversation.asked_viewing >= 0.5,
+            property: self.activity.family(Family::Listing).total > 0,
         });
         let mut decisions = vec![Decision::Prompt(Box::new(Prompt {
             prompt_id: event.event_id.derive("coach"),

@@ -4,6 +4,7 @@
 //! turns a positive word's sentiment round). Only the first [`TEXT_BYTES_MAX`] bytes of a text are read.
 
 mod english;
+mod facts;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
@@ -167,11 +168,19 @@ pub enum FactKind {
     Bathrooms,
     /// What it may cost.
     Budget,
+    /// Where it should be.
+    Area,
+    /// Which animals come along.
+    Pets,
+    /// Whether it should be furnished.
+    Furnished,
+    /// When the move should be.
+    MoveBy,
 }
 
 impl FactKind {
     /// All kinds, in order.
-    pub const ALL: [Self; 3] = [Self::Bedrooms, Self::Bathrooms, Self::Budget];
+    pub const ALL: [Self; 7] = [Self::Bedrooms, Self::Bathrooms, Self::Budget, Self::Area, Self::Pets, Self::Furnished, Self::MoveBy];
 
     /// The name on the wire.
     #[must_use]
@@ -180,6 +189,10 @@ impl FactKind {
             Self::Bedrooms => "bedrooms",
             Self::Bathrooms => "bathrooms",
             Self::Budget => "budget",
+            Self::Area => "area",
+            Self::Pets => "pets",
+            Self::Furnished => "furnished",
+            Self::MoveBy => "move_by",
         }
     }
 }
@@ -270,7 +283,8 @@ impl Lexicon {
     /// Reads a message.
     #[must_use]
     pub fn read(&self, text: &str) -> Signals {
-        let text = normal(text);
+        let written = bounded(text);
+        let text = normal(written);
         let mut signals = Signals::default();
         for found in self.automaton.find_overlapping_iter(&text) {
             let entry = &self.entries[found.pattern().as_usize()];
@@ -288,6 +302,7 @@ impl Lexicon {
             signals.intensity[Topic::Question as usize] = 1.0;
         }
         signals.settle(&text);
+        signals.facts = facts::read(written);
         signals
     }
 }
@@ -309,14 +324,18 @@ impl Signals {
             }
         }
         self.sentiment = sentiment(text);
-        self.facts = facts(text);
     }
 }
 
-/// Lower case, straight apostrophes, bounded.
-fn normal(text: &str) -> String {
+/// The start of a text that is read.
+fn bounded(text: &str) -> &str {
     let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text[..end].chars().map(|letter| if letter == '\u{2019}' { '\'' } else { letter.to_ascii_lowercase() }).collect()
+    &text[..end]
+}
+
+/// Lower case, straight apostrophes.
+fn normal(text: &str) -> String {
+    text.chars().map(|letter| if letter == '\u{2019}' { '\'' } else { letter.to_ascii_lowercase() }).collect()
 }
 
 fn on_word_borders(text: &str, start: usize, end: usize) -> bool {
@@ -345,42 +364,6 @@ fn sentiment(text: &str) -> f32 {
         }
     }
     f32::clamp(sum, -1.0, 1.0)
-}
-
-/// Bedrooms, bathrooms and budget, where the words leave no doubt.
-fn facts(text: &str) -> Vec<Fact> {
-    let words: Vec<&str> =
-        text.split(|letter: char| letter.is_whitespace() || ",.;!?".contains(letter)).filter(|word| !word.is_empty()).collect();
-    let mut facts = Vec::new();
-    for pair in words.windows(2) {
-        let kind = match pair[1] {
-            "bedroom" | "bedrooms" | "bed" | "beds" => FactKind::Bedrooms,
-            "bathroom" | "bathrooms" | "bath" | "baths" => FactKind::Bathrooms,
-            _ => continue,
-        };
-        if let Some(number) = number(pair[0]).filter(|_| facts.iter().all(|fact: &Fact| fact.kind != kind)) {
-            facts.push(Fact { kind, value: number.to_string() });
-        }
-    }
-    let money = text.split_whitespace().collect::<Vec<_>>();
-    for pair in money.windows(2) {
-        let amount = pair[1].trim_end_matches(|letter: char| !letter.is_ascii_digit() && letter != 'k');
-        if matches!(pair[0], "under" | "below" | "budget" | "is" | "to" | "than")
-            && text.contains("budget") | (pair[0] == "under")
-            && amount.starts_with('$')
-            && amount.len() <= 12
-        {
-            facts.push(Fact { kind: FactKind::Budget, value: amount.to_owned() });
-            break;
-        }
-    }
-    facts
-}
-
-fn number(word: &str) -> Option<u32> {
-    const WORDS: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
-    let spelled = WORDS.iter().position(|known| *known == word).and_then(|place| u32::try_from(place + 1).ok());
-    spelled.or_else(|| word.parse().ok()).filter(|number| (1..=12).contains(number))
 }
 
 #[cfg(test)]
@@ -417,18 +400,6 @@ mod tests {
     #[test]
     fn the_table_of_moods_is_sorted_so_that_words_are_found() {
         assert!(MOOD.is_sorted_by(|(a, _), (b, _)| a < b));
-    }
-
-    #[test]
-    fn facts_are_taken_only_where_they_are_plain() {
-        let lexicon = Lexicon::english();
-        let facts = |text: &str| lexicon.read(text).facts.into_iter().map(|fact| (fact.kind, fact.value)).collect::<Vec<_>>();
-        assert_eq!(
-            facts("I need a 2 bedroom apartment with one bath"),
-            [(FactKind::Bedrooms, "2".into()), (FactKind::Bathrooms, "1".into())]
-        );
-        assert_eq!(facts("something under $3,000 a month"), [(FactKind::Budget, "$3,000".into())]);
-        assert_eq!(facts("How many bedrooms?"), []);
     }
 
     #[test]

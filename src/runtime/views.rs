@@ -110,7 +110,7 @@ pub fn worklist(views: &Views, tenant: &Tenant, agent: Option<&str>) -> Result<V
 fn task(key: &LeadKey, lead: &Lead, (rules, at): (&InForce<'_>, EventTime)) -> Option<Task> {
     let scores = lead.scores(rules, at);
     let next = lead.next(rules, &scores, at);
-    let channel = next.channel.as_ref()?.as_str().to_owned();
+    let (channel, draft) = (next.channel.as_ref()?.as_str().to_owned(), lead.draft(&next));
     let [conversion, churn, ..] = &scores;
     Some(Task {
         key: key.as_str().to_owned(),
@@ -120,6 +120,6 @@ fn task(key: &LeadKey, lead: &Lead, (rules, at): (&InForce<'_>, EventTime)) -> O
         channel,
         due_ms: next.at.0,
         reason: next.reason,
-        draft: String::new(),
+        draft,
     })
 }

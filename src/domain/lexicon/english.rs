@@ -70,8 +70,13 @@ pub(crate) const TOPICS: &[(Topic, f32, &[&str])] = &[
             "viewing",
             "visit",
             "walk through",
+            "inspection",
             "open house",
             "take a look at it",
+            "take a look at the place",
+            "look at the property",
+            "look at the apartment",
+            "look at the house",
         ],
     ),
     (
@@ -123,7 +128,6 @@ pub(crate) const TOPICS: &[(Topic, f32, &[&str])] = &[
             "interested",
             "looks good",
             "looks great",
-            "i would like",
         ],
     ),
     (
