@@ -19,6 +19,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::appointments::{Appointments, Status};
 use crate::domain::coaching::situation::{Group, Situation};
+use crate::domain::experiment::murmur3;
 use crate::domain::journey::{Outcome, Stage};
 use crate::domain::lexicon::{Fact, ObjectionKind, Signals, Topic};
 use crate::domain::scoring::Target;
@@ -271,7 +272,8 @@ fn forward(context: &Context<'_>, situation: Situation) -> [&'static str; 5] {
 
 /// One of the variants, chosen by the event's id.
 fn vary(context: &Context<'_>, usage: &str, variants: &'static [&'static str]) -> &'static str {
-    let choice = context.event_id.derive(usage).0[0] as usize % variants.len().max(1);
+    let seed = usage.bytes().fold(0, |seed, byte| seed << 8 | u32::from(byte));
+    let choice = murmur3(&context.event_id.0, seed) as usize % variants.len().max(1);
     variants.get(choice).copied().unwrap_or_default()
 }
 

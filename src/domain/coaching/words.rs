@@ -1,5 +1,7 @@
 //! Reading the few words that the coach needs beyond the lexicon, and filling the slots of its texts.
 
+use std::borrow::Cow;
+
 use crate::domain::appointments::Status;
 use crate::domain::coaching::Context;
 use crate::domain::lexicon::{Fact, FactKind, Topic};
@@ -84,7 +86,7 @@ const SMALL_TALK: &[&str] = &[
 
 /// The words of a message, lower case.
 fn split(message: &str) -> impl Iterator<Item = String> {
-    message.split(|letter: char| !letter.is_alphanumeric() && letter != '\'').filter(|word| !word.is_empty()).map(str::to_lowercase)
+    message.split(|letter: char| !letter.is_alphanumeric() && letter != '\'').filter(|word| !word.is_empty()).map(str::to_ascii_lowercase)
 }
 
 fn has_word(message: &str, wanted: &[&str]) -> bool {
@@ -92,7 +94,7 @@ fn has_word(message: &str, wanted: &[&str]) -> bool {
 }
 
 fn has_phrase(message: &str, wanted: &[&str]) -> bool {
-    let lower = message.to_lowercase();
+    let lower = message.to_ascii_lowercase();
     wanted.iter().any(|phrase| lower.contains(phrase))
 }
 
@@ -182,25 +184,36 @@ pub(crate) fn asked_about(message: &str) -> Option<&'static str> {
 
 /// Fills the slots of a template.
 pub(crate) fn fill(template: &str, context: &Context<'_>) -> String {
-    if !template.contains('{') {
-        return template.to_owned();
+    let mut filled = String::with_capacity(template.len() + 32);
+    let mut rest = template;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (slot, after) = behind.split_once('}').unwrap_or((behind, ""));
+        filled.push_str(before);
+        filled.push_str(&value(slot, context));
+        rest = after;
     }
-    let property = property(context);
-    let pick = |home: &'static str, neutral: &'static str| if property { home } else { neutral };
-    let about = asked_about(context.text);
-    let meet = if property && context.may_propose_visit() { "viewing" } else { "short call" };
-    template
-        .replace("{visit}", pick("viewing", "meeting"))
-        .replace("{meet}", meet)
-        .replace("{options}", pick("homes", "options"))
-        .replace("{option}", pick("home", "option"))
-        .replace("{price}", pick("the price", "the amount"))
-        .replace("{points}", pick("total cost, size and date", "cost, terms and what it achieves"))
-        .replace("{about}", about.unwrap_or("that"))
-        .replace("{asked}", about.unwrap_or("something specific"))
-        .replace("{when}", &when(context))
-        .replace("{ask}", ask(context, property))
-        .replace("{noted}", &noted(context))
+    filled.push_str(rest);
+    filled
+}
+
+/// What stands in a slot.
+fn value(slot: &str, context: &Context<'_>) -> Cow<'static, str> {
+    let pick = |home: &'static str, neutral: &'static str| if property(context) { home } else { neutral };
+    match slot {
+        "visit" => pick("viewing", "meeting"),
+        "meet" if context.may_propose_visit() => pick("viewing", "short call"),
+        "meet" => "short call",
+        "options" => pick("homes", "options"),
+        "option" => pick("home", "option"),
+        "price" => pick("the price", "the amount"),
+        "points" => pick("total cost, size and date", "cost, terms and what it achieves"),
+        "about" => asked_about(context.text).unwrap_or("that"),
+        "asked" => asked_about(context.text).unwrap_or("something specific"),
+        "ask" => ask(context, property(context)),
+        "when" => return when(context).into(),
+        _ => return noted(context).into(),
+    }
+    .into()
 }
 
 fn when(context: &Context<'_>) -> String {

@@ -24,7 +24,7 @@ fn words(text: &str) -> Vec<Word<'_>> {
         Some((raw.find(inside)?, last + letter.len_utf8()))
     };
     let found = text.split_whitespace().filter_map(|raw| word(raw).map(|(start, end)| (&raw[start..end], end < raw.len())));
-    found.map(|(written, ends)| Word { written, lower: written.to_lowercase(), ends }).collect()
+    found.map(|(written, ends)| Word { written, lower: written.to_ascii_lowercase(), ends }).collect()
 }
 
 /// The facts of a message, each kind once, in order of appearance by kind.
