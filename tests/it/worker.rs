@@ -10,6 +10,7 @@ use leadstream::codec::internal::definition_bytes;
 use leadstream::codec::{avro, definition, interaction};
 use leadstream::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS, Offset, Partition};
 use leadstream::pipeline::Memory;
+use leadstream::runtime::ingest::Lines;
 use leadstream::runtime::log::{Batches, Embedded, Error as LogError, Options as LogOptions, Record, TimeSource};
 use leadstream::runtime::metrics::Metrics;
 use leadstream::runtime::replay::replay;
@@ -165,6 +166,55 @@ fn any_commit_grouping_and_a_restart_after_every_commit_give_the_same_outputs_an
         assert!(pieces.outcome() == expected, "{commit_records} records and {commit_timers} timers a commit, state kept: {keep_state}");
         assert_eq!(pieces.replays(), whole.replays());
     }
+}
+
+/// SplitMix64 (Steele, Lea and Flood 2014).
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[test]
+fn a_public_file_taken_with_a_hundred_restarts_gives_what_one_run_gives() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/events/persuasion.ndjson.gz");
+    if !file.is_file() {
+        eprintln!("not run: the public event files are not beside the project");
+        return;
+    }
+    let mut lines = Lines::open(file.to_str().unwrap()).unwrap();
+    let events: Vec<_> = std::iter::from_fn(|| lines.next_line().unwrap()).map(|line| interaction::from_json(&line).unwrap()).collect();
+    let run = |cuts: &[usize]| {
+        let directory = Directory::new(3);
+        directory.clock.store(1_900_000_000_000, Ordering::Relaxed);
+        let mut from = 0;
+        for cut in cuts {
+            let mut batches = Batches::new();
+            for event in &events[from..*cut] {
+                let key = event.key.as_str().to_owned();
+                let partition = directory.log.partition_of(key.as_bytes()).0;
+                let value = Some(interaction::to_avro(event));
+                let record = Record { key: Some(key), value, reason: None, appended_ms: 1_900_000_000_000, source: 1 };
+                batches.entry(("lead.interactions.v1", partition)).or_default().push(record);
+            }
+            from = *cut;
+            directory.log.append(&batches, None).unwrap();
+            let mut worker = directory.open(options(97, 50));
+            while worker.step().unwrap() > 0 {}
+            // What is not written to the state directory has to come from the changelog.
+            if from % 2 == 0 {
+                worker.checkpoint().unwrap();
+            }
+        }
+        directory
+    };
+    let mut state = 17;
+    let mut cuts: Vec<_> = (0..100).map(|_| random(&mut state) as usize % events.len()).chain([events.len()]).collect();
+    cuts.sort_unstable();
+    let (whole, pieces) = (run(&[events.len()]), run(&cuts));
+    assert!(whole.outcome() == pieces.outcome());
+    assert_eq!(whole.replays(), pieces.replays());
 }
 
 #[test]

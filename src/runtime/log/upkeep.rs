@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redb::ReadableTable;
+use redb::{ReadableDatabase, ReadableTable};
 
 use crate::domain::units::{Offset, Partition};
 use crate::runtime::log::{BATCHES, ENDS, Embedded, Error, Record, STARTS, batch, storage};
@@ -139,7 +139,7 @@ impl Embedded {
     /// # Errors
     /// When redb fails.
     pub fn topics(&self) -> Result<Vec<(String, Partition)>, Error> {
-        let transaction = self.database.begin_write().map_err(storage)?;
+        let transaction = self.database.begin_read().map_err(storage)?;
         let table = transaction.open_table(ENDS).map_err(storage)?;
         let rows = table.iter().map_err(storage)?;
         rows.map(|row| row.map(|(key, _)| (key.value().0.to_owned(), Partition(key.value().1))).map_err(storage)).collect()
