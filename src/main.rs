@@ -87,6 +87,16 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let closed = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    match run().await {
+        Err(error) if error.chain().any(closed) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+async fn run() -> anyhow::Result<()> {
     let Arguments { data_dir, config, json, command } = Arguments::parse();
     let named = data_dir.is_some();
     let config = config::load(config.as_deref(), &Flags { data_dir })?;
@@ -103,12 +113,9 @@ async fn main() -> anyhow::Result<()> {
         Command::Evaluate { file } => cli::evaluate::evaluate(&file),
         Command::Mutate(options) => cli::mutate::mutate(&options),
         Command::Malformed { seed, lines } => cli::mutate::malformed(seed, lines),
-        Command::Check => {
-            print!("{}", toml::to_string(&config).context("the configuration cannot be written as TOML")?);
-            Ok(())
-        }
+        Command::Check => Ok(cli::say(toml::to_string(&config).context("the configuration cannot be written as TOML")?)?),
         Command::Schemas => {
-            avro::all().iter().for_each(|coded| println!("{}\n{}", coded.topic, coded.text));
+            avro::all().iter().try_for_each(|coded| cli::say(format!("{}\n{}", coded.topic, coded.text)))?;
             Ok(())
         }
         Command::Completions { shell } => {

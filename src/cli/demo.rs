@@ -18,6 +18,8 @@ use leadstream::runtime::log::TimeSource;
 use leadstream::runtime::{evaluate, log};
 use serde_json::Value;
 
+use crate::cli::say;
+
 /// Days of the market that are played before it goes live.
 const PAST_DAYS: i64 = 45;
 /// How often the market moves.
@@ -86,14 +88,14 @@ async fn play(mut config: Config, options: &Options) -> anyhow::Result<()> {
     let running = Instance::start(config, TimeSource::Moved(clock.clone())).context("cannot start")?;
     let instance = running.instance().clone();
     let server = Server::start(instance.clone(), Reach::Announced).await.context("cannot listen")?;
-    println!("health and metrics: {0}/livez {0}/readyz {0}/metrics", server.address.url);
-    println!("ask from another shell: leadstream --data-dir {} worklist demo-realty", instance.config.data_dir.display());
+    say(format!("health and metrics: {0}/livez {0}/readyz {0}/metrics", server.address.url))?;
+    say(format!("ask from another shell: leadstream --data-dir {} worklist demo-realty", instance.config.data_dir.display()))?;
     let progress = ingest::begin(&instance.log, SOURCE, true)?;
     let mut stage = Stage { instance, clock, market: Market::new(1, options.leads, past_ms), progress };
     for hour in 1..=PAST_DAYS * 24 {
         stage.play_until(past_ms + hour * HOUR_MS)?;
     }
-    println!("the last {PAST_DAYS} days of the market are in; from here on it runs at {} times the speed of the world", options.speed);
+    say(format!("the last {PAST_DAYS} days of the market are in; from here on it runs at {} times the speed of the world", options.speed))?;
     live(&mut stage, options, start_ms).await?;
     if options.score {
         score(&stage)?;
@@ -159,21 +161,21 @@ fn summary(stage: &Stage, news: &mut News) -> anyhow::Result<()> {
     let count = |topic: &str| -> Result<u64, log::Error> {
         (0..snapshot.partitions()).map(|partition| Ok(snapshot.end(topic, Partition(partition))?.0)).sum()
     };
-    println!(
+    say(format!(
         "{}  {counters}  predictions={} warnings={} prompts={}",
         minute(clock.load(Ordering::Relaxed)),
         count("lead.predictions.v1")?,
         count("lead.alerts.v1")?,
         count("coaching.prompts.v1")?
-    );
+    ))?;
     let [alert, prompt] = news.newest(instance)?;
     let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
     if let Some(alert) = alert {
-        println!("    {} {} {}: {}", text(&alert, "lead_id"), text(&alert, "rule"), text(&alert, "change"), text(&alert, "reason"));
+        say(format!("    {} {} {}: {}", text(&alert, "lead_id"), text(&alert, "rule"), text(&alert, "change"), text(&alert, "reason")))?;
     }
     if let Some(prompt) = prompt {
-        println!("    {} says \"{}\"", text(&prompt, "lead_id"), text(&prompt, "quote"));
-        println!("      {}: \"{}\"", text(&prompt, "headline"), text(&prompt, "reply"));
+        say(format!("    {} says \"{}\"", text(&prompt, "lead_id"), text(&prompt, "quote")))?;
+        say(format!("      {}: \"{}\"", text(&prompt, "headline"), text(&prompt, "reply")))?;
     }
     Ok(())
 }
@@ -200,8 +202,8 @@ fn score(stage: &Stage) -> anyhow::Result<()> {
     let likely: Vec<_> = pairs.iter().map(|(score, truth)| (*score, *truth >= 0.3)).collect();
     let count = pairs.len().max(1) as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / count;
-    println!("conversion_likelihood of {} open leads against their hidden probability:", pairs.len());
-    println!("  AUC for a hidden probability of .3 or more {:.3}", evaluate::auc(&likely).unwrap_or(f64::NAN));
-    println!("  mean prediction {:.3}, mean hidden probability {:.3}", mean(|pair| pair.0), mean(|pair| pair.1));
+    say(format!("conversion_likelihood of {} open leads against their hidden probability:", pairs.len()))?;
+    say(format!("  AUC for a hidden probability of .3 or more {:.3}", evaluate::auc(&likely).unwrap_or(f64::NAN)))?;
+    say(format!("  mean prediction {:.3}, mean hidden probability {:.3}", mean(|pair| pair.0), mean(|pair| pair.1)))?;
     Ok(())
 }

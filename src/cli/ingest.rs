@@ -11,7 +11,7 @@ use leadstream::runtime::worker::DEAD_LETTERS;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::cli::spinner;
+use crate::cli::{say, spinner};
 
 /// Bad lines printed before only their number is told.
 const BAD_LINES_SHOWN: usize = 20;
@@ -50,7 +50,7 @@ pub async fn ingest(config: &Config, options: &Options) -> anyhow::Result<()> {
     let client = Client::connect(config).await?;
     let told = send_and_wait(&client, config, options).await;
     client.close()?;
-    println!("{}", told?);
+    say(told?)?;
     Ok(())
 }
 

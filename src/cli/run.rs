@@ -9,6 +9,8 @@ use leadstream::runtime::instance::Instance;
 use leadstream::runtime::log::TimeSource;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::cli::say;
+
 /// How often the instance is asked whether it still works.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -17,7 +19,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let instance = running.instance().clone();
     let listen = instance.config.http.listen.clone();
     let server = Server::start(instance.clone(), Reach::Announced).await.with_context(|| format!("cannot listen on {listen}"))?;
-    println!("leadstream runs on {}: /livez /readyz /metrics", server.address.url);
+    say(format!("leadstream runs on {}: /livez /readyz /metrics", server.address.url))?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let failed = async {

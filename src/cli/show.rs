@@ -9,7 +9,7 @@ use leadstream::runtime::config::Config;
 use leadstream::runtime::views::Task;
 use serde_json::{Value, json};
 
-use crate::cli::spinner;
+use crate::cli::{say, spinner};
 
 #[derive(clap::Args)]
 pub struct TailOptions {
@@ -49,7 +49,7 @@ pub async fn lead(config: &Config, key: &str) -> anyhow::Result<()> {
     let client = Client::connect(config).await?;
     ready(&client).await?;
     let lead: Value = client.get("/local/v1/lead", &json!({ "key": key })).await?;
-    println!("{}", serde_json::to_string_pretty(&lead)?);
+    say(serde_json::to_string_pretty(&lead)?)?;
     Ok(client.close()?)
 }
 
@@ -63,13 +63,13 @@ pub async fn worklist(config: &Config, (tenant, agent): (&str, Option<&str>), js
     let tasks: Vec<Task> = client.get("/local/v1/worklist", &query).await?;
     for task in tasks {
         if json {
-            println!("{}", serde_json::to_string(&task)?);
+            say(serde_json::to_string(&task)?)?;
         } else {
             let lead = task.key.split_once(':').map_or(task.key.as_str(), |(_, lead)| lead);
             let agent = task.agent.as_deref().unwrap_or("-");
-            println!("{:.2}  {lead:<24} {agent:<12} {:<18} {:<6} {}", task.stake, task.action, task.channel, task.reason);
+            say(format!("{:.2}  {lead:<24} {agent:<12} {:<18} {:<6} {}", task.stake, task.action, task.channel, task.reason))?;
             if !task.draft.is_empty() {
-                println!("      {}", task.draft);
+                say(format!("      {}", task.draft))?;
             }
         }
     }
@@ -93,7 +93,7 @@ pub async fn define(config: &Config, file: &Path) -> anyhow::Result<()> {
     let client = Client::connect(config).await?;
     let answer: Value = client.post("/local/v1/definitions", &json!({}), text).await?;
     let known = if answer["known"] == true { " (was known already)" } else { "" };
-    println!("{}{known}", answer["key"].as_str().unwrap_or_default());
+    say(format!("{}{known}", answer["key"].as_str().unwrap_or_default()))?;
     Ok(client.close()?)
 }
 
@@ -113,9 +113,9 @@ pub async fn replay(config: &Config) -> anyhow::Result<()> {
     if let Some(error) = last["error"].as_str() {
         bail!("{error}");
     }
-    println!("digest={}", last["digest"].as_str().context("the replay ended without an answer")?);
+    say(format!("digest={}", last["digest"].as_str().context("the replay ended without an answer")?))?;
     let bytes = &last["bytes_per_lead"];
-    println!("inputs={} leads={} bytes_per_lead: mean {}, max {}", last["taken"], last["leads"], bytes["mean"], bytes["max"]);
+    say(format!("inputs={} leads={} bytes_per_lead: mean {}, max {}", last["taken"], last["leads"], bytes["mean"], bytes["max"]))?;
     match last["difference"].as_str() {
         Some(difference) => bail!("{difference}"),
         None => Ok(()),

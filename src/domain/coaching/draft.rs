@@ -40,7 +40,9 @@ pub fn draft(action: Action, known: &Known<'_>) -> String {
         Action::SendListings => format!("I have looked for what fits {wishes}. May I send you the two that come closest?"),
         Action::Qualify => "Thank you for your interest. What would it have to be, so that it is worth your time?".to_owned(),
         Action::ReEngage => {
-            format!("I have not heard from you for a while and wanted to ask once: is {wishes} still current, or has something changed?")
+            format!(
+                "I have not heard from you for a while and wanted to ask once: shall I go on with {wishes} in mind, or has something changed?"
+            )
         }
         Action::Nurture if known.outcome == Some(Outcome::Won) => {
             "I hope everything turned out as it should. If a question comes up, or somebody you know could use help, I am here.".to_owned()
@@ -56,7 +58,7 @@ pub fn draft(action: Action, known: &Known<'_>) -> String {
 
 fn follow_up(stage: Stage, wishes: &str) -> String {
     match stage {
-        Stage::Awareness | Stage::Interest => format!("I kept {wishes} in mind. Shall I go on looking, or has it changed?"),
+        Stage::Awareness | Stage::Interest => format!("I have {wishes} in mind. Shall I go on looking, or has something changed?"),
         Stage::Consideration => format!("You are comparing, with {wishes} in mind. Shall I set your top two side by side?"),
         Stage::Intent => "You were close to the next step. Is there anything in the way that I can take care of?".to_owned(),
         Stage::Evaluation | Stage::Purchase => {
