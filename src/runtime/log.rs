@@ -177,7 +177,7 @@ impl Embedded {
             redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse,
             other => storage(other),
         })?;
-        let identity = options.time.now().0.unsigned_abs() ^ (u64::from(std::process::id()) << 44);
+        let identity = uuid::Uuid::new_v4().as_u64_pair().0;
         let (partitions, identity) = prepare(&database, options.partitions, identity)?;
         Ok(Self { database, file, partitions, identity, time: options.time.clone(), writes: Mutex::default(), written: Condvar::new() })
     }
