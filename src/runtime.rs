@@ -12,5 +12,6 @@ pub mod instance;
 pub mod http;
 pub mod client;
 pub mod evaluate;
+mod random;
 pub mod demo;
 pub mod mutate;

@@ -5,32 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::units::{DAY_MS, HOUR_MS};
-
-/// Deterministic numbers (SplitMix64, Steele, Lea and Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// 0 up to, not including, 1.
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[self.below(words.len())]
-    }
-}
+use crate::runtime::random::Random;
 
 const OPENINGS: &[&str] = &[
     "Hi, I saw the listing on Maple Street, is it still available?",
@@ -98,7 +73,7 @@ impl Market {
     #[must_use]
     pub fn new(seed: u64, leads: usize, start_ms: i64) -> Self {
         Self {
-            random: Random(seed),
+            random: Random::new(seed),
             leads_per_day: leads as f64 / LEADS_PER_DAYS,
             drawn_until_ms: start_ms,
             pending: BTreeMap::new(),

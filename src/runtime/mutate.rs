@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::domain::units::{DAY_MS, HOUR_MS};
 use crate::pipeline::Counters;
+use crate::runtime::random::Random;
 
 /// Behind a lead's newest event by more than this is late, milliseconds.
 const LATENESS_MS: i64 = DAY_MS;
@@ -41,33 +42,10 @@ pub struct Mutated {
     pub expected: Counters,
 }
 
-/// Deterministic numbers (SplitMix64, Steele, Lea and Flood 2014).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// 0 up to, not including, `bound`; 0 for a bound of 0.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % (bound as u64).max(1)) as usize
-    }
-
-    /// True once in `of` draws.
-    fn once_in(&mut self, of: usize) -> bool {
-        self.below(of) == 0
-    }
-}
-
 /// Mutates lines; the same seed gives the same file.
 #[must_use]
 pub fn mutate(lines: Vec<Vec<u8>>, kind: Kind, seed: u64) -> Mutated {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let does = |other: Kind| kind == other || kind == Kind::All;
     let mut lines = lines;
     if does(Kind::Shuffle) || does(Kind::Late) {
@@ -78,7 +56,7 @@ pub fn mutate(lines: Vec<Vec<u8>>, kind: Kind, seed: u64) -> Mutated {
     }
     if does(Kind::Truncate) {
         for line in lines.iter_mut().filter(|line| line.len() > 2) {
-            if random.once_in(200) {
+            if random.is_once_in(200) {
                 let end = 1 + random.below(line.len() - 1);
                 line.truncate(end);
             }
@@ -114,8 +92,8 @@ fn delay(lines: Vec<Vec<u8>>, (shuffle, late): (bool, bool), random: &mut Random
 fn repeat(lines: Vec<Vec<u8>>, random: &mut Random) -> Vec<Vec<u8>> {
     let mut again: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for place in 0..lines.len() {
-        if random.once_in(40) {
-            let behind = if random.once_in(4) { random.below(lines.len()) } else { random.below(50) };
+        if random.is_once_in(40) {
+            let behind = if random.is_once_in(4) { random.below(lines.len()) } else { random.below(50) };
             again.entry((place + behind).min(lines.len() - 1)).or_default().push(place);
         }
     }

@@ -1,7 +1,8 @@
 //! Public event files, where they lie beside the project; without them these tests say so and pass.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use crate::command::output;
 
 /// Files with the number of events in each.
 const FILES: [(&str, u64); 3] = [("bpi2012", 111_864), ("sgd_homes", 18_435), ("persuasion", 15_871)];
@@ -14,24 +15,18 @@ fn folder() -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
-fn run(data: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_leadstream")).arg("--data-dir").arg(data).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 #[test]
 fn every_event_of_the_public_files_advances_once_and_a_replay_agrees() {
     let Some(folder) = folder() else { return };
     let data = tempfile::tempdir().unwrap();
     for again in [false, true] {
         for (name, events) in FILES {
-            let told = run(data.path(), &["ingest", folder.join(format!("{name}.ndjson.gz")).to_str().unwrap()]);
+            let told = output(data.path(), &["ingest", folder.join(format!("{name}.ndjson.gz")).to_str().unwrap()]);
             let last = told.lines().last().unwrap();
             let advanced = if again { 0 } else { events };
             assert!(last.starts_with(&format!("received={events} advanced={advanced} ")), "{name}: {last}");
             assert!(last.ends_with(" dead_lettered=0") && (again || last.contains("late=0")), "{name}: {last}");
         }
     }
-    assert!(run(data.path(), &["replay"]).starts_with("digest="));
+    assert!(output(data.path(), &["replay"]).starts_with("digest="));
 }

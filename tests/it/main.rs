@@ -5,6 +5,8 @@
 mod architecture;
 mod avro;
 #[cfg(feature = "runtime")]
+mod command;
+#[cfg(feature = "runtime")]
 mod data;
 #[cfg(feature = "runtime")]
 mod mutate;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use leadstream::domain::units::{Offset, Partition};
 use leadstream::runtime::demo::Market;
 use leadstream::runtime::ingest::Lines;
 use leadstream::runtime::log::{Embedded, Error as LogError, Options};
 use leadstream::runtime::mutate::{Kind, Mutated, malformed, mutate};
+
+use crate::command::output;
 
 const KINDS: [Kind; 5] = [Kind::Duplicates, Kind::Shuffle, Kind::Late, Kind::Truncate, Kind::All];
 
@@ -19,9 +20,7 @@ fn ingested(folder: &Path, mutated: &Mutated) -> String {
     let text: Vec<u8> = mutated.lines.iter().flat_map(|line| line.iter().copied().chain([b'\n'])).collect();
     fs::write(&file, text).unwrap();
     let data = folder.join("data");
-    let output = Command::new(env!("CARGO_BIN_EXE_leadstream")).arg("--data-dir").arg(&data).arg("ingest").arg(&file).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned()
+    output(&data, &["ingest", file.to_str().unwrap()]).lines().last().unwrap().to_owned()
 }
 
 #[test]

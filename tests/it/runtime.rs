@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -16,20 +16,9 @@ use leadstream::runtime::log::{Batches, Embedded, Options, Record};
 use leadstream::runtime::replay::replay;
 use leadstream::runtime::worker::rules;
 
+use crate::command::{leadstream, output};
+
 const NOW_MS: i64 = 1_767_225_600_000;
-
-fn leadstream(data: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leadstream"));
-    command.arg("--data-dir").arg(data).args(arguments).stdin(Stdio::null());
-    command
-}
-
-/// Standard output of a run that must succeed.
-fn output(data: &Path, arguments: &[&str]) -> String {
-    let output = leadstream(data, arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 fn last_line(text: &str) -> &str {
     text.lines().last().unwrap()

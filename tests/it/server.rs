@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::command::{leadstream, output};
+
 /// Looks again until something holds; the limit only turns a hang into a failure.
 fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..600 {
@@ -63,18 +65,6 @@ impl Drop for Instance {
         self.child.kill().ok();
         self.child.wait().unwrap();
     }
-}
-
-fn leadstream(data: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leadstream"));
-    command.arg("--data-dir").arg(data).args(arguments).stdin(Stdio::null());
-    command
-}
-
-fn output(data: &Path, arguments: &[&str]) -> String {
-    let output = leadstream(data, arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A file of one lead's messages.

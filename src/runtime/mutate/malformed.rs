@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::pipeline::Counters;
-use crate::runtime::mutate::{Mutated, Random};
+use crate::runtime::mutate::Mutated;
+use crate::runtime::random::Random;
 
 /// 1 January 2026, UTC.
 const START_MS: i64 = 1_767_225_600_000;
@@ -41,7 +42,7 @@ fn without(number: usize, field: &str) -> Vec<u8> {
 /// So many lines of every kind of malformed input, and what must be counted.
 #[must_use]
 pub fn malformed(seed: u64, lines: usize) -> Mutated {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut made = Mutated { lines: Vec::with_capacity(lines), expected: Counters::default() };
     while made.lines.len() < lines {
         let number = made.lines.len();
