@@ -169,7 +169,7 @@ fn summary(stage: &Stage, news: &mut News) -> anyhow::Result<()> {
         count("coaching.prompts.v1")?
     ))?;
     let [alert, prompt] = news.newest(instance)?;
-    let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some(alert) = alert {
         say(format!("    {} {} {}: {}", text(&alert, "lead_id"), text(&alert, "rule"), text(&alert, "change"), text(&alert, "reason")))?;
     }
@@ -190,7 +190,7 @@ fn minute(at_ms: i64) -> String {
 fn score(stage: &Stage) -> anyhow::Result<()> {
     let mut pairs = Vec::new();
     for truth in stage.market.truth() {
-        let key = LeadKey::parse(&format!("demo-realty:{}", truth.lead_id))?;
+        let key = LeadKey::parse(&format!("{}:{}", truth.tenant, truth.lead_id))?;
         let Some(view) = stage.instance.views.lead(&stage.instance.log, &key)? else { continue };
         let lead = view.row.and_then(Row::into_lead).filter(|lead| lead.journey.outcome.is_none());
         if let Some(lead) = lead {

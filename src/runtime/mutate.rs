@@ -45,7 +45,7 @@ pub struct Mutated {
 /// Mutates lines; the same seed gives the same file.
 #[must_use]
 pub fn mutate(lines: Vec<Vec<u8>>, kind: Kind, seed: u64) -> Mutated {
-    let mut random = Random::new(seed);
+    let mut random = Random::new(seed, 0);
     let does = |other: Kind| kind == other || kind == Kind::All;
     let mut lines = lines;
     if does(Kind::Shuffle) || does(Kind::Late) {
@@ -112,7 +112,8 @@ impl Event {
     /// `None` where the line is no event.
     fn read(line: &[u8]) -> Option<Self> {
         let value: Value = serde_json::from_slice(line).ok()?;
-        let text = |field: &str| value[field].as_str().map(str::to_owned);
+        let text = |field: &str| value[field].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        text("source_system").and(text("event_type"))?;
         let at_ms = match &value["occurred_at"] {
             Value::String(text) => text.parse::<jiff::Timestamp>().ok()?.as_millisecond(),
             number => number.as_i64()?,
@@ -164,7 +165,8 @@ mod tests {
     use super::*;
 
     fn line(number: usize, at_ms: i64) -> Vec<u8> {
-        format!(r#"{{"event_id":"{number}","tenant_id":"t","lead_id":"l","occurred_at":{at_ms}}}"#).into_bytes()
+        format!(r#"{{"event_id":"{number}","event_type":"e","tenant_id":"t","lead_id":"l","occurred_at":{at_ms},"source_system":"s"}}"#)
+            .into_bytes()
     }
 
     #[test]
