@@ -138,7 +138,7 @@ fn interaction<R: Rows>(
     if clock != Some(Clock { at, live }) {
         rows.save(Key::Clock(tenant.clone()), Some(Row::Clock(Clock { at, live })));
     }
-    let mut lead = rows.lead(&event.key)?.unwrap_or_default();
+    let mut lead = rows.lend(&event.key)?.unwrap_or_default();
     let outcome = match lead.admit(event, in_force.thresholds.lateness_ms) {
         Verdict::Duplicate => Outcome::Duplicate,
         Verdict::Late => {
@@ -185,7 +185,7 @@ fn fire_due<R: Rows>(
         }
         *budget -= 1;
         let in_force = rules.in_force(tenant, due);
-        let mut lead = rows.lead(&key)?.unwrap_or_default();
+        let mut lead = rows.lend(&key)?.unwrap_or_default();
         let mut decisions = Vec::new();
         lead.due(&in_force, &key, due, &mut decisions);
         store(rows, &key, lead, Some(due));

@@ -11,8 +11,10 @@ use crate::pipeline::{Due, Effect, Input, Key, Outcome, Row, Rows, Taken, take};
 /// All rows of a partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
-    /// By key; `None` while a lead is being changed.
-    rows: BTreeMap<Key, Option<Row>>,
+    /// `None` while a lead is being changed.
+    leads: BTreeMap<LeadKey, Option<Box<Lead>>>,
+    /// All other rows: few beside the leads, so that they are found fast.
+    others: BTreeMap<Key, Row>,
     due: Due,
 }
 
@@ -20,24 +22,37 @@ impl Rows for Memory {
     type Error = Infallible;
 
     fn load(&mut self, key: &Key) -> Result<Option<Row>, Infallible> {
-        Ok(self.rows.get(key).cloned().flatten())
+        Ok(match key {
+            Key::Lead(key) => self.lead(key).cloned().map(|lead| Row::Lead(Box::new(lead))),
+            other => self.others.get(other).cloned(),
+        })
     }
 
-    fn save(&mut self, key: Key, row: Option<Row>) {
-        match row {
-            Some(row) => self.rows.insert(key, Some(row)),
-            None => self.rows.remove(&key),
-        };
-    }
-
-    fn lead(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Infallible> {
-        Ok(self.rows.get_mut(&Key::Lead(key.clone())).and_then(Option::take).and_then(Row::into_lead))
+    fn lend(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Infallible> {
+        Ok(self.leads.get_mut(key).and_then(Option::take))
     }
 
     fn keep(&mut self, key: &LeadKey, lead: Box<Lead>) {
         // A late event of a lead that nobody knows leaves no row.
-        if let Some(place) = self.rows.get_mut(&Key::Lead(key.clone())) {
-            *place = Some(Row::Lead(lead));
+        if let Some(place) = self.leads.get_mut(key) {
+            *place = Some(lead);
+        }
+    }
+
+    fn save(&mut self, key: Key, row: Option<Row>) {
+        match (key, row) {
+            (Key::Lead(key), Some(Row::Lead(lead))) => {
+                self.leads.insert(key, Some(lead));
+            }
+            (Key::Lead(key), _) => {
+                self.leads.remove(&key);
+            }
+            (key, Some(row)) => {
+                self.others.insert(key, row);
+            }
+            (key, None) => {
+                self.others.remove(&key);
+            }
         }
     }
 
@@ -67,16 +82,14 @@ impl Memory {
     }
 
     /// All rows, by key.
-    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Row)> {
-        self.rows.iter().filter_map(|(key, row)| row.as_ref().map(|row| (key, row)))
+    pub fn rows(&self) -> impl Iterator<Item = (Key, Row)> {
+        let leads = self.leads.iter().filter_map(|(key, lead)| Some((Key::Lead(key.clone()), Row::Lead(lead.clone()?))));
+        leads.chain(self.others.iter().map(|(key, row)| (key.clone(), row.clone())))
     }
 
     /// A lead.
     #[must_use]
     pub fn lead(&self, key: &LeadKey) -> Option<&Lead> {
-        match self.rows.get(&Key::Lead(key.clone())) {
-            Some(Some(Row::Lead(lead))) => Some(lead),
-            _ => None,
-        }
+        self.leads.get(key)?.as_deref()
     }
 }

@@ -196,7 +196,7 @@ pub trait Rows {
     ///
     /// # Errors
     /// When the store fails.
-    fn lead(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Self::Error>;
+    fn lend(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Self::Error>;
 
     /// Takes a lead back that was not changed.
     fn keep(&mut self, key: &LeadKey, lead: Box<Lead>);

@@ -124,15 +124,15 @@ impl Comparison<'_> {
             };
             Ok(())
         })?;
-        for (key, row) in memory.iter() {
-            let bytes = rows::row_bytes(row);
-            if stored.remove(key).as_ref() != Some(&bytes) {
-                self.differs(|| format!("{STATE} partition {}: row {} is not what the inputs give", partition.0, rows::key_text(key)));
+        for (key, row) in memory.rows() {
+            let bytes = rows::row_bytes(&row);
+            if stored.remove(&key).as_ref() != Some(&bytes) {
+                self.differs(|| format!("{STATE} partition {}: row {} is not what the inputs give", partition.0, rows::key_text(&key)));
             }
             if matches!(key, Key::Lead(_)) {
                 self.lead_bytes.push(bytes.len());
             }
-            states.update(rows::key_text(key));
+            states.update(rows::key_text(&key));
             states.update((bytes.len() as u64).to_le_bytes());
             states.update(&bytes);
         }

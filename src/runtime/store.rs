@@ -239,7 +239,7 @@ impl Rows for Store {
         }
     }
 
-    fn lead(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Error> {
+    fn lend(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Error> {
         Ok(self.load(&Key::Lead(key.clone()))?.and_then(Row::into_lead))
     }
 

@@ -125,10 +125,10 @@ proptest! {
     #[test]
     fn every_row_survives_its_bytes(story in vec(told(), 1..40)) {
         let (memory, ..) = run(&inputs(&story));
-        for (key, row) in memory.iter() {
-            let bytes = rows::row_bytes(row);
-            prop_assert!(rows::row(key, &bytes).unwrap() == *row);
-            prop_assert_eq!(&rows::key(&rows::key_text(key)).unwrap(), key);
+        for (key, row) in memory.rows() {
+            let bytes = rows::row_bytes(&row);
+            prop_assert!(rows::row(&key, &bytes).unwrap() == row);
+            prop_assert_eq!(rows::key(&rows::key_text(&key)).unwrap(), key);
         }
     }
 
@@ -193,7 +193,7 @@ fn steady_lead() -> Row {
         })
         .collect();
     let (memory, ..) = run(&inputs(&story));
-    let lead = memory.iter().find(|(key, _)| matches!(key, Key::Lead(_))).map(|(_, row)| row.clone());
+    let lead = memory.rows().find(|(key, _)| matches!(key, Key::Lead(_))).map(|(_, row)| row);
     lead.unwrap()
 }
 
