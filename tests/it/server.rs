@@ -54,9 +54,14 @@ impl Instance {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        signal(&self.child, name);
     }
+}
+
+/// Sends a signal through the shell, which every machine has.
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status().unwrap();
+    assert!(sent.success());
 }
 
 impl Drop for Instance {
@@ -182,7 +187,7 @@ fn an_instance_ends_cleanly_when_told_and_a_killed_one_leaves_nothing_in_the_way
     let refused = leadstream(&data, &["run"]).output().unwrap();
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("in use"), "{}", String::from_utf8_lossy(&refused.stderr));
-    instance.signal("-TERM");
+    instance.signal("TERM");
     assert!(instance.child.wait().unwrap().success());
     assert!(!data.join("address.json").exists());
 
@@ -212,7 +217,6 @@ fn a_followed_file_is_taken_as_it_grows() {
     eventually("the whole lines of the first half", || (advanced() == whole_lines).then_some(()));
     fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(&text[half..]).unwrap();
     eventually("the rest", || (advanced() == 20.0).then_some(()));
-    let sent = Command::new("kill").args(["-INT", &ingest.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    signal(&ingest, "INT");
     assert!(ingest.wait().unwrap().success());
 }
