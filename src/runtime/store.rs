@@ -60,7 +60,7 @@ impl Default for Bounds {
     }
 }
 
-/// What readers see of a partition: always rows, positions and rules of one commit.
+/// What readers see of a partition: a row with the positions and rules of its commit, or all rows of a kind.
 pub struct Shared {
     partition: Partition,
     cache: Mutex<Cache>,
@@ -90,14 +90,24 @@ impl Shared {
         Ok(View { row: cache.load(key)?, rules: cache.rules.clone(), positions: cache.positions })
     }
 
-    /// All rows whose key begins like `from` and sorts in it, as of the last commit, handed one by one.
+    /// All rows whose key text begins with `prefix`, handed one by one, as of the last commit or, where the worker goes on
+    /// meanwhile, a later one: a long scan does not hold the worker up.
     ///
     /// # Errors
     /// [`Error::Cache`].
     pub fn scan(&self, prefix: &str, each: &mut dyn FnMut(Key, Row)) -> Result<View, Error> {
-        let cache = self.cache();
-        cache.scan(prefix, each)?;
-        Ok(View { row: None, rules: cache.rules.clone(), positions: cache.positions })
+        let (view, tree, captured) = {
+            let cache = self.cache();
+            let (tree, captured) = cache.capture(prefix);
+            (View { row: None, rules: cache.rules.clone(), positions: cache.positions }, tree, captured)
+        };
+        tree.scan(prefix, &mut |key, row| {
+            if !captured.contains_key(&key) {
+                each(key, row);
+            }
+        })?;
+        captured.into_iter().filter_map(|(key, row)| Some((key, row?))).for_each(|(key, row)| each(key, row));
+        Ok(view)
     }
 
     /// The partition.

@@ -115,22 +115,12 @@ impl Cache {
         Ok(())
     }
 
-    /// Every row whose key text begins with `prefix`: those of sled that memory does not replace, then those of memory.
-    pub(crate) fn scan(&self, prefix: &str, each: &mut dyn FnMut(Key, Row)) -> Result<(), Error> {
-        let applying = self.applying.as_ref().map(|applying| applying.rows.as_ref());
-        let replaced = |key: &Key| self.dirty.contains_key(key) || applying.is_some_and(|rows| rows.contains_key(key));
-        self.tree.scan(prefix, &mut |key, row| {
-            if !replaced(&key) {
-                each(key, row);
-            }
-        })?;
-        let older = applying.into_iter().flatten().filter(|(key, _)| !self.dirty.contains_key(*key));
-        for (key, row) in older.chain(&self.dirty).filter(|(key, _)| rows::key_text(key).starts_with(prefix)) {
-            if let Some(row) = row {
-                each(key.clone(), row.clone());
-            }
-        }
-        Ok(())
+    /// What memory holds of the rows whose key text begins with `prefix`, and the tree that has the others: enough to go
+    /// through all of them without holding the cache.
+    pub(crate) fn capture(&self, prefix: &str) -> (Tree, BTreeMap<Key, Option<Row>>) {
+        let applying = self.applying.iter().flat_map(|applying| applying.rows.iter());
+        let wanted = applying.chain(&self.dirty).filter(|(key, _)| rows::key_text(key).starts_with(prefix));
+        (self.tree.clone(), wanted.map(|(key, row)| (key.clone(), row.clone())).collect())
     }
 
     pub(crate) fn sizes(&self) -> (usize, usize) {
