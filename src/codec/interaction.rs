@@ -136,6 +136,12 @@ pub fn from_avro_with(writers: &Writers, value: &[u8]) -> Result<Interaction, Er
 /// Writes a value of `lead.interactions.v1`.
 #[must_use]
 pub fn to_avro(event: &Interaction) -> Vec<u8> {
+    into_avro(event.clone())
+}
+
+/// Writes a value of `lead.interactions.v1` of an event that is not needed any more.
+#[must_use]
+pub fn into_avro(event: Interaction) -> Vec<u8> {
     avro::INTERACTIONS.encode(&Wire::from(event))
 }
 
@@ -218,9 +224,8 @@ fn check_names(wire: &Wire) -> Result<(), Error> {
     }
 }
 
-impl From<&Interaction> for Wire {
-    fn from(event: &Interaction) -> Self {
-        let event = event.clone();
+impl From<Interaction> for Wire {
+    fn from(event: Interaction) -> Self {
         Self {
             event_id: event.event_id.to_string(),
             event_type: event.kind.as_str().to_owned(),

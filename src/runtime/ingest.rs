@@ -140,7 +140,7 @@ fn record(line: &[u8], (number, run, appended_ms): (u64, u32, i64), bad: &mut Ve
     match interaction::from_json(line) {
         Ok(event) => Record {
             key: Some(event.key.as_str().to_owned()),
-            value: Some(interaction::to_avro(&event)),
+            value: Some(interaction::into_avro(event)),
             reason: None,
             appended_ms,
             source: run,
