@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 
 use leadstream::runtime::ingest::Lines;
+use leadstream::runtime::log::TimeSource;
 use leadstream::runtime::mutate::{self, Kind, Mutated, malformed};
 
 #[derive(clap::Args)]
@@ -44,7 +45,7 @@ pub fn mutate(options: &Options) -> anyhow::Result<()> {
     while let Some(line) = file.next_line()? {
         lines.push(line);
     }
-    print(&mutate::mutate(lines, options.kind.into(), options.seed))
+    print(&mutate::mutate(lines, options.kind.into(), options.seed, TimeSource::World.now().0))
 }
 
 pub fn malformed(seed: u64, lines: usize) -> anyhow::Result<()> {
