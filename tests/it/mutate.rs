@@ -59,7 +59,7 @@ fn grid() -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
     let mut add = |number: usize, lead: usize, at_ms: i64| {
         let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("grid/{number}").as_bytes());
-        let kind = if lead % 5 == 4 && number % 97 == 0 { "contact.erased" } else { "page.viewed" };
+        let kind = if lead % 5 == 4 && number.is_multiple_of(97) { "contact.erased" } else { "page.viewed" };
         let times = format!(r#""occurred_at":{at_ms},"received_at":{at_ms},"source_system":"grid""#);
         let line = format!(r#"{{"event_id":"{id}","event_type":"{kind}","tenant_id":"acme","lead_id":"lead-{lead}",{times}}}"#);
         lines.push((at_ms, line.into_bytes()));
