@@ -24,7 +24,7 @@ use crate::domain::units::{DAY_MS, EventId, EventTime, LeadKey};
 /// The rolling state of one lead.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lead {
-    /// Ids seen within the allowed lateness, ascending by time and id: the event id folded to eight bytes.
+    /// Ids seen within the allowed lateness, ascending by time and id: the event id as eight bytes.
     pub seen: Vec<(EventTime, u64)>,
     /// Events at or before this are late, because ids from then were forgotten.
     pub floor: Option<EventTime>,
@@ -105,10 +105,14 @@ pub enum Decision {
     Unmapped(String),
 }
 
-/// Both halves of an id folded into one: time-ordered ids differ only in their last half.
+/// An id as eight bytes: its first half is stirred before the last half is laid over it, so that ids of one origin, which share
+/// their first half, never meet, and others by chance alone (the finaliser of SplitMix64: Steele, Lea and Flood, 2014).
 fn short(id: EventId) -> u64 {
     let whole = u128::from_be_bytes(id.0);
-    (whole >> 64) as u64 ^ whole as u64
+    let mut high = (whole >> 64) as u64;
+    high = (high ^ high >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    high = (high ^ high >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    high ^ high >> 31 ^ whole as u64
 }
 
 /// One event being applied: what it says, and how things stood before it.
@@ -146,8 +150,10 @@ impl Lead {
         let expired = self.seen.partition_point(|(at, _)| newest.since(*at) > rules.thresholds.lateness_ms);
         self.seen.drain(..expired);
         while self.seen.len() > rules.thresholds.dedupe_ids {
-            let (at, _) = self.seen.remove(0);
-            self.floor = Some(self.floor.map_or(at, |floor| floor.max(at)));
+            // Whatever else comes from that moment is late as well, known or not.
+            let (oldest, _) = self.seen[0];
+            self.seen.drain(..self.seen.partition_point(|(at, _)| *at == oldest));
+            self.floor = Some(self.floor.map_or(oldest, |floor| floor.max(oldest)));
         }
     }
 

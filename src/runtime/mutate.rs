@@ -112,7 +112,7 @@ fn repeat(lines: Vec<Vec<u8>>, random: &mut Random) -> Vec<Vec<u8>> {
 /// What the model needs of a line.
 struct Event {
     lead: String,
-    id: u64,
+    id: [u8; 16],
     at_ms: i64,
     erases: bool,
 }
@@ -121,10 +121,8 @@ impl Event {
     /// `None` where the line is no event.
     fn read(line: &[u8]) -> Option<Self> {
         let event = interaction::from_json(line).ok()?;
-        // Ids are compared, and of one moment forgotten, by both halves folded into one.
-        let (high, low) = event.event_id.0.split_at(8);
-        let id = high.iter().zip(low).fold(0, |id, (high, low)| id << 8 | u64::from(high ^ low));
-        Some(Self { lead: event.key.as_str().to_owned(), id, at_ms: event.occurred_at.0, erases: event.kind == EventType::ContactErased })
+        let (lead, erases) = (event.key.as_str().to_owned(), event.kind == EventType::ContactErased);
+        Some(Self { lead, id: event.event_id.0, at_ms: event.occurred_at.0, erases })
     }
 }
 
@@ -133,7 +131,7 @@ impl Event {
 struct Known {
     newest_ms: Option<i64>,
     floor_ms: Option<i64>,
-    ids: BTreeSet<(i64, u64)>,
+    ids: BTreeSet<(i64, [u8; 16])>,
 }
 
 /// What must be counted when the lines come in this order and the log takes them at `now_ms`.
@@ -166,8 +164,9 @@ impl Known {
         self.ids.insert((event.at_ms, event.id));
         self.ids.retain(|(at_ms, _)| newest - at_ms <= LATENESS_MS);
         while self.ids.len() > IDS_MAX {
-            let evicted = self.ids.pop_first().map(|(at_ms, _)| at_ms);
-            self.floor_ms = self.floor_ms.max(evicted);
+            let oldest = self.ids.first().map(|(at_ms, _)| *at_ms);
+            self.ids.retain(|(at_ms, _)| Some(*at_ms) != oldest);
+            self.floor_ms = self.floor_ms.max(oldest);
         }
         if event.erases {
             (self.newest_ms, self.floor_ms) = (Some(event.at_ms), Some(event.at_ms));

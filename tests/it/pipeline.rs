@@ -143,6 +143,27 @@ fn an_event_is_late_only_when_it_is_more_than_a_day_behind() {
 }
 
 #[test]
+fn ids_that_share_bytes_are_told_apart() {
+    let of = |id: &str| match event(1, "a", 0, "page.viewed", "") {
+        Input::Interaction { mut event, appended } => {
+            event.event_id.0 = *id.parse::<uuid::Uuid>().unwrap().as_bytes();
+            Input::Interaction { event, appended }
+        }
+        other => other,
+    };
+    let ids = [
+        "00000000-0000-0000-0000-000000000000",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "00000000-0000-0001-0000-000000000001",
+        "00000000-0000-0001-0000-000000000002",
+        "00000000-0000-0002-0000-000000000001",
+        "00000000-0000-0002-0000-000000000002",
+    ];
+    let (_, _, outcomes) = run(&ids.map(of));
+    assert_eq!(outcomes, [Outcome::Advanced; 6]);
+}
+
+#[test]
 fn a_timer_budget_pauses_and_changes_nothing() {
     let rules = rules();
     let mut rows = Memory::default();
