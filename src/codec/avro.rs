@@ -19,10 +19,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::codec::avro::error::Error;
-pub use crate::codec::avro::framing::{Framing, Key, frame};
+pub use crate::codec::avro::framing::{Framing, Key, MAGIC, frame};
 pub use crate::codec::avro::writers::Writers;
 
-use crate::codec::avro::framing::MAGIC;
 use crate::codec::avro::walk::{ALLOCATION_BYTES_MAX, check};
 use crate::codec::avro::writers::Writer;
 
@@ -146,13 +145,13 @@ impl Coded {
     }
 
     fn exact<T: DeserializeOwned>(&self, mut datum: &[u8]) -> Result<T, Error> {
-        self.reader.read_deser(&mut datum).map_err(|error| broken(&error))
+        self.reader.read_deser(&mut datum).map_err(|_| misfit())
     }
 
     fn resolved<T: DeserializeOwned>(&self, writer: &Writer, datum: &[u8]) -> Result<T, Error> {
         let reader = GenericDatumReader::builder(&writer.schema).reader_schema(self.schema).build();
         let value = reader.and_then(|reader| reader.read_value(&mut &*datum)).map_err(|_| self.unresolved(writer, datum))?;
-        apache_avro::from_value(&value).map_err(|_| Error::Datum("the value does not fit the topic's record".to_owned()))
+        apache_avro::from_value(&value).map_err(|_| misfit())
     }
 
     /// Names the first field that a foreign value cannot give. The library's own message would repeat what the value says.
@@ -195,10 +194,9 @@ pub fn fingerprint(text: &str) -> Result<u64, Error> {
     Writer::read(text).map(|writer| writer.fingerprint)
 }
 
-/// The cause alone: the library's messages begin with the whole schema.
-fn broken(error: &apache_avro::Error) -> Error {
-    let text = error.to_string();
-    Error::Datum(text.rsplit("): ").next().unwrap_or(&text).to_owned())
+/// The library's own messages repeat the schema and what the value says.
+fn misfit() -> Error {
+    Error::Datum("the value does not fit the topic's record".to_owned())
 }
 
 /// The value as JSON, by the compiled-in schema its fingerprint names.
@@ -210,8 +208,8 @@ pub fn describe(bytes: &[u8]) -> Result<serde_json::Value, Error> {
     let writer = all().into_iter().find_map(|coded| coded.version(framing.key())).ok_or(Error::Schema)?;
     check(&writer.shapes, framing.datum())?;
     let reader = GenericDatumReader::builder(&writer.schema).build().expect("the schema has no references");
-    let value = reader.read_value(&mut framing.datum()).map_err(|error| broken(&error))?;
-    serde_json::Value::try_from(value).map_err(|error| broken(&error))
+    let value = reader.read_value(&mut framing.datum()).map_err(|_| misfit())?;
+    serde_json::Value::try_from(value).map_err(|_| misfit())
 }
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! The input event: as a JSON line, as Avro, and as what every stage sees. Both ways in share the same checks.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_bytes::ByteBuf;
+use serde_path_to_error::Segment;
 
 use crate::codec::avro::{self, Writers};
 use crate::domain::event::{Channel, Content, Direction, EventType, Interaction, Listing, Opportunity};
@@ -17,6 +22,46 @@ const NAME_BYTES_MAX: usize = 1_024;
 const MAP_ENTRIES_MAX: usize = 256;
 /// First and last year of an event time.
 const YEARS_MS: std::ops::RangeInclusive<i64> = 0..=7_289_654_399_999;
+
+/// Fields by name, which an error may show; the keys of maps and of unknown fields belong to the lead.
+const NAMES: &[&str] = &[
+    "event_id",
+    "event_type",
+    "tenant_id",
+    "lead_id",
+    "occurred_at",
+    "received_at",
+    "source_system",
+    "source_event_type",
+    "source_delivery_id",
+    "channel",
+    "direction",
+    "agent_id",
+    "conversation_id",
+    "session_id",
+    "campaign",
+    "pipeline",
+    "opportunity_id",
+    "pipeline_id",
+    "stage_id",
+    "status",
+    "value_minor",
+    "currency",
+    "listing",
+    "listing_id",
+    "price_minor",
+    "property_type",
+    "postal_code",
+    "content",
+    "text",
+    "ciphertext",
+    "key_id",
+    "language",
+    "attachments",
+    "consent",
+    "measures",
+    "attributes",
+];
 
 /// Why a line is no event: a stable code, and a sentence that names the field and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,8 +95,11 @@ struct Wire {
     conversation_id: Option<String>,
     session_id: Option<String>,
     campaign: Option<String>,
+    #[serde(default, deserialize_with = "part")]
     pipeline: Option<WirePipeline>,
+    #[serde(default, deserialize_with = "part")]
     listing: Option<WireListing>,
+    #[serde(default, deserialize_with = "part")]
     content: Option<WireContent>,
     consent: Option<BTreeMap<String, bool>>,
     measures: Option<BTreeMap<String, f64>>,
@@ -59,7 +107,7 @@ struct Wire {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected an RFC 3339 time, or milliseconds since 1970")]
 enum Time {
     Millis(i64),
     Text(String),
@@ -102,7 +150,11 @@ struct WireContent {
 /// [`Error`] naming the field.
 pub fn from_json(line: &[u8]) -> Result<Interaction, Error> {
     bounded(line)?;
-    check(serde_json::from_slice(line).map_err(|_| explain(line))?)
+    let text = std::str::from_utf8(line).map_err(|error| malformed(format!("line is not UTF-8 from byte {}", error.valid_up_to() + 1)))?;
+    if !text.trim_start().starts_with('{') {
+        return Err(malformed("line is no JSON object".to_owned()));
+    }
+    check(serde_json::from_str(text).map_err(|_| explain(text))?)
 }
 
 /// Reads a value of `lead.interactions.v1`.
@@ -184,13 +236,61 @@ fn check(wire: Wire) -> Result<Interaction, Error> {
     })
 }
 
-/// Reads a line that failed once more, to learn which field it was.
-fn explain(line: &[u8]) -> Error {
-    let sentence = match serde_path_to_error::deserialize::<_, Wire>(&mut serde_json::Deserializer::from_slice(line)) {
-        Ok(_) => "characters after the end of the object".to_owned(),
-        Err(error) => error.to_string(),
-    };
+fn malformed(sentence: String) -> Error {
     Error { code: "bad_json", sentence }
+}
+
+/// Reads a line that failed once more, to learn which field it was. What the line says is not repeated: it may be a lead's words.
+fn explain(line: &str) -> Error {
+    let Err(error) = serde_path_to_error::deserialize::<_, Wire>(&mut serde_json::Deserializer::from_str(line)) else {
+        return malformed("characters after the end of the object".to_owned());
+    };
+    let mut place = String::new();
+    for segment in error.path() {
+        let Segment::Map { key } = segment else { break };
+        if !NAMES.contains(&key.as_str()) {
+            break;
+        }
+        place.extend([if place.is_empty() { "" } else { "." }, key]);
+    }
+    let cause = error.inner();
+    let text = cause.to_string();
+    let sentence = match text.rsplit_once(", expected ") {
+        Some((_, expected)) if cause.is_data() => format!("expected {expected}"),
+        _ => text,
+    };
+    malformed(if place.is_empty() { sentence } else { format!("{place}: {sentence}") })
+}
+
+/// A part of the event. Without this, an array of the values in the order of the fields would be taken for it.
+fn part<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    struct Part<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Part<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("an object")
+        }
+
+        fn visit_none<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            deserializer.deserialize_any(self)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+
+    deserializer.deserialize_option(Part(PhantomData))
 }
 
 fn check_names(wire: &Wire) -> Result<(), Error> {
@@ -367,7 +467,12 @@ mod tests {
             ("1767225780000", "99999999999999", "received_at"),
             ("inbound", "sideways", "direction"),
             ("\"source_system\":\"crm\",", "", "source_system"),
-            ("1.5", "1e999", "out of range"),
+            ("1767225780000", "[1]", "received_at: expected an RFC 3339 time"),
+            ("1.5", "1e999", "measures: number out of range"),
+            ("{\"text\":\"hi\"}", "[\"hi\",null,null,null,null]", "content: expected an object"),
+            ("{\"text\":\"hi\"}", "{\"text\":[1]}", "content.text: expected a string"),
+            ("\"content\":{\"text\":\"hi\"}", "\"listing\":[]", "listing: expected an object"),
+            ("\"content\":{\"text\":\"hi\"}", "\"pipeline\":[]", "pipeline: expected an object"),
             ("{\"event_id\"", "{\"event_id\":1,\"event_id\"", "event_id"),
             ("{\"event_id\"", "{\"lead_id\":\"x\",\"event_id\"", "duplicate field `lead_id`"),
         ];
@@ -376,8 +481,42 @@ mod tests {
             let error = from_json(line.as_bytes()).unwrap_err();
             assert!(error.to_string().contains(names), "{line}: {error}");
         }
+        assert_eq!(from_json(b"[1]").unwrap_err().sentence, "line is no JSON object");
+        assert_eq!(from_json(&[b"{\"x\":\"", &[0xff_u8][..], b"\"}"].concat()).unwrap_err().sentence, "line is not UTF-8 from byte 7");
         assert_eq!(from_json(b"\xff\xfe").unwrap_err().code, "bad_json");
         assert_eq!(from_json(&vec![b' '; EVENT_BYTES_MAX + 1]).unwrap_err().code, "too_large");
         assert!(from_json("[".repeat(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn an_array_of_the_values_is_no_event() {
+        let values = Wire::from(from_json(LINE.as_bytes()).unwrap());
+        let serde_json::Value::Object(fields) = serde_json::to_value(&values).unwrap() else { panic!("a record is an object") };
+        assert_eq!(
+            from_json(serde_json::Value::Array(fields.into_values().collect()).to_string().as_bytes()).unwrap_err().code,
+            "bad_json"
+        );
+    }
+
+    #[test]
+    fn an_error_repeats_nothing_that_the_line_says_and_stays_short() {
+        let secret = "call me on 555".repeat(2_000);
+        let places = [
+            ("{\"text\":\"hi\"}", format!("\"{secret}\"")),
+            ("{\"text\":\"hi\"}", format!("{{\"attachments\":\"{secret}, expected nothing\"}}")),
+            ("{\"x\":1.5}", format!("{{\"{secret}\":\"{secret}\"}}")),
+            ("\"acme\"", format!("\"{secret}\"")),
+            ("\"l-1\"", format!("\"{secret}\"")),
+            ("57bb7c06-fde5-5816-9d6a-7a124d6f1afa", secret.clone()),
+            ("2026-01-01T00:03:00.000Z", secret.clone()),
+            ("\"inbound\"", format!("\"{secret}\"")),
+            ("\"sms\"", format!("\"{secret}\"")),
+            ("[1]", format!("{{\"{secret}\":tru}}")),
+        ];
+        for (from, to) in places {
+            let line = LINE.replacen(from, &to, 1);
+            let error = from_json(line.as_bytes()).unwrap_err().to_string();
+            assert!(!error.contains("555") && error.len() < 200, "{error}");
+        }
     }
 }

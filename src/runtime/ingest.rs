@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, stdin};
 use flate2::bufread::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::interaction;
+use crate::codec::interaction::{self, EVENT_BYTES_MAX};
 use crate::domain::units::AppendTime;
 use crate::pipeline::Input;
 use crate::runtime::log::{Batches, Embedded, Record};
@@ -137,18 +137,19 @@ pub fn inputs(path: &str) -> Result<impl Iterator<Item = Result<Input, Error>>, 
 }
 
 fn record(line: &[u8], (number, run, appended_ms): (u64, u32, i64), bad: &mut Vec<BadLine>) -> Record {
+    let made = |key, value, reason| Record { key, value: Some(value), reason, appended_ms, source: run };
     match interaction::from_json(line) {
-        Ok(event) => Record {
-            key: Some(event.key.as_str().to_owned()),
-            value: Some(interaction::into_avro(event)),
-            reason: None,
-            appended_ms,
-            source: run,
-        },
+        Ok(event) => {
+            // Ahead of the log it may become a dead letter, and those keep their bytes.
+            let ahead = event.occurred_at.0 > appended_ms;
+            let key = Some(event.key.as_str().to_owned());
+            let value = Some(event).filter(|_| !ahead).map(interaction::into_avro);
+            made(key, value.filter(|value| value.len() <= EVENT_BYTES_MAX).unwrap_or_else(|| line.to_vec()), None)
+        }
         Err(error) => {
             let reason = format!("{error} (line {number})");
             bad.push(BadLine { number, reason: reason.clone() });
-            Record { key: None, value: Some(line.to_vec()), reason: Some(reason), appended_ms, source: run }
+            made(None, line.to_vec(), Some(reason))
         }
     }
 }

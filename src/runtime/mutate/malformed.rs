@@ -69,6 +69,10 @@ const WRONG: &[(&str, &[u8])] = &[
     ("content", b"{\"text\":\"\xff\"}"),
     ("content", b"{\"attachments\":2147483648}"),
     ("pipeline", b"{\"value_minor\":1.5}"),
+    ("content", b"[\"hello\",null,null,null,null]"),
+    ("listing", b"[]"),
+    ("pipeline", b"[]"),
+    ("unheard_of", b"\"\xff\""),
     ("unheard_of", b"{\"a\":}"),
     ("unheard_of", b"1,"),
 ];
@@ -85,6 +89,7 @@ const NOTHING: &[&[u8]] = &[
     b"\"event\"",
     b"{}",
     b"[]",
+    br#"["00000000-0000-5000-8000-000000000000","page.viewed","acme","l-1",0,0,"crm",null,null,null,null,null,null,null,null,null,null,null,null,null,null]"#,
     b"{",
     b"}",
     b"{]",
@@ -163,6 +168,16 @@ fn padded(number: usize, bytes: usize) -> Vec<u8> {
     with(number, "unheard_of", "x".repeat(bytes.saturating_sub(empty)))
 }
 
+/// An event of the most bytes a line may have; numbers of one digit make it longer still as a record.
+fn denser(number: usize) -> Vec<u8> {
+    let mut event = unknown_type(number);
+    event["measures"] = (0..256).map(|number| (number.to_string(), Value::from(1))).collect::<serde_json::Map<_, _>>().into();
+    event["content"] = json!({ "text": "" });
+    let empty = event.to_string().len();
+    event["content"]["text"] = "x".repeat(EVENT_BYTES_MAX - empty).into();
+    event.to_string().into_bytes()
+}
+
 /// A map of so many entries.
 fn entries(count: usize) -> Value {
     (0..count).map(|number| (number.to_string(), Value::from("x"))).collect::<serde_json::Map<_, _>>().into()
@@ -187,7 +202,7 @@ pub fn malformed(seed: u64, lines: usize) -> Mutated {
         let draw = random.below(20);
         match (number % HUGE_EVERY, draw) {
             (0, _) => made.refuse([b"\xef\xbb\xbf".as_slice(), &whole(number)].concat()),
-            (place @ 10..=16, _) => made.huge(place, number),
+            (place @ 10..=17, _) => made.huge(place, number),
             (_, 0..=1) => made.accept(whole(number)),
             (_, 2..=4) => made.accept(odd(number, &mut random)),
             (_, 5) if number + 1 < lines => made.twice(number, &mut random),
@@ -272,6 +287,7 @@ impl Mutated {
             13 => self.refuse(padded(number, 5 << 20)),
             14 => self.accept(padded(number, EVENT_BYTES_MAX)),
             15 => self.refuse(padded(number, EVENT_BYTES_MAX + 1)),
+            16 => self.accept(denser(number)),
             _ => self.refuse(with(number, "consent", "x".repeat(900 << 10))),
         }
     }
@@ -305,6 +321,13 @@ impl Mutated {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dense_line_is_within_the_bound_and_its_record_is_not() {
+        let line = denser(1);
+        let record = crate::codec::interaction::into_avro(crate::codec::interaction::from_json(&line).unwrap());
+        assert!(line.len() == EVENT_BYTES_MAX && record.len() > EVENT_BYTES_MAX, "{} {}", line.len(), record.len());
+    }
 
     #[test]
     fn the_same_seed_gives_the_same_lines_and_none_holds_a_line_end() {

@@ -30,13 +30,15 @@ pub fn inputs_of(source: Source, partition: Partition) -> (&'static str, Partiti
     }
 }
 
-/// One record of the interactions as an input.
+/// One record of the interactions as an input. A line that was ingested may have been kept as it is.
 #[must_use]
 pub fn input(record: &Record) -> Input {
     if let Some(reason) = &record.reason {
         return Input::Undecodable(reason.clone());
     }
-    match interaction::from_avro(record.value.as_deref().unwrap_or_default()) {
+    let value = record.value.as_deref().unwrap_or_default();
+    let kept = record.source != 0 && !value.starts_with(&avro::MAGIC);
+    match if kept { interaction::from_json(value) } else { interaction::from_avro(value) } {
         Ok(event) => Input::Interaction { event: Box::new(event), appended: AppendTime(record.appended_ms) },
         Err(error) => Input::Undecodable(error.to_string()),
     }
