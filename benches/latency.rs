@@ -10,7 +10,7 @@ use leadstream::codec::interaction;
 use leadstream::domain::units::{Offset, Partition};
 use leadstream::runtime::config::Config;
 use leadstream::runtime::instance::Instance;
-use leadstream::runtime::log::{Batches, Record, TimeSource};
+use leadstream::runtime::log::{Batches, Reader, Record, TimeSource};
 
 const LEADS: u64 = 10_000;
 const OUTPUT: &str = "lead.predictions.v1";
@@ -43,7 +43,7 @@ fn main() {
     let began = Instant::now();
     let due = move |number: u64| began + Duration::from_nanos(number * 1_000_000_000 / rate);
 
-    let log = instance.log.clone();
+    let log = instance.log.embedded().expect("the bench runs on the embedded log").clone();
     let producer = std::thread::spawn(move || {
         let mut produced = 0;
         while produced < total {
@@ -78,11 +78,15 @@ fn main() {
 
 /// Looks at every commit, as soon as it is there, for the predictions in it.
 fn watch(instance: &Arc<Instance>, total: u64, due: &impl Fn(u64) -> Instant) -> Vec<Duration> {
-    let mut next = vec![Offset(0); instance.log.snapshot().expect("a log has snapshots").partitions() as usize];
+    let mut next = vec![
+        Offset(0);
+        instance.log.embedded().expect("the bench runs on the embedded log").snapshot().expect("a log has snapshots").partitions()
+            as usize
+    ];
     let mut latencies = Vec::new();
     while latencies.len() < total as usize {
-        let writes = instance.log.writes();
-        let snapshot = instance.log.snapshot().expect("a log has snapshots");
+        let writes = instance.log.embedded().expect("the bench runs on the embedded log").writes();
+        let snapshot = instance.log.embedded().expect("the bench runs on the embedded log").snapshot().expect("a log has snapshots");
         let seen = Instant::now();
         for (partition, next) in (0..).map(Partition).zip(&mut next) {
             let end = snapshot.end(OUTPUT, partition).expect("a log knows its ends");
@@ -95,7 +99,11 @@ fn watch(instance: &Arc<Instance>, total: u64, due: &impl Fn(u64) -> Instant) ->
                 .expect("predictions are read back");
             *next = end;
         }
-        instance.log.await_write(Duration::from_millis(100), |now| now.commits != writes.commits);
+        instance
+            .log
+            .embedded()
+            .expect("the bench runs on the embedded log")
+            .await_write(Duration::from_millis(100), |now| now.commits != writes.commits);
     }
     latencies
 }

@@ -117,7 +117,7 @@ async fn run() -> anyhow::Result<()> {
         Command::Evaluate { file } => cli::evaluate::evaluate(&file),
         Command::Mutate(options) => cli::mutate::mutate(&options),
         Command::Malformed { seed, lines } => cli::mutate::malformed(seed, lines),
-        Command::Check => Ok(cli::say(toml::to_string(&config).context("the configuration cannot be written as TOML")?)?),
+        Command::Check => Ok(cli::say(toml::to_string(&config.masked()).context("the configuration cannot be written as TOML")?)?),
         Command::Schemas => {
             avro::all().iter().try_for_each(|coded| cli::say(format!("{}\n{}", coded.topic, coded.text)))?;
             Ok(())

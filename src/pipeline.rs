@@ -13,7 +13,7 @@ use crate::domain::rules::Rules;
 use crate::domain::units::{AppendTime, EventTime, LeadKey, Partition, Tenant};
 
 pub use crate::pipeline::memory::Memory;
-pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Row, Rows, Trial, Unmapped};
+pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Positions, Row, Rows, Source, Trial, Unmapped};
 
 /// Version of the decisions made here: states and outputs repeat byte for byte only under the same one.
 pub const STEP_VERSION: u32 = 1;

@@ -14,7 +14,7 @@ use leadstream::runtime::demo::{Delivery, Market};
 use leadstream::runtime::http::{Reach, Server};
 use leadstream::runtime::ingest::{self, Progress};
 use leadstream::runtime::instance::Instance;
-use leadstream::runtime::log::TimeSource;
+use leadstream::runtime::log::{Reader, TimeSource};
 use leadstream::runtime::{evaluate, log};
 use serde_json::Value;
 
@@ -73,7 +73,7 @@ impl Stage {
         let lines: Vec<u8> = deliveries.iter().flat_map(|Delivery { line, .. }| line.iter().copied().chain([b'\n'])).collect();
         let before = self.progress.lines;
         self.progress.lines += deliveries.len() as u64;
-        ingest::append(&self.instance.log, SOURCE, (before, &self.progress), &lines)?;
+        ingest::append(self.instance.log.embedded()?.as_ref(), SOURCE, (before, &self.progress), &lines)?;
         Ok(())
     }
 }
@@ -90,7 +90,7 @@ async fn play(mut config: Config, options: &Options) -> anyhow::Result<()> {
     let server = Server::start(instance.clone(), Reach::Announced).await.context("cannot listen")?;
     say(format!("health and metrics: {0}/livez {0}/readyz {0}/metrics", server.address.url))?;
     say(format!("ask from another shell: leadstream --data-dir {} worklist demo-realty", instance.config.data_dir.display()))?;
-    let progress = ingest::begin(&instance.log, SOURCE, true)?;
+    let progress = ingest::begin(instance.log.embedded()?.as_ref(), SOURCE, true)?;
     let mut stage = Stage { instance, clock, market: Market::new(1, options.leads, past_ms), progress };
     for hour in 1..=PAST_DAYS * 24 {
         stage.play_until(past_ms + hour * HOUR_MS)?;
@@ -137,7 +137,7 @@ impl News {
 
     /// The newest record of each topic since the last look.
     fn newest(&mut self, instance: &Instance) -> Result<[Option<Value>; 2], log::Error> {
-        let snapshot = instance.log.snapshot()?;
+        let snapshot = instance.log.embedded()?.snapshot()?;
         let mut found = [None, None];
         for ((topic, next), found) in self.topics.iter_mut().zip(&mut found) {
             for (partition, next) in (0..).map(Partition).zip(next) {
@@ -157,7 +157,7 @@ impl News {
 fn summary(stage: &Stage, news: &mut News) -> anyhow::Result<()> {
     let Stage { instance, clock, progress, .. } = stage;
     let counters = instance.views.counters(progress.run)?;
-    let snapshot = instance.log.snapshot()?;
+    let snapshot = instance.log.embedded()?.snapshot()?;
     let count = |topic: &str| -> Result<u64, log::Error> {
         (0..snapshot.partitions()).map(|partition| Ok(snapshot.end(topic, Partition(partition))?.0)).sum()
     };
@@ -191,7 +191,7 @@ fn score(stage: &Stage) -> anyhow::Result<()> {
     let mut pairs = Vec::new();
     for truth in stage.market.truth() {
         let key = LeadKey::parse(&format!("{}:{}", truth.tenant, truth.lead_id))?;
-        let Some(view) = stage.instance.views.lead(&stage.instance.log, &key)? else { continue };
+        let Some(view) = stage.instance.views.lead(stage.instance.log.partitions(), &key)? else { continue };
         let lead = view.row.and_then(Row::into_lead).filter(|lead| lead.journey.outcome.is_none());
         if let Some(lead) = lead {
             let at = lead.activity.last.unwrap_or_default();

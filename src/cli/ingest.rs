@@ -4,9 +4,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use leadstream::codec::rows;
+use leadstream::pipeline::{self, Key, Row};
 use leadstream::runtime::client::Client;
 use leadstream::runtime::config::Config;
-use leadstream::runtime::ingest::{BadLine, Lines, Progress};
+use leadstream::runtime::ingest::{self, BadLine, Lines, Progress};
+use leadstream::runtime::instance::topics;
+use leadstream::runtime::log::kafka::{self, Appender};
 use leadstream::runtime::worker::DEAD_LETTERS;
 use serde::Deserialize;
 use serde_json::json;
@@ -47,32 +51,89 @@ struct Appended {
 }
 
 pub async fn ingest(config: &Config, options: &Options) -> anyhow::Result<()> {
-    let client = Client::connect(config).await?;
-    let told = send_and_wait(&client, config, options).await;
-    client.close()?;
+    if let Some(settings) = config.kafka_settings()? {
+        let cluster = kafka::open(settings, &topics())?;
+        let place = Place::Kafka(Box::new(Appender::new(&cluster, &source_name(&options.file))?));
+        return Ok(say(send_and_wait(&place, config, options).await?)?);
+    }
+    let place = Place::Instance(Client::connect(config).await?);
+    let told = send_and_wait(&place, config, options).await;
+    if let Place::Instance(client) = place {
+        client.close()?;
+    }
     say(told?)?;
     Ok(())
 }
 
+/// Where lines go: through an instance into its data directory, or straight to Kafka.
+pub enum Place {
+    /// An instance.
+    Instance(Client),
+    /// Kafka.
+    Kafka(Box<Appender>),
+}
+
+impl Place {
+    async fn begin(&self, name: &str, fresh: bool) -> anyhow::Result<Progress> {
+        match self {
+            Self::Instance(client) => {
+                Ok(client.post("/local/v1/ingest/begin", &json!({ "name": name, "fresh": fresh }), Vec::new()).await?)
+            }
+            Self::Kafka(appender) => Ok(tokio::task::block_in_place(|| ingest::begin(appender.as_ref(), name, fresh))?),
+        }
+    }
+
+    async fn append(&self, name: &str, (before, after): (u64, &Progress), lines: Vec<u8>) -> anyhow::Result<Vec<BadLine>> {
+        match self {
+            Self::Instance(client) => {
+                let Progress { run, lines: until, crc, finished } = after;
+                let query = json!({ "name": name, "before": before, "run": run, "lines": until, "crc": crc, "finished": finished });
+                let Appended { bad } = client.post("/local/v1/ingest/append", &query, lines).await?;
+                Ok(bad)
+            }
+            Self::Kafka(appender) => Ok(tokio::task::block_in_place(|| ingest::append(appender.as_ref(), name, (before, after), &lines))?),
+        }
+    }
+
+    async fn counters(&self, run: u32) -> anyhow::Result<Counters> {
+        match self {
+            Self::Instance(client) => Ok(client.get("/local/v1/ingest/counters", &json!({ "run": run })).await?),
+            Self::Kafka(appender) => {
+                let key = Key::Counters(run);
+                let mut whole = pipeline::Counters::default();
+                for bytes in tokio::task::block_in_place(|| appender.rows(&rows::key_text(&key)))? {
+                    whole.merge(&Row::into_counters(rows::row(&key, &bytes)?).unwrap_or_default());
+                }
+                let pipeline::Counters { advanced, duplicate, late, dead_lettered } = whole;
+                Ok(Counters { received: whole.received(), advanced, duplicate, late, dead_lettered })
+            }
+        }
+    }
+}
+
+fn source_name(file: &str) -> String {
+    let path = Path::new(file).canonicalize();
+    path.map_or_else(|_| file.to_owned(), |path| path.to_string_lossy().into_owned())
+}
+
 /// Sends the file; gives the line that says how all of it came out.
-pub async fn send_and_wait(client: &Client, config: &Config, options: &Options) -> anyhow::Result<String> {
-    let progress = send(client, config, options).await?;
+pub async fn send_and_wait(place: &Place, config: &Config, options: &Options) -> anyhow::Result<String> {
+    let progress = send(place, config, options).await?;
     let counters = loop {
-        let counters: Counters = client.get("/local/v1/ingest/counters", &json!({ "run": progress.run })).await?;
+        let counters = place.counters(progress.run).await?;
         if counters.received >= progress.lines {
             break counters;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(PAUSE * 5).await;
     };
     let Counters { received, advanced, duplicate, late, dead_lettered } = counters;
     Ok(format!("received={received} advanced={advanced} duplicate={duplicate} late={late} dead_lettered={dead_lettered}"))
 }
 
 /// Where the file stands, and its lines from there on.
-async fn begin(client: &Client, name: &str, file: &str) -> anyhow::Result<(Progress, Lines)> {
-    let ask = |fresh: bool| json!({ "name": name, "fresh": fresh });
+async fn begin(place: &Place, name: &str, file: &str) -> anyhow::Result<(Progress, Lines)> {
     // Standard input cannot be read twice, so it is never compared with what came before.
-    let stored: Progress = client.post("/local/v1/ingest/begin", &ask(file == "-"), Vec::new()).await?;
+    let stored = place.begin(name, file == "-").await?;
     let mut lines = Lines::open(file)?;
     let mut hasher = crc32fast::Hasher::new();
     for _ in 0..stored.lines {
@@ -84,13 +145,12 @@ async fn begin(client: &Client, name: &str, file: &str) -> anyhow::Result<(Progr
     if hasher.finalize() == stored.crc {
         return Ok((stored, lines));
     }
-    Ok((client.post("/local/v1/ingest/begin", &ask(true), Vec::new()).await?, Lines::open(file)?))
+    Ok((place.begin(name, true).await?, Lines::open(file)?))
 }
 
-async fn send(client: &Client, config: &Config, options: &Options) -> anyhow::Result<Progress> {
-    let path = Path::new(&options.file).canonicalize();
-    let name = path.map_or_else(|_| options.file.clone(), |path| path.to_string_lossy().into_owned());
-    let (mut progress, mut lines) = begin(client, &name, &options.file).await?;
+async fn send(place: &Place, config: &Config, options: &Options) -> anyhow::Result<Progress> {
+    let name = source_name(&options.file);
+    let (mut progress, mut lines) = begin(place, &name, &options.file).await?;
     let mut hasher = crc32fast::Hasher::new_with_initial(progress.crc);
     let (bar, began, resumed) = (spinner("lines"), Instant::now(), progress.lines);
     let mut bad = 0;
@@ -111,10 +171,8 @@ async fn send(client: &Client, config: &Config, options: &Options) -> anyhow::Re
         }
         if !body.is_empty() || progress.finished {
             progress.crc = hasher.clone().finalize();
-            let Progress { run, lines, crc, finished } = progress;
-            let query = json!({ "name": name, "before": before, "run": run, "lines": lines, "crc": crc, "finished": finished });
-            let answer = client.post("/local/v1/ingest/append", &query, body).await;
-            let Appended { bad: found } = answer.context("run the same command again: it goes on where it was")?;
+            let answer = place.append(&name, (before, &progress), body).await;
+            let found = answer.context("run the same command again: it goes on where it was")?;
             tell(&found, &mut bad);
             bar.set_position(progress.lines);
         } else if interrupted(PAUSE * 10).await {

@@ -38,6 +38,7 @@ pub fn key_text(key: &Key) -> String {
         Key::Trial(key) => format!("R{}", experiment(key)),
         Key::Counters(source) => format!("N{source}"),
         Key::Unmapped(tenant) => format!("U{tenant}"),
+        Key::Positions => "P".to_owned(),
     }
 }
 
@@ -54,6 +55,7 @@ pub fn key(text: &str) -> Result<Key, Error> {
         Some(b'U') => Key::Unmapped(tenant()?),
         Some(b'T') => Key::Tally(experiment(rest)?),
         Some(b'R') => Key::Trial(experiment(rest)?),
+        Some(b'P') if rest.is_empty() => Key::Positions,
         Some(b'N') => Key::Counters(rest.parse().map_err(|_| Error::Key)?),
         _ => return Err(Error::Key),
     })
@@ -79,6 +81,7 @@ pub fn row_bytes(row: &Row) -> Vec<u8> {
         Row::Trial(trial) => trial.put(&mut out),
         Row::Counters(counters) => counters.put(&mut out),
         Row::Unmapped(unmapped) => unmapped.put(&mut out),
+        Row::Positions(positions) => positions.put(&mut out),
     }
     out
 }
@@ -100,6 +103,7 @@ pub fn row(key: &Key, bytes: &[u8]) -> Result<Row, Error> {
         Key::Trial(_) => Stored::get(input).map(Row::Trial),
         Key::Counters(_) => Stored::get(input).map(Row::Counters),
         Key::Unmapped(_) => Stored::get(input).map(Row::Unmapped),
+        Key::Positions => Stored::get(input).map(Row::Positions),
     };
     row.filter(|_| input.is_empty()).ok_or(Error::Damaged)
 }
@@ -111,7 +115,8 @@ mod tests {
     use super::*;
     use crate::domain::experiment::{Counts, Tally};
     use crate::domain::units::EventTime;
-    use crate::pipeline::{Clock, Counters, Trial, Unmapped};
+    use crate::domain::units::Offset;
+    use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped};
 
     fn experiment_key() -> ExperimentKey {
         ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone: of voice".into(), version: 3 }
@@ -122,6 +127,7 @@ mod tests {
         let tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
         vec![
             (Key::Clock(tenant.clone()), Row::Clock(Clock { at: EventTime(-5), live: true })),
+            (Key::Positions, Row::Positions(Positions { next: [Offset(7), Offset(1 << 40), Offset(0)], current: Source::Inbox })),
             (Key::Tally(experiment_key()), Row::Tally(tally.clone())),
             (Key::Trial(experiment_key()), Row::Trial(Trial { sources: BTreeMap::from([(2, (EventTime(9), tally))]) })),
             (Key::Counters(7), Row::Counters(Counters { advanced: 300, ..Counters::default() })),

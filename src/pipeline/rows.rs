@@ -4,13 +4,49 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
 use crate::domain::lead::Lead;
-use crate::domain::units::{EventTime, LeadKey, Partition, Tenant};
+use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
 use crate::pipeline::Outcome;
 
 /// CRM stage names counted per tenant by name; further ones are counted together.
 const UNMAPPED_NAMES_MAX: usize = 100;
 /// Bytes of a CRM stage name that are kept.
 const UNMAPPED_NAME_BYTES_MAX: usize = 64;
+
+/// The three inputs of a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// `lead.interactions.v1`.
+    #[default]
+    Interactions,
+    /// `leadstream.inbox.v1`.
+    Inbox,
+    /// `leadstream.definitions.v1`, the same single partition for all.
+    Definitions,
+}
+
+impl Source {
+    /// In the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Interactions, Self::Inbox, Self::Definitions];
+
+    /// The name in the order topic.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Interactions => "interactions",
+            Self::Inbox => "inbox",
+            Self::Definitions => "definitions",
+        }
+    }
+}
+
+/// How far a partition took its inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Positions {
+    /// Next offset by [`Source`].
+    pub next: [Offset; 3],
+    /// Which input was taken last.
+    pub current: Source,
+}
 
 /// Name of a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +63,8 @@ pub enum Key {
     Counters(u32),
     /// CRM stage names of a tenant that no map knows.
     Unmapped(Tenant),
+    /// How far the inputs were taken, where the log does not keep that itself.
+    Positions,
 }
 
 /// A row, of the kind its key names.
@@ -44,6 +82,8 @@ pub enum Row {
     Counters(Counters),
     /// See [`Key::Unmapped`].
     Unmapped(Unmapped),
+    /// See [`Key::Positions`].
+    Positions(Positions),
 }
 
 macro_rules! into {
@@ -71,6 +111,8 @@ into! {
     into_counters Counters Counters,
     /// The names; `None` for a row of another kind.
     into_unmapped Unmapped Unmapped,
+    /// The positions; `None` for a row of another kind.
+    into_positions Positions Positions,
 }
 
 /// The clock on which a tenant's timers fire.

@@ -1,5 +1,6 @@
 //! Configuration: where and when, never what. File, then environment (`LEADSTREAM__A__B`), then flags; each key has a default.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::log::kafka::{self, Settings};
 use crate::runtime::log::{self, TimeSource};
 use crate::runtime::store::Bounds;
 use crate::runtime::worker;
@@ -25,6 +27,8 @@ pub struct Config {
     pub http: Http,
     /// The embedded log.
     pub log: Log,
+    /// Kafka, which takes the place of the embedded log where servers are named.
+    pub kafka: Kafka,
     /// The worker.
     pub worker: Worker,
     /// The state store.
@@ -57,6 +61,34 @@ pub struct Log {
     pub upkeep_minutes: u32,
 }
 
+/// See [`Config::kafka`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kafka {
+    /// `host:port,...`; empty: the embedded log.
+    pub bootstrap_servers: String,
+    /// Consumer group, and first part of transactional ids.
+    pub application: String,
+    /// Name of this instance, the same after a restart; empty: drawn once and kept in the data directory.
+    pub instance: String,
+    /// Static membership: a restart keeps the partitions, leaving takes a session timeout.
+    pub static_membership: bool,
+    /// Topics that are missing are made.
+    pub create_topics: bool,
+    /// Partitions of topics that are made.
+    pub partitions: u32,
+    /// Copies of topics that are made.
+    pub replication: u32,
+    /// Silence after which the group gives a member's partitions away, milliseconds.
+    pub session_timeout_ms: u32,
+    /// Age at which the broker aborts a transaction, milliseconds.
+    pub transaction_timeout_ms: u32,
+    /// Records of one input of one partition that may wait in memory.
+    pub buffer_records: usize,
+    /// Properties of librdkafka, passed on as they are, such as `"security.protocol" = "SASL_SSL"`.
+    pub properties: BTreeMap<String, String>,
+}
+
 /// See [`Config::worker`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -65,6 +97,10 @@ pub struct Worker {
     pub commit_records: usize,
     /// Timers fired in one partition before a commit.
     pub commit_timers: usize,
+    /// Milliseconds between two commits on Kafka at least.
+    pub commit_ms: u64,
+    /// What that may grow to while commits are expensive.
+    pub commit_ms_max: u64,
     /// Milliseconds between two ticks of a partition.
     pub tick_ms: u64,
     /// Milliseconds between two reports of experiment counts.
@@ -105,6 +141,7 @@ impl Default for Config {
             data_dir: "data".into(),
             http: Http::default(),
             log: Log::default(),
+            kafka: Kafka::default(),
             worker: Worker::default(),
             state: State::default(),
             ingest: Ingest::default(),
@@ -126,10 +163,28 @@ impl Default for Log {
     }
 }
 
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            bootstrap_servers: String::new(),
+            application: "leadstream".into(),
+            instance: String::new(),
+            static_membership: false,
+            create_topics: true,
+            partitions: 12,
+            replication: 3,
+            session_timeout_ms: 10_000,
+            transaction_timeout_ms: 10_000,
+            buffer_records: 10_000,
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
 impl Default for Worker {
     fn default() -> Self {
         let worker::Options { commit_records, commit_timers, tick, report, .. } = worker::Options::default();
-        Self { commit_records, commit_timers, tick_ms: millis(tick), report_ms: millis(report) }
+        Self { commit_records, commit_timers, commit_ms: 10, commit_ms_max: 100, tick_ms: millis(tick), report_ms: millis(report) }
     }
 }
 
@@ -222,6 +277,16 @@ impl Config {
         check((1..=65_536).contains(&self.log.cache_mib), "log.cache_mib: must be 1 to 65536");
         check((1..=100_000).contains(&self.worker.commit_records), "worker.commit_records: must be 1 to 100000");
         check((1..=100_000).contains(&self.worker.commit_timers), "worker.commit_timers: must be 1 to 100000");
+        check((1..=1_000).contains(&self.worker.commit_ms), "worker.commit_ms: must be 1 to 1000");
+        check(
+            (self.worker.commit_ms..=10_000).contains(&self.worker.commit_ms_max),
+            "worker.commit_ms_max: must be worker.commit_ms to 10000",
+        );
+        check((1..=1_024).contains(&self.kafka.partitions), "kafka.partitions: must be 1 to 1024");
+        check((1..=10).contains(&self.kafka.replication), "kafka.replication: must be 1 to 10");
+        check((1_000..=1_800_000).contains(&self.kafka.session_timeout_ms), "kafka.session_timeout_ms: must be 1000 to 1800000");
+        check((1_000..=900_000).contains(&self.kafka.transaction_timeout_ms), "kafka.transaction_timeout_ms: must be 1000 to 900000");
+        check((100..=1_000_000).contains(&self.kafka.buffer_records), "kafka.buffer_records: must be 100 to 1000000");
         check((10..=60_000).contains(&self.worker.tick_ms), "worker.tick_ms: must be 10 to 60000");
         check((10..=600_000).contains(&self.worker.report_ms), "worker.report_ms: must be 10 to 600000");
         check((1..=10_000_000).contains(&self.state.cached_rows), "state.cached_rows: must be 1 to 10000000");
@@ -233,6 +298,53 @@ impl Config {
             "http.listen: must be an address with a port, such as 127.0.0.1:8080",
         );
         wrong
+    }
+
+    /// Kafka's part; `None`: the embedded log.
+    ///
+    /// # Errors
+    /// When the name of the instance cannot be kept in the data directory.
+    pub fn kafka_settings(&self) -> std::io::Result<Option<Settings>> {
+        let kafka = self.kafka.clone();
+        if kafka.bootstrap_servers.is_empty() {
+            return Ok(None);
+        }
+        let instance = if kafka.instance.is_empty() { self.instance_name()? } else { kafka.instance };
+        Ok(Some(Settings {
+            bootstrap_servers: kafka.bootstrap_servers,
+            application: kafka.application,
+            instance,
+            is_static: kafka.static_membership,
+            partitions: kafka.partitions,
+            replication: kafka.replication.cast_signed(),
+            creates_topics: kafka.create_topics,
+            session_timeout_ms: kafka.session_timeout_ms,
+            transaction_timeout_ms: kafka.transaction_timeout_ms,
+            buffer_records: kafka.buffer_records,
+            properties: kafka.properties,
+        }))
+    }
+
+    /// The same with secrets masked, to be shown.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let mut shown = self.clone();
+        shown.kafka.properties = kafka::masked(&self.kafka.properties);
+        shown
+    }
+
+    /// The name that was drawn when the data directory was made.
+    fn instance_name(&self) -> std::io::Result<String> {
+        let file = self.data_dir.join("instance");
+        std::fs::create_dir_all(&self.data_dir)?;
+        if let Ok(name) = std::fs::read_to_string(&file)
+            && !name.trim().is_empty()
+        {
+            return Ok(name.trim().to_owned());
+        }
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        std::fs::write(&file, &name)?;
+        Ok(name)
     }
 
     /// The log's part.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::interaction::{self, EVENT_BYTES_MAX};
 use crate::domain::units::AppendTime;
-use crate::pipeline::Input;
-use crate::runtime::log::{Batches, Embedded, Record};
+use crate::pipeline::{Input, Source};
+use crate::runtime::log::{Batches, Record, Sources, partition_of};
 use crate::runtime::worker::inputs_of;
 
 /// A line is kept whole up to this size; a longer one ends the ingest, so that nothing is cut.
@@ -158,16 +158,15 @@ fn record(line: &[u8], (number, run, appended_ms): (u64, u32, i64), bad: &mut Ve
 ///
 /// # Errors
 /// When the log fails.
-pub fn begin(log: &Embedded, name: &str, fresh: bool) -> Result<Progress, Error> {
-    let snapshot = log.snapshot()?;
+pub fn begin(log: &impl Sources, name: &str, fresh: bool) -> Result<Progress, Error> {
     let parsed = |bytes: Vec<u8>| serde_json::from_slice::<Progress>(&bytes).ok();
-    let stored = snapshot.source(name)?.and_then(parsed).filter(|stored| !fresh && !stored.finished && stored.lines > 0);
+    let stored = log.source(name)?.and_then(parsed).filter(|stored| !fresh && !stored.finished && stored.lines > 0);
     if let Some(stored) = stored {
         return Ok(stored);
     }
-    let last = snapshot.sources()?.into_iter().filter_map(parsed).map(|progress| progress.run).max().unwrap_or(0);
+    let last = log.sources()?.into_iter().filter_map(parsed).map(|progress| progress.run).max().unwrap_or(0);
     let progress = Progress { run: last + 1, ..Progress::default() };
-    log.append(&Batches::new(), Some((name, &stored_form(&progress))))?;
+    log.append_from(&Batches::new(), (name, &stored_form(&progress)))?;
     Ok(progress)
 }
 
@@ -179,8 +178,8 @@ fn stored_form(progress: &Progress) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Error::Moved`] when the source does not stand where the lines begin, or when the log fails.
-pub fn append(log: &Embedded, name: &str, (before, after): (u64, &Progress), lines: &[u8]) -> Result<Vec<BadLine>, Error> {
-    let stored: Progress = log.snapshot()?.source(name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+pub fn append(log: &impl Sources, name: &str, (before, after): (u64, &Progress), lines: &[u8]) -> Result<Vec<BadLine>, Error> {
+    let stored: Progress = log.source(name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     if (stored.run, stored.lines, stored.finished) != (after.run, before, false) {
         return Err(Error::Moved { name: name.to_owned(), stored: stored.lines });
     }
@@ -191,10 +190,10 @@ pub fn append(log: &Embedded, name: &str, (before, after): (u64, &Progress), lin
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let record = record(line, (before + place as u64 + 1, after.run, appended_ms), &mut bad);
         let key = record.key.as_deref().map_or(line, str::as_bytes);
-        let (topic, partition) = inputs_of(crate::runtime::log::Source::Interactions, log.partition_of(key));
+        let (topic, partition) = inputs_of(Source::Interactions, partition_of(key, log.partitions()));
         batches.entry((topic, partition.0)).or_default().push(record);
     }
-    log.append(&batches, Some((name, &stored_form(after))))?;
+    log.append_from(&batches, (name, &stored_form(after)))?;
     Ok(bad)
 }
 

@@ -7,9 +7,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::domain::units::{Offset, Partition};
+use crate::pipeline::Source;
 use crate::runtime::config::Config;
-use crate::runtime::log::{self, Embedded, Source, TimeSource};
+use crate::runtime::log::kafka::{self, Cluster, SOURCES, Wanted};
+use crate::runtime::log::{self, Embedded, Reader, STATE, TimeSource};
 use crate::runtime::metrics::Metrics;
+use crate::runtime::share::{self, Pace, Told};
 use crate::runtime::store::{Error, Trees};
 use crate::runtime::worker::{Views, Worker, inputs_of, output_topics, state_directory};
 
@@ -18,12 +21,57 @@ const RESTORES_MAX: u32 = 3;
 /// A worker that does not move for this long is not alive.
 const STALLED: Duration = Duration::from_secs(60);
 /// Topics of which only the newest record of a key counts.
-const COMPACTED: [&str; 4] = ["leadstream.state.v1", "lead.profiles.v1", "experiment.metrics.v1", "leadstream.definitions.v1"];
+const COMPACTED: [&str; 5] = [STATE, SOURCES, "lead.profiles.v1", "experiment.metrics.v1", "leadstream.definitions.v1"];
+
+/// All topics as Kafka has to have them, the interactions first.
+#[must_use]
+pub fn topics() -> Vec<Wanted> {
+    let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
+    let names = inputs.into_iter().chain(["leadstream.order.v1", STATE, SOURCES]).chain(output_topics());
+    let wanted = |name| Wanted {
+        name,
+        is_single: [inputs[2], SOURCES].contains(&name),
+        is_compacted: COMPACTED.contains(&name),
+        is_input: inputs.contains(&name),
+    };
+    names.map(wanted).collect()
+}
+
+/// The log of an instance.
+#[derive(Clone)]
+pub enum Backend {
+    /// In the data directory.
+    Embedded(Arc<Embedded>),
+    /// On Kafka.
+    Kafka(Arc<Cluster>),
+}
+
+impl Backend {
+    /// Number of partitions.
+    #[must_use]
+    pub fn partitions(&self) -> u32 {
+        match self {
+            Self::Embedded(log) => log.partitions(),
+            Self::Kafka(cluster) => cluster.partitions,
+        }
+    }
+
+    /// The embedded log.
+    ///
+    /// # Errors
+    /// [`log::Error::OnKafka`].
+    pub fn embedded(&self) -> Result<&Arc<Embedded>, log::Error> {
+        match self {
+            Self::Embedded(log) => Ok(log),
+            Self::Kafka(_) => Err(log::Error::OnKafka),
+        }
+    }
+}
 
 /// A running leadstream on one data directory.
 pub struct Instance {
     /// The log.
-    pub log: Arc<Embedded>,
+    pub log: Backend,
     /// What readers see.
     pub views: Views,
     /// The metrics.
@@ -51,7 +99,10 @@ impl Instance {
     /// # Errors
     /// When the log cannot be opened.
     pub fn start(config: Config, time: TimeSource) -> Result<Running, log::Error> {
-        let log = Arc::new(Embedded::open(&config.data_dir, &config.log_options(time))?);
+        let log = match config.kafka_settings()? {
+            Some(settings) => Backend::Kafka(kafka::open(settings, &topics())?),
+            None => Backend::Embedded(Arc::new(Embedded::open(&config.data_dir, &config.log_options(time))?)),
+        };
         let instance = Arc::new(Self {
             log,
             views: Views::default(),
@@ -67,7 +118,7 @@ impl Instance {
         let mut threads = Vec::new();
         let worker = instance.clone();
         threads.push(std::thread::spawn(move || worker.work()));
-        if instance.config.log.upkeep_minutes > 0 {
+        if let (Ok(_), 1..) = (instance.log.embedded(), instance.config.log.upkeep_minutes) {
             let upkeep = instance.clone();
             threads.push(std::thread::spawn(move || upkeep.keep_up()));
         }
@@ -94,9 +145,30 @@ impl Instance {
     }
 
     fn work_on(&self, directory: &Path) -> Result<(), Error> {
-        let mut worker = Worker::open(self.log.clone(), directory, self.config.worker_options(), self.metrics.clone(), &self.views)?;
+        match &self.log {
+            Backend::Embedded(log) => self.work_embedded(log, directory),
+            Backend::Kafka(cluster) => {
+                let worker = &self.config.worker;
+                let [shortest, longest] = [worker.commit_ms, worker.commit_ms_max].map(Duration::from_millis);
+                let told = Told {
+                    stop: &self.stop,
+                    beat: &|| self.beat_ms.store(TimeSource::World.now().0, Ordering::Relaxed),
+                    caught_up: &|| {
+                        self.caught_up.store(true, Ordering::Relaxed);
+                        self.metrics.ready(true);
+                    },
+                    views: &self.views,
+                    metrics: &self.metrics,
+                };
+                share::work(cluster, directory, (self.config.worker_options(), Pace { shortest, longest }), &told)
+            }
+        }
+    }
+
+    fn work_embedded(&self, log: &Arc<Embedded>, directory: &Path) -> Result<(), Error> {
+        let mut worker = Worker::open(log.clone(), directory, self.config.worker_options(), self.metrics.clone(), &self.views)?;
         loop {
-            let seen = self.log.writes().appends;
+            let seen = log.writes().appends;
             self.beat_ms.store(TimeSource::World.now().0, Ordering::Relaxed);
             if worker.step()? > 0 {
                 worker.chores()?;
@@ -105,13 +177,13 @@ impl Instance {
             self.caught_up.store(true, Ordering::Relaxed);
             self.metrics.ready(true);
             let waiting = self.views.all().iter().map(|shared| shared.sizes().0).sum();
-            self.metrics.sizes(worker.state_bytes(), self.log.size_bytes(), waiting);
+            self.metrics.sizes(worker.state_bytes(), log.size_bytes(), waiting);
             if self.stop.load(Ordering::Relaxed) {
                 worker.settle()?;
                 return worker.checkpoint();
             }
             worker.chores()?;
-            self.log.await_write(Duration::from_millis(self.config.worker.tick_ms), |writes| writes.appends > seen);
+            log.await_write(Duration::from_millis(self.config.worker.tick_ms), |writes| writes.appends > seen);
         }
     }
 
@@ -119,7 +191,14 @@ impl Instance {
         tracing::error!(why, "the worker has stopped");
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
         self.metrics.ready(false);
-        self.log.wake();
+        self.wake();
+    }
+
+    /// Wakes who waits for the log.
+    fn wake(&self) {
+        if let Ok(log) = self.log.embedded() {
+            log.wake();
+        }
     }
 
     /// Compacts and retains now and then.
@@ -145,12 +224,13 @@ impl Instance {
     /// When the log fails.
     pub fn upkeep(&self) -> Result<(), log::Error> {
         let days = i64::from(self.config.log.retention_days);
-        let before_ms = self.log.now().0 - days * 24 * 60 * 60 * 1_000;
-        for (topic, partition) in self.log.topics()? {
+        let log = self.log.embedded()?;
+        let before_ms = log.now().0 - days * 24 * 60 * 60 * 1_000;
+        for (topic, partition) in log.topics()? {
             let done = if COMPACTED.contains(&topic.as_str()) {
-                self.log.compact(&topic, partition)?
+                log.compact(&topic, partition)?
             } else if days > 0 {
-                self.log.retain(&topic, partition, (before_ms, self.needed_from(&topic, partition)?))?
+                log.retain(&topic, partition, (before_ms, self.needed_from(&topic, partition)?))?
             } else {
                 continue;
             };
@@ -161,7 +241,7 @@ impl Instance {
 
     /// The first offset that the worker still has to read.
     fn needed_from(&self, topic: &str, partition: Partition) -> Result<Offset, log::Error> {
-        let snapshot = self.log.snapshot()?;
+        let snapshot = self.log.embedded()?.snapshot()?;
         if output_topics().any(|output| output == topic) {
             return snapshot.end(topic, partition);
         }
@@ -194,7 +274,8 @@ impl Instance {
     /// # Errors
     /// When the log fails.
     pub fn lag(&self) -> Result<Vec<u64>, log::Error> {
-        let snapshot = self.log.snapshot()?;
+        let Ok(log) = self.log.embedded() else { return Ok(Vec::new()) };
+        let snapshot = log.snapshot()?;
         (0..snapshot.partitions())
             .map(|partition| {
                 let (topic, place) = inputs_of(Source::Interactions, Partition(partition));
@@ -236,7 +317,7 @@ impl Running {
 
     fn end(&mut self) {
         self.instance.stop.store(true, Ordering::Relaxed);
-        self.instance.log.wake();
+        self.instance.wake();
         for thread in self.threads.drain(..) {
             thread.thread().unpark();
             if thread.join().is_err() {

@@ -1,37 +1,21 @@
-//! The embedded log: topics as ordered rows of record batches in one redb file, for one machine.
-//!
-//! An append or a commit is one redb transaction, durable before it returns: after a kill, all of it is there or none.
+//! The log: what the worker reads and commits, over Apache Kafka or embedded in the process.
 
 mod batch;
-mod upkeep;
+mod embedded;
+pub mod kafka;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
-
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::domain::units::{AppendTime, Offset, Partition};
+use crate::pipeline::Positions;
 
 pub use crate::runtime::log::batch::Record;
-pub use crate::runtime::log::upkeep::Upkeep;
+pub use crate::runtime::log::embedded::{Embedded, Snapshot, Upkeep, Writes};
 
-/// Topic, partition, first offset of the batch -> batch.
-const BATCHES: TableDefinition<(&str, u32, u64), &[u8]> = TableDefinition::new("batches");
-/// Topic, partition -> next offset.
-const ENDS: TableDefinition<(&str, u32), u64> = TableDefinition::new("ends");
-/// Topic, partition -> first offset that was not retained away.
-const STARTS: TableDefinition<(&str, u32), u64> = TableDefinition::new("starts");
-/// Partition -> next interaction, inbox entry and definition to take, and which of the three was taken last.
-const POSITIONS: TableDefinition<u32, (u64, u64, u64, u8)> = TableDefinition::new("positions");
-/// Source -> how far it was appended, JSON.
-const SOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("sources");
-/// What holds for the whole directory, by name: format, number of partitions, identity.
-const DIRECTORY: TableDefinition<&str, u64> = TableDefinition::new("directory");
-/// Format of the tables above.
-const FORMAT: u64 = 2;
+/// The changelog.
+pub const STATE: &str = "leadstream.state.v1";
 
 /// Why the log cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -53,15 +37,34 @@ pub enum Error {
         offset: u64,
     },
     /// Written by another release.
-    #[error("the log has format {0}, this release reads format {FORMAT}")]
-    Format(u64),
+    #[error("the log has format {found}, this release reads format {read}")]
+    Format {
+        /// Format of the log.
+        found: u64,
+        /// Format that is read.
+        read: u64,
+    },
+    /// Kafka refused or did not answer.
+    #[error("{what}")]
+    Kafka {
+        /// What could not be done.
+        what: String,
+        /// Why.
+        #[source]
+        cause: Box<rdkafka::error::KafkaError>,
+    },
+    /// Offsets are not where they have to be; the text names the remedy.
+    #[error("{0}")]
+    Offsets(String),
+    /// Topics are not as they have to be; each line names topic, setting, found and wanted.
+    #[error("{}", .0.join("; "))]
+    Topics(Vec<String>),
+    /// Asked of an instance whose log is Kafka.
+    #[error("this instance works on Kafka, where this is not kept in the data directory")]
+    OnKafka,
     /// The directory cannot be made.
     #[error("the data directory cannot be made")]
     Directory(#[from] std::io::Error),
-}
-
-pub(crate) fn storage(error: impl Into<redb::Error>) -> Error {
-    Error::Storage(Box::new(error.into()))
 }
 
 /// Where append times come from.
@@ -104,307 +107,40 @@ impl Default for Options {
     }
 }
 
-/// The three inputs of a partition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Source {
-    /// `lead.interactions.v1`.
-    #[default]
-    Interactions,
-    /// `leadstream.inbox.v1`.
-    Inbox,
-    /// `leadstream.definitions.v1`, the same single partition for all.
-    Definitions,
-}
-
-impl Source {
-    /// In the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Interactions, Self::Inbox, Self::Definitions];
-
-    /// The name in the order topic.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Interactions => "interactions",
-            Self::Inbox => "inbox",
-            Self::Definitions => "definitions",
-        }
-    }
-}
-
-/// How far a partition took its inputs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Positions {
-    /// Next offset by [`Source`].
-    pub next: [Offset; 3],
-    /// Which input was taken last.
-    pub current: Source,
-}
-
-/// How often a log was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Writes {
-    /// Appends by sources.
-    pub appends: u64,
-    /// Commits of the worker.
-    pub commits: u64,
-}
-
 /// Records by topic and partition.
 pub type Batches = BTreeMap<(&'static str, u32), Vec<Record>>;
 
-/// The log of one data directory.
-pub struct Embedded {
-    database: Database,
-    file: PathBuf,
-    partitions: u32,
-    identity: u64,
-    time: TimeSource,
-    writes: Mutex<Writes>,
-    written: Condvar,
-}
-
-impl Embedded {
-    /// Opens or makes the log.
+/// What a worker reads of a log: inputs as far as they are committed, and the changelog.
+pub trait Reader {
+    /// First offset of a topic's partition that is still there.
     ///
     /// # Errors
-    /// [`Error::InUse`], [`Error::Format`], or when the file cannot be made or read.
-    pub fn open(directory: &Path, options: &Options) -> Result<Self, Error> {
-        std::fs::create_dir_all(directory)?;
-        let file = directory.join("log.redb");
-        let mut builder = Database::builder();
-        builder.set_cache_size(options.cache_bytes);
-        let database = builder.create(&file).map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse,
-            other => storage(other),
-        })?;
-        let identity = uuid::Uuid::new_v4().as_u64_pair().0;
-        let (partitions, identity) = prepare(&database, options.partitions, identity)?;
-        Ok(Self { database, file, partitions, identity, time: options.time.clone(), writes: Mutex::default(), written: Condvar::new() })
-    }
+    /// When the log cannot be read.
+    fn start(&self, topic: &str, partition: Partition) -> Result<Offset, Error>;
 
-    /// Number of partitions.
-    #[must_use]
-    pub fn partitions(&self) -> u32 {
-        self.partitions
-    }
-
-    /// Drawn when the directory was made: what was derived from another log does not carry it.
-    #[must_use]
-    pub fn identity(&self) -> u64 {
-        self.identity
-    }
-
-    /// The time that an append would carry now.
-    #[must_use]
-    pub fn now(&self) -> AppendTime {
-        self.time.now()
-    }
-
-    /// The partition of a key.
-    #[must_use]
-    pub fn partition_of(&self, key: &[u8]) -> Partition {
-        partition_of(key, self.partitions)
-    }
-
-    /// Appends records of a source and remembers how far the source is, all or nothing; wakes who waits.
+    /// Next offset of a topic's partition, once every transaction before it has ended.
     ///
     /// # Errors
-    /// When redb fails; nothing was written then.
-    pub fn append(&self, batches: &Batches, source: Option<(&str, &[u8])>) -> Result<(), Error> {
-        self.write(batches, &BTreeMap::new(), source)?;
-        self.tell(|writes| writes.appends += 1);
-        Ok(())
-    }
+    /// When the log cannot be read.
+    fn end(&self, topic: &str, partition: Partition) -> Result<Offset, Error>;
 
-    /// Commits outputs, changelog, order and positions, all or nothing.
+    /// Records from an offset on, as many as come at once; empty at the end.
     ///
     /// # Errors
-    /// When redb fails; nothing was written then.
-    pub fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<(), Error> {
-        self.write(batches, positions, None)?;
-        self.tell(|writes| writes.commits += 1);
-        Ok(())
-    }
+    /// When the log cannot be read.
+    fn read(&self, topic: &str, partition: Partition, from: Offset) -> Result<Vec<(Offset, Record)>, Error>;
 
-    fn write(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>, source: Option<(&str, &[u8])>) -> Result<(), Error> {
-        let transaction = self.database.begin_write().map_err(storage)?;
-        {
-            let mut rows = transaction.open_table(BATCHES).map_err(storage)?;
-            let mut ends = transaction.open_table(ENDS).map_err(storage)?;
-            for ((topic, partition), records) in batches.iter().filter(|(_, records)| !records.is_empty()) {
-                let place = (*topic, *partition);
-                let first = ends.get(place).map_err(storage)?.map_or(0, |end| end.value());
-                let numbered = records.iter().enumerate().map(|(place, record)| (place as u64, record));
-                rows.insert((place.0, place.1, first), batch::encode(numbered).as_slice()).map_err(storage)?;
-                ends.insert(place, first + records.len() as u64).map_err(storage)?;
-            }
-            let mut table = transaction.open_table(POSITIONS).map_err(storage)?;
-            for (partition, Positions { next: [interactions, inbox, definitions], current }) in positions {
-                table.insert(partition, (interactions.0, inbox.0, definitions.0, *current as u8)).map_err(storage)?;
-            }
-            if let Some((name, state)) = source {
-                transaction.open_table(SOURCES).map_err(storage)?.insert(name, state).map_err(storage)?;
-            }
-        }
-        transaction.commit().map_err(storage)
-    }
-
-    fn tell(&self, change: impl FnOnce(&mut Writes)) {
-        change(&mut self.writes.lock().unwrap_or_else(PoisonError::into_inner));
-        self.written.notify_all();
-    }
-
-    /// How often the log was written since it was opened.
-    #[must_use]
-    pub fn writes(&self) -> Writes {
-        *self.writes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until `enough` holds of the writes, or for `wait`.
-    pub fn await_write(&self, wait: Duration, enough: impl Fn(Writes) -> bool) {
-        let guard = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
-        let _woken = self.written.wait_timeout_while(guard, wait, |writes| !enough(*writes));
-    }
-
-    /// Wakes who waits for an append.
-    pub fn wake(&self) {
-        self.tell(|writes| writes.appends += 1);
-    }
-
-    /// Bytes of the log file.
-    #[must_use]
-    pub fn size_bytes(&self) -> u64 {
-        std::fs::metadata(&self.file).map_or(0, |file| file.len())
-    }
-
-    /// The log as it is now, whatever is written later.
+    /// How far a partition took its inputs; `row` is what the partition keeps of that itself.
     ///
     /// # Errors
-    /// When redb fails.
-    pub fn snapshot(&self) -> Result<Snapshot, Error> {
-        Ok(Snapshot { transaction: self.database.begin_read().map_err(storage)?, partitions: self.partitions })
-    }
-}
-
-/// Makes the tables; gives the number of partitions and the identity that hold.
-fn prepare(database: &Database, partitions: u32, identity: u64) -> Result<(u32, u64), Error> {
-    let transaction = database.begin_write().map_err(storage)?;
-    transaction.open_table(BATCHES).map_err(storage)?;
-    transaction.open_table(ENDS).map_err(storage)?;
-    transaction.open_table(STARTS).map_err(storage)?;
-    transaction.open_table(SOURCES).map_err(storage)?;
-    let kept = {
-        let mut directory = transaction.open_table(DIRECTORY).map_err(storage)?;
-        let known = directory.get("format").map_err(storage)?.map(|format| format.value());
-        if let Some(format) = known.filter(|format| *format != FORMAT) {
-            return Err(Error::Format(format));
-        }
-        let mut keep = |name: &str, value: u64| -> Result<u64, Error> {
-            if let Some(kept) = directory.get(name).map_err(storage)?.map(|kept| kept.value()) {
-                return Ok(kept);
-            }
-            directory.insert(name, value).map_err(storage)?;
-            Ok(value)
-        };
-        keep("format", FORMAT)?;
-        let partitions = keep("partitions", u64::from(partitions.clamp(1, 1_024)))?;
-        (u32::try_from(partitions).unwrap_or(1), keep("identity", identity)?)
-    };
-    transaction.open_table(POSITIONS).map_err(storage)?;
-    transaction.commit().map_err(storage)?;
-    Ok(kept)
-}
-
-/// The log at one moment.
-pub struct Snapshot {
-    transaction: ReadTransaction,
-    partitions: u32,
-}
-
-impl Snapshot {
-    /// Number of partitions.
-    #[must_use]
-    pub fn partitions(&self) -> u32 {
-        self.partitions
-    }
-
-    /// Next offset of a topic's partition.
-    ///
-    /// # Errors
-    /// When redb fails.
-    pub fn end(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
-        let table = self.transaction.open_table(ENDS).map_err(storage)?;
-        Ok(Offset(table.get((topic, partition.0)).map_err(storage)?.map_or(0, |end| end.value())))
-    }
-
-    /// First offset that was not retained away.
-    ///
-    /// # Errors
-    /// When redb fails.
-    pub fn start(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
-        let table = self.transaction.open_table(STARTS).map_err(storage)?;
-        Ok(Offset(table.get((topic, partition.0)).map_err(storage)?.map_or(0, |start| start.value())))
-    }
-
-    /// How far a partition took its inputs.
-    ///
-    /// # Errors
-    /// When redb fails.
-    pub fn positions(&self, partition: Partition) -> Result<Positions, Error> {
-        let table = self.transaction.open_table(POSITIONS).map_err(storage)?;
-        let row = table.get(partition.0).map_err(storage)?.map(|row| row.value());
-        Ok(row.map_or_else(Positions::default, |(interactions, inbox, definitions, current)| Positions {
-            next: [Offset(interactions), Offset(inbox), Offset(definitions)],
-            current: Source::ALL.get(usize::from(current)).copied().unwrap_or_default(),
-        }))
-    }
-
-    /// What was stored with the last append of a source.
-    ///
-    /// # Errors
-    /// When redb fails.
-    pub fn source(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let table = self.transaction.open_table(SOURCES).map_err(storage)?;
-        Ok(table.get(name).map_err(storage)?.map(|state| state.value().to_vec()))
-    }
-
-    /// What was stored for every source.
-    ///
-    /// # Errors
-    /// When redb fails.
-    pub fn sources(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let table = self.transaction.open_table(SOURCES).map_err(storage)?;
-        let rows = table.iter().map_err(storage)?;
-        rows.map(|row| row.map(|(_, state)| state.value().to_vec()).map_err(storage)).collect()
-    }
-
-    /// Records of one batch from `from` on: those left of the batch that holds it, else the next batch. Empty at the end.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] or when redb fails.
-    pub fn read(&self, topic: &str, partition: Partition, from: Offset) -> Result<Vec<(Offset, Record)>, Error> {
-        let table = self.transaction.open_table(BATCHES).map_err(storage)?;
-        let place = |offset: u64| (topic, partition.0, offset);
-        let holding = table.range(place(0)..=place(from.0)).map_err(storage)?.next_back().transpose().map_err(storage)?;
-        let first = holding.map_or(0, |(key, _)| key.value().2);
-        for row in table.range(place(first)..=place(u64::MAX)).map_err(storage)? {
-            let (key, bytes) = row.map_err(storage)?;
-            let first = key.value().2;
-            let damaged = || Error::Damaged { topic: topic.to_owned(), partition: partition.0, offset: first };
-            let mut records = batch::decode(first, bytes.value()).ok_or_else(damaged)?;
-            records.retain(|(offset, _)| *offset >= from);
-            if !records.is_empty() {
-                return Ok(records);
-            }
-        }
-        Ok(Vec::new())
-    }
+    /// When the log cannot be read.
+    fn positions(&self, partition: Partition, row: Option<Positions>) -> Result<Positions, Error>;
 
     /// Hands every record from `from` up to `end`, in order.
     ///
     /// # Errors
-    /// As [`Snapshot::read`], or what `each` gives.
-    pub fn each<E: From<Error>>(
+    /// As [`Reader::read`], or what `each` gives.
+    fn each<E: From<Error>>(
         &self,
         (topic, partition): (&str, Partition),
         (from, end): (Offset, Offset),
@@ -421,6 +157,89 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// Where sources append their records, each with how far it is.
+pub trait Sources {
+    /// What was stored with the last append of a source.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn source(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
+
+    /// What was stored for every source.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn sources(&self) -> Result<Vec<Vec<u8>>, Error>;
+
+    /// Appends records of a source and remembers how far the source is, all or nothing.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    fn append_from(&self, batches: &Batches, source: (&str, &[u8])) -> Result<(), Error>;
+
+    /// Number of partitions.
+    fn partitions(&self) -> u32;
+
+    /// The time that an append carries now.
+    fn now(&self) -> AppendTime;
+}
+
+/// Why a commit did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// It was taken back: take the same inputs again.
+    #[error("the transaction was aborted: {0}")]
+    Aborted(String),
+    /// Nobody knows whether it happened: settle it, then read what is committed.
+    #[error("it is not known whether the transaction was committed: {0}")]
+    InDoubt(String),
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] Error),
+}
+
+/// What a worker needs of a log.
+pub trait Log {
+    /// Its reader.
+    type Reader: Reader;
+
+    /// Whether positions of inbox and definitions are rows of the partition, committed with its other rows.
+    const POSITIONS_ARE_ROWS: bool;
+
+    /// The log as it is now.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn reader(&self) -> Result<Self::Reader, Error>;
+
+    /// Appends records outside any commit.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    fn put(&self, batches: &Batches) -> Result<(), Error>;
+
+    /// Commits outputs, changelog, order and positions of all tasks, all or nothing; gives the ends of the changelog.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing was written then, or nobody knows yet.
+    fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<BTreeMap<u32, Offset>, CommitError>;
+
+    /// Settles a commit of which nobody knows whether it happened.
+    ///
+    /// # Errors
+    /// When the log cannot be reached.
+    fn settle(&self) -> Result<(), Error>;
+
+    /// Drawn when the log was made: what was derived from another log does not carry it.
+    fn identity(&self) -> u64;
+
+    /// Number of partitions.
+    fn partitions(&self) -> u32;
+
+    /// The time that an append would carry now.
+    fn now(&self) -> AppendTime;
 }
 
 /// The partition of a key: Java's murmur2 as Kafka's default partitioner maps it, so that both logs agree.
@@ -446,45 +265,6 @@ pub fn partition_of(key: &[u8], partitions: u32) -> Partition {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn record(value: &[u8]) -> Record {
-        Record { key: Some("t:l".into()), value: Some(value.to_vec()), reason: None, appended_ms: 7, source: 3 }
-    }
-
-    #[test]
-    fn appended_records_are_read_back_from_any_offset_after_reopening() {
-        let folder = tempfile::tempdir().unwrap();
-        let options = Options { partitions: 3, ..Options::default() };
-        let log = Embedded::open(folder.path(), &options).unwrap();
-        assert!(matches!(Embedded::open(folder.path(), &options), Err(Error::InUse)));
-        let batch = |values: &[&[u8]]| Batches::from([(("a", 1), values.iter().map(|value| record(value)).collect())]);
-        let positions = Positions { next: [Offset(2), Offset(0), Offset(5)], current: Source::Definitions };
-        log.append(&batch(&[b"0", b"1"]), Some(("file", b"s1"))).unwrap();
-        log.commit(&batch(&[b"2"]), &BTreeMap::from([(1, positions)])).unwrap();
-        let identity = log.identity();
-        drop(log);
-        let log = Embedded::open(folder.path(), &Options::default()).unwrap();
-        assert_eq!((log.partitions(), log.identity()), (3, identity));
-        let snapshot = log.snapshot().unwrap();
-        let values = |from| {
-            let records = snapshot.read("a", Partition(1), Offset(from)).unwrap();
-            records.into_iter().map(|(offset, record)| (offset.0, record.value.unwrap())).collect::<Vec<_>>()
-        };
-        assert_eq!(
-            (values(0), values(1), values(2), values(3)),
-            (vec![(0, b"0".to_vec()), (1, b"1".to_vec())], vec![(1, b"1".to_vec())], vec![(2, b"2".to_vec())], vec![])
-        );
-        let mut all = Vec::new();
-        snapshot
-            .each::<Error>(("a", Partition(1)), (Offset(0), Offset(3)), &mut |offset, _| {
-                all.push(offset.0);
-                Ok(())
-            })
-            .unwrap();
-        assert_eq!(all, [0, 1, 2]);
-        assert_eq!((snapshot.end("a", Partition(1)).unwrap(), snapshot.end("a", Partition(0)).unwrap()), (Offset(3), Offset(0)));
-        assert_eq!((snapshot.positions(Partition(1)).unwrap(), snapshot.source("file").unwrap()), (positions, Some(b"s1".to_vec())));
-    }
 
     #[test]
     fn keys_go_where_java_sends_them() {

@@ -8,8 +8,9 @@ use crate::codec::internal::{self, Switch};
 use crate::codec::rows;
 use crate::domain::rules::Rules;
 use crate::domain::units::{Offset, Partition};
+use crate::pipeline::Source;
 use crate::pipeline::{Counters, Effect, Key, Memory, Row, Rows};
-use crate::runtime::log::{Batches, Error as LogError, Record, Snapshot, Source};
+use crate::runtime::log::{Batches, Error as LogError, Reader, Record, Snapshot};
 use crate::runtime::store::{self, STATE};
 use crate::runtime::worker::inputs_of;
 use crate::runtime::worker::{self, DEAD_LETTERS, emit, output_topics};
@@ -118,6 +119,10 @@ impl Comparison<'_> {
         let end = self.snapshot.end(STATE, partition)?;
         self.snapshot.each::<Error>((STATE, partition), (Offset(0), end), &mut |offset, record| {
             let (key, row) = store::changed(partition, offset, &record)?;
+            // Positions are where commits ended, which the inputs do not tell.
+            if key == Key::Positions {
+                return Ok(());
+            }
             match row {
                 Some(_) => stored.insert(key, record.value.unwrap_or_default()),
                 None => stored.remove(&key),

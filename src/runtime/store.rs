@@ -15,14 +15,13 @@ use crate::domain::experiment::ExperimentKey;
 use crate::domain::lead::Lead;
 use crate::domain::rules::Rules;
 use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
+use crate::pipeline::Positions;
 use crate::pipeline::{Due, Key, Row, Rows};
-use crate::runtime::log::{Positions, Record, Snapshot};
+use crate::runtime::log::{CommitError, Reader, Record};
 use crate::runtime::store::cache::Cache;
 
+pub use crate::runtime::log::STATE;
 pub use crate::runtime::store::tree::Trees;
-
-/// The changelog.
-pub const STATE: &str = "leadstream.state.v1";
 
 /// Why rows cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +39,9 @@ pub enum Error {
         /// Why.
         cause: rows::Error,
     },
+    /// The commit did not happen, or nobody knows.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
     /// The log failed.
     #[error(transparent)]
     Log(#[from] crate::runtime::log::Error),
@@ -128,39 +130,49 @@ pub struct Store {
     shared: Arc<Shared>,
     overlay: BTreeMap<Key, Option<Row>>,
     due: Due,
+    /// Changes of the due times that the batch in hand made: lead, before, after.
+    moved: Vec<(LeadKey, Option<EventTime>, Option<EventTime>)>,
 }
 
 impl Store {
-    /// Reads what sled holds, then the changelog behind it up to the snapshot.
+    /// Reads what sled holds, then the changelog behind it.
     ///
     /// # Errors
     /// [`Error::Cache`] when sled cannot be trusted, or when the changelog cannot be read.
     pub fn restore(
         trees: &Trees,
-        snapshot: &Snapshot,
+        reader: &impl Reader,
         (partition, bounds): (Partition, Bounds),
         rules: Arc<Rules>,
         restored: &mut dyn FnMut(u64),
     ) -> Result<Self, Error> {
         let tree = trees.partition(partition)?;
-        let end = snapshot.end(STATE, partition)?;
-        let from = tree.next().filter(|next| *next <= end);
-        let from = match from {
-            Some(from) => from,
-            None => {
-                tree.clear()?;
-                Offset(0)
-            }
-        };
+        let there = reader.start(STATE, partition)?..=reader.end(STATE, partition)?;
+        if !tree.next().is_some_and(|next| there.contains(&next)) {
+            tree.clear()?;
+        }
         let mut due = Due::default();
         tree.scan("L", &mut |key, row| {
             if let (Key::Lead(key), Row::Lead(lead)) = (key, row) {
                 due.reschedule(&key, None, lead.risk.due);
             }
         })?;
-        let mut cache = Cache::new(tree, bounds, rules, snapshot.positions(partition)?);
-        snapshot.each::<Error>((STATE, partition), (from, end), &mut |offset, record| {
+        let cache = Mutex::new(Cache::new(tree, bounds, rules));
+        let mut store = Self { shared: Arc::new(Shared { partition, cache }), overlay: BTreeMap::new(), due, moved: Vec::new() };
+        store.catch_up(reader, restored)?;
+        Ok(store)
+    }
+
+    /// Reads the changelog behind what is known; gives the next offset.
+    ///
+    /// # Errors
+    /// As [`Store::restore`].
+    pub fn catch_up(&mut self, reader: &impl Reader, restored: &mut dyn FnMut(u64)) -> Result<Offset, Error> {
+        let (shared, due, partition) = (&self.shared, &mut self.due, self.shared.partition);
+        let (from, end) = (shared.cache().next(), reader.end(STATE, partition)?);
+        reader.each::<Error>((STATE, partition), (from, end), &mut |offset, record| {
             let (key, row) = changed(partition, offset, &record)?;
+            let mut cache = shared.cache();
             if let Key::Lead(lead) = &key {
                 let before = cache.load(&Key::Lead(lead.clone()))?;
                 due.reschedule(lead, due_of(before.as_ref()), due_of(row.as_ref()));
@@ -168,7 +180,19 @@ impl Store {
             restored(1);
             cache.publish(BTreeMap::from([(key, row)]), Offset(offset.0 + 1))
         })?;
-        Ok(Self { shared: Arc::new(Shared { partition, cache: Mutex::new(cache) }), overlay: BTreeMap::new(), due })
+        let mut cache = shared.cache();
+        if cache.next() < end {
+            cache.publish(BTreeMap::new(), end)?;
+        }
+        Ok(end)
+    }
+
+    /// Drops what the batch in hand changed.
+    pub fn roll_back(&mut self) {
+        self.overlay.clear();
+        for (key, before, after) in self.moved.drain(..).rev() {
+            self.due.reschedule(&key, after, before);
+        }
     }
 
     /// What readers share.
@@ -190,15 +214,23 @@ impl Store {
         self.overlay.iter().map(record).collect()
     }
 
-    /// Makes the batch visible once it is committed. `changelog_next` is the end of the changelog with the batch.
+    /// Makes the batch visible once it is committed. `changelog_next` is the end of the changelog where the batch changed it.
     ///
     /// # Errors
     /// [`Error::Cache`].
-    pub fn publish(&mut self, changelog_next: Offset, positions: Positions, rules: &Arc<Rules>) -> Result<(), Error> {
+    pub fn publish(&mut self, changelog_next: Option<Offset>, positions: Positions, rules: &Arc<Rules>) -> Result<(), Error> {
         let mut cache = self.shared.cache();
         cache.positions = positions;
         cache.rules = rules.clone();
-        cache.publish(std::mem::take(&mut self.overlay), changelog_next)
+        self.moved.clear();
+        let next = changelog_next.unwrap_or(cache.next());
+        cache.publish(std::mem::take(&mut self.overlay), next)
+    }
+
+    /// Tells readers how far the inputs were taken and under which rules.
+    pub fn tell(&self, positions: Positions, rules: &Arc<Rules>) {
+        let mut cache = self.shared.cache();
+        (cache.positions, cache.rules) = (positions, rules.clone());
     }
 
     /// Experiments that the batch in hand counted for.
@@ -262,6 +294,7 @@ impl Rows for Store {
 
     fn reschedule(&mut self, key: &LeadKey, before: Option<EventTime>, after: Option<EventTime>) {
         self.due.reschedule(key, before, after);
+        self.moved.push((key.clone(), before, after));
     }
 
     fn first_due(&self, tenant: &Tenant, until: EventTime) -> Option<(EventTime, LeadKey)> {

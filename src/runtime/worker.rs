@@ -6,6 +6,7 @@
 mod inputs;
 mod task;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -14,11 +15,11 @@ use crate::codec::internal::{InboxEntry, inbox_bytes};
 use crate::codec::model;
 use crate::domain::lexicon::Lexicon;
 use crate::domain::rules::Rules;
-use crate::domain::units::{LeadKey, Offset, Partition};
-use crate::pipeline::{Counters, Key, Row};
-use crate::runtime::log::{Batches, Embedded, Record};
+use crate::domain::units::{LeadKey, Partition};
+use crate::pipeline::{Counters, Key, Positions, Row, Rows};
+use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
 use crate::runtime::metrics::Metrics;
-use crate::runtime::store::{Bounds, Error, STATE, Shared, Trees, View};
+use crate::runtime::store::{Bounds, Error, STATE, Shared, Store, Trees, View};
 use crate::runtime::worker::task::Task;
 
 pub use crate::runtime::worker::inputs::{DEAD_LETTERS, LATE, definition, emit, inbox, input, inputs_of, output_topics};
@@ -67,11 +68,15 @@ impl Views {
         *self.partitions.write().unwrap_or_else(PoisonError::into_inner) = partitions;
     }
 
+    fn remove(&self, partition: Partition) {
+        self.partitions.write().unwrap_or_else(PoisonError::into_inner).retain(|shared| shared.partition() != partition);
+    }
+
     pub(crate) fn clear(&self) {
         self.set(Vec::new());
     }
 
-    /// The partitions, by number; empty while they are being restored.
+    /// The partitions that are here and restored.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Shared>> {
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -81,9 +86,9 @@ impl Views {
     ///
     /// # Errors
     /// [`Error::Cache`].
-    pub fn lead(&self, log: &Embedded, key: &LeadKey) -> Result<Option<View>, Error> {
-        let partition = log.partition_of(key.as_str().as_bytes());
-        let shared = self.all().get(partition.0 as usize).cloned();
+    pub fn lead(&self, partitions: u32, key: &LeadKey) -> Result<Option<View>, Error> {
+        let partition = partition_of(key.as_str().as_bytes(), partitions);
+        let shared = self.all().into_iter().find(|shared| shared.partition() == partition);
         shared.map(|shared| shared.view(&Key::Lead(key.clone()))).transpose()
     }
 
@@ -102,11 +107,11 @@ impl Views {
     }
 }
 
-/// All partitions of a data directory.
-pub struct Worker {
-    log: Arc<Embedded>,
+/// The partitions that one thread takes.
+pub struct Worker<L: Log> {
+    log: L,
     options: Options,
-    tasks: Vec<Task>,
+    tasks: BTreeMap<Partition, Task>,
     trees: Trees,
     metrics: Arc<Metrics>,
 }
@@ -117,56 +122,112 @@ pub fn state_directory(data: &Path) -> PathBuf {
     data.join("state")
 }
 
-impl Worker {
-    /// Opens the state and brings it to what is committed. State that cannot be trusted is thrown away and restored once.
+impl<L: Log> Worker<L> {
+    /// Opens the state directory, without any partition.
+    ///
+    /// # Errors
+    /// When the state directory cannot be made.
+    pub fn new(log: L, directory: &Path, options: Options, metrics: Arc<Metrics>) -> Result<Self, Error> {
+        let trees = Trees::open(directory, log.identity())?;
+        Ok(Self { log, options, tasks: BTreeMap::new(), trees, metrics })
+    }
+
+    /// Opens the state of all partitions and brings it to what is committed. State that cannot be trusted is thrown away and
+    /// restored once.
     ///
     /// # Errors
     /// When the log cannot be read or the state directory cannot be made.
-    pub fn open(log: Arc<Embedded>, directory: &Path, options: Options, metrics: Arc<Metrics>, views: &Views) -> Result<Self, Error> {
-        let trees = Trees::open(directory, log.identity())?;
-        let (trees, tasks) = match tasks(&log, &trees, options, &metrics) {
+    pub fn open(log: L, directory: &Path, options: Options, metrics: Arc<Metrics>, views: &Views) -> Result<Self, Error> {
+        let mut worker = Self::new(log, directory, options, metrics)?;
+        let all: Vec<Partition> = (0..worker.log.partitions()).map(Partition).collect();
+        match worker.add(&all, views) {
             Err(Error::Cache) => {
                 tracing::warn!("a row in the state directory does not match its checksum: restoring it from the changelog");
-                let trees = trees.renew()?;
-                let tasks = tasks(&log, &trees, options, &metrics)?;
-                (trees, tasks)
+                worker.tasks.clear();
+                worker.trees = worker.trees.renew()?;
+                worker.add(&all, views)?;
             }
-            other => (trees, other?),
-        };
-        views.set(tasks.iter().map(|task| task.store.shared().clone()).collect());
-        Ok(Self { log, options, tasks, trees, metrics })
+            other => other?,
+        }
+        Ok(worker)
+    }
+
+    /// Takes over partitions: brings their state to what is committed.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] when the state directory cannot be trusted, or when the log cannot be read.
+    pub fn add(&mut self, partitions: &[Partition], views: &Views) -> Result<(), Error> {
+        let reader = self.log.reader()?;
+        for partition in partitions {
+            let task = Task::restore(&self.trees, &reader, *partition, self.options, &self.metrics)?;
+            self.tasks.insert(*partition, task);
+        }
+        views.set(self.tasks.values().map(|task| task.store.shared().clone()).collect());
+        Ok(())
+    }
+
+    /// Gives partitions up; what is committed of them is written to the state directory, so that they come back faster.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn remove(&mut self, partitions: &[Partition], views: &Views) -> Result<Vec<Leaving>, Error> {
+        partitions.iter().for_each(|partition| views.remove(*partition));
+        Ok(partitions.iter().filter_map(|partition| self.tasks.remove(partition)).map(|task| Leaving(task.store)).collect())
+    }
+
+    /// How far a partition that is here took its inputs.
+    #[must_use]
+    pub fn positions(&self, partition: Partition) -> Option<Positions> {
+        self.tasks.get(&partition).map(|task| task.positions)
     }
 
     /// Takes one batch of every partition and commits it; gives how many inputs were taken, 0 when there was nothing.
     ///
     /// # Errors
-    /// When the log or the state fails: open again, which takes what was not committed once more.
+    /// When the commit did not happen: then [`Worker::roll_back`] or [`Worker::learn`]. When the log or the state fails: open
+    /// again, which takes what was not committed once more.
     pub fn step(&mut self) -> Result<u64, Error> {
-        let snapshot = self.log.snapshot()?;
+        let reader = self.log.reader()?;
         let mut batches = Batches::new();
         let mut taken = 0;
-        for task in &mut self.tasks {
-            taken += task.take_batch(&snapshot, self.options, &mut batches, &self.metrics)?;
+        for task in self.tasks.values_mut() {
+            taken += task.take_batch(&reader, self.options, &mut batches, &self.metrics)?;
         }
-        drop(snapshot);
+        drop(reader);
         if taken == 0 {
             return Ok(0);
         }
         let began = Instant::now();
         let now = self.log.now();
-        for task in &self.tasks {
+        for task in self.tasks.values_mut() {
+            if L::POSITIONS_ARE_ROWS && task.has_moved() {
+                task.store.save(Key::Positions, Some(Row::Positions(task.positions)));
+            }
             batches.insert((STATE, task.partition.0), task.store.changes(now.0));
         }
-        let positions = self.tasks.iter().map(|task| (task.partition.0, task.positions)).collect();
-        self.log.commit(&batches, &positions)?;
-        for task in &mut self.tasks {
-            let changed = batches.get(&(STATE, task.partition.0)).map_or(0, Vec::len);
-            task.changelog_next = Offset(task.changelog_next.0 + changed as u64);
-            task.publish()?;
+        let positions = self.tasks.values().map(|task| (task.partition.0, task.positions)).collect();
+        let ends = self.log.commit(&batches, &positions)?;
+        for task in self.tasks.values_mut() {
+            task.publish(ends.get(&task.partition.0).copied())?;
         }
         self.metrics.committed(&batches, began.elapsed());
-        self.metrics.end_to_end(now, self.tasks.iter_mut().flat_map(|task| task.times.drain(..)));
+        self.metrics.end_to_end(now, self.tasks.values_mut().flat_map(|task| task.times.drain(..)));
         Ok(taken)
+    }
+
+    /// Drops the batch in hand, because its transaction was aborted.
+    pub fn roll_back(&mut self) {
+        self.tasks.values_mut().for_each(Task::roll_back);
+    }
+
+    /// Learns whether the batch in hand was committed, and takes it over or drops it.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn learn(&mut self) -> Result<(), Error> {
+        self.log.settle()?;
+        let reader = self.log.reader()?;
+        self.tasks.values_mut().try_for_each(|task| task.settle(&reader, &self.metrics))
     }
 
     /// Writes ticks for live leads that are due and reports counts of experiments, at most as often as the options say.
@@ -177,17 +238,17 @@ impl Worker {
         let (tick, report) = (self.options.tick, self.options.report);
         let mut batches = Batches::new();
         let now = self.log.now();
-        for task in &mut self.tasks {
+        for task in self.tasks.values_mut() {
             if task.ticked.is_none_or(|at| at.elapsed() >= tick) && task.is_somebody_due(now)? {
                 task.ticked = Some(Instant::now());
-                let after = self.log.snapshot()?.end(inputs::INTERACTIONS, task.partition)?;
+                let after = self.log.reader()?.end(inputs::INTERACTIONS, task.partition)?;
                 put(&mut batches, task.partition, &InboxEntry::Tick { at: now, after }, now.0);
             }
             if task.reported.is_none_or(|at| at.elapsed() >= report) {
                 task.report(&self.log, &mut batches)?;
             }
         }
-        if batches.is_empty() { Ok(()) } else { Ok(self.log.append(&batches, None)?) }
+        if batches.is_empty() { Ok(()) } else { Ok(self.log.put(&batches)?) }
     }
 
     /// Takes everything there is, reports every count, and takes what follows from that.
@@ -198,13 +259,13 @@ impl Worker {
         loop {
             while self.step()? > 0 {}
             let mut batches = Batches::new();
-            for task in &mut self.tasks {
+            for task in self.tasks.values_mut() {
                 task.report(&self.log, &mut batches)?;
             }
             if batches.is_empty() {
                 return Ok(());
             }
-            self.log.append(&batches, None)?;
+            self.log.put(&batches)?;
         }
     }
 
@@ -213,7 +274,7 @@ impl Worker {
     /// # Errors
     /// [`Error::Cache`].
     pub fn checkpoint(&self) -> Result<(), Error> {
-        self.tasks.iter().try_for_each(|task| task.store.checkpoint())
+        self.tasks.values().try_for_each(|task| task.store.checkpoint())
     }
 
     /// Bytes of the state directory.
@@ -229,7 +290,15 @@ fn put(batches: &mut Batches, partition: Partition, entry: &InboxEntry, appended
     batches.entry((inputs::INBOX, partition.0)).or_default().push(record);
 }
 
-fn tasks(log: &Embedded, trees: &Trees, options: Options, metrics: &Metrics) -> Result<Vec<Task>, Error> {
-    let snapshot = log.snapshot()?;
-    (0..snapshot.partitions()).map(|partition| Task::restore(trees, &snapshot, Partition(partition), options, metrics)).collect()
+/// A partition that was given up: its committed rows, not yet all in the state directory.
+pub struct Leaving(Store);
+
+impl Leaving {
+    /// Writes them.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        self.0.checkpoint()
+    }
 }

@@ -8,7 +8,7 @@ use leadstream::codec::interaction;
 use leadstream::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS, Offset, Partition};
 use leadstream::runtime::demo::Market;
 use leadstream::runtime::ingest::Lines;
-use leadstream::runtime::log::{Embedded, Error as LogError, Options, TimeSource};
+use leadstream::runtime::log::{Embedded, Error as LogError, Options, Reader, TimeSource};
 use leadstream::runtime::mutate::{Kind, Mutated, malformed, mutate, predict};
 
 use crate::command::{leadstream, output};

@@ -12,7 +12,7 @@ use leadstream::domain::lexicon::Lexicon;
 use leadstream::domain::rules::Rules;
 use leadstream::domain::units::{Offset, Partition};
 use leadstream::runtime::demo;
-use leadstream::runtime::log::{Batches, Embedded, Options, Record};
+use leadstream::runtime::log::{Batches, Embedded, Options, Reader, Record};
 use leadstream::runtime::replay::replay;
 use leadstream::runtime::worker::rules;
 

@@ -11,7 +11,7 @@ use leadstream::codec::{avro, definition, interaction};
 use leadstream::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS, Offset, Partition};
 use leadstream::pipeline::Memory;
 use leadstream::runtime::ingest::Lines;
-use leadstream::runtime::log::{Batches, Embedded, Error as LogError, Options as LogOptions, Record, TimeSource};
+use leadstream::runtime::log::{Batches, Embedded, Error as LogError, Options as LogOptions, Reader, Record, TimeSource};
 use leadstream::runtime::metrics::Metrics;
 use leadstream::runtime::replay::replay;
 use leadstream::runtime::worker::{Options, Views, Worker, emit, input, output_topics, rules};
@@ -43,7 +43,7 @@ impl Directory {
         self.folder.path().join("state")
     }
 
-    fn open(&self, options: Options) -> Worker {
+    fn open(&self, options: Options) -> Worker<Arc<Embedded>> {
         Worker::open(self.log.clone(), &self.state(), options, Arc::new(Metrics::new()), &Views::default()).unwrap()
     }
 

@@ -12,8 +12,8 @@ use crate::domain::journey::{Journey, Outcome, Stage};
 use crate::domain::lead::Lead;
 use crate::domain::lexicon::{Fact, FactKind, ObjectionKind};
 use crate::domain::risk::{Risk, Rule, Standing};
-use crate::domain::units::EventTime;
-use crate::pipeline::{Clock, Counters, Trial, Unmapped};
+use crate::domain::units::{EventTime, Offset};
+use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped};
 
 /// Entries that one list may claim to have before any is read.
 const ENTRIES_MAX: u64 = 1 << 20;
@@ -284,6 +284,16 @@ impl Stored for Seen {
     }
 }
 
+impl Stored for [Offset; 3] {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.iter().for_each(|offset| offset.0.put(out));
+    }
+
+    fn get(input: &mut &[u8]) -> Option<Self> {
+        Some([Offset(Stored::get(input)?), Offset(Stored::get(input)?), Offset(Stored::get(input)?)])
+    }
+}
+
 /// Enums by their place in a fixed order; new variants go to the end of it.
 macro_rules! by_place {
     ($($name:ident: $order:expr),+ $(,)?) => {
@@ -305,6 +315,7 @@ by_place! {
     ObjectionKind: ObjectionKind::ALL,
     FactKind: FactKind::ALL,
     Rule: Rule::ALL,
+    Source: Source::ALL,
     Outcome: [Outcome::Won, Outcome::Lost],
     Status: [Status::None, Status::Requested, Status::Booked, Status::Attended, Status::NoShow, Status::Cancelled],
 }
@@ -344,6 +355,7 @@ fields! {
     Tally { arms }
     Trial { sources }
     Clock { at, live }
+    Positions { next, current }
     Counters { advanced, duplicate, late, dead_lettered }
     Unmapped { names, others }
 }

@@ -16,11 +16,12 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::codec::{avro, definition, internal};
 use crate::domain::units::{LeadKey, Offset, Partition, Tenant};
+use crate::pipeline::Source;
 use crate::pipeline::{Key, Row};
 use crate::runtime::http::Problem;
 use crate::runtime::ingest::{self, LINE_BYTES_MAX, Progress};
 use crate::runtime::instance::Instance;
-use crate::runtime::log::{Batches, Record, Source};
+use crate::runtime::log::{Batches, Reader, Record};
 use crate::runtime::worker::{inputs_of, output_topics, rules};
 use crate::runtime::{replay, store, views};
 
@@ -91,7 +92,7 @@ struct Begin {
 async fn begin(State(instance): Shared, Query(query): Query<Begin>) -> Result<Json<Progress>, Problem> {
     blocking(move || {
         let _alone = instance.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Json(ingest::begin(&instance.log, &query.name, query.fresh)?))
+        Ok(Json(ingest::begin(instance.log.embedded()?.as_ref(), &query.name, query.fresh)?))
     })
     .await
 }
@@ -111,7 +112,7 @@ async fn append(State(instance): Shared, Query(query): Query<Append>, body: Byte
     let bad = blocking(move || {
         let after = Progress { run, lines, crc, finished };
         let _alone = instance.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(ingest::append(&instance.log, &name, (before, &after), &body)?)
+        Ok(ingest::append(instance.log.embedded()?.as_ref(), &name, (before, &after), &body)?)
     });
     Ok(Json(json!({ "bad": bad.await? })))
 }
@@ -144,7 +145,7 @@ async fn lead(State(instance): Shared, Query(query): Query<OfLead>) -> Result<Js
     let key = LeadKey::parse(&query.key).map_err(|error| bad(&error))?;
     blocking(move || {
         let unknown = || Problem::new(StatusCode::NOT_FOUND, "unknown_lead", format!("no lead {} is known", key.as_str()));
-        let view = instance.views.lead(&instance.log, &key)?.ok_or_else(restoring)?;
+        let view = instance.views.lead(instance.log.partitions(), &key)?.ok_or_else(restoring)?;
         let lead = view.row.and_then(Row::into_lead).ok_or_else(unknown)?;
         let rules = view.rules.in_force(key.tenant(), lead.activity.last.unwrap_or_default());
         Ok(Json(views::lead(&key, &lead, &rules)))
@@ -172,7 +173,7 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
     blocking(move || {
         let key = internal::definition_key(&definition);
         let (topic, partition) = inputs_of(Source::Definitions, Partition(0));
-        let snapshot = instance.log.snapshot()?;
+        let snapshot = instance.log.embedded()?.snapshot()?;
         let value = internal::definition_bytes(&definition);
         let mut known = None;
         snapshot.each::<Problem>((topic, partition), (Offset(0), snapshot.end(topic, partition)?), &mut |_, record| {
@@ -189,8 +190,9 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
             }
             None => {}
         }
-        let record = Record { key: Some(key.clone()), value: Some(value), reason: None, appended_ms: instance.log.now().0, source: 0 };
-        instance.log.append(&Batches::from([((topic, partition.0), vec![record])]), None)?;
+        let record =
+            Record { key: Some(key.clone()), value: Some(value), reason: None, appended_ms: instance.log.embedded()?.now().0, source: 0 };
+        instance.log.embedded()?.append(&Batches::from([((topic, partition.0), vec![record])]), None)?;
         Ok(Json(json!({ "key": key, "known": false })))
     })
     .await
@@ -262,15 +264,15 @@ async fn tail(State(instance): Shared, Query(query): Query<Tail>) -> Result<Resp
 }
 
 fn tail_topic(instance: &Instance, topic: &'static str, query: &Tail, lines: &Lines<'_>) -> Result<(), Problem> {
-    let first = instance.log.snapshot()?;
+    let first = instance.log.embedded()?.snapshot()?;
     let partitions = (0..first.partitions()).map(Partition);
     let start = |partition| if query.from_start { Ok(Offset(0)) } else { first.end(topic, partition) };
     let mut next = partitions.map(start).collect::<Result<Vec<_>, _>>()?;
     drop(first);
     let mut left = query.limit.unwrap_or(u64::MAX);
     while left > 0 && lines.is_open() {
-        let writes = instance.log.writes();
-        let snapshot = instance.log.snapshot()?;
+        let writes = instance.log.embedded()?.writes();
+        let snapshot = instance.log.embedded()?.snapshot()?;
         for (partition, next) in (0..).map(Partition).zip(&mut next) {
             let end = snapshot.end(topic, partition)?;
             while *next < end && left > 0 {
@@ -292,7 +294,7 @@ fn tail_topic(instance: &Instance, topic: &'static str, query: &Tail, lines: &Li
             return Ok(());
         }
         drop(snapshot);
-        instance.log.await_write(FOLLOW, |now| now != writes);
+        instance.log.embedded()?.await_write(FOLLOW, |now| now != writes);
     }
     Ok(())
 }
@@ -314,7 +316,7 @@ fn shown((partition, offset): (Partition, Offset), record: &Record) -> Value {
 
 async fn replay_all(State(instance): Shared) -> Response {
     stream(move |lines| {
-        let snapshot = instance.log.snapshot()?;
+        let snapshot = instance.log.embedded()?.snapshot()?;
         let mut taken = 0_u64;
         let report = replay::replay(&snapshot, &rules(), &mut |inputs| {
             taken += inputs;

@@ -10,8 +10,7 @@ use lru::LruCache;
 use crate::codec::rows;
 use crate::domain::rules::Rules;
 use crate::domain::units::Offset;
-use crate::pipeline::{Key, Row};
-use crate::runtime::log::Positions;
+use crate::pipeline::{Key, Positions, Row};
 use crate::runtime::store::tree::Tree;
 use crate::runtime::store::{Bounds, Error};
 
@@ -39,10 +38,16 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn new(tree: Tree, bounds: Bounds, rules: Arc<Rules>, positions: Positions) -> Self {
+    pub(crate) fn new(tree: Tree, bounds: Bounds, rules: Arc<Rules>) -> Self {
         let clean = LruCache::new(NonZeroUsize::new(bounds.cached_rows).unwrap_or(NonZeroUsize::MIN));
         let next = tree.next().unwrap_or_default();
-        Self { tree, dirty: BTreeMap::new(), applying: None, clean, checkpoint_rows: bounds.checkpoint_rows, next, rules, positions }
+        let (dirty, positions) = (BTreeMap::new(), Positions::default());
+        Self { tree, dirty, applying: None, clean, checkpoint_rows: bounds.checkpoint_rows, next, rules, positions }
+    }
+
+    /// The changelog offset up to which all rows are known.
+    pub(crate) fn next(&self) -> Offset {
+        self.next
     }
 
     pub(crate) fn load(&mut self, key: &Key) -> Result<Option<Row>, Error> {

@@ -4,8 +4,9 @@ use crate::codec::internal::{self, InboxEntry};
 use crate::codec::{avro, interaction, outputs};
 use crate::domain::rules::{Body, Definition};
 use crate::domain::units::{AppendTime, Offset, Partition};
+use crate::pipeline::Source;
 use crate::pipeline::{Effect, Input};
-use crate::runtime::log::{Batches, Record, Source};
+use crate::runtime::log::{Batches, Record};
 
 /// Interactions.
 pub(crate) const INTERACTIONS: &str = "lead.interactions.v1";

@@ -9,9 +9,10 @@ use crate::domain::experiment::ExperimentKey;
 use crate::domain::rules::Rules;
 use crate::domain::units::{AppendTime, EventTime, Offset, Partition};
 use crate::pipeline::{Counters, Input, Key, Outcome, Row, Rows, Taken, take};
-use crate::runtime::log::{Batches, Embedded, Positions, Record, Snapshot, Source};
+use crate::pipeline::{Positions, Source};
+use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
 use crate::runtime::metrics::{Metrics, Stage};
-use crate::runtime::store::{Error, STATE, Store, Trees};
+use crate::runtime::store::{Error, Store, Trees};
 use crate::runtime::worker::inputs::{self, DEAD_LETTERS, DEFINITIONS, INBOX, INTERACTIONS, ORDER};
 use crate::runtime::worker::{Options, put, rules};
 
@@ -20,8 +21,6 @@ pub(crate) struct Task {
     pub(crate) partition: Partition,
     pub(crate) positions: Positions,
     pub(crate) store: Store,
-    /// End of the changelog with everything committed.
-    pub(crate) changelog_next: Offset,
     /// When the last tick was written.
     pub(crate) ticked: Option<Instant>,
     /// When counts were last reported.
@@ -29,65 +28,92 @@ pub(crate) struct Task {
     /// When each interaction of the batch in hand was appended, and when it happened where it could be read, milliseconds.
     pub(crate) times: Vec<(i64, Option<i64>)>,
     rules: Arc<Rules>,
+    /// Positions and rules of the last commit.
+    committed: (Positions, Arc<Rules>),
     /// Experiments whose counts changed since they were reported.
     tallied: BTreeSet<ExperimentKey>,
     counted: BTreeMap<u32, Counters>,
 }
 
 impl Task {
-    /// Brings a partition to what is committed: rules from the definitions that were taken, rows from the store.
+    /// Brings a partition to what is committed: rows from the store, rules from the definitions that were taken.
     pub(crate) fn restore(
         trees: &Trees,
-        snapshot: &Snapshot,
+        reader: &impl Reader,
         partition: Partition,
         options: Options,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
-        let positions = snapshot.positions(partition)?;
+        let none = Arc::new(rules());
+        let store = Store::restore(trees, reader, (partition, options.bounds), none.clone(), &mut |rows| metrics.restored(rows))?;
+        let mut task = Self {
+            partition,
+            positions: Positions::default(),
+            store,
+            ticked: None,
+            reported: None,
+            times: Vec::new(),
+            committed: (Positions::default(), none.clone()),
+            rules: none,
+            tallied: BTreeSet::new(),
+            counted: BTreeMap::new(),
+        };
+        task.find_positions(reader)?;
+        Ok(task)
+    }
+
+    /// Positions, rules and changed counts as they are committed.
+    fn find_positions(&mut self, reader: &impl Reader) -> Result<(), Error> {
+        let row = self.store.load(&Key::Positions)?.and_then(Row::into_positions);
+        self.positions = reader.positions(self.partition, row)?;
         let mut rules = rules();
-        let until = positions.next[Source::Definitions as usize];
-        snapshot.each::<Error>((DEFINITIONS, Partition(0)), (Offset(0), until), &mut |_, record| {
+        let until = self.positions.next[Source::Definitions as usize];
+        reader.each::<Error>((DEFINITIONS, Partition(0)), (Offset(0), until), &mut |_, record| {
             if let Ok((definition, body)) = inputs::definition(&record) {
                 rules.define(&definition, body);
             }
             Ok(())
         })?;
-        let rules = Arc::new(rules);
-        let mut restored = |rows| metrics.restored(rows);
-        let store = Store::restore(trees, snapshot, (partition, options.bounds), rules.clone(), &mut restored)?;
-        let mut tallied = BTreeSet::new();
-        store.shared().scan("T", &mut |key, _| {
+        self.rules = Arc::new(rules);
+        self.committed = (self.positions, self.rules.clone());
+        self.store.tell(self.positions, &self.rules);
+        let tallied = &mut self.tallied;
+        self.store.shared().scan("T", &mut |key, _| {
             if let Key::Tally(experiment) = key {
                 tallied.insert(experiment);
             }
         })?;
-        Ok(Self {
-            partition,
-            positions,
-            store,
-            changelog_next: snapshot.end(STATE, partition)?,
-            ticked: None,
-            reported: None,
-            times: Vec::new(),
-            rules,
-            tallied,
-            counted: BTreeMap::new(),
-        })
+        Ok(())
+    }
+
+    /// Drops the batch in hand: its inputs are taken again.
+    pub(crate) fn roll_back(&mut self) {
+        self.store.roll_back();
+        (self.positions, self.rules) = self.committed.clone();
+        self.counted.clear();
+        self.times.clear();
+    }
+
+    /// Drops the batch in hand, or takes it over where it was committed after all.
+    pub(crate) fn settle(&mut self, reader: &impl Reader, metrics: &Metrics) -> Result<(), Error> {
+        self.roll_back();
+        self.store.catch_up(reader, &mut |rows| metrics.restored(rows))?;
+        self.find_positions(reader)
     }
 
     /// Takes what is new into the overlay and the batches: definitions first, then the inbox, then interactions.
     pub(crate) fn take_batch(
         &mut self,
-        snapshot: &Snapshot,
+        reader: &impl Reader,
         options: Options,
         batches: &mut Batches,
         metrics: &Metrics,
     ) -> Result<u64, Error> {
         let before = self.positions;
         let mut budget = options.commit_timers;
-        self.define(snapshot, batches)?;
-        if self.take_inbox(snapshot, &mut budget, batches)? {
-            self.take_interactions(snapshot, options.commit_records, (&mut budget, batches), metrics)?;
+        self.define(reader, batches)?;
+        if self.take_inbox(reader, &mut budget, batches)? {
+            self.take_interactions(reader, options.commit_records, (&mut budget, batches), metrics)?;
         }
         for (source, counted) in std::mem::take(&mut self.counted) {
             let key = Key::Counters(source);
@@ -117,27 +143,31 @@ impl Task {
         batches.entry((ORDER, self.partition.0)).or_default().push(record);
     }
 
-    fn define(&mut self, snapshot: &Snapshot, batches: &mut Batches) -> Result<(), Error> {
-        let (from, end) = (*self.position(Source::Definitions), snapshot.end(DEFINITIONS, Partition(0))?);
-        snapshot.each::<Error>((DEFINITIONS, Partition(0)), (from, end), &mut |offset, record| {
-            self.switch_to(Source::Definitions, record.appended_ms, batches);
-            match inputs::definition(&record) {
-                Ok((definition, body)) => Arc::make_mut(&mut self.rules).define(&definition, body),
-                // Every partition reads every definition; one of them keeps what cannot be used.
-                Err(reason) if self.partition == Partition(0) => {
-                    let letter = Record { reason: Some(reason), ..record };
-                    batches.entry((DEAD_LETTERS, 0)).or_default().push(letter);
-                }
-                Err(_) => {}
+    fn define(&mut self, reader: &impl Reader, batches: &mut Batches) -> Result<(), Error> {
+        loop {
+            let records = reader.read(DEFINITIONS, Partition(0), *self.position(Source::Definitions))?;
+            if records.is_empty() {
+                return Ok(());
             }
-            *self.position(Source::Definitions) = Offset(offset.0 + 1);
-            Ok(())
-        })
+            for (offset, record) in records {
+                self.switch_to(Source::Definitions, record.appended_ms, batches);
+                match inputs::definition(&record) {
+                    Ok((definition, body)) => Arc::make_mut(&mut self.rules).define(&definition, body),
+                    // Every partition reads every definition; one of them keeps what cannot be used.
+                    Err(reason) if self.partition == Partition(0) => {
+                        let letter = Record { reason: Some(reason), ..record };
+                        batches.entry((DEAD_LETTERS, 0)).or_default().push(letter);
+                    }
+                    Err(_) => {}
+                }
+                *self.position(Source::Definitions) = Offset(offset.0 + 1);
+            }
+        }
     }
 
     /// `false` when the timer budget ended.
-    fn take_inbox(&mut self, snapshot: &Snapshot, budget: &mut usize, batches: &mut Batches) -> Result<bool, Error> {
-        let records = snapshot.read(INBOX, self.partition, *self.position(Source::Inbox))?;
+    fn take_inbox(&mut self, reader: &impl Reader, budget: &mut usize, batches: &mut Batches) -> Result<bool, Error> {
+        let records = reader.read(INBOX, self.partition, *self.position(Source::Inbox))?;
         for (offset, record) in records {
             let (input, after) = inputs::inbox(&record);
             if *self.position(Source::Interactions) < after {
@@ -154,14 +184,14 @@ impl Task {
 
     fn take_interactions(
         &mut self,
-        snapshot: &Snapshot,
+        reader: &impl Reader,
         records_max: usize,
         (budget, batches): (&mut usize, &mut Batches),
         metrics: &Metrics,
     ) -> Result<(), Error> {
         let mut left = records_max;
         while left > 0 {
-            let mut records = snapshot.read(INTERACTIONS, self.partition, *self.position(Source::Interactions))?;
+            let mut records = reader.read(INTERACTIONS, self.partition, *self.position(Source::Interactions))?;
             records.truncate(left);
             left = if records.is_empty() { 0 } else { left - records.len() };
             for (offset, record) in records {
@@ -192,10 +222,16 @@ impl Task {
         })
     }
 
-    /// Makes the batch visible once it is committed.
-    pub(crate) fn publish(&mut self) -> Result<(), Error> {
+    /// Whether the batch in hand took anything.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.positions != self.committed.0
+    }
+
+    /// Makes the batch visible once it is committed; `changelog_next` is the end of the changelog where the batch changed rows.
+    pub(crate) fn publish(&mut self, changelog_next: Option<Offset>) -> Result<(), Error> {
         self.tallied.extend(self.store.tallies_changed());
-        self.store.publish(self.changelog_next, self.positions, &self.rules)
+        self.committed = (self.positions, self.rules.clone());
+        self.store.publish(changelog_next, self.positions, &self.rules)
     }
 
     /// Whether a lead of a tenant whose events come live is due.
@@ -213,12 +249,12 @@ impl Task {
     }
 
     /// Sends changed counts to the partitions of their experiments.
-    pub(crate) fn report(&mut self, log: &Embedded, batches: &mut Batches) -> Result<(), Error> {
+    pub(crate) fn report(&mut self, log: &impl Log, batches: &mut Batches) -> Result<(), Error> {
         for experiment in std::mem::take(&mut self.tallied) {
             self.reported = Some(Instant::now());
             let clock = self.store.load(&Key::Clock(experiment.tenant.clone()))?.and_then(Row::into_clock);
             let tally = self.store.load(&Key::Tally(experiment.clone()))?.and_then(Row::into_tally).unwrap_or_default();
-            let target = log.partition_of(format!("{}:{}", experiment.tenant, experiment.name).as_bytes());
+            let target = partition_of(format!("{}:{}", experiment.tenant, experiment.name).as_bytes(), log.partitions());
             let at = clock.map_or(EventTime(0), |clock| clock.at);
             put(batches, target, &InboxEntry::Partial { experiment, source: self.partition, at, tally }, log.now().0);
         }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use redb::{ReadableDatabase, ReadableTable};
 
 use crate::domain::units::{Offset, Partition};
-use crate::runtime::log::{BATCHES, ENDS, Embedded, Error, Record, STARTS, batch, storage};
+use crate::runtime::log::embedded::{BATCHES, ENDS, STARTS, storage};
+use crate::runtime::log::{Embedded, Error, Reader, Record, batch};
 
 /// Bytes rewritten or removed in one transaction, so that a commit never waits long behind upkeep.
 const PIECE_BYTES: usize = 4 << 20;

@@ -1,0 +1,116 @@
+//! Appends records of a source and how far the source is, in one transaction; a second appender of the same source ends the first.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
+
+use crate::domain::units::{AppendTime, Offset, Partition};
+use crate::runtime::log::kafka::changelog::Changelog;
+use crate::runtime::log::kafka::lane::{drain, send};
+use crate::runtime::log::kafka::{ASK, Cluster, failed};
+use crate::runtime::log::{Batches, Error, Record, STATE, Sources, TimeSource};
+
+/// How far each source was appended, compacted.
+pub const SOURCES: &str = "leadstream.sources.v1";
+
+/// See the module.
+pub struct Appender {
+    cluster: Arc<Cluster>,
+    producer: BaseProducer,
+    changelog: Changelog,
+}
+
+impl Appender {
+    /// An appender of a source; what an earlier one left open is aborted.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
+    pub fn new(cluster: &Arc<Cluster>, source: &str) -> Result<Self, Error> {
+        let settings = &cluster.settings;
+        let name = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, source.as_bytes()).simple();
+        let mut config = settings.client();
+        config.set("transactional.id", format!("{}-source-{name}", settings.application));
+        config.set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
+        config.set("linger.ms", "5").set("compression.type", "lz4");
+        let producer: BaseProducer = config.create().map_err(failed("the Kafka client of a source cannot be made"))?;
+        producer.init_transactions(ASK * 3).map_err(failed("the transactions of this source cannot be settled"))?;
+        Ok(Self { cluster: cluster.clone(), producer, changelog: Changelog::new(settings)? })
+    }
+
+    fn each(&self, topic: &str, partition: Partition, each: &mut dyn FnMut(Record)) -> Result<Offset, Error> {
+        let range = (self.changelog.start(topic, partition)?, self.changelog.end(topic, partition)?);
+        self.changelog.each::<Error>((topic, partition), range, &mut |_, record| {
+            each(record);
+            Ok(())
+        })?;
+        Ok(range.1)
+    }
+
+    /// Values of the changelog's rows of one name, the newest of each partition.
+    ///
+    /// # Errors
+    /// When the changelog cannot be read.
+    pub fn rows(&self, key: &str) -> Result<Vec<Vec<u8>>, Error> {
+        let mut rows = Vec::new();
+        for partition in (0..self.cluster.partitions).map(Partition) {
+            let mut newest = None;
+            self.each(STATE, partition, &mut |record| {
+                if record.key.as_deref() == Some(key) {
+                    newest = record.value;
+                }
+            })?;
+            rows.extend(newest);
+        }
+        Ok(rows)
+    }
+
+    fn transact(&self, batches: &Batches) -> Result<(), rdkafka::error::KafkaError> {
+        self.producer.begin_transaction()?;
+        for ((topic, partition), records) in batches {
+            records.iter().try_for_each(|record| send::<DefaultProducerContext>(&self.producer, (topic, *partition), record))?;
+        }
+        let patience = Duration::from_millis(u64::from(self.cluster.settings.transaction_timeout_ms));
+        drain(&self.producer, Instant::now() + patience)?;
+        self.producer.commit_transaction(ASK)
+    }
+}
+
+impl Sources for Appender {
+    fn source(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let mut found = None;
+        self.each(SOURCES, Partition(0), &mut |record| {
+            if record.key.as_deref() == Some(name) {
+                found = record.value;
+            }
+        })?;
+        Ok(found)
+    }
+
+    fn sources(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let mut all = Vec::new();
+        self.each(SOURCES, Partition(0), &mut |record| all.extend(record.value))?;
+        Ok(all)
+    }
+
+    fn append_from(&self, batches: &Batches, (name, state): (&str, &[u8])) -> Result<(), Error> {
+        let record = |name: &str| Record {
+            key: Some(name.to_owned()),
+            value: Some(state.to_vec()),
+            reason: None,
+            appended_ms: self.now().0,
+            source: 0,
+        };
+        let mut batches = batches.clone();
+        batches.insert((SOURCES, 0), vec![record(name)]);
+        self.transact(&batches).map_err(failed("the records were not appended, or it is not known: run the same command again"))
+    }
+
+    fn partitions(&self) -> u32 {
+        self.cluster.partitions
+    }
+
+    fn now(&self) -> AppendTime {
+        TimeSource::World.now()
+    }
+}

@@ -1,0 +1,91 @@
+//! How the cluster is reached: what each client is told, and what is shown of it.
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::FromClientConfig;
+use rdkafka::consumer::BaseConsumer;
+
+use crate::runtime::log::Error;
+use crate::runtime::log::kafka::failed;
+
+/// Words in the name of a property whose value is not shown.
+const SECRET: [&str; 4] = ["password", "secret", "key.pem", "oauthbearer.config"];
+
+/// How a cluster is reached and how this instance behaves in it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `host:port,...`.
+    pub bootstrap_servers: String,
+    /// Consumer group, and first part of transactional ids.
+    pub application: String,
+    /// This instance: the same after a restart, so that a transaction it left open is ended at once.
+    pub instance: String,
+    /// A restarted instance takes its partitions back without a rebalance; leaving then takes a session timeout.
+    pub is_static: bool,
+    /// Partitions of topics that are made.
+    pub partitions: u32,
+    /// Copies of topics that are made.
+    pub replication: i32,
+    /// Topics that are missing are made.
+    pub creates_topics: bool,
+    /// Silence after which the group gives a member's partitions away, milliseconds.
+    pub session_timeout_ms: u32,
+    /// Age at which the broker aborts a transaction, milliseconds.
+    pub transaction_timeout_ms: u32,
+    /// Records of one input of one partition that may wait in memory.
+    pub buffer_records: usize,
+    /// Passed on to librdkafka as they are.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// What a consumer sees of open and aborted transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Nothing.
+    Committed,
+    /// Everything.
+    Uncommitted,
+}
+
+impl Settings {
+    /// What every client is told.
+    pub(crate) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap_servers);
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config
+    }
+
+    pub(crate) fn consumer(&self, group: &str) -> ClientConfig {
+        let mut config = self.client();
+        config.set("group.id", group).set("isolation.level", "read_committed");
+        config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false").set("auto.offset.reset", "error");
+        config.set("fetch.wait.max.ms", "5");
+        config
+    }
+
+    /// A consumer outside the group, which tells where partitions end.
+    pub(crate) fn reader(&self, name: &str, isolation: Isolation) -> Result<BaseConsumer, Error> {
+        let mut config = self.consumer(&format!("{}-{name}-{}", self.application, self.instance));
+        if isolation == Isolation::Uncommitted {
+            config.set("isolation.level", "read_uncommitted");
+        }
+        config.set("enable.partition.eof", "true");
+        make(&config, name)
+    }
+}
+
+/// Properties with secrets masked.
+#[must_use]
+pub fn masked(properties: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let is_secret = |name: &str| SECRET.iter().any(|word| name.contains(word));
+    properties.iter().map(|(name, value)| (name.clone(), if is_secret(name) { "***" } else { value }.to_owned())).collect()
+}
+
+/// Makes a client.
+pub(crate) fn make<T: FromClientConfig>(config: &ClientConfig, name: &str) -> Result<T, Error> {
+    config.create().map_err(failed(format!("the Kafka client {name} cannot be made: check kafka.properties")))
+}

@@ -1,0 +1,152 @@
+//! The topics: made where they are missing, else held against what they have to be.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::runtime::log::Error;
+use crate::runtime::log::kafka::settings::{Isolation, Settings, make};
+use crate::runtime::log::kafka::{ASK, failed};
+
+/// A topic as it has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name.
+    pub name: &'static str,
+    /// One partition, else as many as the interactions have.
+    pub is_single: bool,
+    /// Only the newest record of a key is kept.
+    pub is_compacted: bool,
+    /// Records carry the broker's time: what is too far ahead of it is refused.
+    pub is_input: bool,
+}
+
+/// How long a new topic may take until it is seen.
+const APPEARS: Duration = Duration::from_secs(10);
+
+/// Makes what is missing and checks the rest; gives the number of partitions. All topics but the single ones have the
+/// partitions of the first, which is read where it exists.
+///
+/// # Errors
+/// [`Error::Topics`] with a line per topic that is not as it has to be, or when the cluster does not answer.
+pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
+    let reader = settings.reader("topics", Isolation::Committed)?;
+    let found = |name: &str| -> Result<Option<u32>, Error> {
+        let metadata = reader.fetch_metadata(Some(name), ASK);
+        let what = format!(
+            "no answer from {}: check kafka.bootstrap_servers, and listeners and credentials of the brokers",
+            settings.bootstrap_servers
+        );
+        let metadata = metadata.map_err(failed(what))?;
+        let count = metadata.topics().first().map_or(0, |topic| if topic.error().is_some() { 0 } else { topic.partitions().len() });
+        Ok(u32::try_from(count).ok().filter(|count| *count > 0))
+    };
+    let Some(first) = topics.first() else { return Ok(settings.partitions) };
+    let partitions = found(first.name)?.unwrap_or(settings.partitions);
+    let count_of = |topic: &Wanted| if topic.is_single { 1 } else { partitions };
+    let mut missing = Vec::new();
+    let mut wrong = Vec::new();
+    for topic in topics {
+        match found(topic.name)? {
+            None => missing.push(topic),
+            Some(count) if count != count_of(topic) => {
+                wrong.push(format!("topic {}: it has {count} partitions, wanted are {}", topic.name, count_of(topic)));
+            }
+            Some(_) => {}
+        }
+    }
+    if !settings.creates_topics {
+        wrong.extend(missing.iter().map(|topic| {
+            let policy = if topic.is_compacted { "compact" } else { "delete" };
+            format!("topic {} is missing: make it with {} partitions and cleanup.policy={policy}", topic.name, count_of(topic))
+        }));
+    }
+    wrong.extend(policies(settings, topics.iter().filter(|topic| !missing.contains(topic)))?);
+    if !wrong.is_empty() {
+        return Err(Error::Topics(wrong));
+    }
+    create(settings, &missing.iter().map(|topic| (*topic, count_of(topic))).collect::<Vec<_>>())?;
+    let until = Instant::now() + APPEARS;
+    for topic in missing {
+        while found(topic.name)? != Some(count_of(topic)) {
+            if Instant::now() >= until {
+                return Err(Error::Topics(vec![format!("topic {} was made and is not seen", topic.name)]));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    Ok(partitions)
+}
+
+/// What of the cleanup policies is not as it has to be.
+fn policies<'a>(settings: &Settings, topics: impl Iterator<Item = &'a Wanted>) -> Result<Vec<String>, Error> {
+    let topics: Vec<&Wanted> = topics.collect();
+    if topics.is_empty() {
+        return Ok(Vec::new());
+    }
+    let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic.name)).collect();
+    let described = administer(settings, async |admin, options| admin.describe_configs(&resources, options).await)?;
+    let mut wrong = Vec::new();
+    for (topic, described) in topics.iter().zip(described) {
+        let resource = described.map_err(|code| failed(format!("topic {} cannot be described", topic.name))(KafkaError::AdminOp(code)))?;
+        let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.clone()).unwrap_or_default();
+        let wanted = if topic.is_compacted { "compact" } else { "delete" };
+        // A topic that is not compacted may also be kept for ever by its retention; a compacted one must not lose old keys.
+        if policy != wanted {
+            wrong.push(format!("topic {}: cleanup.policy is {policy}, wanted is {wanted}", topic.name));
+        }
+    }
+    Ok(wrong)
+}
+
+fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
+    if topics.is_empty() {
+        return Ok(());
+    }
+    let week = (7 * 24 * 60 * 60 * 1_000).to_string();
+    let made: Vec<_> = topics
+        .iter()
+        .map(|(topic, partitions)| {
+            let count = i32::try_from(*partitions).unwrap_or(i32::MAX);
+            let made = NewTopic::new(topic.name, count, TopicReplication::Fixed(settings.replication));
+            let in_sync = if settings.replication >= 3 { "2" } else { "1" };
+            let made = made.set("min.insync.replicas", in_sync).set("unclean.leader.election.enable", "false");
+            let made = if topic.is_input { made.set("message.timestamp.type", "LogAppendTime") } else { made };
+            if topic.is_compacted {
+                made.set("cleanup.policy", "compact").set("delete.retention.ms", &week)
+            } else {
+                made.set("cleanup.policy", "delete")
+            }
+        })
+        .collect();
+    let results = administer(settings, async |admin, options| admin.create_topics(&made, options).await)?;
+    for result in results {
+        match result {
+            // Another instance was faster.
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => return Err(failed(format!("topic {name} cannot be made"))(KafkaError::AdminOp(code))),
+        }
+    }
+    Ok(())
+}
+
+/// Runs one request of an administrator on a thread of its own, so that it may be called from anywhere.
+fn administer<T: Send>(
+    settings: &Settings,
+    ask: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> Result<T, KafkaError> + Send,
+) -> Result<T, Error> {
+    let admin: AdminClient<DefaultClientContext> = make(&settings.client(), "topics")?;
+    let options = AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(ASK));
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+            Ok(runtime.block_on(ask(&admin, &options)))
+        });
+        let answered: std::io::Result<Result<T, KafkaError>> = asking.join().unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
+        answered?.map_err(failed("the cluster refuses to look at or make topics"))
+    })
+}

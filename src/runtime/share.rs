@@ -1,0 +1,165 @@
+//! A share of Kafka's partitions: takes what the group gives, gives back what it asks for, and commits in between.
+//!
+//! Partitions move only between two steps, so a step never holds a partition that is being given up; one that is lost in the
+//! middle of a step is seen when its commit asks who owns what, and the batch is dropped.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::domain::units::Partition;
+use crate::pipeline::Source;
+use crate::runtime::log::CommitError;
+use crate::runtime::log::kafka::{Cluster, Fetch, Group, Hub, Lane, Moves};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::store::Error;
+use crate::runtime::worker::{Options, Views, Worker, inputs_of};
+
+/// First and longest wait after a commit that did not happen.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+/// Commits in a row that may fail before the instance gives up.
+const FAILURES_MAX: u32 = 200;
+
+/// How often commits are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Shortest time between two commits.
+    pub shortest: Duration,
+    /// What that may grow to while commits are expensive.
+    pub longest: Duration,
+}
+
+/// What the thread of a share tells its instance.
+pub struct Told<'a> {
+    /// End after the step under way.
+    pub stop: &'a AtomicBool,
+    /// Called once in each turn.
+    pub beat: &'a dyn Fn(),
+    /// Everything fetched was taken.
+    pub caught_up: &'a dyn Fn(),
+    /// What readers see.
+    pub views: &'a Views,
+    /// The metrics.
+    pub metrics: &'a Arc<Metrics>,
+}
+
+struct Share<'a> {
+    hub: Arc<Hub>,
+    worker: Worker<Lane>,
+    told: &'a Told<'a>,
+    interval: Duration,
+    pace: Pace,
+    failures: u32,
+}
+
+/// Joins the group and works until told to stop.
+///
+/// # Errors
+/// When the state directory cannot be trusted, or when Kafka fails for longer than is waited.
+pub fn work(cluster: &Arc<Cluster>, directory: &Path, (options, pace): (Options, Pace), told: &Told<'_>) -> Result<(), Error> {
+    let hub = Arc::new(Hub::default());
+    let topics = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
+    let group = Arc::new(Group::join(&cluster.settings, &hub, topics[0])?);
+    let _fetch = Fetch::start(&cluster.settings, &hub, topics.map(str::to_owned))?;
+    let lane = Lane::new(cluster, &hub, &group, topics)?;
+    let worker = Worker::new(lane, directory, options, told.metrics.clone())?;
+    let mut share = Share { hub: hub.clone(), worker, told, interval: pace.shortest, pace, failures: 0 };
+    let outcome = share.run(Duration::from_millis(options.tick.as_millis() as u64));
+    // Whoever asks for partitions from here on need not wait: nothing more is committed.
+    hub.close();
+    outcome.and_then(|()| share.worker.checkpoint())
+}
+
+impl Share<'_> {
+    fn run(&mut self, tick: Duration) -> Result<(), Error> {
+        while !self.told.stop.load(Ordering::Relaxed) {
+            (self.told.beat)();
+            if let Some(why) = self.hub.failure() {
+                return Err(crate::runtime::log::Error::Offsets(why).into());
+            }
+            let seen = self.hub.news();
+            self.follow(&self.hub.moves())?;
+            let began = Instant::now();
+            match self.worker.step() {
+                Ok(0) => {
+                    (self.told.caught_up)();
+                    self.chores()?;
+                    self.hub.wait(seen, Instant::now() + tick);
+                }
+                Ok(_) => {
+                    self.failures = 0;
+                    self.chores()?;
+                    self.rest(began);
+                }
+                Err(Error::Commit(error)) => self.again(error)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up and takes over what moved.
+    fn follow(&mut self, moves: &Moves) -> Result<(), Error> {
+        if !moves.leaving.is_empty() {
+            let left = self.worker.remove(&moves.leaving, self.told.views)?;
+            self.hub.released(&moves.leaving);
+            left.iter().try_for_each(|leaving| leaving.checkpoint())?;
+        }
+        for partition in &moves.arrived {
+            if self.hub.taken(*partition).is_none() {
+                continue;
+            }
+            let began = Instant::now();
+            self.worker.add(&[*partition], self.told.views)?;
+            if let Some(positions) = self.worker.positions(*partition) {
+                self.hub.fetch(*partition, &positions);
+            }
+            tracing::info!(partition = partition.0, took = ?began.elapsed(), "took over partition");
+            (self.told.beat)();
+        }
+        Ok(())
+    }
+
+    /// Ticks and reports; a broker that does not take them now is asked again later.
+    fn chores(&mut self) -> Result<(), Error> {
+        match self.worker.chores() {
+            Err(Error::Log(error)) => {
+                tracing::warn!(%error, "ticks wait");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Lets records gather until the next commit is due.
+    fn rest(&mut self, began: Instant) {
+        let took = began.elapsed();
+        self.interval = if took > self.interval / 3 {
+            (self.interval * 3 / 2).min(self.pace.longest)
+        } else {
+            (self.interval * 9 / 10).max(self.pace.shortest)
+        };
+        std::thread::sleep(self.interval.saturating_sub(took));
+    }
+
+    /// Makes good a commit that did not happen.
+    fn again(&mut self, error: CommitError) -> Result<(), Error> {
+        self.failures += 1;
+        if self.failures > FAILURES_MAX {
+            return Err(error.into());
+        }
+        tracing::warn!(%error, failures = self.failures, "a commit did not happen");
+        match error {
+            CommitError::Aborted(_) => self.worker.roll_back(),
+            CommitError::InDoubt(_) => self.worker.learn()?,
+            CommitError::Log(error) => {
+                self.worker.roll_back();
+                tracing::warn!(%error, "the commit is made again");
+            }
+        }
+        let (shortest, longest) = BACKOFF;
+        std::thread::sleep((shortest * 2_u32.saturating_pow(self.failures.min(8) - 1)).min(longest));
+        Ok(())
+    }
+}
