@@ -4,6 +4,7 @@ pub mod log;
 pub mod metrics;
 pub mod store;
 pub mod worker;
+pub mod mirror;
 pub mod share;
 pub mod replay;
 pub mod ingest;

@@ -6,7 +6,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use leadstream::runtime::client::{Client, Method};
 use leadstream::runtime::config::Config;
+use leadstream::runtime::instance::topics;
+use leadstream::runtime::log::kafka::{self, Settings};
+use leadstream::runtime::mirror::mirror;
+use leadstream::runtime::replay;
 use leadstream::runtime::views::Task;
+use leadstream::runtime::worker::rules;
 use serde_json::{Value, json};
 
 use crate::cli::{say, spinner};
@@ -98,6 +103,9 @@ pub async fn define(config: &Config, file: &Path) -> anyhow::Result<()> {
 }
 
 pub async fn replay(config: &Config) -> anyhow::Result<()> {
+    if let Some(settings) = config.kafka_settings()? {
+        return tokio::task::block_in_place(|| replay_kafka(config, settings));
+    }
     let client = Client::connect(config).await?;
     ready(&client).await?;
     let bar = spinner("inputs");
@@ -120,4 +128,22 @@ pub async fn replay(config: &Config) -> anyhow::Result<()> {
         Some(difference) => bail!("{difference}"),
         None => Ok(()),
     }
+}
+
+/// Copies the topics into the data directory, replays the copy and removes it.
+fn replay_kafka(config: &Config, settings: Settings) -> anyhow::Result<()> {
+    let cluster = kafka::open(settings, &topics())?;
+    let folder = config.data_dir.join("mirror");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    let bar = spinner("records and inputs");
+    let mirrored = mirror(&cluster, &topics(), &folder, &mut |records| bar.inc(records))?;
+    let report = replay::replay(&mirrored.snapshot()?, &rules(), &mut |inputs| bar.inc(inputs))?;
+    bar.finish_and_clear();
+    drop(mirrored);
+    std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    say(format!("digest={}", report.digest))?;
+    say(format!("leads={}", report.lead_bytes.len()))?;
+    report.difference.map_or(Ok(()), |difference| bail!("{difference}"))
 }

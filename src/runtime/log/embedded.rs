@@ -29,6 +29,8 @@ const POSITIONS: TableDefinition<u32, (u64, u64, u64, u8)> = TableDefinition::ne
 const SOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("sources");
 /// What holds for the whole directory, by name: format, number of partitions, identity.
 const DIRECTORY: TableDefinition<&str, u64> = TableDefinition::new("directory");
+/// Records of one batch that is imported.
+const RECORDS_PER_BATCH: usize = 1_000;
 /// Format of the tables above.
 const FORMAT: u64 = 2;
 
@@ -117,6 +119,25 @@ impl Embedded {
         self.write(batches, positions, None)?;
         self.tell(|writes| writes.commits += 1);
         Ok(())
+    }
+
+    /// Takes over records of another log with their offsets, which ascend, into a topic that is empty.
+    ///
+    /// # Errors
+    /// When redb fails.
+    pub fn import(&self, (topic, partition): (&str, Partition), records: &[(Offset, Record)]) -> Result<(), Error> {
+        let transaction = self.database.begin_write().map_err(storage)?;
+        {
+            let mut rows = transaction.open_table(BATCHES).map_err(storage)?;
+            let mut ends = transaction.open_table(ENDS).map_err(storage)?;
+            for piece in records.chunks(RECORDS_PER_BATCH) {
+                let (Some((first, _)), Some((last, _))) = (piece.first(), piece.last()) else { continue };
+                let numbered = piece.iter().map(|(offset, record)| (offset.0 - first.0, record));
+                rows.insert((topic, partition.0, first.0), batch::encode(numbered).as_slice()).map_err(storage)?;
+                ends.insert((topic, partition.0), last.0 + 1).map_err(storage)?;
+            }
+        }
+        transaction.commit().map_err(storage)
     }
 
     fn write(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>, source: Option<(&str, &[u8])>) -> Result<(), Error> {

@@ -5,11 +5,12 @@
 //! producer of one worker. They meet in the `hub`, under one lock.
 
 mod appender;
-mod changelog;
+
 mod fetch;
 mod group;
 mod hub;
 mod lane;
+mod read;
 mod settings;
 mod topics;
 
@@ -27,6 +28,7 @@ pub use crate::runtime::log::kafka::fetch::Fetch;
 pub use crate::runtime::log::kafka::group::Group;
 pub use crate::runtime::log::kafka::hub::{Hub, Moves};
 pub use crate::runtime::log::kafka::lane::{KafkaReader, Lane};
+pub use crate::runtime::log::kafka::read::Topics;
 pub use crate::runtime::log::kafka::settings::{Settings, masked};
 pub use crate::runtime::log::kafka::topics::Wanted;
 

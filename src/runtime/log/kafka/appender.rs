@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
 
-use crate::domain::units::{AppendTime, Offset, Partition};
-use crate::runtime::log::kafka::changelog::Changelog;
+use crate::domain::units::{AppendTime, Partition};
 use crate::runtime::log::kafka::lane::{drain, send};
+use crate::runtime::log::kafka::read::Topics;
 use crate::runtime::log::kafka::{ASK, Cluster, failed};
 use crate::runtime::log::{Batches, Error, Record, STATE, Sources, TimeSource};
 
@@ -18,7 +18,7 @@ pub const SOURCES: &str = "leadstream.sources.v1";
 pub struct Appender {
     cluster: Arc<Cluster>,
     producer: BaseProducer,
-    changelog: Changelog,
+    topics: Topics,
 }
 
 impl Appender {
@@ -35,16 +35,7 @@ impl Appender {
         config.set("linger.ms", "5").set("compression.type", "lz4");
         let producer: BaseProducer = config.create().map_err(failed("the Kafka client of a source cannot be made"))?;
         producer.init_transactions(ASK * 3).map_err(failed("the transactions of this source cannot be settled"))?;
-        Ok(Self { cluster: cluster.clone(), producer, changelog: Changelog::new(settings)? })
-    }
-
-    fn each(&self, topic: &str, partition: Partition, each: &mut dyn FnMut(Record)) -> Result<Offset, Error> {
-        let range = (self.changelog.start(topic, partition)?, self.changelog.end(topic, partition)?);
-        self.changelog.each::<Error>((topic, partition), range, &mut |_, record| {
-            each(record);
-            Ok(())
-        })?;
-        Ok(range.1)
+        Ok(Self { cluster: cluster.clone(), producer, topics: Topics::new(settings)? })
     }
 
     /// Values of the changelog's rows of one name, the newest of each partition.
@@ -55,7 +46,7 @@ impl Appender {
         let mut rows = Vec::new();
         for partition in (0..self.cluster.partitions).map(Partition) {
             let mut newest = None;
-            self.each(STATE, partition, &mut |record| {
+            self.topics.all(STATE, partition, &mut |_, record| {
                 if record.key.as_deref() == Some(key) {
                     newest = record.value;
                 }
@@ -79,7 +70,7 @@ impl Appender {
 impl Sources for Appender {
     fn source(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let mut found = None;
-        self.each(SOURCES, Partition(0), &mut |record| {
+        self.topics.all(SOURCES, Partition(0), &mut |_, record| {
             if record.key.as_deref() == Some(name) {
                 found = record.value;
             }
@@ -89,7 +80,7 @@ impl Sources for Appender {
 
     fn sources(&self) -> Result<Vec<Vec<u8>>, Error> {
         let mut all = Vec::new();
-        self.each(SOURCES, Partition(0), &mut |record| all.extend(record.value))?;
+        self.topics.all(SOURCES, Partition(0), &mut |_, record| all.extend(record.value))?;
         Ok(all)
     }
 

@@ -14,7 +14,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use crate::domain::units::{Offset, Partition};
 use crate::runtime::log::Error;
 use crate::runtime::log::kafka::hub::Hub;
-use crate::runtime::log::kafka::settings::Settings;
+use crate::runtime::log::kafka::settings::{Settings, make};
 use crate::runtime::log::kafka::{ASK, failed};
 
 /// How long the group waits for a commit that is under way when partitions are taken back.
@@ -102,16 +102,16 @@ impl Group {
 
     /// The committed offset of a partition, once no transaction that would move it is open; `None`: never committed.
     pub(crate) fn offset(&self, partition: Partition) -> Result<Option<Offset>, Error> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&self.topic, partition.0.cast_signed());
-        let what = || failed(format!("cannot read the committed offset of {} partition {}", self.topic, partition.0));
-        let list = self.consumer.committed_offsets(list, ASK * 3).map_err(what())?;
-        let found = list.elements().first().map(|element| (element.error(), element.offset()));
-        match found {
-            Some((Ok(()), KafkaOffset::Offset(offset))) => Ok(Some(Offset(u64::try_from(offset).unwrap_or(0)))),
-            Some((Err(error), _)) => Err(what()(error)),
-            _ => Ok(None),
-        }
+        offset(self.consumer.as_ref(), &self.topic, partition)
+    }
+
+    /// The same for somebody who is no member.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
+    pub fn committed(settings: &Settings, topic: &str, partition: Partition) -> Result<Option<Offset>, Error> {
+        let consumer: BaseConsumer = make(&settings.consumer(&settings.application), "offsets")?;
+        offset(&consumer, topic, partition)
     }
 }
 
@@ -121,5 +121,18 @@ impl Drop for Group {
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the group's thread panicked");
         }
+    }
+}
+
+fn offset<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, partition: Partition) -> Result<Option<Offset>, Error> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, partition.0.cast_signed());
+    let what = || failed(format!("cannot read the committed offset of {topic} partition {}", partition.0));
+    let list = consumer.committed_offsets(list, ASK * 3).map_err(what())?;
+    let found = list.elements().first().map(|element| (element.error(), element.offset()));
+    match found {
+        Some((Ok(()), KafkaOffset::Offset(offset))) => Ok(Some(Offset(u64::try_from(offset).unwrap_or(0)))),
+        Some((Err(error), _)) => Err(what()(error)),
+        _ => Ok(None),
     }
 }

@@ -16,9 +16,9 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::{Positions, Source};
-use crate::runtime::log::kafka::changelog::Changelog;
 use crate::runtime::log::kafka::group::Group;
 use crate::runtime::log::kafka::hub::Hub;
+use crate::runtime::log::kafka::read::Topics;
 use crate::runtime::log::kafka::{ASK, Cluster, failed, headers_of};
 use crate::runtime::log::{Batches, CommitError, Error, Log, Reader, Record, STATE, TimeSource};
 
@@ -75,7 +75,7 @@ pub struct Lane {
     cluster: Arc<Cluster>,
     hub: Arc<Hub>,
     group: Arc<Group>,
-    changelog: Arc<Changelog>,
+    changelog: Arc<Topics>,
     topics: [&'static str; 3],
     /// Ends what is open with each new producer.
     producer: Mutex<Option<Transactional>>,
@@ -87,7 +87,7 @@ pub struct Lane {
 pub struct KafkaReader {
     hub: Arc<Hub>,
     group: Arc<Group>,
-    changelog: Arc<Changelog>,
+    changelog: Arc<Topics>,
     topics: [&'static str; 3],
 }
 
@@ -104,7 +104,7 @@ impl Lane {
             cluster: cluster.clone(),
             hub: hub.clone(),
             group: group.clone(),
-            changelog: Arc::new(Changelog::new(&cluster.settings)?),
+            changelog: Arc::new(Topics::new(&cluster.settings)?),
             topics,
             producer: Mutex::new(None),
             appender,

@@ -18,19 +18,35 @@ const LOOK: Duration = Duration::from_millis(20);
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Two consumers outside the group: one that sees what is committed, one that sees everything.
-pub(crate) struct Changelog {
+pub struct Topics {
     committed: BaseConsumer,
     everything: BaseConsumer,
     patience: Duration,
 }
 
-impl Changelog {
-    pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
+impl Topics {
+    /// Makes both.
+    ///
+    /// # Errors
+    /// When a client cannot be made.
+    pub fn new(settings: &Settings) -> Result<Self, Error> {
         Ok(Self {
             committed: settings.reader("restore", Isolation::Committed)?,
             everything: settings.reader("ends", Isolation::Uncommitted)?,
             // The broker looks for transactions to abort every ten seconds.
             patience: Duration::from_millis(u64::from(settings.transaction_timeout_ms)) * 2 + Duration::from_secs(20),
+        })
+    }
+
+    /// Hands every record that is committed now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn all(&self, topic: &str, partition: Partition, each: &mut dyn FnMut(Offset, Record)) -> Result<(), Error> {
+        let range = (self.start(topic, partition)?, self.end(topic, partition)?);
+        self.each::<Error>((topic, partition), range, &mut |offset, record| {
+            each(offset, record);
+            Ok(())
         })
     }
 
@@ -61,7 +77,7 @@ impl Changelog {
         }
     }
 
-    /// Hands every committed record from `from` up to `end`, which [`Changelog::end`] gave.
+    /// Hands every committed record from `from` up to `end`, which [`Topics::end`] gave.
     pub(crate) fn each<E: From<Error>>(
         &self,
         (topic, partition): (&str, Partition),
