@@ -1,4 +1,4 @@
-.PHONY: test demo setup
+.PHONY: test demo setup kafka
 export CARGO_TERM_COLOR ?= never
 
 # Everything the build needs beside a Rust toolchain: compilers for librdkafka, and the libraries it links.
@@ -6,7 +6,19 @@ setup:
 	@{ command -v cc && command -v c++ && command -v make && pkg-config --exists libssl zlib; } >/dev/null 2>&1 || \
 		{ apt-get update -qq && apt-get install -y -qq gcc g++ make pkg-config libc6-dev libssl-dev zlib1g-dev; }
 
-test: setup
+# The broker that the tests on Apache Kafka start, unless KAFKA_BOOTSTRAP_SERVERS names a cluster. Where it cannot be had, those
+# tests say that they were not run, and fail where CI is set.
+kafka: target/kafka/lib
+
+target/kafka/lib: tests/kafka/pom.xml
+	@{ command -v java && command -v mvn; } >/dev/null 2>&1 || \
+		{ apt-get update -qq && apt-get install -y -qq default-jre-headless maven; } || \
+		echo "Java and Maven could not be installed: tests on Kafka will not be run"
+	rm -rf target/kafka && mkdir -p target/kafka
+	-mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/target/kafka/fetched -DincludeScope=runtime \
+		&& mv target/kafka/fetched target/kafka/lib
+
+test: setup kafka
 	cargo test --no-default-features --lib --test it
 	cargo test --lib --test it
 

@@ -5,9 +5,13 @@
 mod architecture;
 mod avro;
 #[cfg(feature = "runtime")]
+mod broker;
+#[cfg(feature = "runtime")]
 mod command;
 #[cfg(feature = "runtime")]
 mod data;
+#[cfg(feature = "runtime")]
+mod kafka;
 #[cfg(feature = "runtime")]
 mod mutate;
 mod pipeline;

@@ -1,0 +1,234 @@
+//! Instances on Apache Kafka: killed, stopped, added and removed while events arrive; the broker crashes too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use leadstream::codec::{avro, interaction};
+use leadstream::domain::units::{DAY_MS, Partition};
+use leadstream::runtime::demo::Market;
+use leadstream::runtime::log::TimeSource;
+use leadstream::runtime::log::kafka::{Settings, Topics};
+use leadstream::runtime::mutate::predict;
+
+use crate::broker::{Broker, is_there};
+
+const START_MS: i64 = 1_767_225_600_000;
+const PARTITIONS: u32 = 6;
+
+fn pause(time: Duration) {
+    std::thread::park_timeout(time);
+}
+
+/// A number below `bound`, from a seed that it moves on (xorshift64).
+fn draw(seed: &mut u64, bound: usize) -> usize {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    (*seed % bound as u64) as usize
+}
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// A fleet of instances on one broker.
+struct Fleet {
+    folder: PathBuf,
+    servers: String,
+    running: BTreeMap<usize, Child>,
+}
+
+impl Fleet {
+    fn command(&self, instance: usize, arguments: &[&str]) -> Command {
+        let config = self.folder.join(format!("{instance}.toml"));
+        let text = format!(
+            "data_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\n[logging]\nlevel = \"info\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
+             replication = 1\npartitions = {PARTITIONS}\nsession_timeout_ms = 6000\ntransaction_timeout_ms = 5000\n",
+            self.folder.join(instance.to_string()).display(),
+            self.servers
+        );
+        fs::write(&config, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leadstream"));
+        command.arg("--config").arg(config).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    fn start(&mut self, instance: usize) {
+        let told = fs::OpenOptions::new().create(true).append(true).open(self.folder.join(format!("{instance}.log"))).unwrap();
+        let child = self.command(instance, &["run"]).stdout(Stdio::null()).stderr(told).spawn().unwrap();
+        self.running.insert(instance, child);
+    }
+
+    fn signal(&self, instance: usize, name: &str) {
+        let id = self.running[&instance].id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    fn kill(&mut self, instance: usize) {
+        let mut child = self.running.remove(&instance).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Ends an instance in order.
+    fn end(&mut self, instance: usize) {
+        self.signal(instance, "-TERM");
+        let mut child = self.running.remove(&instance).unwrap();
+        let status = child.wait().unwrap();
+        assert!(status.success(), "instance {instance} ended with {status}: {}", self.log(instance));
+    }
+
+    fn log(&self, instance: usize) -> String {
+        fs::read_to_string(self.folder.join(format!("{instance}.log"))).unwrap_or_default()
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            bootstrap_servers: self.servers.clone(),
+            application: "verifier".to_owned(),
+            instance: "verifier".to_owned(),
+            is_static: false,
+            partitions: PARTITIONS,
+            replication: 1,
+            creates_topics: false,
+            session_timeout_ms: 6_000,
+            transaction_timeout_ms: 5_000,
+            buffer_records: 1_000,
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for child in self.running.values_mut() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// Event ids by lead in the order of a topic, as a committed reader sees them.
+fn ids_by_lead(topics: &Topics, topic: &str) -> BTreeMap<String, Vec<String>> {
+    let mut leads: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for partition in (0..PARTITIONS).map(Partition) {
+        let each = &mut |_, record: leadstream::runtime::log::Record| {
+            let value = avro::describe(record.value.as_deref().unwrap()).unwrap();
+            leads.entry(record.key.unwrap()).or_default().push(value["event_id"].as_str().unwrap().to_owned());
+        };
+        topics.all(topic, partition, each).unwrap();
+    }
+    leads
+}
+
+/// Unique events in time, so that each one must be advanced exactly once.
+fn events(count: usize) -> Vec<Vec<u8>> {
+    let now_ms = TimeSource::World.now().0;
+    let mut fresh: Vec<Vec<u8>> = Vec::new();
+    let (mut ids, mut newest) = (BTreeSet::new(), BTreeMap::new());
+    for line in Market::new(7, count / 12, START_MS).until(START_MS + 90 * DAY_MS).into_iter().map(|delivery| delivery.line) {
+        let Ok(event) = interaction::from_json(&line) else { continue };
+        let newest: &mut i64 = newest.entry(event.key.clone()).or_insert(event.occurred_at.0);
+        *newest = event.occurred_at.0.max(*newest);
+        if event.occurred_at.0 < now_ms && *newest - event.occurred_at.0 < DAY_MS / 2 && ids.insert(event.event_id.0) {
+            fresh.push(line);
+        }
+    }
+    fresh.truncate(count);
+    assert_eq!(predict(&fresh, now_ms).advanced, fresh.len() as u64);
+    fresh
+}
+
+/// What is done to a fleet in one round.
+fn disturb(fleet: &mut Fleet, broker: &mut Broker, seed: &mut u64, round: usize) {
+    let running: Vec<usize> = fleet.running.keys().copied().collect();
+    let victim = running[draw(seed, running.len())];
+    match round % 6 {
+        0 | 2 | 4 => {
+            fleet.kill(victim);
+            pause(Duration::from_millis(draw(seed, 1_500) as u64));
+            fleet.start(victim);
+        }
+        1 => {
+            fleet.signal(victim, "-STOP");
+            pause(Duration::from_millis(7_500));
+            fleet.signal(victim, "-CONT");
+        }
+        3 => {
+            fleet.end(victim);
+            pause(Duration::from_millis(500));
+            fleet.start(victim);
+        }
+        _ if broker.is_ours() => broker.crash(),
+        _ => {}
+    }
+    pause(Duration::from_millis(500 + draw(seed, 2_500) as u64));
+}
+
+#[test]
+fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = Broker::start(folder.path());
+    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), running: BTreeMap::new() };
+    let (rounds, rate) = (number("LEADSTREAM_CHAOS_ROUNDS", 6), number("LEADSTREAM_CHAOS_RATE", 300));
+    let lines = events(rounds * rate * 6);
+    let expected = predict(&lines, TimeSource::World.now().0).to_string();
+    let file = folder.path().join("events.ndjson");
+    fs::write(&file, lines.join(&b'\n')).unwrap();
+
+    (0..3).for_each(|instance| fleet.start(instance));
+    let (rate, file) = (rate.to_string(), file.to_str().unwrap().to_owned());
+    let sending = fleet.command(9, &["ingest", &file, "--rate", &rate]);
+    let sender = std::thread::spawn(move || send(sending));
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    for round in 0..rounds {
+        disturb(&mut fleet, &mut broker, &mut seed, round);
+    }
+    assert_eq!(sender.join().unwrap(), expected);
+
+    let topics = Topics::new(&fleet.settings()).unwrap();
+    let (sent, taken) = (ids_by_lead(&topics, "lead.interactions.v1"), ids_by_lead(&topics, "lead.predictions.v1"));
+    for (lead, ids) in &sent {
+        let found = taken.get(lead).map_or(&[][..], Vec::as_slice);
+        let first = (0..ids.len().max(found.len())).find(|place| ids.get(*place) != found.get(*place));
+        assert_eq!(first, None, "{lead}: {} sent, {} taken", ids.len(), found.len());
+    }
+    assert_eq!((sent.len(), sent.values().map(Vec::len).sum::<usize>()), (taken.len(), lines.len()));
+    let instances: Vec<usize> = fleet.running.keys().copied().collect();
+    instances.iter().for_each(|instance| fleet.end(*instance));
+    let replayed = fleet.command(9, &["replay"]).output().unwrap();
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    report(&fleet, lines.len());
+}
+
+/// Sends the file, again and again while the broker is away; gives the last line.
+fn send(mut command: Command) -> String {
+    let until = Instant::now() + Duration::from_secs(3_600);
+    loop {
+        let output = command.output().unwrap();
+        if output.status.success() {
+            return String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned();
+        }
+        assert!(Instant::now() < until, "{}", String::from_utf8_lossy(&output.stderr));
+        pause(Duration::from_millis(200));
+    }
+}
+
+/// Tells what the run met.
+fn report(fleet: &Fleet, events: usize) {
+    let logs: String = (0..3).map(|instance| fleet.log(instance)).collect();
+    let count = |what: &str| logs.matches(what).count();
+    println!(
+        "events={events} took_over={} aborted={} in_doubt={} state_restored={}",
+        count("took over partition"),
+        count("the transaction was aborted"),
+        count("it is not known whether"),
+        count("state directory cannot be used"),
+    );
+}
