@@ -4,19 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use leadstream::codec::{avro, interaction};
-use leadstream::domain::units::{DAY_MS, Partition};
+use leadstream::domain::units::{DAY_MS, Offset, Partition};
+use leadstream::pipeline::{Positions, Source};
 use leadstream::runtime::demo::Market;
-use leadstream::runtime::log::TimeSource;
-use leadstream::runtime::log::kafka::{Settings, Topics};
+use leadstream::runtime::instance::topics;
+use leadstream::runtime::log::kafka::{self, Cluster, Group, Hub, Lane, Settings, Topics};
+use leadstream::runtime::log::{Batches, CommitError, Log, Record, STATE, TimeSource};
 use leadstream::runtime::mutate::predict;
+use leadstream::runtime::worker::inputs_of;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::broker::{Broker, is_there};
 
 const START_MS: i64 = 1_767_225_600_000;
 const PARTITIONS: u32 = 6;
+const PREDICTIONS: &str = "lead.predictions.v1";
+/// How long everything may take after the last disturbance.
+const SETTLES: Duration = Duration::from_secs(120);
 
 fn pause(time: Duration) {
     std::thread::park_timeout(time);
@@ -81,24 +90,16 @@ impl Fleet {
         assert!(status.success(), "instance {instance} ended with {status}: {}", self.log(instance));
     }
 
-    fn log(&self, instance: usize) -> String {
-        fs::read_to_string(self.folder.join(format!("{instance}.log"))).unwrap_or_default()
+    /// None may have ended by itself.
+    fn look(&mut self) {
+        let ended = self.running.iter_mut().find_map(|(instance, child)| child.try_wait().unwrap().map(|status| (*instance, status)));
+        if let Some((instance, status)) = ended {
+            panic!("instance {instance} ended with {status}: {}", self.log(instance));
+        }
     }
 
-    fn settings(&self) -> Settings {
-        Settings {
-            bootstrap_servers: self.servers.clone(),
-            application: "verifier".to_owned(),
-            instance: "verifier".to_owned(),
-            is_static: false,
-            partitions: PARTITIONS,
-            replication: 1,
-            creates_topics: false,
-            session_timeout_ms: 6_000,
-            transaction_timeout_ms: 5_000,
-            buffer_records: 1_000,
-            properties: BTreeMap::new(),
-        }
+    fn log(&self, instance: usize) -> String {
+        fs::read_to_string(self.folder.join(format!("{instance}.log"))).unwrap_or_default()
     }
 }
 
@@ -111,11 +112,27 @@ impl Drop for Fleet {
     }
 }
 
+fn settings(servers: &str) -> Settings {
+    Settings {
+        bootstrap_servers: servers.to_owned(),
+        application: "verifier".to_owned(),
+        instance: "verifier".to_owned(),
+        is_static: false,
+        partitions: PARTITIONS,
+        replication: 1,
+        creates_topics: false,
+        session_timeout_ms: 6_000,
+        transaction_timeout_ms: 5_000,
+        buffer_records: 1_000,
+        properties: BTreeMap::new(),
+    }
+}
+
 /// Event ids by lead in the order of a topic, as a committed reader sees them.
 fn ids_by_lead(topics: &Topics, topic: &str) -> BTreeMap<String, Vec<String>> {
     let mut leads: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for partition in (0..PARTITIONS).map(Partition) {
-        let each = &mut |_, record: leadstream::runtime::log::Record| {
+        let each = &mut |_, record: Record| {
             let value = avro::describe(record.value.as_deref().unwrap()).unwrap();
             leads.entry(record.key.unwrap()).or_default().push(value["event_id"].as_str().unwrap().to_owned());
         };
@@ -189,11 +206,18 @@ fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     for round in 0..rounds {
         disturb(&mut fleet, &mut broker, &mut seed, round);
+        fleet.look();
+    }
+    let until = Instant::now() + SETTLES;
+    while !sender.is_finished() {
+        fleet.look();
+        assert!(Instant::now() < until, "not everything is taken: {}", fleet.log(0));
+        pause(Duration::from_millis(100));
     }
     assert_eq!(sender.join().unwrap(), expected);
 
-    let topics = Topics::new(&fleet.settings()).unwrap();
-    let (sent, taken) = (ids_by_lead(&topics, "lead.interactions.v1"), ids_by_lead(&topics, "lead.predictions.v1"));
+    let read = Topics::new(&settings(&fleet.servers)).unwrap();
+    let (sent, taken) = (ids_by_lead(&read, "lead.interactions.v1"), ids_by_lead(&read, "lead.predictions.v1"));
     for (lead, ids) in &sent {
         let found = taken.get(lead).map_or(&[][..], Vec::as_slice);
         let first = (0..ids.len().max(found.len())).find(|place| ids.get(*place) != found.get(*place));
@@ -205,6 +229,102 @@ fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
     let replayed = fleet.command(9, &["replay"]).output().unwrap();
     assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
     report(&fleet, lines.len());
+}
+
+/// The cluster of a broker, with its topics.
+fn cluster(broker: &Broker, application: &str) -> Arc<Cluster> {
+    let settings = Settings { application: application.to_owned(), creates_topics: true, ..settings(&broker.servers) };
+    kafka::open(settings, &topics()).unwrap()
+}
+
+fn record(value: &str) -> Record {
+    Record { key: Some("t:l".to_owned()), value: Some(value.as_bytes().to_vec()), reason: None, appended_ms: START_MS, source: 0 }
+}
+
+/// Values that a committed reader finds in a topic's partition.
+fn values(topics: &Topics, topic: &str, partition: Partition) -> Vec<String> {
+    let mut values = Vec::new();
+    topics.all(topic, partition, &mut |_, record| values.push(String::from_utf8(record.value.unwrap()).unwrap())).unwrap();
+    values
+}
+
+#[test]
+fn a_commit_that_holds_a_partition_which_has_moved_is_aborted() {
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    let cluster = cluster(&broker, "moved");
+    let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
+    let (hub, other) = (Arc::new(Hub::default()), Arc::new(Hub::default()));
+    let group = Arc::new(Group::join(&cluster.settings, &hub, inputs[0]).unwrap());
+    await_that(|| hub.owned().len() == PARTITIONS as usize);
+    let lane = Lane::new(&cluster, &hub, &group, inputs).unwrap();
+    let all: Vec<Partition> = hub.moves().arrived;
+    all.iter().for_each(|partition| assert!(hub.taken(*partition).is_some()));
+    let batches = |value: &str| Batches::from_iter(all.iter().map(|partition| ((PREDICTIONS, partition.0), vec![record(value)])));
+    let positions = || all.iter().map(|partition| (partition.0, Positions::default())).collect();
+    lane.commit(&batches("before"), &positions()).unwrap();
+
+    // The worker is slow: it neither gives up nor commits until the group has given half of its partitions away.
+    let _second = Group::join(&cluster.settings, &other, inputs[0]).unwrap();
+    await_that(|| other.owned().len() == PARTITIONS as usize / 2);
+    assert!(matches!(lane.commit(&batches("moved"), &positions()), Err(CommitError::Aborted(_))));
+    let read = Topics::new(&cluster.settings).unwrap();
+    all.iter().for_each(|partition| assert_eq!(values(&read, PREDICTIONS, *partition), ["before"]));
+
+    // With what it still owns it goes on.
+    hub.released(&hub.moves().leaving);
+    let kept: BTreeMap<u32, Positions> = hub.owned().iter().map(|partition| (partition.0, Positions::default())).collect();
+    let batch = kept.keys().map(|partition| ((PREDICTIONS, *partition), vec![record("after")])).collect();
+    lane.commit(&batch, &kept).unwrap();
+    kept.keys().for_each(|partition| assert_eq!(values(&read, PREDICTIONS, Partition(*partition)), ["before", "after"]));
+}
+
+#[test]
+fn the_end_of_a_changelog_waits_for_an_open_transaction_before_it() {
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    let cluster = cluster(&broker, "hanging");
+    let producer = |id: &str| -> BaseProducer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &broker.servers).set("transactional.id", id).set("transaction.timeout.ms", "60000");
+        let producer: BaseProducer = config.create().unwrap();
+        producer.init_transactions(Duration::from_secs(20)).unwrap();
+        producer.begin_transaction().unwrap();
+        producer
+    };
+    let send = |producer: &BaseProducer, value: &str| {
+        producer.send(BaseRecord::to(STATE).partition(0).key("P").payload(value)).unwrap();
+        producer.flush(Duration::from_secs(20)).unwrap();
+    };
+    let hanging = producer("hanging");
+    send(&hanging, "hangs");
+    let done = producer("done");
+    send(&done, "committed behind it");
+    done.commit_transaction(Duration::from_secs(20)).unwrap();
+
+    let read = Topics::new(&cluster.settings).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| tell.send(read.end(STATE, Partition(0)).unwrap()).unwrap());
+        assert!(told.recv_timeout(Duration::from_secs(2)).is_err(), "an end was given while a transaction before it was open");
+        hanging.abort_transaction(Duration::from_secs(20)).unwrap();
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), Offset(3));
+    });
+    assert_eq!(values(&read, STATE, Partition(0)), ["committed behind it"]);
+}
+
+fn await_that(holds: impl Fn() -> bool) {
+    let until = Instant::now() + SETTLES;
+    while !holds() {
+        assert!(Instant::now() < until);
+        pause(Duration::from_millis(20));
+    }
 }
 
 /// Sends the file, again and again while the broker is away; gives the last line.

@@ -57,7 +57,10 @@ impl Topics {
 
     /// Next offset, once no transaction before it is open. What a committed reader calls the end may lie before records that
     /// are committed already, while an older transaction hangs: so the end is what an uncommitted reader sees.
-    pub(crate) fn end(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
+    ///
+    /// # Errors
+    /// When it cannot be read, or when a transaction does not end.
+    pub fn end(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
         let (_, end) = watermarks(&self.everything, topic, partition.0.cast_signed())?;
         let until = Instant::now() + self.patience;
         loop {
