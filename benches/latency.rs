@@ -29,6 +29,7 @@ fn record(number: u64, now_ms: i64) -> Record {
         reason: None,
         appended_ms: now_ms,
         source: 0,
+        origin: None,
     }
 }
 

@@ -137,7 +137,7 @@ pub fn inputs(path: &str) -> Result<impl Iterator<Item = Result<Input, Error>>, 
 }
 
 fn record(line: &[u8], (number, run, appended_ms): (u64, u32, i64), bad: &mut Vec<BadLine>) -> Record {
-    let made = |key, value, reason| Record { key, value: Some(value), reason, appended_ms, source: run };
+    let made = |key, value, reason| Record { key, value: Some(value), reason, appended_ms, source: run, origin: None };
     match interaction::from_json(line) {
         Ok(event) => {
             // Ahead of the log it may become a dead letter, and those keep their bytes.

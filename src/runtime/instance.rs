@@ -13,7 +13,7 @@ use crate::runtime::log::kafka::{self, Cluster, SOURCES, Wanted};
 use crate::runtime::log::{self, Embedded, Reader, STATE, TimeSource};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::share::{self, Pace, Told};
-use crate::runtime::store::{Error, Trees};
+use crate::runtime::store::{Error, Trees, chain};
 use crate::runtime::worker::{Views, Worker, inputs_of, output_topics, state_directory};
 
 /// How often damaged state is restored before the instance gives up.
@@ -286,17 +286,6 @@ impl Instance {
             })
             .collect()
     }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 impl Running {

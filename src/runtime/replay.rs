@@ -185,8 +185,8 @@ impl Replayed {
         })?;
         let snapshot = comparison.snapshot;
         let mut batches = Batches::new();
-        snapshot.each::<Error>(place, (from, until), &mut |_, record| {
-            self.take(source, &record, &mut batches);
+        snapshot.each::<Error>(place, (from, until), &mut |offset, record| {
+            self.take((source, offset, &record), snapshot.partitions(), &mut batches);
             progress(1);
             // Compared in pieces, so that a long stretch does not pile up in memory.
             if batches.values().map(Vec::len).sum::<usize>() >= 10_000 {
@@ -199,7 +199,7 @@ impl Replayed {
         Ok(())
     }
 
-    fn take(&mut self, source: Source, record: &Record, batches: &mut Batches) {
+    fn take(&mut self, (source, offset, record): (Source, Offset, &Record), partitions: u32, batches: &mut Batches) {
         let mut effects: Vec<Effect> = Vec::new();
         match source {
             Source::Definitions => match worker::definition(record) {
@@ -213,11 +213,11 @@ impl Replayed {
                 self.memory.run(&self.rules, &worker::inbox(record).0, &mut effects);
             }
             Source::Interactions => {
-                let outcome = self.memory.run(&self.rules, &worker::input(record), &mut effects);
+                let outcome = self.memory.run(&self.rules, &worker::input(record, (self.partition, partitions)), &mut effects);
                 self.counted.entry(record.source).or_default().count(outcome);
             }
         }
-        emit(self.partition, record, &mut effects, batches);
+        emit(self.partition, (source, offset, record), &mut effects, batches);
     }
 }
 

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use crate::domain::units::Partition;
 use crate::pipeline::Source;
-use crate::runtime::log::CommitError;
 use crate::runtime::log::kafka::{Cluster, Fetch, Group, Hub, Lane, Moves};
+use crate::runtime::log::{self, CommitError};
 use crate::runtime::metrics::Metrics;
-use crate::runtime::store::Error;
+use crate::runtime::store::{Error, chain};
 use crate::runtime::worker::{Options, Views, Worker, inputs_of};
 
 /// First and longest wait after a commit that did not happen.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
-/// Commits in a row that may fail before the instance gives up.
+/// Turns in a row that may fail before the instance gives up: some six minutes.
 const FAILURES_MAX: u32 = 200;
 
 /// How often commits are made.
@@ -51,6 +51,8 @@ struct Share<'a> {
     interval: Duration,
     pace: Pace,
     failures: u32,
+    /// Nobody knows yet whether the last batch was committed, also of the process before this one: learn it first.
+    in_doubt: bool,
 }
 
 /// Joins the group and works until told to stop.
@@ -64,7 +66,7 @@ pub fn work(cluster: &Arc<Cluster>, directory: &Path, (options, pace): (Options,
     let _fetch = Fetch::start(&cluster.settings, &hub, topics.map(str::to_owned))?;
     let lane = Lane::new(cluster, &hub, &group, topics)?;
     let worker = Worker::new(lane, directory, options, told.metrics.clone())?;
-    let mut share = Share { hub: hub.clone(), worker, told, interval: pace.shortest, pace, failures: 0 };
+    let mut share = Share { hub: hub.clone(), worker, told, interval: pace.shortest, pace, failures: 0, in_doubt: true };
     let outcome = share.run(Duration::from_millis(options.tick.as_millis() as u64));
     // Whoever asks for partitions from here on need not wait: nothing more is committed.
     hub.close();
@@ -76,12 +78,11 @@ impl Share<'_> {
         while !self.told.stop.load(Ordering::Relaxed) {
             (self.told.beat)();
             if let Some(why) = self.hub.failure() {
-                return Err(crate::runtime::log::Error::Offsets(why).into());
+                return Err(log::Error::Offsets(why).into());
             }
             let seen = self.hub.news();
-            self.follow(&self.hub.moves())?;
             let began = Instant::now();
-            match self.worker.step() {
+            match self.turn() {
                 Ok(0) => {
                     (self.told.caught_up)();
                     self.chores()?;
@@ -92,11 +93,20 @@ impl Share<'_> {
                     self.chores()?;
                     self.rest(began);
                 }
-                Err(Error::Commit(error)) => self.again(error)?,
-                Err(error) => return Err(error),
+                Err(error) => self.again(error)?,
             }
         }
         Ok(())
+    }
+
+    /// Learns what is in doubt, which ends what this instance left open; follows what moved; takes a batch.
+    fn turn(&mut self) -> Result<u64, Error> {
+        if self.in_doubt {
+            self.worker.learn()?;
+            self.in_doubt = false;
+        }
+        self.follow(&self.hub.moves())?;
+        self.worker.step()
     }
 
     /// Gives up and takes over what moved.
@@ -111,7 +121,10 @@ impl Share<'_> {
                 continue;
             }
             let began = Instant::now();
-            self.worker.add(&[*partition], self.told.views)?;
+            if let Err(error) = self.worker.add(&[*partition], self.told.views) {
+                self.hub.released(&[*partition]);
+                return Err(error);
+            }
             if let Some(positions) = self.worker.positions(*partition) {
                 self.hub.fetch(*partition, &positions);
             }
@@ -143,21 +156,19 @@ impl Share<'_> {
         std::thread::sleep(self.interval.saturating_sub(took));
     }
 
-    /// Makes good a commit that did not happen.
-    fn again(&mut self, error: CommitError) -> Result<(), Error> {
+    /// Goes back to what is committed after a turn that failed because of Kafka, which may come back.
+    fn again(&mut self, error: Error) -> Result<(), Error> {
         self.failures += 1;
         if self.failures > FAILURES_MAX {
-            return Err(error.into());
+            return Err(error);
         }
-        tracing::warn!(%error, failures = self.failures, "a commit did not happen");
-        match error {
-            CommitError::Aborted(_) => self.worker.roll_back(),
-            CommitError::InDoubt(_) => self.worker.learn()?,
-            CommitError::Log(error) => {
-                self.worker.roll_back();
-                tracing::warn!(%error, "the commit is made again");
-            }
+        match &error {
+            Error::Commit(CommitError::InDoubt(_)) => self.in_doubt = true,
+            Error::Commit(_) | Error::Log(log::Error::Kafka { .. }) => {}
+            _ => return Err(error),
         }
+        tracing::warn!(error = chain(&error), failures = self.failures, "the batch in hand is dropped");
+        self.worker.roll_back();
         let (shortest, longest) = BACKOFF;
         std::thread::sleep((shortest * 2_u32.saturating_pow(self.failures.min(8) - 1)).min(longest));
         Ok(())

@@ -47,6 +47,17 @@ pub enum Error {
     Log(#[from] crate::runtime::log::Error),
 }
 
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
 /// Bounds of the state in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -210,6 +221,7 @@ impl Store {
             reason: None,
             appended_ms,
             source: 0,
+            origin: None,
         };
         self.overlay.iter().map(record).collect()
     }

@@ -159,7 +159,7 @@ impl<L: Log> Worker<L> {
     pub fn add(&mut self, partitions: &[Partition], views: &Views) -> Result<(), Error> {
         let reader = self.log.reader()?;
         for partition in partitions {
-            let task = Task::restore(&self.trees, &reader, *partition, self.options, &self.metrics)?;
+            let task = Task::restore(&self.trees, &reader, (*partition, self.log.partitions()), self.options, &self.metrics)?;
             self.tasks.insert(*partition, task);
         }
         views.set(self.tasks.values().map(|task| task.store.shared().clone()).collect());
@@ -286,7 +286,7 @@ impl<L: Log> Worker<L> {
 
 /// Appends an inbox entry to the batches.
 fn put(batches: &mut Batches, partition: Partition, entry: &InboxEntry, appended_ms: i64) {
-    let record = Record { key: None, value: Some(inbox_bytes(entry)), reason: None, appended_ms, source: 0 };
+    let record = Record { key: None, value: Some(inbox_bytes(entry)), reason: None, appended_ms, source: 0, origin: None };
     batches.entry((inputs::INBOX, partition.0)).or_default().push(record);
 }
 

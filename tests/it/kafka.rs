@@ -238,7 +238,14 @@ fn cluster(broker: &Broker, application: &str) -> Arc<Cluster> {
 }
 
 fn record(value: &str) -> Record {
-    Record { key: Some("t:l".to_owned()), value: Some(value.as_bytes().to_vec()), reason: None, appended_ms: START_MS, source: 0 }
+    Record {
+        key: Some("t:l".to_owned()),
+        value: Some(value.as_bytes().to_vec()),
+        reason: None,
+        appended_ms: START_MS,
+        source: 0,
+        origin: None,
+    }
 }
 
 /// Values that a committed reader finds in a topic's partition.

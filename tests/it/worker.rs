@@ -9,7 +9,7 @@ use std::time::Duration;
 use leadstream::codec::internal::definition_bytes;
 use leadstream::codec::{avro, definition, interaction};
 use leadstream::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS, Offset, Partition};
-use leadstream::pipeline::Memory;
+use leadstream::pipeline::{Memory, Source};
 use leadstream::runtime::ingest::Lines;
 use leadstream::runtime::log::{Batches, Embedded, Error as LogError, Options as LogOptions, Reader, Record, TimeSource};
 use leadstream::runtime::metrics::Metrics;
@@ -63,6 +63,7 @@ impl Directory {
             reason: None,
             appended_ms: self.log.now().0,
             source: 0,
+            origin: None,
         };
         let partition = self.log.partition_of(key.as_bytes()).0;
         self.log.append(&Batches::from([(("lead.interactions.v1", partition), vec![record])]), None).unwrap();
@@ -75,8 +76,14 @@ impl Directory {
 
     fn define(&self, text: &str) {
         let (definition, _) = definition::from_json(text.as_bytes()).unwrap();
-        let record =
-            Record { key: None, value: Some(definition_bytes(&definition)), reason: None, appended_ms: self.log.now().0, source: 0 };
+        let record = Record {
+            key: None,
+            value: Some(definition_bytes(&definition)),
+            reason: None,
+            appended_ms: self.log.now().0,
+            source: 0,
+            origin: None,
+        };
         self.log.append(&Batches::from([(("leadstream.definitions.v1", 0), vec![record])]), None).unwrap();
     }
 
@@ -195,7 +202,7 @@ fn a_public_file_taken_with_a_hundred_restarts_gives_what_one_run_gives() {
                 let key = event.key.as_str().to_owned();
                 let partition = directory.log.partition_of(key.as_bytes()).0;
                 let value = Some(interaction::to_avro(event));
-                let record = Record { key: Some(key), value, reason: None, appended_ms: 1_900_000_000_000, source: 1 };
+                let record = Record { key: Some(key), value, reason: None, appended_ms: 1_900_000_000_000, source: 1, origin: None };
                 batches.entry(("lead.interactions.v1", partition)).or_default().push(record);
             }
             from = *cut;
@@ -226,10 +233,10 @@ fn the_worker_puts_out_what_the_driver_in_memory_does() {
         let (mut memory, mut rules, mut batches) = (Memory::default(), rules(), Batches::new());
         let (definition, body) = definition::from_json(EXPERIMENT.as_bytes()).unwrap();
         rules.define(&definition, body);
-        for record in directory.records("lead.interactions.v1", partition) {
+        for (offset, record) in (0..).map(Offset).zip(directory.records("lead.interactions.v1", partition)) {
             let mut effects = Vec::new();
-            memory.run(&rules, &input(&record), &mut effects);
-            emit(Partition(partition), &record, &mut effects, &mut batches);
+            memory.run(&rules, &input(&record, (Partition(partition), 2)), &mut effects);
+            emit(Partition(partition), (Source::Interactions, offset, &record), &mut effects, &mut batches);
         }
         assert!(batches.len() >= 5);
         for ((topic, _), expected) in batches {
@@ -280,7 +287,7 @@ fn a_definition_holds_from_its_effective_time_and_a_bad_one_is_a_dead_letter() {
     // Two days late: allowed where the definition is effective at the event's time, and not before.
     directory.event("acme:a", 2 * DAY_MS, "page.viewed", "");
     directory.event("acme:a", DAY_MS + 5, "page.viewed", "");
-    let broken = Record { key: None, value: Some(b"no definition".to_vec()), reason: None, appended_ms: 7, source: 0 };
+    let broken = Record { key: None, value: Some(b"no definition".to_vec()), reason: None, appended_ms: 7, source: 0, origin: None };
     directory.log.append(&Batches::from([(("leadstream.definitions.v1", 0), vec![broken])]), None).unwrap();
     while worker.step().unwrap() > 0 {}
     assert_eq!(directory.values(late).len(), 2);

@@ -190,8 +190,14 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
             }
             None => {}
         }
-        let record =
-            Record { key: Some(key.clone()), value: Some(value), reason: None, appended_ms: instance.log.embedded()?.now().0, source: 0 };
+        let record = Record {
+            key: Some(key.clone()),
+            value: Some(value),
+            reason: None,
+            appended_ms: instance.log.embedded()?.now().0,
+            source: 0,
+            origin: None,
+        };
         instance.log.embedded()?.append(&Batches::from([((topic, partition.0), vec![record])]), None)?;
         Ok(Json(json!({ "key": key, "known": false })))
     })
@@ -310,6 +316,9 @@ fn shown((partition, offset): (Partition, Offset), record: &Record) -> Value {
     let mut line = json!({ "key": record.key, "partition": partition.0, "offset": offset.0, "value": value });
     if let Some(reason) = &record.reason {
         line["reason"] = reason.as_str().into();
+    }
+    if let Some(origin) = &record.origin {
+        line["origin"] = origin.to_string().into();
     }
     line
 }

@@ -1,5 +1,7 @@
 //! Records of one topic and partition as the bytes of a batch, guarded by a checksum.
 
+use std::fmt;
+
 use crate::domain::units::Offset;
 
 /// One record of a topic.
@@ -15,9 +17,36 @@ pub struct Record {
     pub appended_ms: i64,
     /// The ingest run that brought it; 0: none.
     pub source: u32,
+    /// Where a dead letter or late record was first.
+    pub origin: Option<Origin>,
 }
 
-/// CRC-32, then per record its offset behind the batch's first, three optional parts, append time and source.
+/// A place in a topic, written `topic/partition/offset`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// The offset.
+    pub offset: u64,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+}
+
+impl Origin {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.rsplitn(3, '/');
+        let (offset, partition) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self { topic: parts.next()?.to_owned(), partition, offset })
+    }
+}
+
+/// CRC-32, then per record its offset behind the batch's first, four optional parts, append time and source.
 pub(crate) fn encode<'a>(records: impl Iterator<Item = (u64, &'a Record)>) -> Vec<u8> {
     let mut bytes = vec![0; 4];
     for (behind, record) in records {
@@ -25,6 +54,7 @@ pub(crate) fn encode<'a>(records: impl Iterator<Item = (u64, &'a Record)>) -> Ve
         put(&mut bytes, record.key.as_deref().map(str::as_bytes));
         put(&mut bytes, record.value.as_deref());
         put(&mut bytes, record.reason.as_deref().map(str::as_bytes));
+        put(&mut bytes, record.origin.as_ref().map(Origin::to_string).as_deref().map(str::as_bytes));
         bytes.extend_from_slice(&record.appended_ms.to_le_bytes());
         bytes.extend_from_slice(&record.source.to_le_bytes());
     }
@@ -53,10 +83,14 @@ pub(crate) fn decode(first: u64, bytes: &[u8]) -> Option<Vec<(Offset, Record)>> 
         let key = take(&mut body)?.map(String::from_utf8).transpose().ok()?;
         let value = take(&mut body)?;
         let reason = take(&mut body)?.map(String::from_utf8).transpose().ok()?;
+        let origin = match take(&mut body)? {
+            Some(text) => Some(Origin::parse(std::str::from_utf8(&text).ok()?)?),
+            None => None,
+        };
         let (appended, rest) = body.split_first_chunk::<8>()?;
         let (source, rest) = rest.split_first_chunk::<4>()?;
         body = rest;
-        let record = Record { key, value, reason, appended_ms: i64::from_le_bytes(*appended), source: u32::from_le_bytes(*source) };
+        let record = Record { key, value, reason, appended_ms: i64::from_le_bytes(*appended), source: u32::from_le_bytes(*source), origin };
         records.push((Offset(first + u64::from(u32::from_le_bytes(*behind))), record));
     }
     Some(records)
@@ -76,9 +110,12 @@ mod tests {
 
     #[test]
     fn a_batch_survives_with_its_gaps_and_every_flipped_bit_is_seen() {
-        let record = Record { key: Some("t:l".into()), value: Some(Vec::new()), reason: None, appended_ms: 7, source: 3 };
-        let records =
-            [(0, record.clone()), (3, Record { key: None, value: None, reason: Some("x".into()), ..record.clone() }), (9, record)];
+        let record = Record { key: Some("t:l".into()), value: Some(Vec::new()), reason: None, appended_ms: 7, source: 3, origin: None };
+        let records = [
+            (0, record.clone()),
+            (3, Record { key: None, value: None, reason: Some("x".into()), origin: Origin::parse("a/1/2"), ..record.clone() }),
+            (9, record),
+        ];
         let bytes = encode(records.iter().map(|(behind, record)| (*behind, record)));
         let expected: Vec<_> = records.iter().map(|(behind, record)| (Offset(100 + behind), record.clone())).collect();
         assert_eq!(decode(100, &bytes), Some(expected));

@@ -32,7 +32,7 @@ const DIRECTORY: TableDefinition<&str, u64> = TableDefinition::new("directory");
 /// Records of one batch that is imported.
 const RECORDS_PER_BATCH: usize = 1_000;
 /// Format of the tables above.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 pub(crate) fn storage(error: impl Into<redb::Error>) -> Error {
     Error::Storage(Box::new(error.into()))
@@ -372,7 +372,7 @@ mod tests {
     use super::*;
 
     fn record(value: &[u8]) -> Record {
-        Record { key: Some("t:l".into()), value: Some(value.to_vec()), reason: None, appended_ms: 7, source: 3 }
+        Record { key: Some("t:l".into()), value: Some(value.to_vec()), reason: None, appended_ms: 7, source: 3, origin: None }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 
-use crate::runtime::log::{Error, Record};
+use crate::runtime::log::{Error, Origin, Record};
 
 pub use crate::runtime::log::kafka::appender::{Appender, SOURCES};
 pub use crate::runtime::log::kafka::fetch::Fetch;
@@ -34,6 +34,8 @@ pub use crate::runtime::log::kafka::topics::Wanted;
 
 /// Header with the reason of a record that is no event.
 const REASON: &str = "leadstream-reason";
+/// Headers with the topic, partition and offset where a dead letter or late record was first.
+const ORIGIN: [&str; 3] = ["leadstream-topic", "leadstream-partition", "leadstream-offset"];
 /// Header with the number of the ingest run that brought a record.
 const SOURCE: &str = "leadstream-source";
 /// How long one question to a broker may take.
@@ -56,21 +58,32 @@ fn failed(what: impl Into<String>) -> impl FnOnce(KafkaError) -> Error {
 
 /// A record as it was fetched.
 fn record_of(message: &BorrowedMessage<'_>) -> Record {
-    let (mut reason, mut source) = (None, 0);
+    let (mut reason, mut source, mut origin) = (None, 0, [None, None, None]);
     for header in message.headers().into_iter().flat_map(Headers::iter) {
         let text = header.value.map(String::from_utf8_lossy);
         match header.key {
             REASON => reason = text.map(|text| text.into_owned()),
             SOURCE => source = text.and_then(|text| text.parse().ok()).unwrap_or(0),
-            _ => {}
+            other => {
+                if let Some(place) = ORIGIN.iter().position(|name| *name == other) {
+                    origin[place] = text.map(|text| text.into_owned());
+                }
+            }
         }
     }
+    let origin = match origin {
+        [Some(topic), Some(partition), Some(offset)] => {
+            partition.parse().ok().zip(offset.parse().ok()).map(|(partition, offset)| Origin { topic, partition, offset })
+        }
+        _ => None,
+    };
     Record {
         key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
         value: message.payload().map(<[u8]>::to_vec),
         reason,
         appended_ms: message.timestamp().to_millis().unwrap_or(0),
         source,
+        origin,
     }
 }
 
@@ -82,6 +95,12 @@ fn headers_of(record: &Record) -> Option<OwnedHeaders> {
     let mut headers = OwnedHeaders::new();
     if let Some(reason) = &record.reason {
         headers = headers.insert(Header { key: REASON, value: Some(reason) });
+    }
+    if let Some(Origin { topic, partition, offset }) = &record.origin {
+        let values = [topic.clone(), partition.to_string(), offset.to_string()];
+        for (key, value) in ORIGIN.iter().zip(&values) {
+            headers = headers.insert(Header { key, value: Some(value) });
+        }
     }
     if record.source != 0 {
         headers = headers.insert(Header { key: SOURCE, value: Some(&record.source.to_string()) });

@@ -6,7 +6,7 @@ use crate::domain::rules::{Body, Definition};
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Source;
 use crate::pipeline::{Effect, Input};
-use crate::runtime::log::{Batches, Record};
+use crate::runtime::log::{Batches, Origin, Record, partition_of};
 
 /// Interactions.
 pub(crate) const INTERACTIONS: &str = "lead.interactions.v1";
@@ -31,15 +31,21 @@ pub fn inputs_of(source: Source, partition: Partition) -> (&'static str, Partiti
     }
 }
 
-/// One record of the interactions as an input. A line that was ingested may have been kept as it is.
+/// One record of the interactions as an input of one of so many partitions. A line that was ingested may have been kept as it is.
 #[must_use]
-pub fn input(record: &Record) -> Input {
+pub fn input(record: &Record, (partition, partitions): (Partition, u32)) -> Input {
     if let Some(reason) = &record.reason {
         return Input::Undecodable(reason.clone());
     }
     let value = record.value.as_deref().unwrap_or_default();
     let kept = record.source != 0 && !value.starts_with(&avro::MAGIC);
     match if kept { interaction::from_json(value) } else { interaction::from_avro(value) } {
+        // Two partitions must never both own a lead.
+        Ok(event) if partition_of(event.key.as_str().as_bytes(), partitions) != partition => Input::Undecodable(format!(
+            "misrouted: the key of this event belongs to partition {}: set the producer's key to tenant_id:lead_id and its \
+             partitioner to murmur2",
+            partition_of(event.key.as_str().as_bytes(), partitions).0
+        )),
         Ok(event) => Input::Interaction { event: Box::new(event), appended: AppendTime(record.appended_ms) },
         Err(error) => Input::Undecodable(error.to_string()),
     }
@@ -66,9 +72,10 @@ pub fn definition(record: &Record) -> Result<(Definition, Body), String> {
 }
 
 /// The records that the effects of one input become, in order.
-pub fn emit(partition: Partition, record: &Record, effects: &mut Vec<Effect>, batches: &mut Batches) {
+pub fn emit(partition: Partition, (source, offset, record): (Source, Offset, &Record), effects: &mut Vec<Effect>, batches: &mut Batches) {
     let mut put = |topic: &'static str, record: Record| batches.entry((topic, partition.0)).or_default().push(record);
-    let made = |key, value| Record { key: Some(key), value, reason: None, appended_ms: record.appended_ms, source: 0 };
+    let made = |key, value| Record { key: Some(key), value, reason: None, appended_ms: record.appended_ms, source: 0, origin: None };
+    let kept = |reason| Record { reason: Some(reason), origin: Some(origin(source, partition, offset)), ..record.clone() };
     for effect in effects.drain(..) {
         match effect {
             Effect::Decided(decision) => {
@@ -80,10 +87,16 @@ pub fn emit(partition: Partition, record: &Record, effects: &mut Vec<Effect>, ba
                 let (key, value) = internal::metrics_record(&metrics);
                 put(avro::METRICS.topic, made(key, Some(value)));
             }
-            Effect::DeadLetter(reason) => put(DEAD_LETTERS, Record { reason: Some(reason), ..record.clone() }),
-            Effect::Late => put(LATE, Record { reason: Some("late".to_owned()), ..record.clone() }),
+            Effect::DeadLetter(reason) => put(DEAD_LETTERS, kept(reason)),
+            Effect::Late => put(LATE, kept("late".to_owned())),
         }
     }
+}
+
+/// Where an input of a partition stood.
+pub(crate) fn origin(source: Source, partition: Partition, offset: Offset) -> Origin {
+    let (topic, partition) = inputs_of(source, partition);
+    Origin { topic: topic.to_owned(), partition: partition.0, offset: offset.0 }
 }
 
 /// Topics that the worker writes for others.

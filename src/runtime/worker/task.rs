@@ -19,6 +19,7 @@ use crate::runtime::worker::{Options, put, rules};
 /// One partition.
 pub(crate) struct Task {
     pub(crate) partition: Partition,
+    partitions: u32,
     pub(crate) positions: Positions,
     pub(crate) store: Store,
     /// When the last tick was written.
@@ -40,7 +41,7 @@ impl Task {
     pub(crate) fn restore(
         trees: &Trees,
         reader: &impl Reader,
-        partition: Partition,
+        (partition, partitions): (Partition, u32),
         options: Options,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
@@ -48,6 +49,7 @@ impl Task {
         let store = Store::restore(trees, reader, (partition, options.bounds), none.clone(), &mut |rows| metrics.restored(rows))?;
         let mut task = Self {
             partition,
+            partitions,
             positions: Positions::default(),
             store,
             ticked: None,
@@ -138,8 +140,14 @@ impl Task {
         }
         self.positions.current = source;
         let switch = Switch { partition: self.partition, input: source.as_str().to_owned(), next: self.positions.next };
-        let record =
-            Record { key: Some(self.partition.0.to_string()), value: Some(switch_bytes(&switch)), reason: None, appended_ms, source: 0 };
+        let record = Record {
+            key: Some(self.partition.0.to_string()),
+            value: Some(switch_bytes(&switch)),
+            reason: None,
+            appended_ms,
+            source: 0,
+            origin: None,
+        };
         batches.entry((ORDER, self.partition.0)).or_default().push(record);
     }
 
@@ -155,7 +163,8 @@ impl Task {
                     Ok((definition, body)) => Arc::make_mut(&mut self.rules).define(&definition, body),
                     // Every partition reads every definition; one of them keeps what cannot be used.
                     Err(reason) if self.partition == Partition(0) => {
-                        let letter = Record { reason: Some(reason), ..record };
+                        let place = inputs::origin(Source::Definitions, Partition(0), offset);
+                        let letter = Record { reason: Some(reason), origin: Some(place), ..record };
                         batches.entry((DEAD_LETTERS, 0)).or_default().push(letter);
                     }
                     Err(_) => {}
@@ -174,7 +183,7 @@ impl Task {
                 break;
             }
             self.switch_to(Source::Inbox, record.appended_ms, batches);
-            if self.take(&input, &record, budget, batches)?.is_none() {
+            if self.take(&input, (Source::Inbox, offset, &record), (&mut *budget, &mut *batches))?.is_none() {
                 return Ok(false);
             }
             *self.position(Source::Inbox) = Offset(offset.0 + 1);
@@ -197,10 +206,11 @@ impl Task {
             for (offset, record) in records {
                 self.switch_to(Source::Interactions, record.appended_ms, batches);
                 let began = Instant::now();
-                let input = inputs::input(&record);
+                let input = inputs::input(&record, (self.partition, self.partitions));
                 metrics.stage(Stage::Decode, began.elapsed());
                 let began = Instant::now();
-                let Some(outcome) = self.take(&input, &record, budget, batches)? else { return Ok(()) };
+                let place = (Source::Interactions, offset, &record);
+                let Some(outcome) = self.take(&input, place, (&mut *budget, &mut *batches))? else { return Ok(()) };
                 metrics.stage(Stage::Take, began.elapsed());
                 self.counted.entry(record.source).or_default().count(outcome);
                 let occurred_ms = if let Input::Interaction { event, .. } = &input { Some(event.occurred_at.0) } else { None };
@@ -212,7 +222,12 @@ impl Task {
     }
 
     /// Takes one input; `None` when it has to be taken again after a commit.
-    fn take(&mut self, input: &Input, record: &Record, budget: &mut usize, batches: &mut Batches) -> Result<Option<Outcome>, Error> {
+    fn take(
+        &mut self,
+        input: &Input,
+        record: (Source, Offset, &Record),
+        (budget, batches): (&mut usize, &mut Batches),
+    ) -> Result<Option<Outcome>, Error> {
         let mut effects = Vec::new();
         let taken = take(&self.rules, &mut self.store, input, budget, &mut effects)?;
         inputs::emit(self.partition, record, &mut effects, batches);

@@ -159,6 +159,7 @@ mod tests {
             reason: None,
             appended_ms: *at,
             source: 0,
+            origin: None,
         };
         log.append(&Batches::from([(("t", 0), records.iter().map(record).collect())]), None).unwrap();
     }

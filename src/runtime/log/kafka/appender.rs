@@ -91,6 +91,7 @@ impl Sources for Appender {
             reason: None,
             appended_ms: self.now().0,
             source: 0,
+            origin: None,
         };
         let mut batches = batches.clone();
         batches.insert((SOURCES, 0), vec![record(name)]);
