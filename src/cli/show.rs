@@ -2,19 +2,27 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use leadstream::codec::{definition, internal};
+use leadstream::domain::units::Partition;
+use leadstream::pipeline::Source;
 use leadstream::runtime::client::{Client, Method};
 use leadstream::runtime::config::Config;
-use leadstream::runtime::instance::topics;
-use leadstream::runtime::log::kafka::{self, Settings};
+use leadstream::runtime::instance::{topic, topics};
+use leadstream::runtime::log::kafka::{self, Appender, Settings, Topics};
+use leadstream::runtime::log::{Batches, Record, Sources};
 use leadstream::runtime::mirror::mirror;
-use leadstream::runtime::replay;
 use leadstream::runtime::views::Task;
-use leadstream::runtime::worker::rules;
+use leadstream::runtime::worker::{inputs_of, is_known, rules};
+use leadstream::runtime::{replay, views};
 use serde_json::{Value, json};
 
 use crate::cli::{say, spinner};
+
+/// Between two looks for new records on Kafka.
+const FOLLOW: Duration = Duration::from_millis(200);
 
 #[derive(clap::Args)]
 pub struct TailOptions {
@@ -35,6 +43,9 @@ pub struct TailOptions {
 }
 
 pub async fn tail(config: &Config, options: &TailOptions) -> anyhow::Result<()> {
+    if let Some(settings) = config.kafka_settings()? {
+        return tokio::task::block_in_place(|| tail_kafka(settings, options));
+    }
     let client = Client::connect(config).await?;
     let TailOptions { topic, key, limit, from_start, until_end } = options;
     let mut query = json!({ "topic": topic, "from_start": from_start, "until_end": until_end });
@@ -95,6 +106,9 @@ async fn ready(client: &Client) -> anyhow::Result<()> {
 
 pub async fn define(config: &Config, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    if let Some(settings) = config.kafka_settings()? {
+        return tokio::task::block_in_place(|| define_kafka(settings, &text));
+    }
     let client = Client::connect(config).await?;
     let answer: Value = client.post("/local/v1/definitions", &json!({}), text).await?;
     let known = if answer["known"] == true { " (was known already)" } else { "" };
@@ -128,6 +142,58 @@ pub async fn replay(config: &Config) -> anyhow::Result<()> {
         Some(difference) => bail!("{difference}"),
         None => Ok(()),
     }
+}
+
+/// Prints records as a committed reader of Kafka sees them.
+fn tail_kafka(settings: Settings, options: &TailOptions) -> anyhow::Result<()> {
+    let name = topic(&options.topic).map_err(anyhow::Error::msg)?;
+    let cluster = kafka::open(settings, &topics())?;
+    let reader = Topics::new(&cluster.settings)?;
+    let is_single = topics().iter().any(|topic| topic.name == name && topic.is_single);
+    let places: Vec<Partition> = (0..if is_single { 1 } else { cluster.partitions }).map(Partition).collect();
+    let first = |partition: &Partition| if options.from_start { reader.start(name, *partition) } else { reader.end(name, *partition) };
+    let mut next = places.iter().map(first).collect::<Result<Vec<_>, _>>()?;
+    let mut left = options.limit.unwrap_or(u64::MAX);
+    let mut out = std::io::stdout().lock();
+    loop {
+        for (partition, next) in places.iter().zip(&mut next) {
+            let end = reader.end(name, *partition)?;
+            reader.each::<anyhow::Error>((name, *partition), (*next, end), &mut |offset, record| {
+                if left > 0 && (options.key.is_none() || record.key == options.key) {
+                    left -= 1;
+                    writeln!(out, "{}", views::record((*partition, offset), &record))?;
+                }
+                Ok(())
+            })?;
+            *next = end;
+        }
+        if options.until_end || left == 0 {
+            return Ok(());
+        }
+        std::thread::sleep(FOLLOW);
+    }
+}
+
+/// Puts a definition on Kafka, unless it is there.
+fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
+    let (definition, _) = definition::from_json(text)?;
+    let cluster = kafka::open(settings, &topics())?;
+    let (key, value) = (internal::definition_key(&definition), internal::definition_bytes(&definition));
+    let (name, partition) = inputs_of(Source::Definitions, Partition(0));
+    let mut stored = None;
+    Topics::new(&cluster.settings)?.all(name, partition, &mut |_, record| {
+        if record.key.as_deref() == Some(&key) {
+            stored = record.value;
+        }
+    })?;
+    if is_known(&key, stored.as_deref(), &value).map_err(anyhow::Error::msg)? {
+        return Ok(say(format!("{key} (was known already)"))?);
+    }
+    let appender = Appender::new(&cluster, "define")?;
+    let record =
+        Record { key: Some(key.clone()), value: Some(value), reason: None, appended_ms: appender.now().0, source: 0, origin: None };
+    appender.append_from(&Batches::from([((name, partition.0), vec![record])]), ("define", b"{}"))?;
+    Ok(say(key)?)
 }
 
 /// Copies the topics into the data directory, replays the copy and removes it.

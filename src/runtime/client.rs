@@ -21,6 +21,9 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
+    /// On Kafka a command does not join the group to answer one question.
+    #[error("no instance runs on {0}: start `leadstream run` with the same configuration")]
+    NotRunning(String),
     /// The instance does not answer.
     #[error("the instance does not answer")]
     Unreachable(#[from] reqwest::Error),
@@ -51,6 +54,9 @@ impl Client {
         let http = reqwest::Client::builder().no_proxy().build()?;
         if let Some(address) = running(&http, config).await {
             return Ok(Self { http, address, own: None });
+        }
+        if !config.kafka.bootstrap_servers.is_empty() {
+            return Err(Error::NotRunning(config.data_dir.display().to_string()));
         }
         let running = Instance::start(config.clone(), TimeSource::World)?;
         let server = Server::start(running.instance().clone(), Reach::Private).await?;

@@ -37,6 +37,17 @@ pub fn topics() -> Vec<Wanted> {
     names.map(wanted).collect()
 }
 
+/// The topic of a name.
+///
+/// # Errors
+/// A sentence that lists the topics there are.
+pub fn topic(name: &str) -> Result<&'static str, String> {
+    let mut names: Vec<_> = topics().into_iter().map(|topic| topic.name).collect();
+    names.sort_unstable();
+    let found = names.iter().copied().find(|known| *known == name);
+    found.ok_or_else(|| format!("no topic {name}: there are {}", names.join(", ")))
+}
+
 /// The log of an instance.
 #[derive(Clone)]
 pub enum Backend {

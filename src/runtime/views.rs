@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::codec::avro;
 use crate::domain::lead::Lead;
 use crate::domain::rules::InForce;
 use crate::domain::scoring::{Score, Target};
-use crate::domain::units::{EventTime, LeadKey, Tenant};
+use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
 use crate::pipeline::{Key, Row};
+use crate::runtime::log::Record;
 use crate::runtime::store::Error;
 use crate::runtime::worker::Views;
 
@@ -122,4 +124,23 @@ fn task(key: &LeadKey, lead: &Lead, (rules, at): (&InForce<'_>, EventTime)) -> O
         reason: next.reason,
         draft,
     })
+}
+
+/// A record for people: values of known schemas as JSON, others as text, or as hexadecimal where they are no text.
+#[must_use]
+pub fn record((partition, offset): (Partition, Offset), record: &Record) -> Value {
+    let value = record.value.as_deref().map(|bytes| {
+        avro::describe(bytes).unwrap_or_else(|_| match std::str::from_utf8(bytes) {
+            Ok(text) => Value::from(text),
+            Err(_) => json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
+        })
+    });
+    let mut line = json!({ "key": record.key, "partition": partition.0, "offset": offset.0, "value": value });
+    if let Some(reason) = &record.reason {
+        line["reason"] = reason.as_str().into();
+    }
+    if let Some(origin) = &record.origin {
+        line["origin"] = origin.to_string().into();
+    }
+    line
 }

@@ -22,7 +22,7 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::store::{Bounds, Error, STATE, Shared, Store, Trees, View};
 use crate::runtime::worker::task::Task;
 
-pub use crate::runtime::worker::inputs::{DEAD_LETTERS, LATE, definition, emit, inbox, input, inputs_of, output_topics};
+pub use crate::runtime::worker::inputs::{DEAD_LETTERS, LATE, definition, emit, inbox, input, inputs_of, is_known, output_topics};
 
 /// How the worker works.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,7 @@ use leadstream::pipeline::{Positions, Source};
 use leadstream::runtime::demo::Market;
 use leadstream::runtime::instance::topics;
 use leadstream::runtime::log::kafka::{self, Cluster, Group, Hub, Lane, Settings, Topics};
-use leadstream::runtime::log::{Batches, CommitError, Log, Record, STATE, TimeSource};
+use leadstream::runtime::log::{Batches, CommitError, Log, Record, STATE, TimeSource, partition_of};
 use leadstream::runtime::mutate::predict;
 use leadstream::runtime::worker::inputs_of;
 use rdkafka::ClientConfig;
@@ -324,6 +324,65 @@ fn the_end_of_a_changelog_waits_for_an_open_transaction_before_it() {
         assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), Offset(3));
     });
     assert_eq!(values(&read, STATE, Partition(0)), ["committed behind it"]);
+}
+
+#[test]
+fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place() {
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), running: BTreeMap::new() };
+    let told = |fleet: &Fleet, arguments: &[&str]| {
+        let output = fleet.command(0, arguments).output().unwrap();
+        let fine = output.status.success();
+        (fine, String::from_utf8(if fine { output.stdout } else { output.stderr }).unwrap())
+    };
+    let (fine, text) = told(&fleet, &["lead", "acme", "ann"]);
+    assert!(!fine && text.contains("start `leadstream run`"), "{text}");
+    fleet.start(0);
+
+    let line = |lead: &str, id: u32| {
+        format!(
+            r#"{{"event_id":"00000000-0000-5000-8000-{id:012}","event_type":"page.viewed","tenant_id":"acme","lead_id":"{lead}","occurred_at":{START_MS},"received_at":{START_MS},"source_system":"crm"}}"#
+        )
+    };
+    let file = folder.path().join("events.ndjson");
+    fs::write(&file, [line("ann", 1), line("ann", 1), "{nothing".to_owned(), line("bob", 2)].join("\n")).unwrap();
+    let ingest = ["ingest", file.to_str().unwrap()];
+    assert_eq!(told(&fleet, &ingest).1.lines().last(), Some("received=4 advanced=2 duplicate=1 late=0 dead_lettered=1"));
+    let definition = folder.path().join("settings.json");
+    let body = r#"{"kind":"settings","name":"main","version":1,"effective_at":"2026-01-01T00:00:00Z","body":{"timezone":"Europe/Berlin"}}"#;
+    fs::write(&definition, body).unwrap();
+    let define = ["define", definition.to_str().unwrap()];
+    assert_eq!(told(&fleet, &define), (true, "*:settings:main:1\n".to_owned()));
+    assert_eq!(told(&fleet, &define), (true, "*:settings:main:1 (was known already)\n".to_owned()));
+
+    // A producer with another partitioner.
+    let event = interaction::from_json(line("carl", 3).as_bytes()).unwrap();
+    let wrong = (partition_of(b"acme:carl", PARTITIONS).0 + 1) % PARTITIONS;
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &broker.servers).create().unwrap();
+    let value = interaction::into_avro(event);
+    producer.send(BaseRecord::to("lead.interactions.v1").partition(wrong.cast_signed()).key("acme:carl").payload(&value)).unwrap();
+    producer.flush(Duration::from_secs(20)).unwrap();
+    let letters = || {
+        let (fine, text) = told(&fleet, &["tail", "lead.dead-letters.v1", "--from-start", "--until-end"]);
+        assert!(fine, "{text}");
+        text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect::<Vec<_>>()
+    };
+    await_that(|| letters().len() == 2);
+    let letters = letters();
+    let of = |reason: &str| letters.iter().find(|letter| letter["reason"].as_str().unwrap().starts_with(reason)).unwrap();
+    assert_eq!(of("bad_json")["value"], "{nothing");
+    assert_eq!(of("misrouted")["value"]["lead_id"], "carl");
+    let origin = of("misrouted")["origin"].as_str().unwrap();
+    assert!(origin.starts_with(&format!("lead.interactions.v1/{wrong}/")), "{origin}");
+    let (fine, text) = told(&fleet, &["lead", "acme", "ann"]);
+    assert!(fine && text.contains("conversion_likelihood"), "{text}");
+    fleet.end(0);
+    let (fine, text) = told(&fleet, &["replay"]);
+    assert!(fine, "{text}");
 }
 
 fn await_that(holds: impl Fn() -> bool) {

@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::codec::{avro, definition, internal};
+use crate::codec::{definition, internal};
 use crate::domain::units::{LeadKey, Offset, Partition, Tenant};
 use crate::pipeline::Source;
 use crate::pipeline::{Key, Row};
 use crate::runtime::http::Problem;
 use crate::runtime::ingest::{self, LINE_BYTES_MAX, Progress};
-use crate::runtime::instance::Instance;
+use crate::runtime::instance::{Instance, topic};
 use crate::runtime::log::{Batches, Reader, Record};
-use crate::runtime::worker::{inputs_of, output_topics, rules};
+use crate::runtime::worker::{inputs_of, is_known, rules};
 use crate::runtime::{replay, store, views};
 
 /// Bytes of lines in one append.
@@ -182,13 +182,9 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
             }
             Ok(())
         })?;
-        match known {
-            Some(stored) if stored == value => return Ok(Json(json!({ "key": key, "known": true }))),
-            Some(_) => {
-                let sentence = format!("{key} is defined already and a version never changes: use the next version");
-                return Err(Problem::new(StatusCode::CONFLICT, "version_exists", sentence));
-            }
-            None => {}
+        let is_known = is_known(&key, known.as_deref(), &value);
+        if is_known.map_err(|sentence| Problem::new(StatusCode::CONFLICT, "version_exists", sentence))? {
+            return Ok(Json(json!({ "key": key, "known": true })));
         }
         let record = Record {
             key: Some(key.clone()),
@@ -258,14 +254,7 @@ struct Tail {
 }
 
 async fn tail(State(instance): Shared, Query(query): Query<Tail>) -> Result<Response, Problem> {
-    let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
-    let others = ["leadstream.order.v1", store::STATE];
-    let mut topics: Vec<_> = inputs.into_iter().chain(output_topics()).chain(others).collect();
-    topics.sort_unstable();
-    let Some(topic) = topics.iter().copied().find(|topic| *topic == query.topic) else {
-        let sentence = format!("no topic {}: there are {}", query.topic, topics.join(", "));
-        return Err(Problem::new(StatusCode::NOT_FOUND, "unknown_topic", sentence));
-    };
+    let topic = topic(&query.topic).map_err(|sentence| Problem::new(StatusCode::NOT_FOUND, "unknown_topic", sentence))?;
     Ok(stream(move |lines| tail_topic(&instance, topic, &query, lines)))
 }
 
@@ -289,7 +278,7 @@ fn tail_topic(instance: &Instance, topic: &'static str, query: &Tail, lines: &Li
                     let wanted = query.key.is_none() || record.key == query.key;
                     if wanted && left > 0 {
                         left -= 1;
-                        if !lines.put(&shown((partition, offset), &record)) {
+                        if !lines.put(&views::record((partition, offset), &record)) {
                             return Ok(());
                         }
                     }
@@ -303,24 +292,6 @@ fn tail_topic(instance: &Instance, topic: &'static str, query: &Tail, lines: &Li
         instance.log.embedded()?.await_write(FOLLOW, |now| now != writes);
     }
     Ok(())
-}
-
-/// A record for people: values of known schemas as JSON, others as text, or as hexadecimal where they are no text.
-fn shown((partition, offset): (Partition, Offset), record: &Record) -> Value {
-    let value = record.value.as_deref().map(|bytes| {
-        avro::describe(bytes).unwrap_or_else(|_| match std::str::from_utf8(bytes) {
-            Ok(text) => Value::from(text),
-            Err(_) => json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
-        })
-    });
-    let mut line = json!({ "key": record.key, "partition": partition.0, "offset": offset.0, "value": value });
-    if let Some(reason) = &record.reason {
-        line["reason"] = reason.as_str().into();
-    }
-    if let Some(origin) = &record.origin {
-        line["origin"] = origin.to_string().into();
-    }
-    line
 }
 
 async fn replay_all(State(instance): Shared) -> Response {

@@ -71,6 +71,18 @@ pub fn definition(record: &Record) -> Result<(Definition, Body), String> {
     Ok((definition, body))
 }
 
+/// Whether exactly this definition is stored already under its key.
+///
+/// # Errors
+/// A sentence where another one is: versions never change.
+pub fn is_known(key: &str, stored: Option<&[u8]>, value: &[u8]) -> Result<bool, String> {
+    match stored {
+        Some(stored) if stored == value => Ok(true),
+        Some(_) => Err(format!("{key} is defined already and a version never changes: use the next version")),
+        None => Ok(false),
+    }
+}
+
 /// The records that the effects of one input become, in order.
 pub fn emit(partition: Partition, (source, offset, record): (Source, Offset, &Record), effects: &mut Vec<Effect>, batches: &mut Batches) {
     let mut put = |topic: &'static str, record: Record| batches.entry((topic, partition.0)).or_default().push(record);

@@ -51,7 +51,10 @@ impl Topics {
     }
 
     /// First offset that is still there.
-    pub(crate) fn start(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn start(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
         Ok(Offset(watermarks(&self.everything, topic, partition.0.cast_signed())?.0))
     }
 
@@ -81,7 +84,10 @@ impl Topics {
     }
 
     /// Hands every committed record from `from` up to `end`, which [`Topics::end`] gave.
-    pub(crate) fn each<E: From<Error>>(
+    ///
+    /// # Errors
+    /// When it cannot be read, or what `each` gives.
+    pub fn each<E: From<Error>>(
         &self,
         (topic, partition): (&str, Partition),
         (from, end): (Offset, Offset),
