@@ -1,4 +1,4 @@
-.PHONY: test demo setup kafka
+.PHONY: test demo setup kafka deploy
 export CARGO_TERM_COLOR ?= never
 
 # Everything the build needs beside a Rust toolchain: compilers for librdkafka, and the libraries it links.
@@ -18,7 +18,14 @@ target/kafka/lib: tests/kafka/pom.xml
 	-mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/target/kafka/fetched -DincludeScope=runtime \
 		&& mv target/kafka/fetched target/kafka/lib
 
-test: setup kafka
+# docker-compose.yml and the files of Prometheus are read by the tools they are for, where those are installed (CI installs them).
+deploy:
+	@if [ -n "$$CI" ]; then { command -v docker-compose && command -v promtool; } >/dev/null 2>&1 || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-compose prometheus >/dev/null; }; fi
+	@if command -v docker-compose >/dev/null; then docker-compose -f docker-compose.yml config -q; else echo "NOT RUN: docker-compose is not installed"; fi
+	@if command -v promtool >/dev/null; then promtool check config deploy/prometheus.yml; else echo "NOT RUN: promtool is not installed"; fi
+
+test: setup kafka deploy
 	cargo test --no-default-features --lib --test it
 	cargo test --lib --test it
 
