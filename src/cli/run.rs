@@ -15,13 +15,14 @@ use crate::cli::say;
 const LOOK: Duration = Duration::from_secs(1);
 
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    // Before anything else, so that an end in order is one from the first moment on.
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
     let running = Instance::start(config, TimeSource::World).context("cannot start")?;
     let instance = running.instance().clone();
     let listen = instance.config.http.listen.clone();
     let server = Server::start(instance.clone(), Reach::Announced).await.with_context(|| format!("cannot listen on {listen}"))?;
     say(format!("leadstream runs on {}: /livez /readyz /metrics", server.address.url))?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
     let failed = async {
         while instance.is_alive() {
             tokio::time::sleep(LOOK).await;

@@ -236,6 +236,8 @@ impl Log for Lane {
     const POSITIONS_ARE_ROWS: bool = true;
 
     fn reader(&self) -> Result<KafkaReader, Error> {
+        self.changelog.quiet();
+        self.appender.poll(Duration::ZERO);
         let (hub, group, changelog) = (self.hub.clone(), self.group.clone(), self.changelog.clone());
         Ok(KafkaReader { hub, group, changelog, topics: self.topics })
     }

@@ -38,6 +38,11 @@ impl Topics {
         })
     }
 
+    /// Throws away what the clients reported while nobody read: while brokers are away that piles up.
+    pub(crate) fn quiet(&self) {
+        while self.committed.poll(Duration::ZERO).is_some() || self.everything.poll(Duration::ZERO).is_some() {}
+    }
+
     /// Hands every record that is committed now.
     ///
     /// # Errors
@@ -129,7 +134,7 @@ impl Topics {
                 Some(Err(error @ KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::AutoOffsetReset))) => {
                     return Err(failed(format!("{topic} partition {} does not begin there", partition.0))(error).into());
                 }
-                Some(Err(error)) => tracing::warn!(%error, "the restoring client reports"),
+                Some(Err(error)) => tracing::debug!(%error, "the restoring client reports"),
                 None => {}
             }
             if heard.elapsed() > SILENCE {
