@@ -88,6 +88,14 @@ impl Broker {
         self.process.is_some()
     }
 
+    /// Runs one of the broker's own tools; standard output of a run that must succeed.
+    pub fn tool(&self, class: &str, arguments: &[&str]) -> String {
+        let output = java(class, &[&["--bootstrap-server", &self.servers], arguments].concat()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{class} {arguments:?}: {text}");
+        text
+    }
+
     /// Kills it as a crash would and starts it on the same directory.
     pub fn crash(&mut self) {
         self.kill();

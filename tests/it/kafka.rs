@@ -366,16 +366,23 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     let value = interaction::into_avro(event);
     producer.send(BaseRecord::to("lead.interactions.v1").partition(wrong.cast_signed()).key("acme:carl").payload(&value)).unwrap();
     producer.flush(Duration::from_secs(20)).unwrap();
+    // Nearly as long as a broker takes by default: as a dead letter it carries headers too.
+    let poison = "x".repeat(1_040_000);
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", &broker.servers).set("message.max.bytes", "1048000").create().unwrap();
+    producer.send(BaseRecord::to("lead.interactions.v1").partition(0).key("poison").payload(&poison)).unwrap();
+    producer.flush(Duration::from_secs(20)).unwrap();
     let letters = || {
         let (fine, text) = told(&fleet, &["tail", "lead.dead-letters.v1", "--from-start", "--until-end"]);
         assert!(fine, "{text}");
         text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect::<Vec<_>>()
     };
-    await_that(|| letters().len() == 2);
+    await_that(|| letters().len() == 3);
     let letters = letters();
     let of = |reason: &str| letters.iter().find(|letter| letter["reason"].as_str().unwrap().starts_with(reason)).unwrap();
     assert_eq!(of("bad_json")["value"], "{nothing");
     assert_eq!(of("misrouted")["value"]["lead_id"], "carl");
+    assert_eq!((of("bad_magic")["value"].as_str(), of("bad_magic")["key"].as_str()), (Some(&*poison), Some("poison")));
     let origin = of("misrouted")["origin"].as_str().unwrap();
     assert!(origin.starts_with(&format!("lead.interactions.v1/{wrong}/")), "{origin}");
     let (fine, text) = told(&fleet, &["lead", "acme", "ann"]);
@@ -383,6 +390,68 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     fleet.end(0);
     let (fine, text) = told(&fleet, &["replay"]);
     assert!(fine, "{text}");
+}
+
+#[test]
+fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_nothing_is_lost() {
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    if !broker.is_ours() {
+        return;
+    }
+    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), running: BTreeMap::new() };
+    let lines = events(600);
+    let file = folder.path().join("events.ndjson");
+    let ingest = |fleet: &Fleet, lines: &[Vec<u8>]| {
+        fs::write(&file, lines.join(&b'\n')).unwrap();
+        let told = fleet.command(9, &["ingest", file.to_str().unwrap()]).output().unwrap();
+        assert!(told.status.success());
+        String::from_utf8(told.stdout).unwrap().lines().last().unwrap().to_owned()
+    };
+    fleet.start(0);
+    assert_eq!(ingest(&fleet, &lines[..300]), predict(&lines[..300], TimeSource::World.now().0).to_string());
+    fleet.end(0);
+
+    let groups = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+    broker.tool(groups, &["--group", "leadstream", "--delete"]);
+    fleet.start(0);
+    let mut child = fleet.running.remove(&0).unwrap();
+    assert!(!child.wait().unwrap().success());
+    let told = fleet.log(0);
+    let partitions = told.matches("--reset-offsets").count();
+    assert!(partitions >= 1, "{told}");
+    // The command that it names, for each partition in turn.
+    for _ in 0..PARTITIONS {
+        let told = fleet.log(0);
+        let place = told.rfind("--topic ").unwrap();
+        let words: Vec<&str> = told[place..].split_whitespace().take(6).collect();
+        assert_eq!((words[2], words[3], words[5].trim_end_matches('"')), ("--reset-offsets", "--to-offset", "--execute"), "{words:?}");
+        broker.tool(groups, &["--group", "leadstream", "--topic", words[1], "--reset-offsets", "--to-offset", words[4], "--execute"]);
+        fleet.start(0);
+        let until = Instant::now() + Duration::from_secs(4);
+        while fleet.running.get_mut(&0).unwrap().try_wait().unwrap().is_none() && Instant::now() < until {
+            pause(Duration::from_millis(50));
+        }
+        if fleet.running.get_mut(&0).unwrap().try_wait().unwrap().is_none() {
+            break;
+        }
+        fleet.running.remove(&0);
+    }
+    fleet.look();
+    // What was taken before the group was deleted is known still.
+    let told = ingest(&fleet, &lines);
+    assert!(told.starts_with("received=600 advanced=300 ") && told.ends_with(" dead_lettered=0"), "{told}");
+    fleet.end(0);
+    let replayed = fleet.command(9, &["replay"]).output().unwrap();
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+
+    broker.tool("org.apache.kafka.tools.TopicCommand", &["--alter", "--topic", "lead.alerts.v1", "--partitions", "7"]);
+    let told = fleet.command(0, &["run"]).output().unwrap();
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("topic lead.alerts.v1: it has 7 partitions, wanted are 6"), "{told}");
 }
 
 fn await_that(holds: impl Fn() -> bool) {

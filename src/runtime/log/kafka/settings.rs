@@ -9,6 +9,8 @@ use rdkafka::consumer::BaseConsumer;
 use crate::runtime::log::Error;
 use crate::runtime::log::kafka::failed;
 
+/// Bytes of one record with its key and headers: a dead letter carries more than the record it keeps.
+pub(crate) const RECORD_BYTES_MAX: usize = 4 << 20;
 /// Words in the name of a property whose value is not shown.
 const SECRET: [&str; 4] = ["password", "secret", "key.pem", "oauthbearer.config"];
 
@@ -52,7 +54,7 @@ impl Settings {
     /// What every client is told.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.bootstrap_servers);
+        config.set("bootstrap.servers", &self.bootstrap_servers).set("message.max.bytes", RECORD_BYTES_MAX.to_string());
         for (name, value) in &self.properties {
             config.set(name, value);
         }

@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::runtime::log::Error;
-use crate::runtime::log::kafka::settings::{Isolation, Settings, make};
+use crate::runtime::log::kafka::settings::{Isolation, RECORD_BYTES_MAX, Settings, make};
 use crate::runtime::log::kafka::{ASK, failed};
 
 /// A topic as it has to be.
@@ -65,7 +65,7 @@ pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
             format!("topic {} is missing: make it with {} partitions and cleanup.policy={policy}", topic.name, count_of(topic))
         }));
     }
-    wrong.extend(policies(settings, topics.iter().filter(|topic| !missing.contains(topic)))?);
+    wrong.extend(settings_of(settings, topics.iter().filter(|topic| !missing.contains(topic)))?);
     if !wrong.is_empty() {
         return Err(Error::Topics(wrong));
     }
@@ -82,8 +82,8 @@ pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
     Ok(partitions)
 }
 
-/// What of the cleanup policies is not as it has to be.
-fn policies<'a>(settings: &Settings, topics: impl Iterator<Item = &'a Wanted>) -> Result<Vec<String>, Error> {
+/// What of the settings is not as it has to be. An input may take less than other topics: what is kept of it is never smaller.
+fn settings_of<'a>(settings: &Settings, topics: impl Iterator<Item = &'a Wanted>) -> Result<Vec<String>, Error> {
     let topics: Vec<&Wanted> = topics.collect();
     if topics.is_empty() {
         return Ok(Vec::new());
@@ -95,9 +95,13 @@ fn policies<'a>(settings: &Settings, topics: impl Iterator<Item = &'a Wanted>) -
         let resource = described.map_err(|code| failed(format!("topic {} cannot be described", topic.name))(KafkaError::AdminOp(code)))?;
         let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.clone()).unwrap_or_default();
         let wanted = if topic.is_compacted { "compact" } else { "delete" };
-        // A topic that is not compacted may also be kept for ever by its retention; a compacted one must not lose old keys.
         if policy != wanted {
             wrong.push(format!("topic {}: cleanup.policy is {policy}, wanted is {wanted}", topic.name));
+        }
+        let bytes = resource.get("max.message.bytes").and_then(|entry| entry.value.as_ref()?.parse::<usize>().ok());
+        if bytes.is_some_and(|bytes| bytes < RECORD_BYTES_MAX) && !topic.is_input {
+            let found = bytes.unwrap_or_default();
+            wrong.push(format!("topic {}: max.message.bytes is {found}, wanted are {RECORD_BYTES_MAX} or more", topic.name));
         }
     }
     Ok(wrong)
@@ -107,6 +111,7 @@ fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
     if topics.is_empty() {
         return Ok(());
     }
+    let record_bytes = RECORD_BYTES_MAX.to_string();
     let week = (7 * 24 * 60 * 60 * 1_000).to_string();
     let made: Vec<_> = topics
         .iter()
@@ -114,6 +119,7 @@ fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
             let count = i32::try_from(*partitions).unwrap_or(i32::MAX);
             let made = NewTopic::new(topic.name, count, TopicReplication::Fixed(settings.replication));
             let in_sync = if settings.replication >= 3 { "2" } else { "1" };
+            let made = made.set("max.message.bytes", &record_bytes);
             let made = made.set("min.insync.replicas", in_sync).set("unclean.leader.election.enable", "false");
             let made = if topic.is_input { made.set("message.timestamp.type", "LogAppendTime") } else { made };
             if topic.is_compacted {
