@@ -10,7 +10,7 @@ use leadstream::runtime::client::Client;
 use leadstream::runtime::config::Config;
 use leadstream::runtime::ingest::{self, BadLine, Lines, Progress};
 use leadstream::runtime::instance::topics;
-use leadstream::runtime::log::kafka::{self, Appender};
+use leadstream::runtime::log::kafka::{self, Appender, Followed};
 use leadstream::runtime::worker::DEAD_LETTERS;
 use serde::Deserialize;
 use serde_json::json;
@@ -95,14 +95,13 @@ impl Place {
         }
     }
 
-    async fn counters(&self, run: u32) -> anyhow::Result<Counters> {
+    async fn counters(&self, run: u32, followed: &mut Followed) -> anyhow::Result<Counters> {
         match self {
             Self::Instance(client) => Ok(client.get("/local/v1/ingest/counters", &json!({ "run": run })).await?),
             Self::Kafka(appender) => {
-                let key = Key::Counters(run);
                 let mut whole = pipeline::Counters::default();
-                for bytes in tokio::task::block_in_place(|| appender.rows(&rows::key_text(&key)))? {
-                    whole.merge(&Row::into_counters(rows::row(&key, &bytes)?).unwrap_or_default());
+                for bytes in tokio::task::block_in_place(|| appender.follow(followed))? {
+                    whole.merge(&Row::into_counters(rows::row(&Key::Counters(run), &bytes)?).unwrap_or_default());
                 }
                 let pipeline::Counters { advanced, duplicate, late, dead_lettered } = whole;
                 Ok(Counters { received: whole.received(), advanced, duplicate, late, dead_lettered })
@@ -119,8 +118,9 @@ fn source_name(file: &str) -> String {
 /// Sends the file; gives the line that says how all of it came out.
 pub async fn send_and_wait(place: &Place, config: &Config, options: &Options) -> anyhow::Result<String> {
     let progress = send(place, config, options).await?;
+    let mut followed = Followed::new(rows::key_text(&Key::Counters(progress.run)));
     let counters = loop {
-        let counters = place.counters(progress.run).await?;
+        let counters = place.counters(progress.run, &mut followed).await?;
         if counters.received >= progress.lines {
             break counters;
         }

@@ -59,6 +59,14 @@ pub enum Error {
     /// Topics are not as they have to be; each line names topic, setting, found and wanted.
     #[error("{}", .0.join("; "))]
     Topics(Vec<String>),
+    /// Kafka takes no record as long as this.
+    #[error("a line has {bytes} bytes and Kafka takes at most {most}: split or remove it, then ingest again")]
+    RecordSize {
+        /// Bytes of the record's value.
+        bytes: usize,
+        /// How many may be.
+        most: usize,
+    },
     /// Asked of an instance whose log is Kafka.
     #[error("this instance works on Kafka, where this is not kept in the data directory")]
     OnKafka,

@@ -36,7 +36,7 @@ pub struct Told<'a> {
     pub stop: &'a AtomicBool,
     /// Called once in each turn.
     pub beat: &'a dyn Fn(),
-    /// Everything fetched was taken.
+    /// The share of the group was restored, and what was fetched is taken.
     pub caught_up: &'a dyn Fn(),
     /// What readers see.
     pub views: &'a Views,
@@ -84,7 +84,9 @@ impl Share<'_> {
             let began = Instant::now();
             match self.turn() {
                 Ok(0) => {
-                    (self.told.caught_up)();
+                    if self.hub.is_settled() {
+                        (self.told.caught_up)();
+                    }
                     self.chores()?;
                     self.hub.wait(seen, Instant::now() + tick);
                 }

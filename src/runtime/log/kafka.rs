@@ -23,7 +23,7 @@ use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 
 use crate::runtime::log::{Error, Origin, Record};
 
-pub use crate::runtime::log::kafka::appender::{Appender, SOURCES};
+pub use crate::runtime::log::kafka::appender::{Appender, Followed, SOURCES};
 pub use crate::runtime::log::kafka::fetch::Fetch;
 pub use crate::runtime::log::kafka::group::Group;
 pub use crate::runtime::log::kafka::hub::{Hub, Moves};

@@ -1,24 +1,44 @@
 //! Appends records of a source and how far the source is, in one transaction; a second appender of the same source ends the first.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
 
-use crate::domain::units::{AppendTime, Partition};
+use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::runtime::log::kafka::lane::{drain, send};
 use crate::runtime::log::kafka::read::Topics;
+use crate::runtime::log::kafka::settings::INPUT_BYTES_MAX;
 use crate::runtime::log::kafka::{ASK, Cluster, failed};
 use crate::runtime::log::{Batches, Error, Record, STATE, Sources, TimeSource};
 
 /// How far each source was appended, compacted.
 pub const SOURCES: &str = "leadstream.sources.v1";
 
+/// Bytes of a value that is appended; key and headers come on top.
+const VALUE_BYTES_MAX: usize = INPUT_BYTES_MAX - (64 << 10);
+
 /// See the module.
 pub struct Appender {
     cluster: Arc<Cluster>,
     producer: BaseProducer,
     topics: Topics,
+}
+
+/// A row of the changelog that is followed in all partitions.
+pub struct Followed {
+    key: String,
+    /// Where to read on, and the newest value.
+    partitions: BTreeMap<Partition, (Offset, Option<Vec<u8>>)>,
+}
+
+impl Followed {
+    /// A row by its name.
+    #[must_use]
+    pub fn new(key: String) -> Self {
+        Self { key, partitions: BTreeMap::new() }
+    }
 }
 
 impl Appender {
@@ -38,22 +58,24 @@ impl Appender {
         Ok(Self { cluster: cluster.clone(), producer, topics: Topics::new(settings)? })
     }
 
-    /// Values of the changelog's rows of one name, the newest of each partition.
+    /// Reads on in the changelog; gives the newest value of a row in each partition.
     ///
     /// # Errors
     /// When the changelog cannot be read.
-    pub fn rows(&self, key: &str) -> Result<Vec<Vec<u8>>, Error> {
-        let mut rows = Vec::new();
+    pub fn follow(&self, row: &mut Followed) -> Result<Vec<Vec<u8>>, Error> {
         for partition in (0..self.cluster.partitions).map(Partition) {
-            let mut newest = None;
-            self.topics.all(STATE, partition, &mut |_, record| {
-                if record.key.as_deref() == Some(key) {
-                    newest = record.value;
+            let (next, newest) = row.partitions.entry(partition).or_default();
+            let end = self.topics.end(STATE, partition)?;
+            *next = self.topics.start(STATE, partition)?.max(*next);
+            self.topics.each::<Error>((STATE, partition), (*next, end), &mut |_, record| {
+                if record.key.as_deref() == Some(&row.key) {
+                    *newest = record.value;
                 }
+                Ok(())
             })?;
-            rows.extend(newest);
+            *next = end;
         }
-        Ok(rows)
+        Ok(row.partitions.values().filter_map(|(_, newest)| newest.clone()).collect())
     }
 
     fn transact(&self, batches: &Batches) -> Result<(), rdkafka::error::KafkaError> {
@@ -93,6 +115,10 @@ impl Sources for Appender {
             source: 0,
             origin: None,
         };
+        let longest = batches.values().flatten().map(|record| record.value.as_ref().map_or(0, Vec::len)).max();
+        if let Some(bytes) = longest.filter(|bytes| *bytes > VALUE_BYTES_MAX) {
+            return Err(Error::RecordSize { bytes, most: VALUE_BYTES_MAX });
+        }
         let mut batches = batches.clone();
         batches.insert((SOURCES, 0), vec![record(name)]);
         self.transact(&batches).map_err(failed("the records were not appended, or it is not known: run the same command again"))

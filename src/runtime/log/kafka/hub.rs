@@ -48,6 +48,7 @@ struct State {
     version: u64,
     /// Counts everything that a waiting worker wants to hear of.
     news: u64,
+    has_joined: bool,
     is_closed: bool,
     failure: Option<String>,
 }
@@ -73,9 +74,10 @@ impl Hub {
         result
     }
 
-    /// The group gave partitions to this instance.
+    /// The group gave partitions to this instance, perhaps none.
     pub(crate) fn assigned(&self, partitions: &[Partition]) {
         self.change(|state| {
+            state.has_joined = true;
             for partition in partitions {
                 state.epochs += 1;
                 state.owned.insert(*partition, state.epochs);
@@ -245,6 +247,13 @@ impl Hub {
     /// Why one of the threads cannot go on.
     pub fn failure(&self) -> Option<String> {
         self.lock().failure.clone()
+    }
+
+    /// Whether the group has given this instance its share, and the worker has it in hand.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let state = self.lock();
+        state.has_joined && state.owned == state.held
     }
 
     /// Partitions owned.

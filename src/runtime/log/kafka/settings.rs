@@ -9,8 +9,10 @@ use rdkafka::consumer::BaseConsumer;
 use crate::runtime::log::Error;
 use crate::runtime::log::kafka::failed;
 
-/// Bytes of one record with its key and headers: a dead letter carries more than the record it keeps.
+/// Bytes of one record with its key and headers.
 pub(crate) const RECORD_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one record of an input: what is kept of it as a dead letter has headers too.
+pub(crate) const INPUT_BYTES_MAX: usize = RECORD_BYTES_MAX - (64 << 10);
 /// Words in the name of a property whose value is not shown.
 const SECRET: [&str; 4] = ["password", "secret", "key.pem", "oauthbearer.config"];
 

@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::runtime::log::Error;
-use crate::runtime::log::kafka::settings::{Isolation, RECORD_BYTES_MAX, Settings, make};
+use crate::runtime::log::kafka::settings::{INPUT_BYTES_MAX, Isolation, RECORD_BYTES_MAX, Settings, make};
 use crate::runtime::log::kafka::{ASK, failed};
 
 /// A topic as it has to be.
@@ -82,7 +82,8 @@ pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
     Ok(partitions)
 }
 
-/// What of the settings is not as it has to be. An input may take less than other topics: what is kept of it is never smaller.
+/// What of the settings is not as it has to be. An input takes less than other topics, because a dead letter is longer than what it
+/// keeps.
 fn settings_of<'a>(settings: &Settings, topics: impl Iterator<Item = &'a Wanted>) -> Result<Vec<String>, Error> {
     let topics: Vec<&Wanted> = topics.collect();
     if topics.is_empty() {
@@ -98,10 +99,11 @@ fn settings_of<'a>(settings: &Settings, topics: impl Iterator<Item = &'a Wanted>
         if policy != wanted {
             wrong.push(format!("topic {}: cleanup.policy is {policy}, wanted is {wanted}", topic.name));
         }
+        let is_wrong = |bytes: usize| if topic.is_input { bytes > INPUT_BYTES_MAX } else { bytes < RECORD_BYTES_MAX };
         let bytes = resource.get("max.message.bytes").and_then(|entry| entry.value.as_ref()?.parse::<usize>().ok());
-        if bytes.is_some_and(|bytes| bytes < RECORD_BYTES_MAX) && !topic.is_input {
-            let found = bytes.unwrap_or_default();
-            wrong.push(format!("topic {}: max.message.bytes is {found}, wanted are {RECORD_BYTES_MAX} or more", topic.name));
+        if let Some(found) = bytes.filter(|bytes| is_wrong(*bytes)) {
+            let wanted = if topic.is_input { format!("at most {INPUT_BYTES_MAX}") } else { format!("{RECORD_BYTES_MAX} or more") };
+            wrong.push(format!("topic {}: max.message.bytes is {found}, wanted are {wanted}", topic.name));
         }
     }
     Ok(wrong)
@@ -111,7 +113,7 @@ fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
     if topics.is_empty() {
         return Ok(());
     }
-    let record_bytes = RECORD_BYTES_MAX.to_string();
+    let (record_bytes, input_bytes) = (RECORD_BYTES_MAX.to_string(), INPUT_BYTES_MAX.to_string());
     let week = (7 * 24 * 60 * 60 * 1_000).to_string();
     let made: Vec<_> = topics
         .iter()
@@ -119,7 +121,7 @@ fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
             let count = i32::try_from(*partitions).unwrap_or(i32::MAX);
             let made = NewTopic::new(topic.name, count, TopicReplication::Fixed(settings.replication));
             let in_sync = if settings.replication >= 3 { "2" } else { "1" };
-            let made = made.set("max.message.bytes", &record_bytes);
+            let made = made.set("max.message.bytes", if topic.is_input { &input_bytes } else { &record_bytes });
             let made = made.set("min.insync.replicas", in_sync).set("unclean.leader.election.enable", "false");
             let made = if topic.is_input { made.set("message.timestamp.type", "LogAppendTime") } else { made };
             if topic.is_compacted {
