@@ -34,5 +34,15 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         () = failed => bail!("{}", instance.failure().unwrap_or_else(|| "the worker stood still for a minute".to_owned())),
     }
     drop(server);
-    tokio::task::spawn_blocking(move || running.stop()).await?.map_err(anyhow::Error::msg)
+    let again = async {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+    };
+    tokio::select! {
+        outcome = tokio::task::spawn_blocking(move || running.stop()) => outcome?.map_err(anyhow::Error::msg),
+        // Asked a second time: what is not committed is taken again at the next start.
+        () = again => std::process::exit(1),
+    }
 }

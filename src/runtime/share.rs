@@ -14,7 +14,7 @@ use crate::runtime::log::kafka::{Cluster, Fetch, Group, Hub, Lane, Moves};
 use crate::runtime::log::{self, CommitError};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::store::{Error, chain};
-use crate::runtime::worker::{Options, Views, Worker, inputs_of};
+use crate::runtime::worker::{Leaving, Options, Views, Worker, inputs_of};
 
 /// First and longest wait after a commit that did not happen.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
@@ -67,7 +67,7 @@ pub fn work(cluster: &Arc<Cluster>, directory: &Path, (options, pace): (Options,
     let lane = Lane::new(cluster, &hub, &group, topics)?;
     let worker = Worker::new(lane, directory, options, told.metrics.clone())?;
     let mut share = Share { hub: hub.clone(), worker, told, interval: pace.shortest, pace, failures: 0, in_doubt: true };
-    let outcome = share.run(Duration::from_millis(options.tick.as_millis() as u64));
+    let outcome = share.run(options.tick);
     // Whoever asks for partitions from here on need not wait: nothing more is committed.
     hub.close();
     outcome.and_then(|()| share.worker.checkpoint())
@@ -114,9 +114,9 @@ impl Share<'_> {
     /// Gives up and takes over what moved.
     fn follow(&mut self, moves: &Moves) -> Result<(), Error> {
         if !moves.leaving.is_empty() {
-            let left = self.worker.remove(&moves.leaving, self.told.views)?;
+            let left = self.worker.remove(&moves.leaving, self.told.views);
             self.hub.released(&moves.leaving);
-            left.iter().try_for_each(|leaving| leaving.checkpoint())?;
+            left.iter().try_for_each(Leaving::checkpoint)?;
         }
         for partition in &moves.arrived {
             if self.hub.taken(*partition).is_none() {

@@ -166,13 +166,11 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    /// Gives partitions up; what is committed of them is written to the state directory, so that they come back faster.
-    ///
-    /// # Errors
-    /// [`Error::Cache`].
-    pub fn remove(&mut self, partitions: &[Partition], views: &Views) -> Result<Vec<Leaving>, Error> {
+    /// Gives partitions up. Once others may take them, what is committed of them is to be written to the state directory, so
+    /// that they come back faster.
+    pub fn remove(&mut self, partitions: &[Partition], views: &Views) -> Vec<Leaving> {
         partitions.iter().for_each(|partition| views.remove(*partition));
-        Ok(partitions.iter().filter_map(|partition| self.tasks.remove(partition)).map(|task| Leaving(task.store)).collect())
+        partitions.iter().filter_map(|partition| self.tasks.remove(partition)).map(|task| Leaving(task.store)).collect()
     }
 
     /// How far a partition that is here took its inputs.

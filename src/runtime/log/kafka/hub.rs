@@ -226,11 +226,6 @@ impl Hub {
         drop(self.changed.wait_timeout_while(self.lock(), wait, |state| state.news == seen));
     }
 
-    /// Wakes the worker.
-    pub fn wake(&self) {
-        self.change(|_| ());
-    }
-
     /// Nobody takes anything any more.
     pub fn close(&self) {
         self.change(|state| {
