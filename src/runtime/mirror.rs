@@ -24,8 +24,7 @@ pub fn mirror(cluster: &Arc<Cluster>, topics: &[Wanted], directory: &Path, progr
     let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
     for topic in topics {
         let keeps_offsets = inputs.contains(&topic.name);
-        let partitions = if topic.is_single { 1 } else { cluster.partitions };
-        for partition in (0..partitions).map(Partition) {
+        for partition in (0..topic.partitions(cluster.partitions)).map(Partition) {
             let mut row = None;
             let mut records: Vec<(Offset, Record)> = Vec::new();
             reader.all(topic.name, partition, &mut |offset, record| {

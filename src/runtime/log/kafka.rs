@@ -5,7 +5,6 @@
 //! producer of one worker. They meet in the `hub`, under one lock.
 
 mod appender;
-
 mod fetch;
 mod group;
 mod hub;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
+use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::domain::units::{AppendTime, Offset, Partition};
-use crate::runtime::log::kafka::lane::{drain, send};
+use crate::runtime::log::kafka::lane::{drain, send, send_all};
 use crate::runtime::log::kafka::read::Topics;
 use crate::runtime::log::kafka::settings::INPUT_BYTES_MAX;
 use crate::runtime::log::kafka::{ASK, Cluster, failed};
@@ -78,11 +78,10 @@ impl Appender {
         Ok(row.partitions.values().filter_map(|(_, newest)| newest.clone()).collect())
     }
 
-    fn transact(&self, batches: &Batches) -> Result<(), rdkafka::error::KafkaError> {
+    fn transact(&self, batches: &Batches, progress: &Record) -> Result<(), rdkafka::error::KafkaError> {
         self.producer.begin_transaction()?;
-        for ((topic, partition), records) in batches {
-            records.iter().try_for_each(|record| send::<DefaultProducerContext>(&self.producer, (topic, *partition), record))?;
-        }
+        send_all(&self.producer, batches)?;
+        send(&self.producer, (SOURCES, 0), progress)?;
         let patience = Duration::from_millis(u64::from(self.cluster.settings.transaction_timeout_ms));
         drain(&self.producer, Instant::now() + patience)?;
         self.producer.commit_transaction(ASK)
@@ -107,7 +106,7 @@ impl Sources for Appender {
     }
 
     fn append_from(&self, batches: &Batches, (name, state): (&str, &[u8])) -> Result<(), Error> {
-        let record = |name: &str| Record {
+        let progress = Record {
             key: Some(name.to_owned()),
             value: Some(state.to_vec()),
             reason: None,
@@ -119,9 +118,7 @@ impl Sources for Appender {
         if let Some(bytes) = longest.filter(|bytes| *bytes > VALUE_BYTES_MAX) {
             return Err(Error::RecordSize { bytes, most: VALUE_BYTES_MAX });
         }
-        let mut batches = batches.clone();
-        batches.insert((SOURCES, 0), vec![record(name)]);
-        self.transact(&batches).map_err(failed("the records were not appended, or it is not known: run the same command again"))
+        self.transact(batches, &progress).map_err(failed("the records were not appended, or it is not known: run the same command again"))
     }
 
     fn partitions(&self) -> u32 {

@@ -143,9 +143,7 @@ impl Lane {
     fn transact(&self, producer: &Transactional, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<(), KafkaFailure> {
         *producer.context().deliveries() = Deliveries::default();
         producer.begin_transaction()?;
-        for ((topic, partition), records) in batches {
-            records.iter().try_for_each(|record| send(producer, (topic, *partition), record))?;
-        }
+        send_all(producer, batches)?;
         let until = Instant::now() + Duration::from_millis(u64::from(self.cluster.settings.transaction_timeout_ms));
         drain(producer, until)?;
         if let Some(failure) = producer.context().deliveries().failure.take() {
@@ -196,6 +194,12 @@ fn again(call: impl Fn() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
     outcome
 }
 
+pub(crate) fn send_all<C: ProducerContext<DeliveryOpaque = ()>>(producer: &BaseProducer<C>, batches: &Batches) -> Result<(), KafkaError> {
+    batches
+        .iter()
+        .try_for_each(|((topic, partition), records)| records.iter().try_for_each(|record| send(producer, (topic, *partition), record)))
+}
+
 pub(crate) fn send<C: ProducerContext<DeliveryOpaque = ()>>(
     producer: &BaseProducer<C>,
     (topic, partition): (&str, u32),
@@ -244,9 +248,7 @@ impl Log for Lane {
 
     fn put(&self, batches: &Batches) -> Result<(), Error> {
         let what = || failed("records cannot be appended");
-        for ((topic, partition), records) in batches {
-            records.iter().try_for_each(|record| send(&self.appender, (topic, *partition), record)).map_err(what())?;
-        }
+        send_all(&self.appender, batches).map_err(what())?;
         drain(&self.appender, Instant::now() + ASK).map_err(what())
     }
 

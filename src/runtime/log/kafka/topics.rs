@@ -25,6 +25,14 @@ pub struct Wanted {
     pub is_input: bool,
 }
 
+impl Wanted {
+    /// Its partitions where the interactions have so many.
+    #[must_use]
+    pub fn partitions(&self, of_interactions: u32) -> u32 {
+        if self.is_single { 1 } else { of_interactions }
+    }
+}
+
 /// How long a new topic may take until it is seen.
 const APPEARS: Duration = Duration::from_secs(10);
 
@@ -47,7 +55,7 @@ pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
     };
     let Some(first) = topics.first() else { return Ok(settings.partitions) };
     let partitions = found(first.name)?.unwrap_or(settings.partitions);
-    let count_of = |topic: &Wanted| if topic.is_single { 1 } else { partitions };
+    let count_of = |topic: &Wanted| topic.partitions(partitions);
     let mut missing = Vec::new();
     let mut wrong = Vec::new();
     for topic in topics {
