@@ -19,14 +19,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::codec::avro::error::Error;
-pub use crate::codec::avro::framing::{Framing, Key, MAGIC, frame};
+pub use crate::codec::avro::framing::{Frames, Framing, Key, MAGIC, frame};
 pub use crate::codec::avro::writers::Writers;
 
+use crate::codec::avro::framing::HEADER;
 use crate::codec::avro::walk::{ALLOCATION_BYTES_MAX, check};
 use crate::codec::avro::writers::Writer;
-
-/// Bytes before the datum: the magic and a fingerprint.
-const HEADER: usize = 10;
 
 /// A topic's schema, compiled in with all its released versions.
 pub struct Coded {
@@ -106,6 +104,12 @@ coded!(
 #[must_use]
 pub fn all() -> [&'static Coded; 12] {
     [&INTERACTIONS, &PREDICTIONS, &ALERTS, &PROMPTS, &EXPOSURES, &PROFILES, &METRICS, &DEFINITIONS, &INBOX, &ORDER, &REQUESTS, &LEDGER]
+}
+
+/// Schemas of what others write and read; those of the other topics are nobody else's concern.
+#[must_use]
+pub fn published() -> [&'static Coded; 7] {
+    [&INTERACTIONS, &PREDICTIONS, &ALERTS, &PROMPTS, &EXPOSURES, &PROFILES, &METRICS]
 }
 
 impl Coded {
@@ -204,8 +208,17 @@ fn misfit() -> Error {
 /// # Errors
 /// [`Error`] when the bytes are of no known schema or broken.
 pub fn describe(bytes: &[u8]) -> Result<serde_json::Value, Error> {
+    describe_with(&Writers::new(), bytes)
+}
+
+/// The value as JSON, by the schema it names: one that is compiled in, or one of those known.
+///
+/// # Errors
+/// As [`describe`].
+pub fn describe_with(writers: &Writers, bytes: &[u8]) -> Result<serde_json::Value, Error> {
     let framing = frame(bytes)?;
-    let writer = all().into_iter().find_map(|coded| coded.version(framing.key())).ok_or(Error::Schema)?;
+    let own = all().into_iter().find_map(|coded| coded.version(framing.key()));
+    let writer = own.map_or_else(|| writers.find(framing.key()), Ok)?;
     check(&writer.shapes, framing.datum())?;
     let reader = GenericDatumReader::builder(&writer.schema).build().expect("the schema has no references");
     let value = reader.read_value(&mut framing.datum()).map_err(|_| misfit())?;

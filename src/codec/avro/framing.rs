@@ -1,5 +1,8 @@
 //! What stands before an Avro datum and names the schema it was written with.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use crate::codec::avro::error::Error;
 
 /// First bytes of a single-object encoded value (Avro specification, "Single-object encoding").
@@ -8,9 +11,11 @@ pub const MAGIC: [u8; 2] = [0xC3, 0x01];
 const ID: u8 = 0x00;
 /// First byte before a registry's 16-byte GUID (Confluent wire format).
 const GUID: u8 = 0x01;
+/// Bytes before the datum of a single-object encoded value: the magic and a fingerprint.
+pub(crate) const HEADER: usize = 10;
 
 /// Name of a writer's schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// CRC-64-AVRO of its canonical form.
     Fingerprint(u64),
@@ -18,6 +23,16 @@ pub enum Key {
     Id(u32),
     /// A registry's GUID.
     Guid([u8; 16]),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fingerprint(fingerprint) => write!(out, "{fingerprint:016x}"),
+            Self::Id(id) => write!(out, "{id}"),
+            Self::Guid(guid) => write!(out, "{}", uuid::Uuid::from_bytes(*guid)),
+        }
+    }
 }
 
 /// A value taken apart: the name of its writer's schema, and the datum.
@@ -47,6 +62,27 @@ impl<'a> Framing<'a> {
     pub fn datum(self) -> &'a [u8] {
         match self {
             Self::Fingerprint(_, datum) | Self::Id(_, datum) | Self::Guid(_, datum) => datum,
+        }
+    }
+}
+
+/// Ids that a registry gave to the schemas of own topics; topics without one stay single-object encoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frames(BTreeMap<&'static str, u32>);
+
+impl Frames {
+    /// From ids by topic.
+    #[must_use]
+    pub fn new(ids: BTreeMap<&'static str, u32>) -> Self {
+        Self(ids)
+    }
+
+    /// Puts the registry's id in the place of the fingerprint of an own value.
+    pub fn put(&self, topic: &str, value: &mut Vec<u8>) {
+        if let Some(id) = self.0.get(topic)
+            && matches!(frame(value), Ok(Framing::Fingerprint(..)))
+        {
+            value.splice(..HEADER, [ID].into_iter().chain(id.to_be_bytes()));
         }
     }
 }
@@ -88,5 +124,19 @@ mod tests {
         }
         assert_eq!(frame(b"{}"), Err(Error::Magic));
         assert_eq!(frame(&[0xC3, 2, 0, 0, 0, 0, 0, 0, 0, 0]), Err(Error::Magic));
+    }
+    #[test]
+    fn a_registry_s_id_takes_the_place_of_the_fingerprint_where_the_topic_has_one() {
+        let frames = Frames::new([("a", 0x0102_0304)].into());
+        let single = [0xC3, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+        let put = |topic: &str, value: &[u8]| {
+            let mut value = value.to_vec();
+            frames.put(topic, &mut value);
+            value
+        };
+        assert_eq!(put("a", &single), [0, 1, 2, 3, 4, 9, 10]);
+        assert_eq!(put("a", &[0, 1, 2, 3, 4, 9, 10]), [0, 1, 2, 3, 4, 9, 10]);
+        assert_eq!(put("b", &single), single);
+        assert_eq!(put("a", &single[..5]), single[..5]);
     }
 }

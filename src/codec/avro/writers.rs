@@ -53,22 +53,34 @@ impl Writer {
 }
 
 /// Schemas of foreign writers by name. Refusals are kept too, so that nobody asks for them again with every record.
-#[derive(Default)]
 pub struct Writers {
     known: BTreeMap<Key, Result<Writer, Error>>,
-    /// The one added first is the first to go.
+    /// The one used least lately is the first to go.
     order: VecDeque<Key>,
     weight: usize,
+    most: usize,
+}
+
+impl Default for Writers {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Writers {
     /// None known.
     #[must_use]
     pub const fn new() -> Self {
-        Self { known: BTreeMap::new(), order: VecDeque::new(), weight: 0 }
+        Self::of_at_most(SCHEMAS_MAX)
     }
 
-    /// Learns a schema; past the bounds the oldest are forgotten and read as [`Error::Schema`] again.
+    /// None known; at most so many are kept.
+    #[must_use]
+    pub const fn of_at_most(schemas: usize) -> Self {
+        Self { known: BTreeMap::new(), order: VecDeque::new(), weight: 0, most: schemas }
+    }
+
+    /// Learns a schema; past the bounds those used least lately are forgotten and read as [`Error::Schema`] again.
     ///
     /// # Errors
     /// [`Error::Refused`], which is kept as the answer for this name.
@@ -80,15 +92,24 @@ impl Writers {
             Key::Fingerprint(_) | Key::Id(_) | Key::Guid(_) => Ok(writer),
         });
         let told = writer.as_ref().map(|_| ()).map_err(Clone::clone);
-        self.forget(key);
-        self.weight += weight(&writer);
-        self.known.insert(key, writer);
-        self.order.push_back(key);
-        while self.order.len() > SCHEMAS_MAX || self.weight > WEIGHT_MAX {
-            let Some(oldest) = self.order.front().copied() else { break };
-            self.forget(oldest);
-        }
+        self.keep(key, writer);
         told
+    }
+
+    /// Learns that a schema cannot be taken, and why.
+    pub fn refuse(&mut self, key: Key, cause: &str) {
+        self.keep(key, Err(refused(cause)));
+    }
+
+    /// Whether a schema, or its refusal, is kept; it is now the one used last.
+    pub fn touch(&mut self, key: Key) -> bool {
+        // Found at once where few schemas take turns.
+        let place = self.order.iter().rposition(|other| *other == key);
+        if let Some(place) = place.filter(|place| place + 1 < self.order.len()) {
+            self.order.remove(place);
+            self.order.push_back(key);
+        }
+        place.is_some()
     }
 
     /// Schemas and refusals kept.
@@ -105,6 +126,17 @@ impl Writers {
 
     pub(crate) fn find(&self, key: Key) -> Result<&Writer, Error> {
         self.known.get(&key).ok_or(Error::Schema)?.as_ref().map_err(Clone::clone)
+    }
+
+    fn keep(&mut self, key: Key, writer: Result<Writer, Error>) {
+        self.forget(key);
+        self.weight += weight(&writer);
+        self.known.insert(key, writer);
+        self.order.push_back(key);
+        while self.order.len() > self.most || self.weight > WEIGHT_MAX {
+            let Some(oldest) = self.order.front().copied() else { break };
+            self.forget(oldest);
+        }
     }
 
     fn forget(&mut self, key: Key) {
@@ -221,5 +253,16 @@ mod tests {
         }
         assert!(writers.len() < 30 && writers.weight <= WEIGHT_MAX, "{}", writers.len());
         assert_eq!((writers.find(Key::Id(1_099)).err(), writers.find(Key::Id(1_000)).err()), (None, Some(Error::Schema)));
+    }
+    #[test]
+    fn what_was_used_last_is_the_last_to_go_and_a_refusal_is_kept_like_a_schema() {
+        let mut writers = Writers::of_at_most(2);
+        writers.add(Key::Id(1), "\"int\"").unwrap();
+        writers.refuse(Key::Id(2), "too long");
+        assert!(writers.touch(Key::Id(1)) && !writers.touch(Key::Id(3)));
+        writers.add(Key::Id(3), "\"int\"").unwrap();
+        assert_eq!((writers.touch(Key::Id(1)), writers.touch(Key::Id(2)), writers.touch(Key::Id(3))), (true, false, true));
+        writers.refuse(Key::Id(1), "too long");
+        assert_eq!(writers.find(Key::Id(1)).err(), Some(refused("too long")));
     }
 }
