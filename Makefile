@@ -6,17 +6,26 @@ setup:
 	@{ command -v cc && command -v c++ && command -v make && pkg-config --exists libssl zlib; } >/dev/null 2>&1 || \
 		{ apt-get update -qq && apt-get install -y -qq gcc g++ make pkg-config libc6-dev libssl-dev zlib1g-dev; }
 
-# The broker that the tests on Apache Kafka start, unless KAFKA_BOOTSTRAP_SERVERS names a cluster. Where it cannot be had, those
-# tests say that they were not run, and fail where CI is set.
-kafka: target/kafka/lib
+# The broker that the tests on Apache Kafka start, unless KAFKA_BOOTSTRAP_SERVERS names a cluster, and the schema registry beside it.
+# Where they cannot be had, those tests say that they were not run, and fail where CI is set.
+kafka: target/kafka/lib target/kafka/registry
 
 target/kafka/lib: tests/kafka/pom.xml
 	@{ command -v java && command -v mvn; } >/dev/null 2>&1 || \
 		{ apt-get update -qq && apt-get install -y -qq default-jre-headless maven; } || \
 		echo "Java and Maven could not be installed: tests on Kafka will not be run"
-	rm -rf target/kafka && mkdir -p target/kafka
+	rm -rf target/kafka/lib target/kafka/fetched && mkdir -p target/kafka
 	-mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/target/kafka/fetched -DincludeScope=runtime \
 		&& mv target/kafka/fetched target/kafka/lib
+
+# The last plugin that copies an archive whose parent is not on Maven Central.
+target/kafka/registry: | target/kafka/lib
+	rm -rf target/kafka/archive && mkdir -p target/kafka/archive/registry
+	-mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:2.10:copy -DoutputDirectory=$(CURDIR)/target/kafka/archive \
+		-Dartifact=io.apicurio:apicurio-registry-app:3.0.9:tar.gz:all -Dmdep.stripVersion=true \
+		&& tar xzf target/kafka/archive/apicurio-registry-app-all.tar.gz -C target/kafka/archive/registry \
+		&& mv target/kafka/archive/registry target/kafka/registry
+	rm -rf target/kafka/archive
 
 # docker-compose.yml and the files of Prometheus are read by the tools they are for, where those are installed (CI installs them).
 deploy:

@@ -4,6 +4,7 @@ pub mod run;
 pub mod demo;
 pub mod ingest;
 pub mod show;
+pub mod schemas;
 pub mod evaluate;
 pub mod mutate;
 

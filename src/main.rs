@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use leadstream::codec::avro;
 use leadstream::runtime::config::{self, Config, Flags};
 
 /// Lead intelligence from a stream of interactions.
@@ -77,8 +76,11 @@ enum Command {
     },
     /// Check the configuration and print it with every default.
     Check,
-    /// Print the schemas.
-    Schemas,
+    /// Print the schemas, or register them.
+    Schemas {
+        #[command(subcommand)]
+        action: Option<cli::schemas::Action>,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -118,10 +120,7 @@ async fn run() -> anyhow::Result<()> {
         Command::Mutate(options) => cli::mutate::mutate(&options),
         Command::Malformed { seed, lines } => cli::mutate::malformed(seed, lines),
         Command::Check => Ok(cli::say(toml::to_string(&config.masked()).context("the configuration cannot be written as TOML")?)?),
-        Command::Schemas => {
-            avro::all().iter().try_for_each(|coded| cli::say(format!("{}\n{}", coded.topic, coded.text)))?;
-            Ok(())
-        }
+        Command::Schemas { action } => cli::schemas::schemas(&config, action, json).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "leadstream", &mut std::io::stdout());
             Ok(())

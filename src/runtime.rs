@@ -3,6 +3,7 @@
 pub mod log;
 pub mod metrics;
 pub mod store;
+pub mod registry;
 pub mod worker;
 pub mod mirror;
 pub mod share;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -13,10 +14,12 @@ use leadstream::runtime::config::Config;
 use leadstream::runtime::instance::{topic, topics};
 use leadstream::runtime::log::kafka::{self, Appender, Settings, Topics};
 use leadstream::runtime::log::{Batches, Record, Sources};
+use leadstream::runtime::metrics::Metrics;
 use leadstream::runtime::mirror::mirror;
-use leadstream::runtime::views::Task;
+use leadstream::runtime::registry::{Registry, Schemas};
+use leadstream::runtime::replay;
+use leadstream::runtime::views::{Shown, Task};
 use leadstream::runtime::worker::{inputs_of, is_known, rules};
-use leadstream::runtime::{replay, views};
 use serde_json::{Value, json};
 
 use crate::cli::{say, spinner};
@@ -44,7 +47,7 @@ pub struct TailOptions {
 
 pub async fn tail(config: &Config, options: &TailOptions) -> anyhow::Result<()> {
     if let Some(settings) = config.kafka_settings()? {
-        return tokio::task::block_in_place(|| tail_kafka(settings, options));
+        return tokio::task::block_in_place(|| tail_kafka(settings, &schemas(config), options));
     }
     let client = Client::connect(config).await?;
     let TailOptions { topic, key, limit, from_start, until_end } = options;
@@ -144,8 +147,14 @@ pub async fn replay(config: &Config) -> anyhow::Result<()> {
     }
 }
 
+/// The schemas of a registry, for a command that reads without an instance.
+fn schemas(config: &Config) -> Schemas {
+    let metrics = Arc::new(Metrics::new());
+    Schemas::new(config.registry_settings().map(|settings| Arc::new(Registry::start(&settings, metrics))))
+}
+
 /// Prints records as a committed reader of Kafka sees them.
-fn tail_kafka(settings: Settings, options: &TailOptions) -> anyhow::Result<()> {
+fn tail_kafka(settings: Settings, schemas: &Schemas, options: &TailOptions) -> anyhow::Result<()> {
     let name = topic(&options.topic).map_err(anyhow::Error::msg)?;
     let cluster = kafka::open(settings, &topics())?;
     let reader = Topics::new(&cluster.settings)?;
@@ -154,14 +163,14 @@ fn tail_kafka(settings: Settings, options: &TailOptions) -> anyhow::Result<()> {
     let first = |partition: &Partition| if options.from_start { reader.start(name, *partition) } else { reader.end(name, *partition) };
     let mut next = places.iter().map(first).collect::<Result<Vec<_>, _>>()?;
     let mut left = options.limit.unwrap_or(u64::MAX);
-    let mut out = std::io::stdout().lock();
+    let (mut shown, mut out) = (Shown::new(schemas), std::io::stdout().lock());
     loop {
         for (partition, next) in places.iter().zip(&mut next) {
             let end = reader.end(name, *partition)?;
             reader.each::<anyhow::Error>((name, *partition), (*next, end), &mut |offset, record| {
                 if left > 0 && (options.key.is_none() || record.key == options.key) {
                     left -= 1;
-                    writeln!(out, "{}", views::record((*partition, offset), &record))?;
+                    writeln!(out, "{}", shown.record((*partition, offset), &record))?;
                 }
                 Ok(())
             })?;
@@ -205,7 +214,7 @@ fn replay_kafka(config: &Config, settings: Settings) -> anyhow::Result<()> {
     }
     let bar = spinner("records and inputs");
     let mirrored = mirror(&cluster, &topics(), &folder, &mut |records| bar.inc(records))?;
-    let report = replay::replay(&mirrored.snapshot()?, &rules(), &mut |inputs| bar.inc(inputs))?;
+    let report = replay::replay(&mirrored.snapshot()?, &rules(), &schemas(config), &mut |inputs| bar.inc(inputs))?;
     bar.finish_and_clear();
     drop(mirrored);
     std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtime::log::kafka::{self, Settings};
 use crate::runtime::log::{self, TimeSource};
+use crate::runtime::registry::{self, Schemas};
 use crate::runtime::store::Bounds;
 use crate::runtime::worker;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub log: Log,
     /// Kafka, which takes the place of the embedded log where servers are named.
     pub kafka: Kafka,
+    /// The schema registry.
+    pub schema_registry: SchemaRegistry,
     /// The worker.
     pub worker: Worker,
     /// The state store.
@@ -89,6 +92,22 @@ pub struct Kafka {
     pub properties: BTreeMap<String, String>,
 }
 
+/// See [`Config::schema_registry`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchemaRegistry {
+    /// Where Confluent's API begins; empty: no registry.
+    pub url: String,
+    /// For basic authentication; empty: none.
+    pub username: String,
+    /// Its password.
+    pub password: String,
+    /// How long one request may take, milliseconds.
+    pub timeout_ms: u64,
+    /// Schemas of others kept in memory.
+    pub cached_ids: usize,
+}
+
 /// See [`Config::worker`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -142,6 +161,7 @@ impl Default for Config {
             http: Http::default(),
             log: Log::default(),
             kafka: Kafka::default(),
+            schema_registry: SchemaRegistry::default(),
             worker: Worker::default(),
             state: State::default(),
             ingest: Ingest::default(),
@@ -178,6 +198,12 @@ impl Default for Kafka {
             buffer_records: 10_000,
             properties: BTreeMap::new(),
         }
+    }
+}
+
+impl Default for SchemaRegistry {
+    fn default() -> Self {
+        Self { url: String::new(), username: String::new(), password: String::new(), timeout_ms: 5_000, cached_ids: 256 }
     }
 }
 
@@ -287,6 +313,13 @@ impl Config {
         check((1_000..=1_800_000).contains(&self.kafka.session_timeout_ms), "kafka.session_timeout_ms: must be 1000 to 1800000");
         check((1_000..=900_000).contains(&self.kafka.transaction_timeout_ms), "kafka.transaction_timeout_ms: must be 1000 to 900000");
         check((100..=1_000_000).contains(&self.kafka.buffer_records), "kafka.buffer_records: must be 100 to 1000000");
+        let registry = &self.schema_registry;
+        check(
+            registry.url.is_empty() || registry::is_address(&registry.url),
+            "schema_registry.url: must be http://host:port or https://host with the path of the API, and without a name and password",
+        );
+        check((100..=30_000).contains(&registry.timeout_ms), "schema_registry.timeout_ms: must be 100 to 30000");
+        check((1..=10_000).contains(&registry.cached_ids), "schema_registry.cached_ids: must be 1 to 10000");
         check((10..=60_000).contains(&self.worker.tick_ms), "worker.tick_ms: must be 10 to 60000");
         check((10..=600_000).contains(&self.worker.report_ms), "worker.report_ms: must be 10 to 600000");
         check((1..=10_000_000).contains(&self.state.cached_rows), "state.cached_rows: must be 1 to 10000000");
@@ -330,7 +363,18 @@ impl Config {
     pub fn masked(&self) -> Self {
         let mut shown = self.clone();
         shown.kafka.properties = kafka::masked(&self.kafka.properties);
+        if !shown.schema_registry.password.is_empty() {
+            shown.schema_registry.password = "***".to_owned();
+        }
         shown
+    }
+
+    /// The schema registry's part; `None`: no registry.
+    #[must_use]
+    pub fn registry_settings(&self) -> Option<registry::Settings> {
+        let SchemaRegistry { url, username, password, timeout_ms, cached_ids } = self.schema_registry.clone();
+        let (url, timeout) = (url.trim_end_matches('/').to_owned(), Duration::from_millis(timeout_ms));
+        (!url.is_empty()).then_some(registry::Settings { url, username, password, timeout, cached_ids })
     }
 
     /// The name that was drawn when the data directory was made.
@@ -362,6 +406,7 @@ impl Config {
             tick: Duration::from_millis(self.worker.tick_ms),
             report: Duration::from_millis(self.worker.report_ms),
             bounds: Bounds { cached_rows: self.state.cached_rows, checkpoint_rows: self.state.checkpoint_rows },
+            schemas: Schemas::default(),
         }
     }
 }
@@ -400,6 +445,18 @@ mod tests {
         assert!(read("[log]\npartitions = \"many\"\n").unwrap_err().contains("log.partitions"));
         assert!(read("[http]\nlisten = \"here\"\n").unwrap_err().contains("http.listen"));
         assert!(load(Some(Path::new("no-such.toml")), &Flags::default()).unwrap_err().to_string().contains("no-such.toml"));
+    }
+
+    #[test]
+    fn the_registry_s_password_is_not_shown_and_cannot_stand_in_its_address() {
+        let config = read("[schema_registry]\nurl = \"https://r/api/\"\nusername = \"u\"\npassword = \"geheim\"\n").unwrap();
+        assert!(!toml::to_string(&config.masked()).unwrap().contains("geheim"));
+        assert!(config.registry_settings().is_some_and(|settings| settings.url == "https://r/api" && settings.password == "geheim"));
+        for url in ["r:8081", "ftp://r", "http://u:geheim@r", "http://", "http://r/?a=b"] {
+            let error = read(&format!("[schema_registry]\nurl = \"{url}\"\n")).unwrap_err();
+            assert!(error.contains("schema_registry.url") && !error.contains("geheim"), "{error}");
+        }
+        assert!(read("").unwrap().registry_settings().is_none());
     }
 
     #[test]

@@ -12,14 +12,17 @@ use crate::runtime::config::Config;
 use crate::runtime::log::kafka::{self, Cluster, SOURCES, Wanted};
 use crate::runtime::log::{self, Embedded, Reader, STATE, TimeSource};
 use crate::runtime::metrics::Metrics;
+use crate::runtime::registry::{self, Registry, Schemas};
 use crate::runtime::share::{self, Pace, Told};
 use crate::runtime::store::{Error, Trees, chain};
-use crate::runtime::worker::{Views, Worker, inputs_of, output_topics, state_directory};
+use crate::runtime::worker::{self, Views, Worker, inputs_of, output_topics, state_directory};
 
 /// How often damaged state is restored before the instance gives up.
 const RESTORES_MAX: u32 = 3;
 /// A worker that does not move for this long is not alive.
 const STALLED: Duration = Duration::from_secs(60);
+/// Between two questions for the ids of own schemas while the registry cannot be reached.
+const REGISTRY: Duration = Duration::from_secs(1);
 /// Topics of which only the newest record of a key counts.
 const COMPACTED: [&str; 5] = [STATE, SOURCES, "lead.profiles.v1", "experiment.metrics.v1", "leadstream.definitions.v1"];
 
@@ -87,6 +90,8 @@ pub struct Instance {
     pub views: Views,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// Where schemas of others are found.
+    pub schemas: Schemas,
     /// The configuration.
     pub config: Config,
     /// Held while a source's place is looked at and moved, so that two files never get the same run.
@@ -114,10 +119,13 @@ impl Instance {
             Some(settings) => Backend::Kafka(kafka::open(settings, &topics())?),
             None => Backend::Embedded(Arc::new(Embedded::open(&config.data_dir, &config.log_options(time))?)),
         };
+        let metrics = Arc::new(Metrics::new());
+        let registry = config.registry_settings().map(|settings| Arc::new(Registry::start(&settings, metrics.clone())));
         let instance = Arc::new(Self {
             log,
             views: Views::default(),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
+            schemas: Schemas::new(registry),
             config,
             sources: Mutex::new(()),
             stop: AtomicBool::new(false),
@@ -139,8 +147,13 @@ impl Instance {
     /// Works until told to stop; restores damaged state, ends at any other error.
     fn work(&self) {
         let directory = state_directory(&self.config.data_dir);
+        let options = match self.framed() {
+            Ok(Some(schemas)) => worker::Options { schemas, ..self.config.worker_options() },
+            Ok(None) => return,
+            Err(error) => return self.fail(&chain(&error)),
+        };
         loop {
-            let outcome = self.work_on(&directory);
+            let outcome = self.work_on(&directory, options.clone());
             self.views.clear();
             match outcome {
                 Ok(()) => return,
@@ -155,15 +168,39 @@ impl Instance {
         }
     }
 
-    fn work_on(&self, directory: &Path) -> Result<(), Error> {
+    /// Where schemas are found, with the ids of own ones; a registry that cannot be reached is waited for. `None`: told to stop.
+    fn framed(&self) -> Result<Option<Schemas>, registry::Error> {
+        let Some(settings) = self.config.registry_settings() else { return Ok(Some(self.schemas.clone())) };
+        let mut is_told = false;
+        while !self.stop.load(Ordering::Relaxed) {
+            self.beat();
+            match registry::frames(&settings) {
+                Ok(frames) => return Ok(Some(self.schemas.clone().framed(frames))),
+                Err(error) if error.may_pass() => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(error = chain(&error), "waiting for the schema registry before anything is taken");
+                    }
+                    std::thread::park_timeout(REGISTRY);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn beat(&self) {
+        self.beat_ms.store(TimeSource::World.now().0, Ordering::Relaxed);
+    }
+
+    fn work_on(&self, directory: &Path, options: worker::Options) -> Result<(), Error> {
         match &self.log {
-            Backend::Embedded(log) => self.work_embedded(log, directory),
+            Backend::Embedded(log) => self.work_embedded(log, directory, options),
             Backend::Kafka(cluster) => {
                 let worker = &self.config.worker;
                 let [shortest, longest] = [worker.commit_ms, worker.commit_ms_max].map(Duration::from_millis);
                 let told = Told {
                     stop: &self.stop,
-                    beat: &|| self.beat_ms.store(TimeSource::World.now().0, Ordering::Relaxed),
+                    beat: &|| self.beat(),
                     caught_up: &|| {
                         self.caught_up.store(true, Ordering::Relaxed);
                         self.metrics.ready(true);
@@ -171,22 +208,25 @@ impl Instance {
                     views: &self.views,
                     metrics: &self.metrics,
                 };
-                share::work(cluster, directory, (self.config.worker_options(), Pace { shortest, longest }), &told)
+                share::work(cluster, directory, (options, Pace { shortest, longest }), &told)
             }
         }
     }
 
-    fn work_embedded(&self, log: &Arc<Embedded>, directory: &Path) -> Result<(), Error> {
-        let mut worker = Worker::open(log.clone(), directory, self.config.worker_options(), self.metrics.clone(), &self.views)?;
+    fn work_embedded(&self, log: &Arc<Embedded>, directory: &Path, options: worker::Options) -> Result<(), Error> {
+        let mut worker = Worker::open(log.clone(), directory, options, self.metrics.clone(), &self.views)?;
         loop {
             let seen = log.writes().appends;
-            self.beat_ms.store(TimeSource::World.now().0, Ordering::Relaxed);
+            self.beat();
             if worker.step()? > 0 {
                 worker.chores()?;
                 continue;
             }
-            self.caught_up.store(true, Ordering::Relaxed);
-            self.metrics.ready(true);
+            let is_waiting = worker.is_waiting();
+            if !is_waiting {
+                self.caught_up.store(true, Ordering::Relaxed);
+                self.metrics.ready(true);
+            }
             let waiting = self.views.all().iter().map(|shared| shared.sizes().0).sum();
             self.metrics.sizes(worker.state_bytes(), log.size_bytes(), waiting);
             if self.stop.load(Ordering::Relaxed) {
@@ -194,7 +234,8 @@ impl Instance {
                 return worker.checkpoint();
             }
             worker.chores()?;
-            log.await_write(Duration::from_millis(self.config.worker.tick_ms), |writes| writes.appends > seen);
+            let tick = Duration::from_millis(self.config.worker.tick_ms);
+            log.await_write(if is_waiting { tick.min(share::REGISTRY) } else { tick }, |writes| writes.appends > seen);
         }
     }
 

@@ -36,6 +36,27 @@ impl Stage {
     }
 }
 
+/// What a schema registry answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A schema.
+    Known,
+    /// That it has no such schema.
+    Unknown,
+    /// Nothing that can be used.
+    Unreachable,
+}
+
+impl Answer {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Unknown => "unknown",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
 /// All metrics of a process.
 pub struct Metrics {
     registry: Registry,
@@ -55,6 +76,8 @@ pub struct Metrics {
     waiting_rows: IntGauge,
     ready: IntGauge,
     requests: HistogramVec,
+    registry_requests: IntCounterVec,
+    registry_waiting: IntGauge,
 }
 
 impl Default for Metrics {
@@ -110,6 +133,14 @@ impl Metrics {
                     &["route", "status"],
                 ),
             ),
+            registry_requests: register(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new("leadstream_registry_requests_total", "Schemas asked for, by what the schema registry answered."),
+                    &["answer"],
+                ),
+            ),
+            registry_waiting: gauge("leadstream_registry_waiting_partitions", "Partitions that wait for the schema registry."),
             registry,
         }
     }
@@ -174,6 +205,16 @@ impl Metrics {
         self.requests.with_label_values(&[route, &status.to_string()]).observe(took.as_secs_f64());
     }
 
+    /// Counts an answer of the schema registry.
+    pub fn registry_answered(&self, answer: Answer) {
+        self.registry_requests.with_label_values(&[answer.as_str()]).inc();
+    }
+
+    /// Tells how many partitions wait for the schema registry.
+    pub fn registry_waiting(&self, partitions: usize) {
+        self.registry_waiting.set(i64::try_from(partitions).unwrap_or(i64::MAX));
+    }
+
     /// All metrics in the Prometheus text format.
     #[must_use]
     pub fn text(&self) -> String {
@@ -198,9 +239,10 @@ mod tests {
         let metrics = Metrics::new();
         metrics.request("/livez", 200, Duration::from_millis(1));
         metrics.lag(0, 1);
+        metrics.registry_answered(Answer::Known);
         metrics.committed(&Batches::from([(("lead.predictions.v1", 0), Vec::new())]), Duration::ZERO);
         let text = metrics.text();
-        let units = ["interactions", "records", "rows", "bytes", "seconds", "state"];
+        let units = ["interactions", "records", "rows", "bytes", "seconds", "state", "requests", "partitions"];
         let mut names = 0;
         for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
             let (name, kind) = line.split_once(' ').unwrap();
@@ -210,6 +252,6 @@ mod tests {
             assert!(units.iter().any(|unit| base.ends_with(unit)), "{name} has no unit");
             names += 1;
         }
-        assert_eq!(names, 16);
+        assert_eq!(names, 18);
     }
 }

@@ -1,19 +1,25 @@
 //! Takes all inputs again from the start in their recorded order and compares outputs and states with what is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::codec::avro::{self, Writers};
 use crate::codec::internal::{self, Switch};
 use crate::codec::rows;
 use crate::domain::rules::Rules;
 use crate::domain::units::{Offset, Partition};
 use crate::pipeline::Source;
-use crate::pipeline::{Counters, Effect, Key, Memory, Row, Rows};
+use crate::pipeline::{Counters, Effect, Input, Key, Memory, Row, Rows};
 use crate::runtime::log::{Batches, Error as LogError, Reader, Record, Snapshot};
+use crate::runtime::registry::{self, Schemas};
 use crate::runtime::store::{self, STATE};
 use crate::runtime::worker::inputs_of;
-use crate::runtime::worker::{self, DEAD_LETTERS, emit, output_topics};
+use crate::runtime::worker::{self, DEAD_LETTERS, LATE, coded, emit, output_topics};
+
+/// How long a schema is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a replay found.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +53,9 @@ pub enum Error {
     /// The order topic does not fit the inputs.
     #[error("leadstream.order.v1 partition {0} does not fit the inputs")]
     Order(u32),
+    /// An input names a schema of a registry that does not answer.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
 }
 
 impl From<LogError> for Error {
@@ -85,14 +94,14 @@ impl Comparison<'_> {
                 // Outputs may be retained away or compacted; those that are there must be the same.
                 let other = stored.pop_if(|(offset, _)| *offset == next).map(|(_, record)| record);
                 let missing_is_fine = next < start || topic == "experiment.metrics.v1" || topic == "lead.profiles.v1";
-                let same = other.as_ref().map_or(missing_is_fine, |other| same(other, record));
+                let same = other.as_ref().map_or(missing_is_fine, |other| same(topic, other, record));
                 if !same {
                     self.differs(|| {
                         format!("{topic} partition {partition} offset {}: the stored record is not what the inputs give", next.0)
                     });
                 }
                 next.0 += 1;
-                digest_record(self.digests.entry((topic, partition)).or_default(), record);
+                digest_record(self.digests.entry((topic, partition)).or_default(), topic, record);
             }
             self.next.insert((topic, partition), next);
         }
@@ -148,27 +157,38 @@ impl Comparison<'_> {
     }
 }
 
-fn same(stored: &Record, computed: &Record) -> bool {
-    (&stored.key, &stored.value, &stored.reason) == (&computed.key, &computed.value, &computed.reason)
+fn same(topic: &str, stored: &Record, computed: &Record) -> bool {
+    (&stored.key, datum(topic, stored), &stored.reason) == (&computed.key, datum(topic, computed), &computed.reason)
 }
 
-fn digest_record(digest: &mut Sha256, record: &Record) {
-    for part in [record.key.as_deref().map(str::as_bytes), record.value.as_deref(), record.reason.as_deref().map(str::as_bytes)] {
+/// What a value says, however it is framed: that follows from the registry, not from the inputs. What is kept of an input is
+/// all of it.
+fn datum<'a>(topic: &str, record: &'a Record) -> Option<&'a [u8]> {
+    let value = record.value.as_deref()?;
+    let is_kept = [DEAD_LETTERS, LATE].contains(&topic);
+    Some(avro::frame(value).ok().filter(|_| !is_kept).map_or(value, |framing| framing.datum()))
+}
+
+fn digest_record(digest: &mut Sha256, topic: &str, record: &Record) {
+    for part in [record.key.as_deref().map(str::as_bytes), datum(topic, record), record.reason.as_deref().map(str::as_bytes)] {
         digest.update((part.map_or(0, |part| part.len() as u64 + 1)).to_le_bytes());
         digest.update(part.unwrap_or_default());
     }
 }
 
 /// One partition under replay.
-struct Replayed {
+struct Replayed<'a> {
     partition: Partition,
+    schemas: &'a Schemas,
+    /// Interactions whose schema was not known when they were taken.
+    unknown: BTreeSet<Offset>,
     rules: Rules,
     memory: Memory,
     counted: BTreeMap<u32, Counters>,
     next: [Offset; 3],
 }
 
-impl Replayed {
+impl Replayed<'_> {
     /// Takes one input up to an offset.
     fn take_until(
         &mut self,
@@ -186,7 +206,7 @@ impl Replayed {
         let snapshot = comparison.snapshot;
         let mut batches = Batches::new();
         snapshot.each::<Error>(place, (from, until), &mut |offset, record| {
-            self.take((source, offset, &record), snapshot.partitions(), &mut batches);
+            self.take((source, offset, &record), snapshot.partitions(), &mut batches)?;
             progress(1);
             // Compared in pieces, so that a long stretch does not pile up in memory.
             if batches.values().map(Vec::len).sum::<usize>() >= 10_000 {
@@ -199,7 +219,7 @@ impl Replayed {
         Ok(())
     }
 
-    fn take(&mut self, (source, offset, record): (Source, Offset, &Record), partitions: u32, batches: &mut Batches) {
+    fn take(&mut self, (source, offset, record): (Source, Offset, &Record), partitions: u32, batches: &mut Batches) -> Result<(), Error> {
         let mut effects: Vec<Effect> = Vec::new();
         match source {
             Source::Definitions => match worker::definition(record) {
@@ -213,24 +233,55 @@ impl Replayed {
                 self.memory.run(&self.rules, &worker::inbox(record).0, &mut effects);
             }
             Source::Interactions => {
-                let outcome = self.memory.run(&self.rules, &worker::input(record, (self.partition, partitions)), &mut effects);
+                let input = self.input((offset, record), partitions)?;
+                let outcome = self.memory.run(&self.rules, &input, &mut effects);
                 self.counted.entry(record.source).or_default().count(outcome);
             }
         }
         emit(self.partition, (source, offset, record), &mut effects, batches);
+        Ok(())
+    }
+
+    /// An interaction with the schemas that were known when it was taken.
+    fn input(&self, (offset, record): (Offset, &Record), partitions: u32) -> Result<Input, Error> {
+        let place = (self.partition, partitions);
+        if self.unknown.contains(&offset) {
+            return Ok(worker::input(record, place, &Writers::new()));
+        }
+        Ok(self.schemas.read_within(PATIENCE, coded(record), |writers| worker::input(record, place, writers))?)
     }
 }
 
-/// Replays the whole log under `rules` before any definition; `progress` hears how many inputs were taken.
+/// Interactions that are dead letters because the registry did not know their schema then; it may by now.
+fn unknown(snapshot: &Snapshot, partition: Partition) -> Result<BTreeSet<Offset>, Error> {
+    let mut offsets = BTreeSet::new();
+    let (start, end) = (snapshot.start(DEAD_LETTERS, partition)?, snapshot.end(DEAD_LETTERS, partition)?);
+    snapshot.each::<Error>((DEAD_LETTERS, partition), (start, end), &mut |_, letter| {
+        let is_unknown = letter.reason.is_some_and(|reason| reason.starts_with("unknown_schema"));
+        let place = letter.origin.filter(|origin| is_unknown && origin.topic == inputs_of(Source::Interactions, partition).0);
+        offsets.extend(place.map(|origin| Offset(origin.offset)));
+        Ok(())
+    })?;
+    Ok(offsets)
+}
+
+/// Replays the whole log under `rules` before any definition, with `schemas` for what others wrote; `progress` hears how many inputs were taken.
 ///
 /// # Errors
 /// [`Error`].
-pub fn replay(snapshot: &Snapshot, rules: &Rules, progress: &mut dyn FnMut(u64)) -> Result<Report, Error> {
+pub fn replay(snapshot: &Snapshot, rules: &Rules, schemas: &Schemas, progress: &mut dyn FnMut(u64)) -> Result<Report, Error> {
     let mut comparison = Comparison { snapshot, next: BTreeMap::new(), digests: BTreeMap::new(), difference: None, lead_bytes: Vec::new() };
     let mut states = Sha256::new();
     for partition in (0..snapshot.partitions()).map(Partition) {
-        let mut replayed =
-            Replayed { partition, rules: rules.clone(), memory: Memory::default(), counted: BTreeMap::new(), next: [Offset(0); 3] };
+        let mut replayed = Replayed {
+            partition,
+            schemas,
+            unknown: unknown(snapshot, partition)?,
+            rules: rules.clone(),
+            memory: Memory::default(),
+            counted: BTreeMap::new(),
+            next: [Offset(0); 3],
+        };
         let mut current = Source::Interactions;
         for Switch { input, next, .. } in switches(snapshot, partition)? {
             replayed.take_until(current, next[current as usize], &mut comparison, progress)?;

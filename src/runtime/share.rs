@@ -21,6 +21,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from
 /// Turns in a row that may fail before the instance gives up: some six minutes.
 const FAILURES_MAX: u32 = 200;
 
+/// How often a partition that waits for the schema registry looks whether it has answered.
+pub(crate) const REGISTRY: Duration = Duration::from_millis(100);
+
 /// How often commits are made.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -65,9 +68,10 @@ pub fn work(cluster: &Arc<Cluster>, directory: &Path, (options, pace): (Options,
     let group = Arc::new(Group::join(&cluster.settings, &hub, topics[0])?);
     let _fetch = Fetch::start(&cluster.settings, &hub, topics.map(str::to_owned))?;
     let lane = Lane::new(cluster, &hub, &group, topics)?;
+    let tick = options.tick;
     let worker = Worker::new(lane, directory, options, told.metrics.clone())?;
     let mut share = Share { hub: hub.clone(), worker, told, interval: pace.shortest, pace, failures: 0, in_doubt: true };
-    let outcome = share.run(options.tick);
+    let outcome = share.run(tick);
     // Whoever asks for partitions from here on need not wait: nothing more is committed.
     hub.close();
     outcome.and_then(|()| share.worker.checkpoint())
@@ -84,11 +88,12 @@ impl Share<'_> {
             let began = Instant::now();
             match self.turn() {
                 Ok(0) => {
-                    if self.hub.is_settled() {
+                    let is_waiting = self.worker.is_waiting();
+                    if self.hub.is_settled() && !is_waiting {
                         (self.told.caught_up)();
                     }
                     self.chores()?;
-                    self.hub.wait(seen, Instant::now() + tick);
+                    self.hub.wait(seen, Instant::now() + if is_waiting { tick.min(REGISTRY) } else { tick });
                 }
                 Ok(_) => {
                     self.failures = 0;

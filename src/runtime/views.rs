@@ -1,6 +1,7 @@
 //! What people are shown of leads: one lead with its reasons, and the worklist of a tenant, as JSON.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,8 +13,12 @@ use crate::domain::scoring::{Score, Target};
 use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
 use crate::pipeline::{Key, Row};
 use crate::runtime::log::Record;
+use crate::runtime::registry::Schemas;
 use crate::runtime::store::Error;
 use crate::runtime::worker::Views;
+
+/// How long a schema is waited for before a value is shown without it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A lead with its predictions and why.
 #[must_use]
@@ -126,15 +131,42 @@ fn task(key: &LeadKey, lead: &Lead, (rules, at): (&InForce<'_>, EventTime)) -> O
     })
 }
 
-/// A record for people: values of known schemas as JSON, others as text, or as hexadecimal where they are no text.
-#[must_use]
-pub fn record((partition, offset): (Partition, Offset), record: &Record) -> Value {
-    let value = record.value.as_deref().map(|bytes| {
-        avro::describe(bytes).unwrap_or_else(|_| match std::str::from_utf8(bytes) {
+/// Records for people.
+pub struct Shown<'a> {
+    schemas: &'a Schemas,
+    patience: Duration,
+}
+
+impl<'a> Shown<'a> {
+    /// With the schemas of a registry, as long as it answers.
+    #[must_use]
+    pub fn new(schemas: &'a Schemas) -> Self {
+        Self { schemas, patience: PATIENCE }
+    }
+
+    /// Values of known schemas as JSON, others as text, or as hexadecimal where they are no text.
+    pub fn record(&mut self, place: (Partition, Offset), record: &Record) -> Value {
+        let value = record.value.as_deref().map(|bytes| self.value(bytes));
+        line(place, record, value)
+    }
+
+    fn value(&mut self, bytes: &[u8]) -> Value {
+        let described = match self.schemas.read_within(self.patience, bytes, |writers| avro::describe_with(writers, bytes)) {
+            Ok(described) => described.ok(),
+            Err(error) => {
+                tracing::warn!(%error, "values are shown without the schemas that are not here");
+                self.patience = Duration::ZERO;
+                None
+            }
+        };
+        described.unwrap_or_else(|| match std::str::from_utf8(bytes) {
             Ok(text) => Value::from(text),
             Err(_) => json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
         })
-    });
+    }
+}
+
+fn line((partition, offset): (Partition, Offset), record: &Record, value: Option<Value>) -> Value {
     let mut line = json!({ "key": record.key, "partition": partition.0, "offset": offset.0, "value": value });
     if let Some(reason) = &record.reason {
         line["reason"] = reason.as_str().into();

@@ -19,13 +19,14 @@ use crate::domain::units::{LeadKey, Partition};
 use crate::pipeline::{Counters, Key, Positions, Row, Rows};
 use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
 use crate::runtime::metrics::Metrics;
+use crate::runtime::registry::Schemas;
 use crate::runtime::store::{Bounds, Error, STATE, Shared, Store, Trees, View};
 use crate::runtime::worker::task::Task;
 
-pub use crate::runtime::worker::inputs::{DEAD_LETTERS, LATE, definition, emit, inbox, input, inputs_of, is_known, output_topics};
+pub use crate::runtime::worker::inputs::{DEAD_LETTERS, LATE, coded, definition, emit, inbox, input, inputs_of, is_known, output_topics};
 
 /// How the worker works.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Interactions of one partition taken before a commit.
     pub commit_records: usize,
@@ -37,6 +38,8 @@ pub struct Options {
     pub report: Duration,
     /// Bounds of the state in memory.
     pub bounds: Bounds,
+    /// Where schemas of others are found, and how own values are framed.
+    pub schemas: Schemas,
 }
 
 impl Default for Options {
@@ -47,6 +50,7 @@ impl Default for Options {
             tick: Duration::from_secs(1),
             report: Duration::from_secs(1),
             bounds: Bounds::default(),
+            schemas: Schemas::default(),
         }
     }
 }
@@ -159,7 +163,7 @@ impl<L: Log> Worker<L> {
     pub fn add(&mut self, partitions: &[Partition], views: &Views) -> Result<(), Error> {
         let reader = self.log.reader()?;
         for partition in partitions {
-            let task = Task::restore(&self.trees, &reader, (*partition, self.log.partitions()), self.options, &self.metrics)?;
+            let task = Task::restore(&self.trees, &reader, (*partition, self.log.partitions()), self.options.bounds, &self.metrics)?;
             self.tasks.insert(*partition, task);
         }
         views.set(self.tasks.values().map(|task| task.store.shared().clone()).collect());
@@ -189,9 +193,10 @@ impl<L: Log> Worker<L> {
         let mut batches = Batches::new();
         let mut taken = 0;
         for task in self.tasks.values_mut() {
-            taken += task.take_batch(&reader, self.options, &mut batches, &self.metrics)?;
+            taken += task.take_batch(&reader, &self.options, &mut batches, &self.metrics)?;
         }
         drop(reader);
+        self.metrics.registry_waiting(self.tasks.values().filter(|task| task.is_waiting()).count());
         if taken == 0 {
             return Ok(0);
         }
@@ -203,6 +208,7 @@ impl<L: Log> Worker<L> {
             }
             batches.insert((STATE, task.partition.0), task.store.changes(now.0));
         }
+        self.options.schemas.frame(&mut batches);
         let positions = self.tasks.values().map(|task| (task.partition.0, task.positions)).collect();
         let ends = self.log.commit(&batches, &positions)?;
         for task in self.tasks.values_mut() {
@@ -211,6 +217,12 @@ impl<L: Log> Worker<L> {
         self.metrics.committed(&batches, began.elapsed());
         self.metrics.end_to_end(now, self.tasks.values_mut().flat_map(|task| task.times.drain(..)));
         Ok(taken)
+    }
+
+    /// Whether a partition waits for the schema registry.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.tasks.values().any(Task::is_waiting)
     }
 
     /// Drops the batch in hand, because its transaction was aborted.
@@ -237,7 +249,8 @@ impl<L: Log> Worker<L> {
         let mut batches = Batches::new();
         let now = self.log.now();
         for task in self.tasks.values_mut() {
-            if task.ticked.is_none_or(|at| at.elapsed() >= tick) && task.is_somebody_due(now)? {
+            // A tick is taken only behind the interactions before it, so while those wait it would lie there in vain.
+            if !task.is_waiting() && task.ticked.is_none_or(|at| at.elapsed() >= tick) && task.is_somebody_due(now)? {
                 task.ticked = Some(Instant::now());
                 let after = self.log.reader()?.end(inputs::INTERACTIONS, task.partition)?;
                 put(&mut batches, task.partition, &InboxEntry::Tick { at: now, after }, now.0);

@@ -22,7 +22,8 @@ fn jars() -> PathBuf {
     env::var_os("LEADSTREAM_KAFKA_JARS").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka/lib"), PathBuf::from)
 }
 
-fn java(class: &str, arguments: &[&str]) -> Command {
+/// A program of the broker's jars.
+pub fn java(class: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("java");
     command.args(["-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"]);
     command.arg(jars().join("*")).arg(class).args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
@@ -40,7 +41,8 @@ pub fn is_there() -> bool {
     there
 }
 
-fn free_port() -> u16 {
+/// A port of the loopback address that nobody listens on now.
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -5,6 +5,8 @@
 mod architecture;
 mod avro;
 #[cfg(feature = "runtime")]
+mod apicurio;
+#[cfg(feature = "runtime")]
 mod broker;
 #[cfg(feature = "runtime")]
 mod command;
@@ -17,6 +19,8 @@ mod mutate;
 mod pipeline;
 mod properties;
 mod scenarios;
+#[cfg(feature = "runtime")]
+mod registry;
 #[cfg(feature = "runtime")]
 mod runtime;
 #[cfg(feature = "runtime")]

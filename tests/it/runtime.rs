@@ -13,6 +13,7 @@ use leadstream::domain::rules::Rules;
 use leadstream::domain::units::{Offset, Partition};
 use leadstream::runtime::demo;
 use leadstream::runtime::log::{Batches, Embedded, Options, Reader, Record};
+use leadstream::runtime::registry::Schemas;
 use leadstream::runtime::replay::replay;
 use leadstream::runtime::worker::rules;
 
@@ -132,7 +133,7 @@ fn read_all(log: &Embedded, topic: &str, partition: u32) -> Vec<Record> {
 }
 
 fn difference(log: &Embedded) -> Option<String> {
-    replay(&log.snapshot().unwrap(), &rules(), &mut |_| {}).unwrap().difference
+    replay(&log.snapshot().unwrap(), &rules(), &Schemas::default(), &mut |_| {}).unwrap().difference
 }
 
 /// A copy of a log with one record of a topic changed.
@@ -191,7 +192,7 @@ fn a_replay_notices_one_output_one_row_one_event_and_one_weight_that_differ() {
             "leadstream.state.v1" => *record = Record { key: Some("Nobody".into()), ..record.clone() },
             _ => flip(record),
         });
-        let found = replay(&copy.snapshot().unwrap(), &rules(), &mut |_| {});
+        let found = replay(&copy.snapshot().unwrap(), &rules(), &Schemas::default(), &mut |_| {});
         let told = match found {
             Ok(report) => report.difference.unwrap(),
             Err(error) => format!("{topic} partition {error}"),
@@ -200,7 +201,7 @@ fn a_replay_notices_one_output_one_row_one_event_and_one_weight_that_differ() {
     }
     let heavier = model::STARTING.replacen("points = [-1.75,", "points = [-1.74,", 1);
     let other = Rules::new(Arc::new(model::parse(&heavier).unwrap()), Arc::new(Lexicon::english()));
-    assert!(replay(&original.snapshot().unwrap(), &other, &mut |_| {}).unwrap().difference.is_some());
+    assert!(replay(&original.snapshot().unwrap(), &other, &Schemas::default(), &mut |_| {}).unwrap().difference.is_some());
 
     let extra = read_all(&original, "lead.alerts.v1", 1).pop().unwrap();
     original.commit(&Batches::from([(("lead.alerts.v1", 1), vec![extra])]), &BTreeMap::new()).unwrap();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use leadstream::codec::avro::Writers;
 use leadstream::codec::internal::definition_bytes;
 use leadstream::codec::{avro, definition, interaction};
 use leadstream::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS, Offset, Partition};
@@ -13,6 +14,7 @@ use leadstream::pipeline::{Memory, Source};
 use leadstream::runtime::ingest::Lines;
 use leadstream::runtime::log::{Batches, Embedded, Error as LogError, Options as LogOptions, Reader, Record, TimeSource};
 use leadstream::runtime::metrics::Metrics;
+use leadstream::runtime::registry::Schemas;
 use leadstream::runtime::replay::replay;
 use leadstream::runtime::worker::{Options, Views, Worker, emit, input, output_topics, rules};
 use serde_json::Value;
@@ -117,7 +119,7 @@ impl Directory {
     }
 
     fn replays(&self) -> String {
-        let report = replay(&self.log.snapshot().unwrap(), &rules(), &mut |_| {}).unwrap();
+        let report = replay(&self.log.snapshot().unwrap(), &rules(), &Schemas::default(), &mut |_| {}).unwrap();
         assert_eq!(report.difference, None);
         report.digest
     }
@@ -235,7 +237,7 @@ fn the_worker_puts_out_what_the_driver_in_memory_does() {
         rules.define(&definition, body);
         for (offset, record) in (0..).map(Offset).zip(directory.records("lead.interactions.v1", partition)) {
             let mut effects = Vec::new();
-            memory.run(&rules, &input(&record, (Partition(partition), 2)), &mut effects);
+            memory.run(&rules, &input(&record, (Partition(partition), 2), &Writers::new()), &mut effects);
             emit(Partition(partition), (Source::Interactions, offset, &record), &mut effects, &mut batches);
         }
         assert!(batches.len() >= 5);
@@ -366,7 +368,7 @@ fn a_replay_refuses_a_log_whose_start_was_retained_away() {
     directory.open(options(5, 100)).settle().unwrap();
     let removed = directory.log.retain("lead.interactions.v1", Partition(0), (START + DAY_MS, Offset(u64::MAX))).unwrap().removed;
     assert!(removed > 0);
-    let error = replay(&directory.log.snapshot().unwrap(), &rules(), &mut |_| {}).unwrap_err().to_string();
+    let error = replay(&directory.log.snapshot().unwrap(), &rules(), &Schemas::default(), &mut |_| {}).unwrap_err().to_string();
     assert!(error.contains("lead.interactions.v1 partition 0") && error.contains("retention"), "{error}");
     // The state does not need what was removed.
     std::fs::remove_dir_all(directory.state()).unwrap();

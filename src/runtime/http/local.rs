@@ -265,6 +265,7 @@ fn tail_topic(instance: &Instance, topic: &'static str, query: &Tail, lines: &Li
     let mut next = partitions.map(start).collect::<Result<Vec<_>, _>>()?;
     drop(first);
     let mut left = query.limit.unwrap_or(u64::MAX);
+    let mut shown = views::Shown::new(&instance.schemas);
     while left > 0 && lines.is_open() {
         let writes = instance.log.embedded()?.writes();
         let snapshot = instance.log.embedded()?.snapshot()?;
@@ -278,7 +279,7 @@ fn tail_topic(instance: &Instance, topic: &'static str, query: &Tail, lines: &Li
                     let wanted = query.key.is_none() || record.key == query.key;
                     if wanted && left > 0 {
                         left -= 1;
-                        if !lines.put(&views::record((partition, offset), &record)) {
+                        if !lines.put(&shown.record((partition, offset), &record)) {
                             return Ok(());
                         }
                     }
@@ -298,7 +299,7 @@ async fn replay_all(State(instance): Shared) -> Response {
     stream(move |lines| {
         let snapshot = instance.log.embedded()?.snapshot()?;
         let mut taken = 0_u64;
-        let report = replay::replay(&snapshot, &rules(), &mut |inputs| {
+        let report = replay::replay(&snapshot, &rules(), &instance.schemas, &mut |inputs| {
             taken += inputs;
             if taken.is_multiple_of(5_000) {
                 lines.put(&json!({ "taken": taken }));

@@ -1,7 +1,8 @@
 //! Records of the log as inputs of the pipeline, and effects as records.
 
+use crate::codec::avro::{self, Writers};
 use crate::codec::internal::{self, InboxEntry};
-use crate::codec::{avro, interaction, outputs};
+use crate::codec::{interaction, outputs};
 use crate::domain::rules::{Body, Definition};
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Source;
@@ -31,15 +32,21 @@ pub fn inputs_of(source: Source, partition: Partition) -> (&'static str, Partiti
     }
 }
 
+/// What of an interaction may name the schema of its writer: nothing where it is known to be no event.
+#[must_use]
+pub fn coded(record: &Record) -> &[u8] {
+    record.value.as_deref().filter(|_| record.reason.is_none()).unwrap_or_default()
+}
+
 /// One record of the interactions as an input of one of so many partitions. A line that was ingested may have been kept as it is.
 #[must_use]
-pub fn input(record: &Record, (partition, partitions): (Partition, u32)) -> Input {
+pub fn input(record: &Record, (partition, partitions): (Partition, u32), writers: &Writers) -> Input {
     if let Some(reason) = &record.reason {
         return Input::Undecodable(reason.clone());
     }
     let value = record.value.as_deref().unwrap_or_default();
     let kept = record.source != 0 && !value.starts_with(&avro::MAGIC);
-    match if kept { interaction::from_json(value) } else { interaction::from_avro(value) } {
+    match if kept { interaction::from_json(value) } else { interaction::from_avro_with(writers, value) } {
         // Two partitions must never both own a lead.
         Ok(event) if partition_of(event.key.as_str().as_bytes(), partitions) != partition => Input::Undecodable(format!(
             "misrouted: the key of this event belongs to partition {}: set the producer's key to tenant_id:lead_id and its \

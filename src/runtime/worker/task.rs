@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::codec::avro;
 use crate::codec::internal::{InboxEntry, Switch, switch_bytes};
 use crate::domain::experiment::ExperimentKey;
 use crate::domain::rules::Rules;
@@ -12,7 +13,7 @@ use crate::pipeline::{Counters, Input, Key, Outcome, Row, Rows, Taken, take};
 use crate::pipeline::{Positions, Source};
 use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
 use crate::runtime::metrics::{Metrics, Stage};
-use crate::runtime::store::{Error, Store, Trees};
+use crate::runtime::store::{Bounds, Error, Store, Trees};
 use crate::runtime::worker::inputs::{self, DEAD_LETTERS, DEFINITIONS, INBOX, INTERACTIONS, ORDER};
 use crate::runtime::worker::{Options, put, rules};
 
@@ -26,6 +27,8 @@ pub(crate) struct Task {
     pub(crate) ticked: Option<Instant>,
     /// When counts were last reported.
     pub(crate) reported: Option<Instant>,
+    /// The schema that the next interaction was written with, while the registry has not answered.
+    waits_for: Option<avro::Key>,
     /// When each interaction of the batch in hand was appended, and when it happened where it could be read, milliseconds.
     pub(crate) times: Vec<(i64, Option<i64>)>,
     rules: Arc<Rules>,
@@ -42,11 +45,11 @@ impl Task {
         trees: &Trees,
         reader: &impl Reader,
         (partition, partitions): (Partition, u32),
-        options: Options,
+        bounds: Bounds,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
         let none = Arc::new(rules());
-        let store = Store::restore(trees, reader, (partition, options.bounds), none.clone(), &mut |rows| metrics.restored(rows))?;
+        let store = Store::restore(trees, reader, (partition, bounds), none.clone(), &mut |rows| metrics.restored(rows))?;
         let mut task = Self {
             partition,
             partitions,
@@ -54,6 +57,7 @@ impl Task {
             store,
             ticked: None,
             reported: None,
+            waits_for: None,
             times: Vec::new(),
             committed: (Positions::default(), none.clone()),
             rules: none,
@@ -94,6 +98,7 @@ impl Task {
         (self.positions, self.rules) = self.committed.clone();
         self.counted.clear();
         self.times.clear();
+        self.waits_for = None;
     }
 
     /// Drops the batch in hand, or takes it over where it was committed after all.
@@ -107,7 +112,7 @@ impl Task {
     pub(crate) fn take_batch(
         &mut self,
         reader: &impl Reader,
-        options: Options,
+        options: &Options,
         batches: &mut Batches,
         metrics: &Metrics,
     ) -> Result<u64, Error> {
@@ -115,7 +120,7 @@ impl Task {
         let mut budget = options.commit_timers;
         self.define(reader, batches)?;
         if self.take_inbox(reader, &mut budget, batches)? {
-            self.take_interactions(reader, options.commit_records, (&mut budget, batches), metrics)?;
+            self.take_interactions(reader, options, (&mut budget, batches), metrics)?;
         }
         for (source, counted) in std::mem::take(&mut self.counted) {
             let key = Key::Counters(source);
@@ -194,20 +199,31 @@ impl Task {
     fn take_interactions(
         &mut self,
         reader: &impl Reader,
-        records_max: usize,
+        options: &Options,
         (budget, batches): (&mut usize, &mut Batches),
         metrics: &Metrics,
     ) -> Result<(), Error> {
-        let mut left = records_max;
+        self.waits_for = self.waits_for.filter(|key| options.schemas.is_missing(*key));
+        if self.is_waiting() {
+            return Ok(());
+        }
+        let mut left = options.commit_records;
         while left > 0 {
             let mut records = reader.read(INTERACTIONS, self.partition, *self.position(Source::Interactions))?;
             records.truncate(left);
             left = if records.is_empty() { 0 } else { left - records.len() };
             for (offset, record) in records {
-                self.switch_to(Source::Interactions, record.appended_ms, batches);
                 let began = Instant::now();
-                let input = inputs::input(&record, (self.partition, self.partitions));
+                let place = (self.partition, self.partitions);
+                let input = match options.schemas.read(inputs::coded(&record), |writers| inputs::input(&record, place, writers)) {
+                    Ok(input) => input,
+                    Err(key) => {
+                        self.waits_for = Some(key);
+                        return Ok(());
+                    }
+                };
                 metrics.stage(Stage::Decode, began.elapsed());
+                self.switch_to(Source::Interactions, record.appended_ms, batches);
                 let began = Instant::now();
                 let place = (Source::Interactions, offset, &record);
                 let Some(outcome) = self.take(&input, place, (&mut *budget, &mut *batches))? else { return Ok(()) };
@@ -219,6 +235,11 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    /// Whether the next interaction is not taken until the schema registry has answered.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waits_for.is_some()
     }
 
     /// Takes one input; `None` when it has to be taken again after a commit.
