@@ -24,15 +24,12 @@ use crate::runtime::store::chain;
 pub use crate::runtime::registry::api::{Error, Registered, Settings, is_address};
 pub use crate::runtime::registry::subjects::{Outcome, Registration, frames, register};
 
-/// How long whoever needs a schema first waits in place while the registry answers as it should. Chosen: most answers of a
-/// registry nearby come within it, and it delays the other partitions once per schema.
-const PATIENCE: Duration = Duration::from_millis(200);
 /// First and longest wait until a registry that could not be used is asked for the same schema again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How long the registry is believed not to know a schema. Chosen: producers register before they produce.
 const UNKNOWN: Duration = Duration::from_secs(10);
-/// Schemas that the thread may have to ask for.
-const QUESTIONS_MAX: usize = 1_024;
+/// Schemas that the thread may have to ask for, and whose last answer is remembered.
+const QUESTIONS_MAX: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
 
 /// Where a schema is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +77,9 @@ impl Registry {
     /// Starts the thread; nothing is asked yet.
     #[must_use]
     pub fn start(settings: &Settings, metrics: Arc<Metrics>) -> Self {
-        let most = NonZeroUsize::new(settings.cached_ids).unwrap_or(NonZeroUsize::MIN);
-        let state = State { writers: Writers::of_at_most(most.get()), others: LruCache::new(most), failure: None };
+        let state = State { writers: Writers::of_at_most(settings.cached_ids), others: LruCache::new(QUESTIONS_MAX), failure: None };
         let shared = Arc::new(Shared { state: Mutex::new(state), answered: Condvar::new(), metrics });
-        let (asked, questions) = mpsc::channel(QUESTIONS_MAX);
+        let (asked, questions) = mpsc::channel(QUESTIONS_MAX.get());
         let (stop, stopped) = oneshot::channel();
         let (learning, settings) = (shared.clone(), settings.clone());
         let thread = std::thread::spawn(move || {
@@ -107,18 +103,10 @@ impl Registry {
             return (state, found);
         }
         let failures = if let Some(Standing::Failed(failures, _)) = state.others.peek(&key) { *failures } else { 0 };
-        if self.asked.try_send(key).is_err() {
-            return (state, Found::Waiting);
+        if self.asked.try_send(key).is_ok() {
+            state.others.put(key, Standing::Asked(failures));
         }
-        state.others.put(key, Standing::Asked(failures));
-        if state.failure.is_some() {
-            return (state, Found::Waiting);
-        }
-        let is_asked = |state: &mut State| matches!(state.others.peek(&key), Some(Standing::Asked(_)));
-        let waited = self.shared.answered.wait_timeout_while(state, PATIENCE, is_asked);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let found = state.look(key).unwrap_or(Found::Waiting);
-        (state, found)
+        (state, Found::Waiting)
     }
 }
 

@@ -21,8 +21,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from
 /// Turns in a row that may fail before the instance gives up: some six minutes.
 const FAILURES_MAX: u32 = 200;
 
-/// How often a partition that waits for the schema registry looks whether it has answered.
-pub(crate) const REGISTRY: Duration = Duration::from_millis(100);
+/// How often a partition that waits for the schema registry looks whether it has answered. Chosen: as often as commits are made.
+pub(crate) const REGISTRY: Duration = Duration::from_millis(10);
 
 /// How often commits are made.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use leadstream::codec::avro::{self, Key};
 use leadstream::codec::interaction::{from_avro_with, from_json, to_avro};
@@ -27,12 +29,15 @@ const COMES: Duration = Duration::from_secs(60);
 enum Reply {
     Says(u16, String),
     Hangs,
+    NeverEnds,
 }
 
 #[derive(Default)]
 struct Places {
     replies: BTreeMap<String, Reply>,
     asked: Vec<String>,
+    /// What was shown last to be let in.
+    shown: Option<String>,
 }
 
 /// A registry that answers as it is told.
@@ -42,15 +47,20 @@ struct Invented {
     _runtime: tokio::runtime::Runtime,
 }
 
-async fn answer(State(places): State<Arc<Mutex<Places>>>, uri: Uri) -> Response {
+async fn answer(State(places): State<Arc<Mutex<Places>>>, uri: Uri, headers: HeaderMap) -> Response {
     let reply = {
         let mut places = places.lock().unwrap();
         places.asked.push(uri.path().to_owned());
+        places.shown = headers.get(AUTHORIZATION).map(|shown| shown.to_str().unwrap().to_owned());
         places.replies.get(uri.path()).cloned()
     };
     match reply {
         Some(Reply::Says(status, body)) => (StatusCode::from_u16(status).unwrap(), body).into_response(),
         Some(Reply::Hangs) => std::future::pending().await,
+        Some(Reply::NeverEnds) => {
+            let pieces = std::iter::repeat_with(|| Ok::<_, std::convert::Infallible>(" ".repeat(1 << 16)));
+            Body::from_stream(tokio_stream::iter(pieces)).into_response()
+        }
         None => (StatusCode::NOT_FOUND, r#"{"error_code":40403,"message":"Schema not found"}"#).into_response(),
     }
 }
@@ -191,7 +201,7 @@ fn whatever_is_not_the_word_of_a_registry_is_waited_for_and_asked_again() {
 #[test]
 fn an_answer_beyond_the_bounds_is_refused_for_good() {
     let invented = Invented::start();
-    invented.reply("/schemas/ids/1", Reply::Says(200, format!("{{\"schema\":\"{}\"}}", " ".repeat(2 << 20))));
+    invented.reply("/schemas/ids/1", Reply::NeverEnds);
     invented.reply("/schemas/ids/2", says(&" ".repeat(300 << 10)));
     invented.reply("/schemas/ids/3", says("syntax = \"proto3\";"));
     let schemas = invented.schemas();
@@ -201,6 +211,19 @@ fn an_answer_beyond_the_bounds_is_refused_for_good() {
         assert_eq!(decoded(&schemas, &value), Err("bad_schema"));
         assert_eq!(invented.asked(&format!("/schemas/ids/{id}")), 1);
     }
+}
+
+#[test]
+fn a_name_and_its_password_are_shown_where_they_are_configured() {
+    let invented = Invented::start();
+    invented.knows(1);
+    assert!(decoded(&invented.schemas(), &framed("ann", 1, 1)).is_ok());
+    assert_eq!(invented.places.lock().unwrap().shown, None);
+    let settings = Settings { username: "Aladdin".to_owned(), password: "open sesame".to_owned(), ..invented.settings() };
+    let schemas = Schemas::new(Some(Arc::new(Registry::start(&settings, Arc::new(Metrics::new())))));
+    assert!(decoded(&schemas, &framed("ann", 1, 1)).is_ok());
+    // RFC 7617, section 2.
+    assert_eq!(invented.places.lock().unwrap().shown.as_deref(), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
 }
 
 #[test]
@@ -277,6 +300,17 @@ impl Place {
     }
 }
 
+/// Takes everything, once the registry has answered.
+fn settle(worker: &mut Worker<Arc<Embedded>>) {
+    let until = Instant::now() + COMES;
+    worker.settle().unwrap();
+    while worker.is_waiting() {
+        assert!(Instant::now() < until);
+        std::thread::park_timeout(Duration::from_millis(1));
+        worker.settle().unwrap();
+    }
+}
+
 /// Leads of both partitions.
 fn leads() -> [String; 2] {
     [0, 1].map(|partition| {
@@ -312,9 +346,7 @@ fn a_partition_waits_for_the_registry_while_the_others_go_on_and_then_takes_ever
     assert!(place.records("lead.dead-letters.v1").is_empty());
 
     invented.knows(2);
-    decoded(&schemas, &framed(&waits, 2, 2)).unwrap();
-    worker.settle().unwrap();
-    assert!(!worker.is_waiting());
+    settle(&mut worker);
     assert_eq!(place.predicted(&schemas), names(&["1", "2", "3", "4", "5", "6"]));
     assert!(place.records("lead.dead-letters.v1").is_empty());
     place.replays(&schemas);
@@ -329,7 +361,7 @@ fn what_the_registry_did_not_know_is_a_dead_letter_with_its_bytes_and_a_replay_a
     place.append(&lead, framed(&lead, 1, 1));
     place.append(&lead, strange.clone());
     let schemas = invented.schemas();
-    place.worker(&schemas).settle().unwrap();
+    settle(&mut place.worker(&schemas));
     assert_eq!(place.predicted(&schemas), names(&["1"]));
     let letters = place.records("lead.dead-letters.v1");
     assert_eq!(letters.iter().map(|letter| letter.value.clone().unwrap()).collect::<Vec<_>>(), [strange]);
