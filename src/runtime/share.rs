@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::domain::units::Partition;
 use crate::pipeline::Source;
-use crate::runtime::log::kafka::{Cluster, Fetch, Group, Hub, Lane, Moves};
+use crate::runtime::log::kafka::{Client, Cluster, Fetch, Group, Hub, Lane, Librdkafka, Moves};
 use crate::runtime::log::{self, CommitError};
 use crate::runtime::metrics::Metrics;
-use crate::runtime::store::{Error, chain};
+use crate::runtime::store::{Error, Trees, chain};
 use crate::runtime::worker::{Leaving, Options, Views, Worker, inputs_of};
 
 /// First and longest wait after a commit that did not happen.
@@ -47,9 +47,10 @@ pub struct Told<'a> {
     pub metrics: &'a Arc<Metrics>,
 }
 
-struct Share<'a> {
+/// The loop of a share, turn by turn.
+pub struct Share<'a, C: Client = Librdkafka> {
     hub: Arc<Hub>,
-    worker: Worker<Lane>,
+    worker: Worker<Lane<C>>,
     told: &'a Told<'a>,
     interval: Duration,
     pace: Pace,
@@ -68,42 +69,74 @@ pub fn work(cluster: &Arc<Cluster>, directory: &Path, (options, pace): (Options,
     let group = Arc::new(Group::join(&cluster.settings, &hub, topics[0])?);
     let _fetch = Fetch::start(&cluster.settings, &hub, topics.map(str::to_owned))?;
     let lane = Lane::new(cluster, &hub, &group, topics)?;
-    let tick = options.tick;
-    let worker = Worker::new(lane, directory, options, told.metrics.clone())?;
-    let mut share = Share { hub: hub.clone(), worker, told, interval: pace.shortest, pace, failures: 0, in_doubt: true };
-    let outcome = share.run(tick);
+    let worker = Worker::new(lane, Trees::open(directory, cluster.identity)?, options, told.metrics.clone());
+    let mut share = Share::new(&hub, worker, pace, told);
+    let outcome = share.run(options.tick);
     // Whoever asks for partitions from here on need not wait: nothing more is committed.
     hub.close();
-    outcome.and_then(|()| share.worker.checkpoint())
+    outcome.and_then(|()| share.checkpoint())
 }
 
-impl Share<'_> {
+/// What is waited for before the next turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Something new in the hub, counted from here.
+    News(u64),
+    /// So much time.
+    Time(Duration),
+}
+
+impl<'a, C: Client> Share<'a, C> {
+    /// A share whose worker has no partition yet.
+    pub fn new(hub: &Arc<Hub>, worker: Worker<Lane<C>>, pace: Pace, told: &'a Told<'a>) -> Self {
+        Self { hub: hub.clone(), worker, told, interval: pace.shortest, pace, failures: 0, in_doubt: true }
+    }
+
     fn run(&mut self, tick: Duration) -> Result<(), Error> {
         while !self.told.stop.load(Ordering::Relaxed) {
-            (self.told.beat)();
-            if let Some(why) = self.hub.failure() {
-                return Err(log::Error::Offsets(why).into());
-            }
-            let seen = self.hub.news();
-            let began = Instant::now();
-            match self.turn() {
-                Ok(0) => {
-                    let is_waiting = self.worker.is_waiting();
-                    if self.hub.is_settled() && !is_waiting {
-                        (self.told.caught_up)();
-                    }
-                    self.chores()?;
-                    self.hub.wait(seen, Instant::now() + if is_waiting { tick.min(REGISTRY) } else { tick });
-                }
-                Ok(_) => {
-                    self.failures = 0;
-                    self.chores()?;
-                    self.rest(began);
-                }
-                Err(error) => self.again(error)?,
+            match self.round()? {
+                Wait::News(seen) => self.hub.wait(seen, Instant::now() + tick),
+                Wait::Time(time) => std::thread::sleep(time),
             }
         }
         Ok(())
+    }
+
+    /// One turn with its chores, and what is to be waited for before the next one.
+    ///
+    /// # Errors
+    /// When the share cannot go on.
+    pub fn round(&mut self) -> Result<Wait, Error> {
+        (self.told.beat)();
+        if let Some(why) = self.hub.failure() {
+            return Err(log::Error::Offsets(why).into());
+        }
+        let seen = self.hub.news();
+        let began = Instant::now();
+        match self.turn() {
+            Ok(0) => {
+                let is_waiting = self.worker.is_waiting();
+                if self.hub.is_settled() && !is_waiting {
+                    (self.told.caught_up)();
+                }
+                self.chores()?;
+                Ok(if is_waiting { Wait::Time(REGISTRY) } else { Wait::News(seen) })
+            }
+            Ok(_) => {
+                self.failures = 0;
+                self.chores()?;
+                Ok(Wait::Time(self.rest(began)))
+            }
+            Err(error) => self.again(error).map(Wait::Time),
+        }
+    }
+
+    /// Writes everything committed to the state directory.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        self.worker.checkpoint()
     }
 
     /// Learns what is in doubt, which ends what this instance left open; follows what moved; takes a batch.
@@ -152,19 +185,19 @@ impl Share<'_> {
         }
     }
 
-    /// Lets records gather until the next commit is due.
-    fn rest(&mut self, began: Instant) {
+    /// How long records may gather until the next commit is due.
+    fn rest(&mut self, began: Instant) -> Duration {
         let took = began.elapsed();
         self.interval = if took > self.interval / 3 {
             (self.interval * 3 / 2).min(self.pace.longest)
         } else {
             (self.interval * 9 / 10).max(self.pace.shortest)
         };
-        std::thread::sleep(self.interval.saturating_sub(took));
+        self.interval.saturating_sub(took)
     }
 
-    /// Goes back to what is committed after a turn that failed because of Kafka, which may come back.
-    fn again(&mut self, error: Error) -> Result<(), Error> {
+    /// Goes back to what is committed after a turn that failed because of Kafka, which may come back; gives how long to wait.
+    fn again(&mut self, error: Error) -> Result<Duration, Error> {
         self.failures += 1;
         if self.failures > FAILURES_MAX {
             return Err(error);
@@ -177,7 +210,6 @@ impl Share<'_> {
         tracing::warn!(error = chain(&error), failures = self.failures, "the batch in hand is dropped");
         self.worker.roll_back();
         let (shortest, longest) = BACKOFF;
-        std::thread::sleep((shortest * 2_u32.saturating_pow(self.failures.min(8) - 1)).min(longest));
-        Ok(())
+        Ok((shortest * 2_u32.saturating_pow(self.failures.min(8) - 1)).min(longest))
     }
 }

@@ -21,7 +21,7 @@ use crate::runtime::log::{CommitError, Reader, Record};
 use crate::runtime::store::cache::Cache;
 
 pub use crate::runtime::log::STATE;
-pub use crate::runtime::store::tree::Trees;
+pub use crate::runtime::store::tree::{Changes, Disk, Disks, Trees};
 
 /// Why rows cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ mod task;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::codec::internal::{InboxEntry, inbox_bytes};
@@ -58,7 +58,8 @@ impl Default for Options {
 /// The rules before any definition.
 #[must_use]
 pub fn rules() -> Rules {
-    Rules::new(Arc::new(model::starting()), Arc::new(Lexicon::english()))
+    static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::new(Arc::new(model::starting()), Arc::new(Lexicon::english())));
+    RULES.clone()
 }
 
 /// What readers see of all partitions.
@@ -127,13 +128,9 @@ pub fn state_directory(data: &Path) -> PathBuf {
 }
 
 impl<L: Log> Worker<L> {
-    /// Opens the state directory, without any partition.
-    ///
-    /// # Errors
-    /// When the state directory cannot be made.
-    pub fn new(log: L, directory: &Path, options: Options, metrics: Arc<Metrics>) -> Result<Self, Error> {
-        let trees = Trees::open(directory, log.identity())?;
-        Ok(Self { log, options, tasks: BTreeMap::new(), trees, metrics })
+    /// A worker without any partition.
+    pub fn new(log: L, trees: Trees, options: Options, metrics: Arc<Metrics>) -> Self {
+        Self { log, options, tasks: BTreeMap::new(), trees, metrics }
     }
 
     /// Opens the state of all partitions and brings it to what is committed. State that cannot be trusted is thrown away and
@@ -142,13 +139,17 @@ impl<L: Log> Worker<L> {
     /// # Errors
     /// When the log cannot be read or the state directory cannot be made.
     pub fn open(log: L, directory: &Path, options: Options, metrics: Arc<Metrics>, views: &Views) -> Result<Self, Error> {
-        let mut worker = Self::new(log, directory, options, metrics)?;
+        let trees = Trees::open(directory, log.identity())?;
+        let mut worker = Self::new(log, trees, options, metrics);
         let all: Vec<Partition> = (0..worker.log.partitions()).map(Partition).collect();
         match worker.add(&all, views) {
             Err(Error::Cache) => {
                 tracing::warn!("a row in the state directory does not match its checksum: restoring it from the changelog");
-                worker.tasks.clear();
-                worker.trees = worker.trees.renew()?;
+                let Self { log, options, tasks, trees, metrics } = worker;
+                drop((tasks, trees));
+                Trees::wipe(directory)?;
+                let trees = Trees::open(directory, log.identity())?;
+                worker = Self::new(log, trees, options, metrics);
                 worker.add(&all, views)?;
             }
             other => other?,

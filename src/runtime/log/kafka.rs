@@ -2,13 +2,16 @@
 //!
 //! Three clients with one job each. `group` is a member of the consumer group and learns which partitions are owned; it
 //! fetches nothing. `fetch` reads the inputs of owned partitions from explicit offsets. `lane` has the transactional
-//! producer of one worker. They meet in the `hub`, under one lock.
+//! producer of one worker. They meet in the `hub`, under one lock. What they decide does not depend on librdkafka: under them
+//! lies `client`, with librdkafka behind it, or a broker that a test simulates.
 
 mod appender;
+mod client;
 mod fetch;
 mod group;
 mod hub;
 mod lane;
+mod librdkafka;
 mod read;
 mod settings;
 mod topics;
@@ -16,17 +19,19 @@ mod topics;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 
 use crate::runtime::log::{Error, Origin, Record};
 
 pub use crate::runtime::log::kafka::appender::{Appender, Followed, SOURCES};
-pub use crate::runtime::log::kafka::fetch::Fetch;
+pub use crate::runtime::log::kafka::client::{Client, Inputs, Isolation, Polled, Producer, Reads, Refusal, Remedy};
+pub use crate::runtime::log::kafka::fetch::{Fetch, Fetching};
 pub use crate::runtime::log::kafka::group::Group;
-pub use crate::runtime::log::kafka::hub::{Hub, Moves};
+pub use crate::runtime::log::kafka::hub::{Hub, Moves, Place};
 pub use crate::runtime::log::kafka::lane::{KafkaReader, Lane};
+pub use crate::runtime::log::kafka::librdkafka::{Consumers, Librdkafka, Transactional};
 pub use crate::runtime::log::kafka::read::Topics;
 pub use crate::runtime::log::kafka::settings::{Settings, masked};
 pub use crate::runtime::log::kafka::topics::Wanted;
@@ -107,19 +112,13 @@ fn headers_of(record: &Record) -> Option<OwnedHeaders> {
     Some(headers)
 }
 
-/// First and next offset of a partition, as far as the consumer's isolation level sees.
-fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(u64, u64), Error> {
-    let (low, high) = consumer.fetch_watermarks(topic, partition, ASK).map_err(failed(format!("cannot read the offsets of {topic}")))?;
-    Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
-}
-
 /// Makes sure of the topics and says what cluster it is.
 ///
 /// # Errors
 /// When the cluster cannot be reached, or a topic is not as it has to be.
 pub fn open(settings: Settings, topics: &[Wanted]) -> Result<Arc<Cluster>, Error> {
     let partitions = topics::prepare(&settings, topics)?;
-    let consumer = settings.reader("leadstream-open", settings::Isolation::Committed)?;
+    let consumer = settings.reader("leadstream-open", Isolation::Committed)?;
     let id = consumer.client().fetch_cluster_id(ASK).unwrap_or_default();
     let name = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{id}/{}", settings.application).as_bytes());
     Ok(Arc::new(Cluster { settings, partitions, identity: name.as_u64_pair().0 }))

@@ -93,13 +93,12 @@ impl Cache {
         self.finish()
     }
 
-    /// Hands the dirty rows to a thread that writes them with the changelog position they stand for.
+    /// Hands the dirty rows to whoever writes them with the changelog position they stand for.
     fn begin(&mut self) {
         let rows = Arc::new(std::mem::take(&mut self.dirty));
         let (tell, done) = channel();
-        let (tree, written, next) = (self.tree.clone(), rows.clone(), self.next);
         // A receiver that is gone is a partition that was given up: nobody waits for the answer.
-        std::thread::spawn(move || tell.send(tree.write(&written, next)).ok());
+        self.tree.write_beside(rows.clone(), self.next, move |outcome| drop(tell.send(outcome)));
         self.applying = Some(Applying { rows, done });
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::codec::rows;
 use crate::domain::units::{Offset, Partition};
@@ -16,16 +17,118 @@ const ROWS_PER_WRITE: usize = 1_000;
 /// Name of the entry that says what the tree stands for; no row key begins like it.
 const META: &[u8] = b"#";
 
+/// Changes of rows as bytes; `None` removes one.
+pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// The bytes of one partition's rows: in sled, or on a disk that a test makes fail.
+pub trait Disk: Send + Sync {
+    /// The bytes of a row.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    fn get(&self, name: &[u8]) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Changes rows, all or none.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    fn apply(&self, changes: Changes) -> Result<(), Error>;
+
+    /// Makes what was changed durable.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    fn flush(&self) -> Result<(), Error>;
+
+    /// Removes all rows.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    fn clear(&self) -> Result<(), Error>;
+
+    /// Hands every row whose name begins with `prefix`.
+    ///
+    /// # Errors
+    /// [`Error::Cache`], or what `each` gives.
+    fn scan(&self, prefix: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>) -> Result<(), Error>;
+
+    /// Runs a job that writes here beside whoever asks.
+    fn beside(&self, job: Box<dyn FnOnce() + Send>);
+}
+
+/// Where the disks of all partitions of one log are.
+pub trait Disks: Send + Sync {
+    /// That of a partition.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    fn partition(&self, partition: Partition) -> Result<Arc<dyn Disk>, Error>;
+
+    /// Bytes taken.
+    fn size_bytes(&self) -> u64;
+}
+
 /// Sled panics where its files make no sense, so every call is guarded.
 fn guarded<T>(call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| Error::Cache)?.map_err(|_| Error::Cache)
 }
 
+impl Disks for sled::Db {
+    fn partition(&self, partition: Partition) -> Result<Arc<dyn Disk>, Error> {
+        let tree = guarded(|| self.open_tree(format!("p{}", partition.0)))?;
+        Ok(Arc::new(tree))
+    }
+
+    fn size_bytes(&self) -> u64 {
+        guarded(|| self.size_on_disk()).unwrap_or(0)
+    }
+}
+
+impl Disk for sled::Tree {
+    fn get(&self, name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(guarded(|| self.get(name))?.map(|bytes| bytes.to_vec()))
+    }
+
+    fn apply(&self, changes: Changes) -> Result<(), Error> {
+        let mut batch = sled::Batch::default();
+        for (name, bytes) in changes {
+            match bytes {
+                Some(bytes) => batch.insert(name, bytes),
+                None => batch.remove(name),
+            }
+        }
+        guarded(|| self.apply_batch(batch))?;
+        // A read between writes lets sled free what the batch replaced; without it memory grows for ever.
+        guarded(|| self.get(META))?;
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        guarded(|| self.flush())?;
+        Ok(())
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        guarded(|| self.clear())
+    }
+
+    fn scan(&self, prefix: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+        guarded(|| Ok(self.scan_prefix(prefix)))?;
+        let mut entries = self.scan_prefix(prefix);
+        while let Some((name, bytes)) = guarded(|| entries.next().transpose())? {
+            each(&name, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn beside(&self, job: Box<dyn FnOnce() + Send>) {
+        std::thread::spawn(job);
+    }
+}
+
 /// The state directory of one log.
 pub struct Trees {
-    database: sled::Db,
-    identity: u64,
-    directory: PathBuf,
+    disks: Box<dyn Disks>,
 }
 
 impl Trees {
@@ -58,7 +161,7 @@ impl Trees {
                 guarded(|| database.insert(META, identity.to_le_bytes().as_slice()))?;
             }
         }
-        Ok(Self { database, identity, directory: directory.to_owned() })
+        Ok(Self::on(database))
     }
 
     /// Throws the directory away.
@@ -72,85 +175,81 @@ impl Trees {
         }
     }
 
-    /// Throws away what is there and starts empty.
-    ///
-    /// # Errors
-    /// [`Error::Cache`].
-    pub fn renew(self) -> Result<Self, Error> {
-        let Self { database, identity, directory } = self;
-        drop(database);
-        Self::wipe(&directory)?;
-        Self::try_open(&directory, identity)
+    /// What some disks hold.
+    pub fn on(disks: impl Disks + 'static) -> Self {
+        Self { disks: Box::new(disks) }
     }
 
     pub(crate) fn partition(&self, partition: Partition) -> Result<Tree, Error> {
-        let name = format!("p{}", partition.0);
-        Ok(Tree { rows: guarded(|| self.database.open_tree(name))? })
+        Ok(Tree { rows: self.disks.partition(partition)? })
     }
 
     /// Bytes on disk.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        guarded(|| self.database.size_on_disk()).unwrap_or(0)
+        self.disks.size_bytes()
     }
 }
 
 /// The rows of one partition.
 #[derive(Clone)]
 pub(crate) struct Tree {
-    rows: sled::Tree,
+    rows: Arc<dyn Disk>,
 }
 
 impl Tree {
     /// The changelog offset up to which the tree holds every row; `None` for a new tree.
     pub(crate) fn next(&self) -> Option<Offset> {
-        let meta = guarded(|| self.rows.get(META)).ok()??;
+        let meta = self.rows.get(META).ok()??;
         let (sum, body) = meta.split_first_chunk::<4>()?;
         let next = body.try_into().ok().filter(|_| u32::from_le_bytes(*sum) == checksum(META, body))?;
         Some(Offset(u64::from_le_bytes(next)))
     }
 
     pub(crate) fn clear(&self) -> Result<(), Error> {
-        guarded(|| self.rows.clear())
+        self.rows.clear()
     }
 
     pub(crate) fn load(&self, key: &Key) -> Result<Option<Row>, Error> {
         let text = rows::key_text(key);
-        let found = guarded(|| self.rows.get(&text))?;
+        let found = self.rows.get(text.as_bytes())?;
         found.map(|bytes| row(key, text.as_bytes(), &bytes)).transpose()
+    }
+
+    /// Writes rows and the changelog offset they stand for beside whoever asks; `done` hears how it went.
+    pub(crate) fn write_beside(
+        &self,
+        changes: Arc<BTreeMap<Key, Option<Row>>>,
+        next: Offset,
+        done: impl FnOnce(Result<(), Error>) + Send + 'static,
+    ) {
+        let tree = self.clone();
+        self.rows.beside(Box::new(move || done(tree.write(&changes, next))));
     }
 
     /// Writes rows, then the changelog offset they stand for, then makes both durable: a kill in between costs a longer
     /// restore, because changelog records are applied again from the older offset.
-    pub(crate) fn write(&self, changes: &BTreeMap<Key, Option<Row>>, next: Offset) -> Result<(), Error> {
+    fn write(&self, changes: &BTreeMap<Key, Option<Row>>, next: Offset) -> Result<(), Error> {
         let entries: Vec<_> = changes.iter().collect();
         for piece in entries.chunks(ROWS_PER_WRITE) {
-            let mut batch = sled::Batch::default();
-            for (key, row) in piece {
-                let text = rows::key_text(key);
-                match row {
-                    Some(row) => batch.insert(text.as_bytes(), guard(text.as_bytes(), &rows::row_bytes(row))),
-                    None => batch.remove(text.as_bytes()),
-                }
-            }
-            guarded(|| self.rows.apply_batch(batch))?;
-            // A read between writes lets sled free what the batch replaced; without it memory grows for ever.
-            guarded(|| self.rows.get(META))?;
+            let change = |(key, row): &(&Key, &Option<Row>)| {
+                let name = rows::key_text(key).into_bytes();
+                let bytes = row.as_ref().map(|row| guard(&name, &rows::row_bytes(row)));
+                (name, bytes)
+            };
+            self.rows.apply(piece.iter().map(change).collect())?;
         }
-        guarded(|| self.rows.insert(META, guard(META, &next.0.to_le_bytes())))?;
-        guarded(|| self.rows.flush())?;
-        Ok(())
+        self.rows.apply(vec![(META.to_vec(), Some(guard(META, &next.0.to_le_bytes())))])?;
+        self.rows.flush()
     }
 
     pub(crate) fn scan(&self, prefix: &str, each: &mut dyn FnMut(Key, Row)) -> Result<(), Error> {
-        guarded(|| Ok(self.rows.scan_prefix(prefix)))?;
-        let mut entries = self.rows.scan_prefix(prefix);
-        while let Some((text, bytes)) = guarded(|| entries.next().transpose())? {
-            let key = std::str::from_utf8(&text).ok().and_then(|text| rows::key(text).ok()).ok_or(Error::Cache)?;
-            let row = row(&key, &text, &bytes)?;
+        self.rows.scan(prefix.as_bytes(), &mut |text, bytes| {
+            let key = std::str::from_utf8(text).ok().and_then(|text| rows::key(text).ok()).ok_or(Error::Cache)?;
+            let row = row(&key, text, bytes)?;
             each(key, row);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::domain::units::{AppendTime, Offset, Partition};
-use crate::runtime::log::kafka::lane::{drain, send, send_all};
+use crate::runtime::log::kafka::librdkafka::{drain, send, send_all};
 use crate::runtime::log::kafka::read::Topics;
 use crate::runtime::log::kafka::settings::INPUT_BYTES_MAX;
 use crate::runtime::log::kafka::{ASK, Cluster, failed};

@@ -4,22 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::Message;
-use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
-
-use crate::domain::units::{Offset, Partition};
 use crate::pipeline::Source;
 use crate::runtime::log::Error;
+use crate::runtime::log::kafka::client::Inputs;
 use crate::runtime::log::kafka::hub::{Hub, Place};
-use crate::runtime::log::kafka::settings::{Settings, make};
-use crate::runtime::log::kafka::{failed, record_of};
-
-/// How long the thread waits for a record before it looks what else it is to do.
-const LOOK: Duration = Duration::from_millis(20);
+use crate::runtime::log::kafka::librdkafka::InputConsumer;
+use crate::runtime::log::kafka::settings::Settings;
 
 /// A fetching thread; dropping it ends it.
 pub struct Fetch {
@@ -27,10 +18,10 @@ pub struct Fetch {
     thread: Option<JoinHandle<()>>,
 }
 
-struct Fetching {
-    consumer: BaseConsumer,
+/// What is fetched for a hub.
+pub struct Fetching<I: Inputs> {
+    inputs: I,
     hub: Arc<Hub>,
-    topics: [String; 3],
     buffer_records: usize,
     version: u64,
     paused: BTreeSet<Place>,
@@ -42,10 +33,7 @@ impl Fetch {
     /// # Errors
     /// When the consumer cannot be made.
     pub fn start(settings: &Settings, hub: &Arc<Hub>, topics: [String; 3]) -> Result<Self, Error> {
-        let config = settings.consumer(&format!("{}-fetch-{}", settings.application, settings.instance));
-        let consumer = make(&config, "fetch")?;
-        let (hub, buffer_records) = (hub.clone(), settings.buffer_records);
-        let mut fetching = Fetching { consumer, hub, topics, buffer_records, version: 0, paused: BTreeSet::new() };
+        let mut fetching = Fetching::new(InputConsumer::new(settings, topics)?, hub, settings.buffer_records);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
@@ -68,63 +56,43 @@ impl Drop for Fetch {
     }
 }
 
-impl Fetching {
-    fn turn(&mut self) -> Result<(), Error> {
-        self.assign().map_err(failed("the inputs cannot be fetched"))?;
-        self.resume().map_err(failed("fetching cannot be resumed"))?;
-        match self.consumer.poll(LOOK) {
-            None => Ok(()),
-            Some(Ok(message)) => {
-                let source = Source::ALL.into_iter().find(|source| self.topics[*source as usize] == message.topic());
-                let (Some(source), Ok(partition)) = (source, u32::try_from(message.partition())) else { return Ok(()) };
-                let (place, offset) = ((source, Partition(partition)), Offset(u64::try_from(message.offset()).unwrap_or(0)));
-                let waiting = self.hub.push(self.version, place, offset, record_of(&message));
-                if waiting >= self.buffer_records && source != Source::Definitions && !self.paused.contains(&place) {
-                    self.consumer.pause(&self.list([place])).map_err(failed("fetching cannot be paused"))?;
-                    self.paused.insert(place);
-                }
-                Ok(())
-            }
-            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
-                let why = "an input starts behind its committed offset: retention removed what was not taken yet; move the group's \
-                           offset to the start with kafka-consumer-groups --reset-offsets to go on without it";
-                Err(Error::Offsets(why.to_owned()))
-            }
-            Some(Err(error)) => {
-                tracing::warn!(%error, "the fetching client reports");
-                Ok(())
-            }
-        }
+impl<I: Inputs> Fetching<I> {
+    /// For a hub that takes so many records of an input before it is paused.
+    pub fn new(inputs: I, hub: &Arc<Hub>, buffer_records: usize) -> Self {
+        Self { inputs, hub: hub.clone(), buffer_records, version: 0, paused: BTreeSet::new() }
     }
 
-    fn list(&self, places: impl IntoIterator<Item = Place>) -> TopicPartitionList {
-        let mut list = TopicPartitionList::new();
-        for (source, partition) in places {
-            list.add_partition(&self.topics[source as usize], partition.0.cast_signed());
+    /// Does what the hub wants and hands it the next record, if one comes soon; says whether one came.
+    ///
+    /// # Errors
+    /// When an input does not begin as early as it is wanted.
+    pub fn turn(&mut self) -> Result<bool, Error> {
+        self.assign()?;
+        self.resume()?;
+        let Some((place, offset, record)) = self.inputs.poll()? else { return Ok(false) };
+        let waiting = self.hub.push(self.version, place, offset, record);
+        if waiting >= self.buffer_records && place.0 != Source::Definitions && !self.paused.contains(&place) {
+            self.inputs.pause(place)?;
+            self.paused.insert(place);
         }
-        list
+        Ok(true)
     }
 
     /// Fetches what the hub wants now.
-    fn assign(&mut self) -> KafkaResult<()> {
+    fn assign(&mut self) -> Result<(), Error> {
         let Some((version, wanted)) = self.hub.wanted(self.version) else { return Ok(()) };
-        let mut list = TopicPartitionList::new();
-        for ((source, partition), offset) in wanted {
-            let offset = KafkaOffset::Offset(i64::try_from(offset.0).unwrap_or(i64::MAX));
-            list.add_partition_offset(&self.topics[source as usize], partition.0.cast_signed(), offset)?;
-        }
-        self.consumer.assign(&list)?;
+        self.inputs.assign(&wanted)?;
         self.paused.clear();
         self.version = version;
         Ok(())
     }
 
     /// Goes on with buffers that have drained.
-    fn resume(&mut self) -> KafkaResult<()> {
+    fn resume(&mut self) -> Result<(), Error> {
         let drained = |place: &Place| self.hub.waiting(place.0, place.1) <= self.buffer_records / 2;
         let drained: Vec<Place> = self.paused.iter().copied().filter(drained).collect();
         if !drained.is_empty() {
-            self.consumer.resume(&self.list(drained.iter().copied()))?;
+            self.inputs.resume(&drained)?;
             self.paused.retain(|place| !drained.contains(place));
         }
         Ok(())

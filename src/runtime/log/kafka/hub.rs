@@ -16,7 +16,7 @@ use crate::runtime::log::Record;
 const READ_MAX: usize = 1_000;
 
 /// An input of a partition.
-pub(crate) type Place = (Source, Partition);
+pub type Place = (Source, Partition);
 
 /// Fetched records of one input, kept until their positions are committed.
 struct Buffer {
@@ -53,6 +53,12 @@ struct State {
     failure: Option<String>,
 }
 
+impl State {
+    fn holds(&self, partitions: &[Partition]) -> bool {
+        !self.is_closed && partitions.iter().any(|partition| self.held.contains_key(partition))
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct Hub {
@@ -75,7 +81,7 @@ impl Hub {
     }
 
     /// The group gave partitions to this instance, perhaps none.
-    pub(crate) fn assigned(&self, partitions: &[Partition]) {
+    pub fn assigned(&self, partitions: &[Partition]) {
         self.change(|state| {
             state.has_joined = true;
             for partition in partitions {
@@ -88,8 +94,8 @@ impl Hub {
 
     /// The group takes partitions back; returns once the worker gave them up, or after `wait`.
     pub(crate) fn revoked(&self, partitions: &[Partition], wait: Duration) {
-        self.change(|state| state.leaving.extend(partitions));
-        let held = |state: &mut State| !state.is_closed && partitions.iter().any(|partition| state.held.contains_key(partition));
+        self.asked_back(partitions);
+        let held = |state: &mut State| state.holds(partitions);
         let (state, timeout) = self.changed.wait_timeout_while(self.lock(), wait, held).unwrap_or_else(PoisonError::into_inner);
         drop(state);
         if timeout.timed_out() {
@@ -98,8 +104,19 @@ impl Hub {
         self.lost(partitions);
     }
 
+    /// The worker is to give partitions up.
+    pub fn asked_back(&self, partitions: &[Partition]) {
+        self.change(|state| state.leaving.extend(partitions));
+    }
+
+    /// Whether the worker has any of these in hand and may still commit it.
+    #[must_use]
+    pub fn holds(&self, partitions: &[Partition]) -> bool {
+        self.lock().holds(partitions)
+    }
+
     /// Partitions are gone: what is in hand of them must not be committed.
-    pub(crate) fn lost(&self, partitions: &[Partition]) {
+    pub fn lost(&self, partitions: &[Partition]) {
         self.change(|state| {
             for partition in partitions {
                 state.owned.remove(partition);

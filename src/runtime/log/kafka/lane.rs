@@ -6,88 +6,41 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::{Positions, Source};
+use crate::runtime::log::kafka::client::{Client, Producer, Reads, Refusal, Remedy};
 use crate::runtime::log::kafka::group::Group;
 use crate::runtime::log::kafka::hub::Hub;
+use crate::runtime::log::kafka::librdkafka::{Consumers, Librdkafka};
 use crate::runtime::log::kafka::read::Topics;
-use crate::runtime::log::kafka::{ASK, Cluster, failed, headers_of};
-use crate::runtime::log::{Batches, CommitError, Error, Log, Reader, Record, STATE, TimeSource};
+use crate::runtime::log::kafka::{Cluster, failed};
+use crate::runtime::log::{Batches, CommitError, Error, Log, Reader, Record};
 
-/// Between two looks at what is still on its way.
-const LOOK: Duration = Duration::from_micros(200);
 /// Attempts of a call that says it may be repeated.
 const ATTEMPTS_MAX: u32 = 50;
-
-/// What became of the records of one transaction.
-#[derive(Default)]
-struct Deliveries {
-    /// Next changelog offset by partition.
-    changelog: BTreeMap<u32, Offset>,
-    failure: Option<String>,
-}
-
-#[derive(Default)]
-struct Context {
-    deliveries: Mutex<Deliveries>,
-}
-
-impl Context {
-    fn deliveries(&self) -> MutexGuard<'_, Deliveries> {
-        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ClientContext for Context {}
-
-impl ProducerContext for Context {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        match result {
-            Ok(message) if message.topic() == STATE => {
-                let next = Offset(u64::try_from(message.offset() + 1).unwrap_or(0));
-                let partition = u32::try_from(message.partition()).unwrap_or(0);
-                let mut deliveries = self.deliveries();
-                let known = deliveries.changelog.entry(partition).or_default();
-                *known = next.max(*known);
-            }
-            Ok(_) => {}
-            Err((error, message)) => {
-                self.deliveries().failure.get_or_insert_with(|| format!("{}: {error}", message.topic()));
-            }
-        }
-    }
-}
-
-type Transactional = BaseProducer<Context>;
+/// Between two questions whether the transactions of this instance are settled.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// See the module.
-pub struct Lane {
+pub struct Lane<C: Client = Librdkafka> {
     cluster: Arc<Cluster>,
     hub: Arc<Hub>,
-    group: Arc<Group>,
-    changelog: Arc<Topics>,
+    client: Arc<C>,
+    changelog: Arc<Topics<C::Reads>>,
     topics: [&'static str; 3],
     /// Ends what is open with each new producer.
-    producer: Mutex<Option<Transactional>>,
-    /// For what is appended outside commits.
-    appender: BaseProducer,
+    producer: Mutex<Option<C::Producer>>,
 }
 
 /// What a lane reads.
-pub struct KafkaReader {
+pub struct KafkaReader<C: Client> {
     hub: Arc<Hub>,
-    group: Arc<Group>,
-    changelog: Arc<Topics>,
+    client: Arc<C>,
+    changelog: Arc<Topics<C::Reads>>,
     topics: [&'static str; 3],
 }
 
@@ -97,159 +50,108 @@ impl Lane {
     /// # Errors
     /// When a client cannot be made.
     pub fn new(cluster: &Arc<Cluster>, hub: &Arc<Hub>, group: &Arc<Group>, topics: [&'static str; 3]) -> Result<Self, Error> {
-        let mut config = cluster.settings.client();
-        config.set("enable.idempotence", "true").set("linger.ms", "1");
-        let appender = config.create().map_err(failed("the Kafka client that appends cannot be made"))?;
-        Ok(Self {
+        let settings = &cluster.settings;
+        Ok(Self::over(cluster, hub, (Librdkafka::new(settings, group)?, Consumers::new(settings)?), topics))
+    }
+}
+
+impl<C: Client> Lane<C> {
+    /// A lane over the clients of an instance.
+    pub fn over(cluster: &Arc<Cluster>, hub: &Arc<Hub>, (client, reads): (C, C::Reads), topics: [&'static str; 3]) -> Self {
+        Self {
             cluster: cluster.clone(),
             hub: hub.clone(),
-            group: group.clone(),
-            changelog: Arc::new(Topics::new(&cluster.settings)?),
+            client: Arc::new(client),
+            changelog: Arc::new(Topics::over(&cluster.settings, reads)),
             topics,
             producer: Mutex::new(None),
-            appender,
-        })
+        }
     }
 
-    fn producer(&self) -> MutexGuard<'_, Option<Transactional>> {
+    fn producer(&self) -> MutexGuard<'_, Option<C::Producer>> {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new producer under the same id: what the one before left open is aborted or committed by it.
-    fn renew(&self) -> Result<Transactional, Error> {
-        let settings = &self.cluster.settings;
-        let mut config = settings.client();
-        config.set("transactional.id", format!("{}-{}", settings.application, settings.instance));
-        config.set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
-        config.set("message.timeout.ms", settings.transaction_timeout_ms.to_string());
-        config.set("linger.ms", "1").set("compression.type", "lz4");
-        config.set("queue.buffering.max.messages", "1000000");
-        let producer: Transactional =
-            config.create_with_context(Context::default()).map_err(failed("the transactional Kafka client cannot be made"))?;
+    fn renew(&self) -> Result<C::Producer, Error> {
+        let producer = self.client.producer()?;
         let what = || failed("the transactions of this instance cannot be settled");
         for _ in 0..ATTEMPTS_MAX {
-            match producer.init_transactions(ASK) {
+            match producer.init() {
                 Ok(()) => return Ok(producer),
-                Err(KafkaError::Transaction(error)) if error.is_retriable() => {
-                    tracing::warn!(%error, "waiting for the transaction coordinator");
-                    std::thread::sleep(Duration::from_millis(100));
+                Err(Refusal { remedy: Remedy::Repeat, cause }) => {
+                    tracing::warn!(error = %cause, "waiting for the transaction coordinator");
+                    self.changelog.reads().pause(SETTLING);
                 }
-                Err(error) => return Err(what()(error)),
+                Err(Refusal { cause, .. }) => return Err(what()(cause)),
             }
         }
         Err(what()(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut)))
     }
 
-    fn transact(&self, producer: &Transactional, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<(), KafkaFailure> {
-        *producer.context().deliveries() = Deliveries::default();
-        producer.begin_transaction()?;
-        send_all(producer, batches)?;
-        let until = Instant::now() + Duration::from_millis(u64::from(self.cluster.settings.transaction_timeout_ms));
-        drain(producer, until)?;
-        if let Some(failure) = producer.context().deliveries().failure.take() {
-            return Err(KafkaFailure::Abort(failure));
-        }
-        let mut offsets = TopicPartitionList::new();
-        for (partition, positions) in positions {
-            let next = positions.next[Source::Interactions as usize];
-            let offset = KafkaOffset::Offset(i64::try_from(next.0).unwrap_or(i64::MAX));
-            offsets.add_partition_offset(self.topics[0], partition.cast_signed(), offset)?;
-        }
-        let owned = self.hub.if_owned(positions.keys().map(|partition| Partition(*partition)), || self.group.metadata());
-        let metadata = match owned {
-            Ok(Some(metadata)) => metadata,
-            Ok(None) => return Err(KafkaFailure::Abort("this instance is in no group".to_owned())),
-            Err(partition) => return Err(KafkaFailure::Abort(format!("partition {} has left meanwhile", partition.0))),
+    fn transact(
+        &self,
+        producer: &C::Producer,
+        batches: &Batches,
+        positions: &BTreeMap<u32, Positions>,
+    ) -> Result<BTreeMap<u32, Offset>, Failure> {
+        producer.begin()?;
+        producer.send(batches)?;
+        let ends = producer.drain(Duration::from_millis(u64::from(self.cluster.settings.transaction_timeout_ms)))?;
+        let owned = self.hub.if_owned(positions.keys().map(|partition| Partition(*partition)), || self.client.member());
+        let member = match owned {
+            Ok(Some(member)) => member,
+            Ok(None) => return Err(Failure::Abort("this instance is in no group".to_owned())),
+            Err(partition) => return Err(Failure::Abort(format!("partition {} has left meanwhile", partition.0))),
         };
-        again(|| producer.send_offsets_to_transaction(&offsets, &metadata, ASK))?;
-        again(|| producer.commit_transaction(ASK))?;
-        Ok(())
+        let next = positions.iter().map(|(partition, positions)| (*partition, positions.next[Source::Interactions as usize])).collect();
+        again(|| producer.offsets(self.topics[0], &next, &member))?;
+        again(|| producer.commit())?;
+        Ok(ends)
     }
 }
 
 /// What to do about a transaction that did not go through.
-enum KafkaFailure {
+enum Failure {
     Abort(String),
     Unknown(String),
 }
 
-impl From<KafkaError> for KafkaFailure {
-    fn from(error: KafkaError) -> Self {
-        match &error {
-            KafkaError::Transaction(inner) if inner.txn_requires_abort() && !inner.is_fatal() => Self::Abort(error.to_string()),
-            _ => Self::Unknown(error.to_string()),
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let cause = refusal.cause.to_string();
+        match refusal.remedy {
+            Remedy::Abort => Self::Abort(cause),
+            Remedy::Repeat | Remedy::Renew => Self::Unknown(cause),
         }
     }
 }
 
 /// Repeats a call that may be repeated.
-fn again(call: impl Fn() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+fn again(call: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
     let mut outcome = call();
     for _ in 0..ATTEMPTS_MAX {
         match &outcome {
-            Err(KafkaError::Transaction(error)) if error.is_retriable() && !error.txn_requires_abort() => outcome = call(),
+            Err(Refusal { remedy: Remedy::Repeat, .. }) => outcome = call(),
             _ => break,
         }
     }
     outcome
 }
 
-pub(crate) fn send_all<C: ProducerContext<DeliveryOpaque = ()>>(producer: &BaseProducer<C>, batches: &Batches) -> Result<(), KafkaError> {
-    batches
-        .iter()
-        .try_for_each(|((topic, partition), records)| records.iter().try_for_each(|record| send(producer, (topic, *partition), record)))
-}
-
-pub(crate) fn send<C: ProducerContext<DeliveryOpaque = ()>>(
-    producer: &BaseProducer<C>,
-    (topic, partition): (&str, u32),
-    record: &Record,
-) -> Result<(), KafkaError> {
-    let mut made = BaseRecord::<[u8], [u8]>::to(topic).partition(partition.cast_signed()).timestamp(record.appended_ms);
-    made.key = record.key.as_deref().map(str::as_bytes);
-    made.payload = record.value.as_deref();
-    made.headers = headers_of(record);
-    loop {
-        match producer.send(made) {
-            Ok(()) => return Ok(()),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                made = back;
-                producer.poll(LOOK);
-            }
-            Err((error, _)) => return Err(error),
-        }
-    }
-}
-
-/// Waits until everything sent is acknowledged. `commit_transaction` would do so too, in slices of 100 ms.
-pub(crate) fn drain<C: ProducerContext<DeliveryOpaque = ()>>(producer: &BaseProducer<C>, until: Instant) -> Result<(), KafkaError> {
-    loop {
-        producer.poll(Duration::ZERO);
-        if producer.in_flight_count() == 0 {
-            return Ok(());
-        }
-        if Instant::now() >= until {
-            return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
-        }
-        std::thread::sleep(LOOK);
-    }
-}
-
-impl Log for Lane {
-    type Reader = KafkaReader;
+impl<C: Client> Log for Lane<C> {
+    type Reader = KafkaReader<C>;
     const POSITIONS_ARE_ROWS: bool = true;
 
-    fn reader(&self) -> Result<KafkaReader, Error> {
-        self.changelog.quiet();
-        self.appender.poll(Duration::ZERO);
-        let (hub, group, changelog) = (self.hub.clone(), self.group.clone(), self.changelog.clone());
-        Ok(KafkaReader { hub, group, changelog, topics: self.topics })
+    fn reader(&self) -> Result<KafkaReader<C>, Error> {
+        self.changelog.reads().quiet();
+        self.client.quiet();
+        let (hub, client, changelog) = (self.hub.clone(), self.client.clone(), self.changelog.clone());
+        Ok(KafkaReader { hub, client, changelog, topics: self.topics })
     }
 
     fn put(&self, batches: &Batches) -> Result<(), Error> {
-        let what = || failed("records cannot be appended");
-        send_all(&self.appender, batches).map_err(what())?;
-        drain(&self.appender, Instant::now() + ASK).map_err(what())
+        self.client.append(batches)
     }
 
     fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<BTreeMap<u32, Offset>, CommitError> {
@@ -259,20 +161,19 @@ impl Log for Lane {
             None => self.renew()?,
         };
         match self.transact(&producer, batches, positions) {
-            Ok(()) => {
+            Ok(ends) => {
                 self.hub.committed(positions);
-                let ends = std::mem::take(&mut producer.context().deliveries().changelog);
                 *place = Some(producer);
                 Ok(ends)
             }
-            Err(KafkaFailure::Abort(why)) => match again(|| producer.abort_transaction(ASK)) {
+            Err(Failure::Abort(why)) => match again(|| producer.abort()) {
                 Ok(()) => {
                     *place = Some(producer);
                     Err(CommitError::Aborted(why))
                 }
-                Err(error) => Err(CommitError::InDoubt(format!("{why}; and it cannot be aborted: {error}"))),
+                Err(refusal) => Err(CommitError::InDoubt(format!("{why}; and it cannot be aborted: {}", refusal.cause))),
             },
-            Err(KafkaFailure::Unknown(why)) => Err(CommitError::InDoubt(why)),
+            Err(Failure::Unknown(why)) => Err(CommitError::InDoubt(why)),
         }
     }
 
@@ -292,17 +193,17 @@ impl Log for Lane {
     }
 
     fn now(&self) -> AppendTime {
-        TimeSource::World.now()
+        self.client.now()
     }
 }
 
-impl KafkaReader {
+impl<C: Client> KafkaReader<C> {
     fn source(&self, topic: &str) -> Option<Source> {
         Source::ALL.into_iter().find(|source| self.topics[*source as usize] == topic)
     }
 }
 
-impl Reader for KafkaReader {
+impl<C: Client> Reader for KafkaReader<C> {
     fn start(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
         self.changelog.start(topic, partition)
     }
@@ -320,7 +221,7 @@ impl Reader for KafkaReader {
     }
 
     fn positions(&self, partition: Partition, row: Option<Positions>) -> Result<Positions, Error> {
-        let committed = self.group.offset(partition)?;
+        let committed = self.client.committed(partition)?;
         let mut positions = row.unwrap_or_default();
         let start = self.changelog.start(self.topics[0], partition)?;
         let next = match (committed, row) {

@@ -1,15 +1,11 @@
 //! Reads a topic's partition from an offset to its end, once every transaction before that end has ended.
 
-use std::time::{Duration, Instant};
-
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
-use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+use std::time::Duration;
 
 use crate::domain::units::{Offset, Partition};
-use crate::runtime::log::kafka::settings::{Isolation, Settings};
-use crate::runtime::log::kafka::{failed, record_of, watermarks};
+use crate::runtime::log::kafka::client::{Isolation, Polled, Reads};
+use crate::runtime::log::kafka::librdkafka::Consumers;
+use crate::runtime::log::kafka::settings::Settings;
 use crate::runtime::log::{Error, Record};
 
 /// Between two looks at the last stable offset.
@@ -17,30 +13,33 @@ const LOOK: Duration = Duration::from_millis(20);
 /// No record for this long is an error.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Two consumers outside the group: one that sees what is committed, one that sees everything.
-pub struct Topics {
-    committed: BaseConsumer,
-    everything: BaseConsumer,
+/// Topics, outside the group.
+pub struct Topics<R: Reads = Consumers> {
+    reads: R,
     patience: Duration,
 }
 
 impl Topics {
-    /// Makes both.
+    /// Topics of a cluster.
     ///
     /// # Errors
     /// When a client cannot be made.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
-        Ok(Self {
-            committed: settings.reader("restore", Isolation::Committed)?,
-            everything: settings.reader("ends", Isolation::Uncommitted)?,
-            // The broker looks for transactions to abort every ten seconds.
-            patience: Duration::from_millis(u64::from(settings.transaction_timeout_ms)) * 2 + Duration::from_secs(20),
-        })
+        Ok(Self::over(settings, Consumers::new(settings)?))
+    }
+}
+
+impl<R: Reads> Topics<R> {
+    /// Topics as somebody reads them.
+    pub fn over(settings: &Settings, reads: R) -> Self {
+        // The broker looks for transactions to abort every ten seconds.
+        let patience = Duration::from_millis(u64::from(settings.transaction_timeout_ms)) * 2 + Duration::from_secs(20);
+        Self { reads, patience }
     }
 
-    /// Throws away what the clients reported while nobody read: while brokers are away that piles up.
-    pub(crate) fn quiet(&self) {
-        while self.committed.poll(Duration::ZERO).is_some() || self.everything.poll(Duration::ZERO).is_some() {}
+    /// How they are read.
+    pub(crate) fn reads(&self) -> &R {
+        &self.reads
     }
 
     /// Hands every record that is committed now.
@@ -60,7 +59,7 @@ impl Topics {
     /// # Errors
     /// When it cannot be read.
     pub fn start(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
-        Ok(Offset(watermarks(&self.everything, topic, partition.0.cast_signed())?.0))
+        Ok(self.reads.watermarks((topic, partition), Isolation::Uncommitted)?.0)
     }
 
     /// Next offset, once no transaction before it is open. What a committed reader calls the end may lie before records that
@@ -69,22 +68,22 @@ impl Topics {
     /// # Errors
     /// When it cannot be read, or when a transaction does not end.
     pub fn end(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
-        let (_, end) = watermarks(&self.everything, topic, partition.0.cast_signed())?;
-        let until = Instant::now() + self.patience;
+        let (_, end) = self.reads.watermarks((topic, partition), Isolation::Uncommitted)?;
+        let until = self.reads.time() + self.patience;
         loop {
-            let (_, stable) = watermarks(&self.committed, topic, partition.0.cast_signed())?;
+            let (_, stable) = self.reads.watermarks((topic, partition), Isolation::Committed)?;
             if stable >= end {
-                return Ok(Offset(end));
+                return Ok(end);
             }
-            if Instant::now() >= until {
+            if self.reads.time() >= until {
                 let why = format!(
-                    "{topic} partition {} has an open transaction at offset {stable} that does not end: find it with \
+                    "{topic} partition {} has an open transaction at offset {} that does not end: find it with \
                      kafka-transactions find-hanging and abort it",
-                    partition.0
+                    partition.0, stable.0
                 );
                 return Err(Error::Offsets(why));
             }
-            std::thread::sleep(LOOK);
+            self.reads.pause(LOOK);
         }
     }
 
@@ -101,13 +100,9 @@ impl Topics {
         if from >= end {
             return Ok(());
         }
-        let what = || failed(format!("{topic} partition {} cannot be read", partition.0));
-        let mut list = TopicPartitionList::new();
-        let offset = KafkaOffset::Offset(i64::try_from(from.0).unwrap_or(i64::MAX));
-        list.add_partition_offset(topic, partition.0.cast_signed(), offset).map_err(what())?;
-        self.committed.assign(&list).map_err(what())?;
+        self.reads.go_to((topic, partition), from)?;
         let outcome = self.drain((topic, partition), end, each);
-        self.committed.unassign().map_err(what())?;
+        self.reads.leave()?;
         outcome
     }
 
@@ -117,27 +112,20 @@ impl Topics {
         end: Offset,
         each: &mut dyn FnMut(Offset, Record) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut heard = Instant::now();
+        let mut heard = self.reads.time();
         loop {
-            match self.committed.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => {
-                    heard = Instant::now();
-                    let offset = Offset(u64::try_from(message.offset()).unwrap_or(0));
-                    if offset >= end {
-                        return Ok(());
-                    }
-                    each(offset, record_of(&message))?;
+            match self.reads.poll((topic, partition))? {
+                Polled::Record(offset, _) if offset >= end => return Ok(()),
+                Polled::Record(offset, record) => {
+                    heard = self.reads.time();
+                    each(offset, record)?;
                 }
-                // The end was stable before the assignment, so this is behind it; offsets alone cannot tell, because what
-                // ends a transaction takes offsets too.
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-                Some(Err(error @ KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::AutoOffsetReset))) => {
-                    return Err(failed(format!("{topic} partition {} does not begin there", partition.0))(error).into());
-                }
-                Some(Err(error)) => tracing::debug!(%error, "the restoring client reports"),
-                None => {}
+                // The end was stable before reading began, so this is behind it; offsets alone cannot tell, because what ends
+                // a transaction takes offsets too.
+                Polled::End => return Ok(()),
+                Polled::Nothing => {}
             }
-            if heard.elapsed() > SILENCE {
+            if self.reads.time() - heard > SILENCE {
                 return Err(Error::Offsets(format!("{topic} partition {} gives no record for {SILENCE:?}", partition.0)).into());
             }
         }

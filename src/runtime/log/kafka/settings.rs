@@ -7,6 +7,7 @@ use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::BaseConsumer;
 
 use crate::runtime::log::Error;
+use crate::runtime::log::kafka::client::Isolation;
 use crate::runtime::log::kafka::failed;
 
 /// Bytes of one record with its key and headers.
@@ -41,15 +42,6 @@ pub struct Settings {
     pub buffer_records: usize,
     /// Passed on to librdkafka as they are.
     pub properties: BTreeMap<String, String>,
-}
-
-/// What a consumer sees of open and aborted transactions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Isolation {
-    /// Nothing.
-    Committed,
-    /// Everything.
-    Uncommitted,
 }
 
 impl Settings {

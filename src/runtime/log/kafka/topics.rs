@@ -9,7 +9,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::runtime::log::Error;
-use crate::runtime::log::kafka::settings::{INPUT_BYTES_MAX, Isolation, RECORD_BYTES_MAX, Settings, make};
+use crate::runtime::log::kafka::client::Isolation;
+use crate::runtime::log::kafka::settings::{INPUT_BYTES_MAX, RECORD_BYTES_MAX, Settings, make};
 use crate::runtime::log::kafka::{ASK, failed};
 
 /// A topic as it has to be.

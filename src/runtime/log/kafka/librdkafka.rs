@@ -1,0 +1,373 @@
+//! Kafka through librdkafka.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+
+use crate::domain::units::{AppendTime, Offset, Partition};
+use crate::pipeline::Source;
+use crate::runtime::log::kafka::client::{Client, Inputs, Isolation, Polled, Producer, Reads, Refusal, Remedy};
+use crate::runtime::log::kafka::group::Group;
+use crate::runtime::log::kafka::hub::Place;
+use crate::runtime::log::kafka::settings::{Settings, make};
+use crate::runtime::log::kafka::{ASK, failed, headers_of, record_of};
+use crate::runtime::log::{Batches, Error, Record, STATE, TimeSource};
+
+/// Between two looks at what is still on its way.
+const LOOK: Duration = Duration::from_micros(200);
+/// How long one poll waits for a record of an input.
+const POLL: Duration = Duration::from_millis(20);
+/// How long one poll waits for a record outside the group.
+const READ: Duration = Duration::from_millis(100);
+
+/// Two consumers outside the group: one that sees what is committed, one that sees everything.
+pub struct Consumers {
+    committed: BaseConsumer,
+    everything: BaseConsumer,
+    since: Instant,
+}
+
+impl Consumers {
+    /// Makes both.
+    ///
+    /// # Errors
+    /// When a client cannot be made.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
+        let [committed, everything] = [("restore", Isolation::Committed), ("ends", Isolation::Uncommitted)];
+        Ok(Self {
+            committed: settings.reader(committed.0, committed.1)?,
+            everything: settings.reader(everything.0, everything.1)?,
+            since: Instant::now(),
+        })
+    }
+}
+
+impl Reads for Consumers {
+    fn watermarks(&self, (topic, partition): (&str, Partition), isolation: Isolation) -> Result<(Offset, Offset), Error> {
+        let consumer = match isolation {
+            Isolation::Committed => &self.committed,
+            Isolation::Uncommitted => &self.everything,
+        };
+        let found = consumer.fetch_watermarks(topic, partition.0.cast_signed(), ASK);
+        let (low, high) = found.map_err(failed(format!("cannot read the offsets of {topic}")))?;
+        Ok((offset_of(low), offset_of(high)))
+    }
+
+    fn go_to(&self, (topic, partition): (&str, Partition), from: Offset) -> Result<(), Error> {
+        let what = || failed(format!("{topic} partition {} cannot be read", partition.0));
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition.0.cast_signed(), kafka_offset(from)).map_err(what())?;
+        self.committed.assign(&list).map_err(what())
+    }
+
+    fn poll(&self, (topic, partition): (&str, Partition)) -> Result<Polled, Error> {
+        match self.committed.poll(READ) {
+            Some(Ok(message)) => Ok(Polled::Record(offset_of(message.offset()), record_of(&message))),
+            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Polled::End),
+            Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
+                Err(failed(format!("{topic} partition {} does not begin there", partition.0))(error))
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, "the restoring client reports");
+                Ok(Polled::Nothing)
+            }
+            None => Ok(Polled::Nothing),
+        }
+    }
+
+    fn leave(&self) -> Result<(), Error> {
+        self.committed.unassign().map_err(failed("the restoring client cannot be stopped"))
+    }
+
+    fn time(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn quiet(&self) {
+        while self.committed.poll(Duration::ZERO).is_some() || self.everything.poll(Duration::ZERO).is_some() {}
+    }
+}
+
+/// The consumer of the inputs.
+pub(crate) struct InputConsumer {
+    consumer: BaseConsumer,
+    topics: [String; 3],
+}
+
+impl InputConsumer {
+    /// `topics` are those of the inputs in the order of [`Source::ALL`].
+    pub(crate) fn new(settings: &Settings, topics: [String; 3]) -> Result<Self, Error> {
+        let config = settings.consumer(&format!("{}-fetch-{}", settings.application, settings.instance));
+        Ok(Self { consumer: make(&config, "fetch")?, topics })
+    }
+
+    fn list(&self, places: &[Place]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for (source, partition) in places {
+            list.add_partition(&self.topics[*source as usize], partition.0.cast_signed());
+        }
+        list
+    }
+}
+
+impl Inputs for InputConsumer {
+    fn assign(&mut self, places: &[(Place, Offset)]) -> Result<(), Error> {
+        let what = || failed("the inputs cannot be fetched");
+        let mut list = TopicPartitionList::new();
+        for ((source, partition), offset) in places {
+            let topic = &self.topics[*source as usize];
+            list.add_partition_offset(topic, partition.0.cast_signed(), kafka_offset(*offset)).map_err(what())?;
+        }
+        self.consumer.assign(&list).map_err(what())
+    }
+
+    fn poll(&mut self) -> Result<Option<(Place, Offset, Record)>, Error> {
+        match self.consumer.poll(POLL) {
+            None => Ok(None),
+            Some(Ok(message)) => {
+                let source = Source::ALL.into_iter().find(|source| self.topics[*source as usize] == message.topic());
+                let (Some(source), Ok(partition)) = (source, u32::try_from(message.partition())) else { return Ok(None) };
+                Ok(Some(((source, Partition(partition)), offset_of(message.offset()), record_of(&message))))
+            }
+            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
+                let why = "an input starts behind its committed offset: retention removed what was not taken yet; move the group's \
+                           offset to the start with kafka-consumer-groups --reset-offsets to go on without it";
+                Err(Error::Offsets(why.to_owned()))
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the fetching client reports");
+                Ok(None)
+            }
+        }
+    }
+
+    fn pause(&mut self, place: Place) -> Result<(), Error> {
+        self.consumer.pause(&self.list(&[place])).map_err(failed("fetching cannot be paused"))
+    }
+
+    fn resume(&mut self, places: &[Place]) -> Result<(), Error> {
+        self.consumer.resume(&self.list(places)).map_err(failed("fetching cannot be resumed"))
+    }
+}
+
+/// What became of the records of one transaction.
+#[derive(Default)]
+struct Deliveries {
+    /// Next changelog offset by partition.
+    changelog: BTreeMap<u32, Offset>,
+    failure: Option<KafkaError>,
+}
+
+#[derive(Default)]
+struct Context {
+    deliveries: Mutex<Deliveries>,
+}
+
+impl Context {
+    fn deliveries(&self) -> MutexGuard<'_, Deliveries> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Context {}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        match result {
+            Ok(message) if message.topic() == STATE => {
+                let next = offset_of(message.offset() + 1);
+                let partition = u32::try_from(message.partition()).unwrap_or(0);
+                let mut deliveries = self.deliveries();
+                let known = deliveries.changelog.entry(partition).or_default();
+                *known = next.max(*known);
+            }
+            Ok(_) => {}
+            Err((error, message)) => {
+                tracing::warn!(topic = message.topic(), %error, "a record was not taken");
+                self.deliveries().failure.get_or_insert_with(|| error.clone());
+            }
+        }
+    }
+}
+
+/// A transactional producer.
+pub struct Transactional {
+    producer: BaseProducer<Context>,
+}
+
+impl From<KafkaError> for Refusal {
+    fn from(cause: KafkaError) -> Self {
+        let remedy = match &cause {
+            KafkaError::Transaction(error) if error.txn_requires_abort() && !error.is_fatal() => Remedy::Abort,
+            KafkaError::Transaction(error) if error.is_retriable() && !error.txn_requires_abort() => Remedy::Repeat,
+            _ => Remedy::Renew,
+        };
+        Self { remedy, cause }
+    }
+}
+
+impl Producer for Transactional {
+    type Member = ConsumerGroupMetadata;
+
+    fn init(&self) -> Result<(), Refusal> {
+        Ok(self.producer.init_transactions(ASK)?)
+    }
+
+    fn begin(&self) -> Result<(), Refusal> {
+        *self.producer.context().deliveries() = Deliveries::default();
+        Ok(self.producer.begin_transaction()?)
+    }
+
+    fn send(&self, batches: &Batches) -> Result<(), Refusal> {
+        Ok(send_all(&self.producer, batches)?)
+    }
+
+    fn drain(&self, patience: Duration) -> Result<BTreeMap<u32, Offset>, Refusal> {
+        drain(&self.producer, Instant::now() + patience)?;
+        let mut deliveries = self.producer.context().deliveries();
+        match deliveries.failure.take() {
+            Some(cause) => Err(Refusal { remedy: Remedy::Abort, cause }),
+            None => Ok(std::mem::take(&mut deliveries.changelog)),
+        }
+    }
+
+    fn offsets(&self, topic: &str, next: &BTreeMap<u32, Offset>, member: &ConsumerGroupMetadata) -> Result<(), Refusal> {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in next {
+            list.add_partition_offset(topic, partition.cast_signed(), kafka_offset(*offset))?;
+        }
+        Ok(self.producer.send_offsets_to_transaction(&list, member, ASK)?)
+    }
+
+    fn commit(&self) -> Result<(), Refusal> {
+        Ok(self.producer.commit_transaction(ASK)?)
+    }
+
+    fn abort(&self) -> Result<(), Refusal> {
+        Ok(self.producer.abort_transaction(ASK)?)
+    }
+}
+
+/// Kafka as one member of the group reaches it.
+pub struct Librdkafka {
+    settings: Settings,
+    group: Arc<Group>,
+    /// For what is appended outside transactions.
+    appender: BaseProducer,
+}
+
+impl Librdkafka {
+    /// For a member.
+    ///
+    /// # Errors
+    /// When a client cannot be made.
+    pub(crate) fn new(settings: &Settings, group: &Arc<Group>) -> Result<Self, Error> {
+        let mut config = settings.client();
+        config.set("enable.idempotence", "true").set("linger.ms", "1");
+        let appender = config.create().map_err(failed("the Kafka client that appends cannot be made"))?;
+        Ok(Self { settings: settings.clone(), group: group.clone(), appender })
+    }
+}
+
+impl Client for Librdkafka {
+    type Member = ConsumerGroupMetadata;
+    type Producer = Transactional;
+    type Reads = Consumers;
+
+    fn producer(&self) -> Result<Transactional, Error> {
+        let settings = &self.settings;
+        let mut config = settings.client();
+        config.set("transactional.id", format!("{}-{}", settings.application, settings.instance));
+        config.set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
+        config.set("message.timeout.ms", settings.transaction_timeout_ms.to_string());
+        config.set("linger.ms", "1").set("compression.type", "lz4");
+        config.set("queue.buffering.max.messages", "1000000");
+        let producer = config.create_with_context(Context::default());
+        Ok(Transactional { producer: producer.map_err(failed("the transactional Kafka client cannot be made"))? })
+    }
+
+    fn append(&self, batches: &Batches) -> Result<(), Error> {
+        let what = || failed("records cannot be appended");
+        send_all(&self.appender, batches).map_err(what())?;
+        drain(&self.appender, Instant::now() + ASK).map_err(what())
+    }
+
+    fn committed(&self, partition: Partition) -> Result<Option<Offset>, Error> {
+        self.group.offset(partition)
+    }
+
+    fn member(&self) -> Option<ConsumerGroupMetadata> {
+        self.group.metadata()
+    }
+
+    fn now(&self) -> AppendTime {
+        TimeSource::World.now()
+    }
+
+    fn quiet(&self) {
+        self.appender.poll(Duration::ZERO);
+    }
+}
+
+/// An offset that librdkafka gives; none is negative where one is known.
+fn offset_of(offset: i64) -> Offset {
+    Offset(u64::try_from(offset).unwrap_or(0))
+}
+
+fn kafka_offset(offset: Offset) -> KafkaOffset {
+    KafkaOffset::Offset(i64::try_from(offset.0).unwrap_or(i64::MAX))
+}
+
+pub(crate) fn send_all<C: ProducerContext<DeliveryOpaque = ()>>(producer: &BaseProducer<C>, batches: &Batches) -> Result<(), KafkaError> {
+    batches
+        .iter()
+        .try_for_each(|((topic, partition), records)| records.iter().try_for_each(|record| send(producer, (topic, *partition), record)))
+}
+
+pub(crate) fn send<C: ProducerContext<DeliveryOpaque = ()>>(
+    producer: &BaseProducer<C>,
+    (topic, partition): (&str, u32),
+    record: &Record,
+) -> Result<(), KafkaError> {
+    let mut made = BaseRecord::<[u8], [u8]>::to(topic).partition(partition.cast_signed()).timestamp(record.appended_ms);
+    made.key = record.key.as_deref().map(str::as_bytes);
+    made.payload = record.value.as_deref();
+    made.headers = headers_of(record);
+    loop {
+        match producer.send(made) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                made = back;
+                producer.poll(LOOK);
+            }
+            Err((error, _)) => return Err(error),
+        }
+    }
+}
+
+/// Waits until everything sent is acknowledged. `commit_transaction` would do so too, in slices of 100 ms.
+pub(crate) fn drain<C: ProducerContext<DeliveryOpaque = ()>>(producer: &BaseProducer<C>, until: Instant) -> Result<(), KafkaError> {
+    loop {
+        producer.poll(Duration::ZERO);
+        if producer.in_flight_count() == 0 {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
