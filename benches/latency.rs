@@ -24,7 +24,7 @@ fn record(number: u64, now_ms: i64) -> Record {
     );
     let event = interaction::from_json(line.as_bytes()).expect("the events are well formed");
     Record {
-        key: Some(event.key.as_str().to_owned()),
+        key: Some(event.key.as_str().into()),
         value: Some(interaction::to_avro(&event)),
         reason: None,
         appended_ms: now_ms,
@@ -55,7 +55,7 @@ fn main() {
             let mut batches = Batches::new();
             while produced < total && due(produced) <= Instant::now() {
                 let record = record(produced, now_ms);
-                let partition = log.partition_of(record.key.as_deref().unwrap_or_default().as_bytes()).0;
+                let partition = log.partition_of(record.key.as_deref().unwrap_or_default()).0;
                 batches.entry(("lead.interactions.v1", partition)).or_default().push(record);
                 produced += 1;
             }

@@ -168,7 +168,7 @@ fn tail_kafka(settings: Settings, schemas: &Schemas, options: &TailOptions) -> a
         for (partition, next) in places.iter().zip(&mut next) {
             let end = reader.end(name, *partition)?;
             reader.each::<anyhow::Error>((name, *partition), (*next, end), &mut |offset, record| {
-                if left > 0 && (options.key.is_none() || record.key == options.key) {
+                if left > 0 && (options.key.as_deref().is_none_or(|key| record.has_key(key))) {
                     left -= 1;
                     writeln!(out, "{}", shown.record((*partition, offset), &record))?;
                 }
@@ -191,7 +191,7 @@ fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
     let (name, partition) = inputs_of(Source::Definitions, Partition(0));
     let mut stored = None;
     Topics::new(&cluster.settings)?.all(name, partition, &mut |_, record| {
-        if record.key.as_deref() == Some(&key) {
+        if record.has_key(&key) {
             stored = record.value;
         }
     })?;
@@ -200,7 +200,7 @@ fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
     }
     let appender = Appender::new(&cluster, "define")?;
     let record =
-        Record { key: Some(key.clone()), value: Some(value), reason: None, appended_ms: appender.now().0, source: 0, origin: None };
+        Record { key: Some(key.clone().into()), value: Some(value), reason: None, appended_ms: appender.now().0, source: 0, origin: None };
     appender.append_from(&Batches::from([((name, partition.0), vec![record])]), ("define", b"{}"))?;
     Ok(say(key)?)
 }

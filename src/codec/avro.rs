@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::codec::avro::error::Error;
-pub use crate::codec::avro::framing::{Frames, Framing, Key, MAGIC, frame};
+pub use crate::codec::avro::framing::{Frames, Framing, Key, MAGIC, frame, named_schema};
 pub use crate::codec::avro::writers::Writers;
 
 use crate::codec::avro::framing::HEADER;

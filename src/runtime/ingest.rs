@@ -142,7 +142,7 @@ fn record(line: &[u8], (number, run, appended_ms): (u64, u32, i64), bad: &mut Ve
         Ok(event) => {
             // Ahead of the log it may become a dead letter, and those keep their bytes.
             let ahead = event.occurred_at.0 > appended_ms;
-            let key = Some(event.key.as_str().to_owned());
+            let key = Some(event.key.as_str().into());
             let value = Some(event).filter(|_| !ahead).map(interaction::into_avro);
             made(key, value.filter(|value| value.len() <= EVENT_BYTES_MAX).unwrap_or_else(|| line.to_vec()), None)
         }
@@ -189,7 +189,7 @@ pub fn append(log: &impl Sources, name: &str, (before, after): (u64, &Progress),
     for (place, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let record = record(line, (before + place as u64 + 1, after.run, appended_ms), &mut bad);
-        let key = record.key.as_deref().map_or(line, str::as_bytes);
+        let key = record.key.as_deref().unwrap_or(line);
         let (topic, partition) = inputs_of(Source::Interactions, partition_of(key, log.partitions()));
         batches.entry((topic, partition.0)).or_default().push(record);
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Positions;
 
-pub use crate::runtime::log::batch::{Origin, Record};
+pub use crate::runtime::log::batch::{Origin, Record, reason_word};
 pub use crate::runtime::log::embedded::{Embedded, Snapshot, Upkeep, Writes};
 
 /// The changelog.

@@ -28,7 +28,7 @@ pub fn mirror(cluster: &Arc<Cluster>, topics: &[Wanted], directory: &Path, progr
             let mut row = None;
             let mut records: Vec<(Offset, Record)> = Vec::new();
             reader.all(topic.name, partition, &mut |offset, record| {
-                if topic.name == STATE && record.key.as_deref() == Some(&rows::key_text(&Key::Positions)) {
+                if topic.name == STATE && record.has_key(&rows::key_text(&Key::Positions)) {
                     row.clone_from(&record.value);
                 }
                 let dense = Offset(records.len() as u64);

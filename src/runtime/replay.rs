@@ -16,7 +16,7 @@ use crate::runtime::log::{Batches, Error as LogError, Reader, Record, Snapshot};
 use crate::runtime::registry::{self, Schemas};
 use crate::runtime::store::{self, STATE};
 use crate::runtime::worker::inputs_of;
-use crate::runtime::worker::{self, DEAD_LETTERS, LATE, coded, emit, output_topics};
+use crate::runtime::worker::{self, DEAD_LETTERS, LATE, coded, emit, letter, output_topics};
 
 /// How long a schema is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -170,7 +170,7 @@ fn datum<'a>(topic: &str, record: &'a Record) -> Option<&'a [u8]> {
 }
 
 fn digest_record(digest: &mut Sha256, topic: &str, record: &Record) {
-    for part in [record.key.as_deref().map(str::as_bytes), datum(topic, record), record.reason.as_deref().map(str::as_bytes)] {
+    for part in [record.key.as_deref(), datum(topic, record), record.reason.as_deref().map(str::as_bytes)] {
         digest.update((part.map_or(0, |part| part.len() as u64 + 1)).to_le_bytes());
         digest.update(part.unwrap_or_default());
     }
@@ -225,7 +225,7 @@ impl Replayed<'_> {
             Source::Definitions => match worker::definition(record) {
                 Ok((definition, body)) => self.rules.define(&definition, body),
                 Err(reason) if self.partition == Partition(0) => {
-                    batches.entry((DEAD_LETTERS, 0)).or_default().push(Record { reason: Some(reason), ..record.clone() });
+                    batches.entry((DEAD_LETTERS, 0)).or_default().push(letter(reason, (source, self.partition, offset), record));
                 }
                 Err(_) => {}
             },

@@ -216,7 +216,7 @@ impl Store {
     #[must_use]
     pub fn changes(&self, appended_ms: i64) -> Vec<Record> {
         let record = |(key, row): (&Key, &Option<Row>)| Record {
-            key: Some(rows::key_text(key)),
+            key: Some(rows::key_text(key).into()),
             value: row.as_ref().map(rows::row_bytes),
             reason: None,
             appended_ms,

@@ -159,15 +159,12 @@ impl<'a> Shown<'a> {
                 None
             }
         };
-        described.unwrap_or_else(|| match std::str::from_utf8(bytes) {
-            Ok(text) => Value::from(text),
-            Err(_) => json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
-        })
+        described.unwrap_or_else(|| text(bytes))
     }
 }
 
 fn line((partition, offset): (Partition, Offset), record: &Record, value: Option<Value>) -> Value {
-    let mut line = json!({ "key": record.key, "partition": partition.0, "offset": offset.0, "value": value });
+    let mut line = json!({ "key": record.key.as_deref().map(text), "partition": partition.0, "offset": offset.0, "value": value });
     if let Some(reason) = &record.reason {
         line["reason"] = reason.as_str().into();
     }
@@ -175,4 +172,12 @@ fn line((partition, offset): (Partition, Offset), record: &Record, value: Option
         line["origin"] = origin.to_string().into();
     }
     line
+}
+
+/// Bytes as text, or as hexadecimal where they are none.
+fn text(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Value::from(text),
+        Err(_) => json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
+    }
 }

@@ -23,7 +23,9 @@ use crate::runtime::registry::Schemas;
 use crate::runtime::store::{Bounds, Error, STATE, Shared, Store, Trees, View};
 use crate::runtime::worker::task::Task;
 
-pub use crate::runtime::worker::inputs::{DEAD_LETTERS, LATE, coded, definition, emit, inbox, input, inputs_of, is_known, output_topics};
+pub use crate::runtime::worker::inputs::{
+    DEAD_LETTERS, LATE, coded, definition, emit, event, inbox, input, inputs_of, is_known, letter, output_topics,
+};
 
 /// How the worker works.
 #[derive(Clone)]

@@ -138,7 +138,7 @@ fn ids_by_lead(topics: &Topics, topic: &str) -> BTreeMap<String, Vec<String>> {
     for partition in (0..PARTITIONS).map(Partition) {
         let each = &mut |_, record: Record| {
             let value = avro::describe(record.value.as_deref().unwrap()).unwrap();
-            leads.entry(record.key.unwrap()).or_default().push(value["event_id"].as_str().unwrap().to_owned());
+            leads.entry(String::from_utf8(record.key.unwrap()).unwrap()).or_default().push(value["event_id"].as_str().unwrap().to_owned());
         };
         topics.all(topic, partition, each).unwrap();
     }
@@ -242,14 +242,7 @@ fn cluster(broker: &Broker, application: &str) -> Arc<Cluster> {
 }
 
 fn record(value: &str) -> Record {
-    Record {
-        key: Some("t:l".to_owned()),
-        value: Some(value.as_bytes().to_vec()),
-        reason: None,
-        appended_ms: START_MS,
-        source: 0,
-        origin: None,
-    }
+    Record { key: Some("t:l".into()), value: Some(value.as_bytes().to_vec()), reason: None, appended_ms: START_MS, source: 0, origin: None }
 }
 
 /// Values that a committed reader finds in a topic's partition.

@@ -60,7 +60,7 @@ impl Directory {
         );
         let event = interaction::from_json(line.as_bytes()).unwrap();
         let record = Record {
-            key: Some(key.to_owned()),
+            key: Some(key.into()),
             value: Some(interaction::to_avro(&event)),
             reason: None,
             appended_ms: self.log.now().0,
@@ -113,7 +113,7 @@ impl Directory {
         let outputs = output_topics().flat_map(|topic| partitions.clone().map(move |partition| (topic, partition)));
         let rows = |partition| {
             let changes = self.records("leadstream.state.v1", partition).into_iter();
-            changes.map(|record| (record.key.unwrap(), record.value.unwrap())).collect()
+            changes.map(|record| (String::from_utf8(record.key.unwrap()).unwrap(), record.value.unwrap())).collect()
         };
         (outputs.map(|(topic, partition)| self.records(topic, partition)).collect(), partitions.clone().map(rows).collect())
     }
@@ -204,7 +204,7 @@ fn a_public_file_taken_with_a_hundred_restarts_gives_what_one_run_gives() {
                 let key = event.key.as_str().to_owned();
                 let partition = directory.log.partition_of(key.as_bytes()).0;
                 let value = Some(interaction::to_avro(event));
-                let record = Record { key: Some(key), value, reason: None, appended_ms: 1_900_000_000_000, source: 1, origin: None };
+                let record = Record { key: Some(key.into()), value, reason: None, appended_ms: 1_900_000_000_000, source: 1, origin: None };
                 batches.entry(("lead.interactions.v1", partition)).or_default().push(record);
             }
             from = *cut;

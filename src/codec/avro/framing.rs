@@ -104,6 +104,17 @@ pub fn frame(bytes: &[u8]) -> Result<Framing<'_>, Error> {
     framing.ok_or(Error::Magic)
 }
 
+/// The writer's schema as a value names it, for people: `fingerprint 0123456789abcdef`, `id 42` or `guid ...`; `None` where it
+/// names none.
+#[must_use]
+pub fn named_schema(bytes: &[u8]) -> Option<String> {
+    Some(match frame(bytes).ok()?.key() {
+        Key::Fingerprint(fingerprint) => format!("fingerprint {fingerprint:016x}"),
+        Key::Id(id) => format!("id {id}"),
+        Key::Guid(guid) => format!("guid {}", uuid::Uuid::from_bytes(guid)),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +127,9 @@ mod tests {
         assert_eq!(frame(&single), Ok(Framing::Fingerprint(0x0807_0605_0403_0201, &[9])));
         assert_eq!(frame(&id), Ok(Framing::Id(0x102, &[9])));
         assert_eq!(frame(&guid), Ok(Framing::Guid(std::array::from_fn(|place| place as u8), &[9])));
+        assert_eq!(named_schema(&single).as_deref(), Some("fingerprint 0807060504030201"));
+        assert_eq!(named_schema(&id).as_deref(), Some("id 258"));
+        assert_eq!(named_schema(&guid).as_deref(), Some("guid 00010203-0405-0607-0809-0a0b0c0d0e0f"));
         for (value, header) in [(&single[..], 10), (&id[..], 5), (&guid[..], 17)] {
             assert_eq!(frame(value).map(Framing::datum), Ok(&[9][..]));
             for end in 0..header {

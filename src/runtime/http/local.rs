@@ -177,7 +177,7 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
         let value = internal::definition_bytes(&definition);
         let mut known = None;
         snapshot.each::<Problem>((topic, partition), (Offset(0), snapshot.end(topic, partition)?), &mut |_, record| {
-            if record.key.as_deref() == Some(&key) {
+            if record.has_key(&key) {
                 known = record.value;
             }
             Ok(())
@@ -187,7 +187,7 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
             return Ok(Json(json!({ "key": key, "known": true })));
         }
         let record = Record {
-            key: Some(key.clone()),
+            key: Some(key.clone().into()),
             value: Some(value),
             reason: None,
             appended_ms: instance.log.embedded()?.now().0,
@@ -276,7 +276,7 @@ fn tail_topic(instance: &Instance, topic: &'static str, query: &Tail, lines: &Li
                 let Some((last, _)) = records.last() else { break };
                 *next = Offset(last.0 + 1);
                 for (offset, record) in records {
-                    let wanted = query.key.is_none() || record.key == query.key;
+                    let wanted = query.key.as_deref().is_none_or(|key| record.has_key(key));
                     if wanted && left > 0 {
                         left -= 1;
                         if !lines.put(&shown.record((partition, offset), &record)) {

@@ -7,8 +7,8 @@ use crate::domain::units::Offset;
 /// One record of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// `tenant:lead`, a row's name, or what else the topic is keyed by; `None` where not known.
-    pub key: Option<String>,
+    /// `tenant:lead`, a row's name, or what else the topic is keyed by; of an input whatever its producer gave. `None` where not known.
+    pub key: Option<Vec<u8>>,
     /// `None`: tombstone.
     pub value: Option<Vec<u8>>,
     /// Why it is no event (inputs) or what became of it (dead letters).
@@ -21,7 +21,7 @@ pub struct Record {
     pub origin: Option<Origin>,
 }
 
-/// A place in a topic, written `topic/partition/offset`.
+/// A place in a topic, written `topic/partition/offset`, with `#attempt` behind it where that is not 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The topic.
@@ -30,19 +30,44 @@ pub struct Origin {
     pub partition: u32,
     /// The offset.
     pub offset: u64,
+    /// How often the record had been appended again from its dead letter.
+    pub attempt: u32,
+}
+
+impl Record {
+    /// Whether the key is this text.
+    #[must_use]
+    pub fn has_key(&self, text: &str) -> bool {
+        self.key.as_deref() == Some(text.as_bytes())
+    }
+
+    /// The reason in one word; empty where there is none.
+    #[must_use]
+    pub fn reason_word(&self) -> &str {
+        reason_word(self.reason.as_deref().unwrap_or_default())
+    }
+}
+
+/// The word before the sentence of a reason.
+#[must_use]
+pub fn reason_word(reason: &str) -> &str {
+    reason.split_once(": ").map_or(reason, |(word, _)| word)
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}/{}/{}", self.topic, self.partition, self.offset)
+        write!(out, "{}/{}/{}", self.topic, self.partition, self.offset)?;
+        if self.attempt > 0 { write!(out, "#{}", self.attempt) } else { Ok(()) }
     }
 }
 
 impl Origin {
     fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.rsplitn(3, '/');
+        // A topic's name has neither sign.
+        let (place, attempt) = text.split_once('#').unwrap_or((text, "0"));
+        let mut parts = place.rsplitn(3, '/');
         let (offset, partition) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        Some(Self { topic: parts.next()?.to_owned(), partition, offset })
+        Some(Self { topic: parts.next()?.to_owned(), partition, offset, attempt: attempt.parse().ok()? })
     }
 }
 
@@ -51,7 +76,7 @@ pub(crate) fn encode<'a>(records: impl Iterator<Item = (u64, &'a Record)>) -> Ve
     let mut bytes = vec![0; 4];
     for (behind, record) in records {
         bytes.extend_from_slice(&u32::try_from(behind).expect("batches are bounded far below 4 Gi records").to_le_bytes());
-        put(&mut bytes, record.key.as_deref().map(str::as_bytes));
+        put(&mut bytes, record.key.as_deref());
         put(&mut bytes, record.value.as_deref());
         put(&mut bytes, record.reason.as_deref().map(str::as_bytes));
         put(&mut bytes, record.origin.as_ref().map(Origin::to_string).as_deref().map(str::as_bytes));
@@ -80,7 +105,7 @@ pub(crate) fn decode(first: u64, bytes: &[u8]) -> Option<Vec<(Offset, Record)>> 
     while !body.is_empty() {
         let (behind, rest) = body.split_first_chunk::<4>()?;
         body = rest;
-        let key = take(&mut body)?.map(String::from_utf8).transpose().ok()?;
+        let key = take(&mut body)?;
         let value = take(&mut body)?;
         let reason = take(&mut body)?.map(String::from_utf8).transpose().ok()?;
         let origin = match take(&mut body)? {
@@ -114,6 +139,7 @@ mod tests {
         let records = [
             (0, record.clone()),
             (3, Record { key: None, value: None, reason: Some("x".into()), origin: Origin::parse("a/1/2"), ..record.clone() }),
+            (4, Record { key: Some(vec![0xff, 0]), origin: Origin::parse("a/1/2#3"), ..record.clone() }),
             (9, record),
         ];
         let bytes = encode(records.iter().map(|(behind, record)| (*behind, record)));

@@ -23,6 +23,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 
+use crate::codec::avro;
 use crate::runtime::log::{Error, Origin, Record};
 
 pub use crate::runtime::log::kafka::appender::{Appender, Followed, SOURCES};
@@ -36,12 +37,21 @@ pub use crate::runtime::log::kafka::read::Topics;
 pub use crate::runtime::log::kafka::settings::{Settings, masked};
 pub use crate::runtime::log::kafka::topics::Wanted;
 
-/// Header with the reason of a record that is no event.
-const REASON: &str = "leadstream-reason";
-/// Headers with the topic, partition and offset where a dead letter or late record was first.
-const ORIGIN: [&str; 3] = ["leadstream-topic", "leadstream-partition", "leadstream-offset"];
-/// Header with the number of the ingest run that brought a record.
-const SOURCE: &str = "leadstream-source";
+/// What headers say of a record, in this order: why it is no event, in one word; what there is to say about that; where a dead
+/// letter, a late record or one that was appended again stood before; how often it had been appended again; when the log had
+/// taken it there, milliseconds since 1970; the run of `ingest` or `dlq redrive` that brought it.
+const HEADERS: [&str; 8] = [
+    "leadstream-reason",
+    "leadstream-error",
+    "leadstream-topic",
+    "leadstream-partition",
+    "leadstream-offset",
+    "leadstream-attempt",
+    "leadstream-timestamp",
+    "leadstream-source",
+];
+/// Header with the schema that the value of a dead letter or late record names; for people, the value has it too.
+const SCHEMA: &str = "leadstream-schema";
 /// How long one question to a broker may take.
 const ASK: Duration = Duration::from_secs(10);
 
@@ -62,54 +72,58 @@ fn failed(what: impl Into<String>) -> impl FnOnce(KafkaError) -> Error {
 
 /// A record as it was fetched.
 fn record_of(message: &BorrowedMessage<'_>) -> Record {
-    let (mut reason, mut source, mut origin) = (None, 0, [None, None, None]);
+    let mut values = [const { None }; HEADERS.len()];
     for header in message.headers().into_iter().flat_map(Headers::iter) {
-        let text = header.value.map(String::from_utf8_lossy);
-        match header.key {
-            REASON => reason = text.map(|text| text.into_owned()),
-            SOURCE => source = text.and_then(|text| text.parse().ok()).unwrap_or(0),
-            other => {
-                if let Some(place) = ORIGIN.iter().position(|name| *name == other) {
-                    origin[place] = text.map(|text| text.into_owned());
-                }
-            }
+        if let Some(place) = HEADERS.iter().position(|name| *name == header.key) {
+            values[place] = header.value.map(|value| String::from_utf8_lossy(value).into_owned());
         }
     }
-    let origin = match origin {
-        [Some(topic), Some(partition), Some(offset)] => {
-            partition.parse().ok().zip(offset.parse().ok()).map(|(partition, offset)| Origin { topic, partition, offset })
-        }
-        _ => None,
-    };
+    let [reason, error, topic, partition, offset, attempt, timestamp, source] = values;
+    let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
+    let small = |text| number(text).and_then(|number| u32::try_from(number).ok());
+    let place = topic.zip(small(partition)).zip(number(offset));
+    let attempt = small(attempt).unwrap_or(0);
+    let origin = place.map(|((topic, partition), offset)| Origin { topic, partition, offset, attempt });
+    // Only of what was kept: an input is as old as the log says.
+    let kept_ms = timestamp.filter(|_| reason.is_some() && origin.is_some()).and_then(|text| text.parse().ok());
     Record {
-        key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()),
+        key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
-        reason,
-        appended_ms: message.timestamp().to_millis().unwrap_or(0),
-        source,
+        reason: reason.map(|reason| error.map_or_else(|| reason.clone(), |error| format!("{reason}: {error}"))),
+        appended_ms: kept_ms.or(message.timestamp().to_millis()).unwrap_or(0),
+        source: small(source).unwrap_or(0),
         origin,
     }
 }
 
 /// The headers of a record, where it has any.
 fn headers_of(record: &Record) -> Option<OwnedHeaders> {
-    if record.reason.is_none() && record.source == 0 {
+    let Record { reason, origin, source, .. } = record;
+    if reason.is_none() && origin.is_none() && *source == 0 {
         return None;
     }
-    let mut headers = OwnedHeaders::new();
-    if let Some(reason) = &record.reason {
-        headers = headers.insert(Header { key: REASON, value: Some(reason) });
-    }
-    if let Some(Origin { topic, partition, offset }) = &record.origin {
-        let values = [topic.clone(), partition.to_string(), offset.to_string()];
-        for (key, value) in ORIGIN.iter().zip(&values) {
-            headers = headers.insert(Header { key, value: Some(value) });
-        }
-    }
-    if record.source != 0 {
-        headers = headers.insert(Header { key: SOURCE, value: Some(&record.source.to_string()) });
-    }
-    Some(headers)
+    let (word, error) = reason.as_deref().map_or((None, None), |reason| match reason.split_once(": ") {
+        Some((word, error)) => (Some(word.to_owned()), Some(error.to_owned())),
+        None => (Some(reason.to_owned()), None),
+    });
+    let of_origin = |part: &dyn Fn(&Origin) -> String| origin.as_ref().map(part);
+    let was_kept = reason.is_some() && origin.is_some();
+    let values = [
+        word,
+        error,
+        of_origin(&|origin| origin.topic.clone()),
+        of_origin(&|origin| origin.partition.to_string()),
+        of_origin(&|origin| origin.offset.to_string()),
+        of_origin(&|origin| origin.attempt.to_string()),
+        was_kept.then(|| record.appended_ms.to_string()),
+        (*source != 0).then(|| source.to_string()),
+    ];
+    let schema = record.value.as_deref().filter(|_| was_kept).and_then(avro::named_schema);
+    let all = HEADERS.into_iter().zip(values).chain([(SCHEMA, schema)]);
+    Some(all.fold(OwnedHeaders::new(), |headers, (key, value)| match &value {
+        Some(value) => headers.insert(Header { key, value: Some(value) }),
+        None => headers,
+    }))
 }
 
 /// Makes sure of the topics and says what cluster it is.

@@ -245,7 +245,7 @@ impl Tree {
 
     pub(crate) fn scan(&self, prefix: &str, each: &mut dyn FnMut(Key, Row)) -> Result<(), Error> {
         self.rows.scan(prefix.as_bytes(), &mut |text, bytes| {
-            let key = std::str::from_utf8(text).ok().and_then(|text| rows::key(text).ok()).ok_or(Error::Cache)?;
+            let key = rows::key(text).map_err(|_| Error::Cache)?;
             let row = row(&key, text, bytes)?;
             each(key, row);
             Ok(())

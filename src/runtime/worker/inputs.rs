@@ -3,6 +3,7 @@
 use crate::codec::avro::{self, Writers};
 use crate::codec::internal::{self, InboxEntry};
 use crate::codec::{interaction, outputs};
+use crate::domain::event::Interaction;
 use crate::domain::rules::{Body, Definition};
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Source;
@@ -19,6 +20,8 @@ pub(crate) const DEFINITIONS: &str = "leadstream.definitions.v1";
 pub(crate) const ORDER: &str = "leadstream.order.v1";
 /// Dead letters.
 pub const DEAD_LETTERS: &str = "lead.dead-letters.v1";
+/// Bytes of a reason that are kept: names of fields and types may come from a foreign schema.
+const REASON_BYTES_MAX: usize = 500;
 /// Late records.
 pub const LATE: &str = "lead.late.v1";
 
@@ -38,15 +41,23 @@ pub fn coded(record: &Record) -> &[u8] {
     record.value.as_deref().filter(|_| record.reason.is_none()).unwrap_or_default()
 }
 
-/// One record of the interactions as an input of one of so many partitions. A line that was ingested may have been kept as it is.
+/// The event of a record of the interactions. A line that was ingested, or appended again, may have been kept as it is.
+///
+/// # Errors
+/// Why it is none.
+pub fn event(record: &Record, writers: &Writers) -> Result<Interaction, interaction::Error> {
+    let value = record.value.as_deref().unwrap_or_default();
+    let is_line = record.source != 0 && avro::frame(value).is_err();
+    if is_line { interaction::from_json(value) } else { interaction::from_avro_with(writers, value) }
+}
+
+/// One record of the interactions as an input of one of so many partitions.
 #[must_use]
 pub fn input(record: &Record, (partition, partitions): (Partition, u32), writers: &Writers) -> Input {
     if let Some(reason) = &record.reason {
         return Input::Undecodable(reason.clone());
     }
-    let value = record.value.as_deref().unwrap_or_default();
-    let kept = record.source != 0 && !value.starts_with(&avro::MAGIC);
-    match if kept { interaction::from_json(value) } else { interaction::from_avro_with(writers, value) } {
+    match event(record, writers) {
         // Two partitions must never both own a lead.
         Ok(event) if partition_of(event.key.as_str().as_bytes(), partitions) != partition => Input::Undecodable(format!(
             "misrouted: the key of this event belongs to partition {}: set the producer's key to tenant_id:lead_id and its \
@@ -93,8 +104,15 @@ pub fn is_known(key: &str, stored: Option<&[u8]>, value: &[u8]) -> Result<bool, 
 /// The records that the effects of one input become, in order.
 pub fn emit(partition: Partition, (source, offset, record): (Source, Offset, &Record), effects: &mut Vec<Effect>, batches: &mut Batches) {
     let mut put = |topic: &'static str, record: Record| batches.entry((topic, partition.0)).or_default().push(record);
-    let made = |key, value| Record { key: Some(key), value, reason: None, appended_ms: record.appended_ms, source: 0, origin: None };
-    let kept = |reason| Record { reason: Some(reason), origin: Some(origin(source, partition, offset)), ..record.clone() };
+    let made = |key: String, value| Record {
+        key: Some(key.into()),
+        value,
+        reason: None,
+        appended_ms: record.appended_ms,
+        source: 0,
+        origin: None,
+    };
+    let kept = |reason| letter(reason, (source, partition, offset), record);
     for effect in effects.drain(..) {
         match effect {
             Effect::Decided(decision) => {
@@ -112,10 +130,14 @@ pub fn emit(partition: Partition, (source, offset, record): (Source, Offset, &Re
     }
 }
 
-/// Where an input of a partition stood.
-pub(crate) fn origin(source: Source, partition: Partition, offset: Offset) -> Origin {
+/// An input as a dead letter or late record: its bytes, with why and where it stood.
+#[must_use]
+pub fn letter(mut reason: String, (source, partition, offset): (Source, Partition, Offset), record: &Record) -> Record {
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
     let (topic, partition) = inputs_of(source, partition);
-    Origin { topic: topic.to_owned(), partition: partition.0, offset: offset.0 }
+    let attempt = record.origin.as_ref().map_or(0, |origin| origin.attempt);
+    let origin = Origin { topic: topic.to_owned(), partition: partition.0, offset: offset.0, attempt };
+    Record { reason: Some(reason), origin: Some(origin), ..record.clone() }
 }
 
 /// Topics that the worker writes for others.

@@ -9,7 +9,7 @@ use crate::codec::internal::{InboxEntry, Switch, switch_bytes};
 use crate::domain::experiment::ExperimentKey;
 use crate::domain::rules::Rules;
 use crate::domain::units::{AppendTime, EventTime, Offset, Partition};
-use crate::pipeline::{Counters, Input, Key, Outcome, Row, Rows, Taken, take};
+use crate::pipeline::{Counters, Effect, Input, Key, Outcome, Row, Rows, Taken, take};
 use crate::pipeline::{Positions, Source};
 use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
 use crate::runtime::metrics::{Metrics, Stage};
@@ -146,7 +146,7 @@ impl Task {
         self.positions.current = source;
         let switch = Switch { partition: self.partition, input: source.as_str().to_owned(), next: self.positions.next };
         let record = Record {
-            key: Some(self.partition.0.to_string()),
+            key: Some(self.partition.0.to_string().into()),
             value: Some(switch_bytes(&switch)),
             reason: None,
             appended_ms,
@@ -168,8 +168,7 @@ impl Task {
                     Ok((definition, body)) => Arc::make_mut(&mut self.rules).define(&definition, body),
                     // Every partition reads every definition; one of them keeps what cannot be used.
                     Err(reason) if self.partition == Partition(0) => {
-                        let place = inputs::origin(Source::Definitions, Partition(0), offset);
-                        let letter = Record { reason: Some(reason), origin: Some(place), ..record };
+                        let letter = inputs::letter(reason, (Source::Definitions, Partition(0), offset), &record);
                         batches.entry((DEAD_LETTERS, 0)).or_default().push(letter);
                     }
                     Err(_) => {}

@@ -30,7 +30,7 @@ impl Embedded {
     pub fn compact(&self, topic: &str, partition: Partition) -> Result<Upkeep, Error> {
         let snapshot = self.snapshot()?;
         let end = snapshot.end(topic, partition)?;
-        let mut newest: BTreeMap<String, u64> = BTreeMap::new();
+        let mut newest: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
         snapshot.each::<Error>((topic, partition), (Offset(0), end), &mut |offset, record| {
             newest.insert(record.key.unwrap_or_default(), offset.0);
             Ok(())
@@ -49,7 +49,7 @@ impl Embedded {
         &self,
         (topic, partition): (&str, Partition),
         (from, end): (u64, u64),
-        newest: &BTreeMap<String, u64>,
+        newest: &BTreeMap<Vec<u8>, u64>,
         done: &mut Upkeep,
     ) -> Result<u64, Error> {
         let transaction = self.database.begin_write().map_err(storage)?;
@@ -154,7 +154,7 @@ mod tests {
 
     fn put(log: &Embedded, records: &[(&str, Option<&str>, i64)]) {
         let record = |(key, value, at): &(&str, Option<&str>, i64)| Record {
-            key: Some((*key).to_owned()),
+            key: Some((*key).into()),
             value: value.map(|value| value.as_bytes().to_vec()),
             reason: None,
             appended_ms: *at,
@@ -170,7 +170,11 @@ mod tests {
         let end = snapshot.end("t", Partition(0)).unwrap();
         snapshot
             .each::<Error>(("t", Partition(0)), (Offset(0), end), &mut |offset, record| {
-                found.push((offset.0, record.key.unwrap(), record.value.map(|value| String::from_utf8(value).unwrap())));
+                found.push((
+                    offset.0,
+                    String::from_utf8(record.key.unwrap()).unwrap(),
+                    record.value.map(|value| String::from_utf8(value).unwrap()),
+                ));
                 Ok(())
             })
             .unwrap();

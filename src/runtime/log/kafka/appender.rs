@@ -68,7 +68,7 @@ impl Appender {
             let end = self.topics.end(STATE, partition)?;
             *next = self.topics.start(STATE, partition)?.max(*next);
             self.topics.each::<Error>((STATE, partition), (*next, end), &mut |_, record| {
-                if record.key.as_deref() == Some(&row.key) {
+                if record.has_key(&row.key) {
                     *newest = record.value;
                 }
                 Ok(())
@@ -92,7 +92,7 @@ impl Sources for Appender {
     fn source(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let mut found = None;
         self.topics.all(SOURCES, Partition(0), &mut |_, record| {
-            if record.key.as_deref() == Some(name) {
+            if record.has_key(name) {
                 found = record.value;
             }
         })?;
@@ -107,7 +107,7 @@ impl Sources for Appender {
 
     fn append_from(&self, batches: &Batches, (name, state): (&str, &[u8])) -> Result<(), Error> {
         let progress = Record {
-            key: Some(name.to_owned()),
+            key: Some(name.into()),
             value: Some(state.to_vec()),
             reason: None,
             appended_ms: self.now().0,

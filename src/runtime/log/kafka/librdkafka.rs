@@ -343,7 +343,7 @@ pub(crate) fn send<C: ProducerContext<DeliveryOpaque = ()>>(
     record: &Record,
 ) -> Result<(), KafkaError> {
     let mut made = BaseRecord::<[u8], [u8]>::to(topic).partition(partition.cast_signed()).timestamp(record.appended_ms);
-    made.key = record.key.as_deref().map(str::as_bytes);
+    made.key = record.key.as_deref();
     made.payload = record.value.as_deref();
     made.headers = headers_of(record);
     loop {
