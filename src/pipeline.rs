@@ -61,6 +61,14 @@ pub enum Effect {
     Late,
 }
 
+impl Effect {
+    /// Why the input cannot be used, where it is that.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        if let Self::DeadLetter(reason) = self { Some(reason) } else { None }
+    }
+}
+
 /// What an input came to: exactly one per input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

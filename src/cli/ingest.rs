@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use leadstream::codec::rows;
 use leadstream::pipeline::{self, Key, Row};
 use leadstream::runtime::client::Client;
@@ -43,6 +43,8 @@ struct Counters {
     duplicate: u64,
     late: u64,
     dead_lettered: u64,
+    /// Why nothing more is taken for now.
+    paused: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -104,7 +106,7 @@ impl Place {
                     whole.merge(&Row::into_counters(rows::row(&Key::Counters(run), &bytes)?).unwrap_or_default());
                 }
                 let pipeline::Counters { advanced, duplicate, late, dead_lettered } = whole;
-                Ok(Counters { received: whole.received(), advanced, duplicate, late, dead_lettered })
+                Ok(Counters { received: whole.received(), advanced, duplicate, late, dead_lettered, paused: None })
             }
         }
     }
@@ -118,15 +120,23 @@ fn source_name(file: &str) -> String {
 /// Sends the file; gives the line that says how all of it came out.
 pub async fn send_and_wait(place: &Place, config: &Config, options: &Options) -> anyhow::Result<String> {
     let progress = send(place, config, options).await?;
-    let mut followed = Followed::new(rows::key_text(&Key::Counters(progress.run)));
+    outcome(place, (progress.run, progress.lines)).await
+}
+
+/// Waits until so many records of a run are taken; gives the line that says how they came out.
+pub async fn outcome(place: &Place, (run, records): (u32, u64)) -> anyhow::Result<String> {
+    let mut followed = Followed::new(rows::key_text(&Key::Counters(run)));
     let counters = loop {
-        let counters = place.counters(progress.run, &mut followed).await?;
-        if counters.received >= progress.lines {
+        let counters = place.counters(run, &mut followed).await?;
+        if counters.received >= records {
             break counters;
+        }
+        if let Some(why) = counters.paused {
+            bail!("{records} records are appended, {} of them are taken: {why}", counters.received);
         }
         tokio::time::sleep(PAUSE * 5).await;
     };
-    let Counters { received, advanced, duplicate, late, dead_lettered } = counters;
+    let Counters { received, advanced, duplicate, late, dead_lettered, paused: _ } = counters;
     Ok(format!("received={received} advanced={advanced} duplicate={duplicate} late={late} dead_lettered={dead_lettered}"))
 }
 

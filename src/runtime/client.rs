@@ -58,7 +58,10 @@ impl Client {
         if !config.kafka.bootstrap_servers.is_empty() {
             return Err(Error::NotRunning(config.data_dir.display().to_string()));
         }
-        let running = Instance::start(config.clone(), TimeSource::World)?;
+        let mut config = config.clone();
+        // Nobody could tell an instance to go on that lasts as long as one command.
+        config.worker.dead_letter_share_max = 1.0;
+        let running = Instance::start(config, TimeSource::World)?;
         let server = Server::start(running.instance().clone(), Reach::Private).await?;
         Ok(Self { http, address: server.address.clone(), own: Some((server, running)) })
     }

@@ -124,6 +124,10 @@ pub struct Worker {
     pub tick_ms: u64,
     /// Milliseconds between two reports of experiment counts.
     pub report_ms: u64,
+    /// Share of dead letters among the newest interactions of a partition beyond which it pauses; 1: never.
+    pub dead_letter_share_max: f64,
+    /// How many interactions that looks at.
+    pub dead_letter_window: usize,
 }
 
 /// See [`Config::state`].
@@ -209,8 +213,17 @@ impl Default for SchemaRegistry {
 
 impl Default for Worker {
     fn default() -> Self {
-        let worker::Options { commit_records, commit_timers, tick, report, .. } = worker::Options::default();
-        Self { commit_records, commit_timers, commit_ms: 10, commit_ms_max: 100, tick_ms: millis(tick), report_ms: millis(report) }
+        let worker::Options { commit_records, commit_timers, tick, report, flood, .. } = worker::Options::default();
+        Self {
+            commit_records,
+            commit_timers,
+            commit_ms: 10,
+            commit_ms_max: 100,
+            tick_ms: millis(tick),
+            report_ms: millis(report),
+            dead_letter_share_max: flood.share_max,
+            dead_letter_window: flood.window,
+        }
     }
 }
 
@@ -322,6 +335,8 @@ impl Config {
         check((1..=10_000).contains(&registry.cached_ids), "schema_registry.cached_ids: must be 1 to 10000");
         check((10..=60_000).contains(&self.worker.tick_ms), "worker.tick_ms: must be 10 to 60000");
         check((10..=600_000).contains(&self.worker.report_ms), "worker.report_ms: must be 10 to 600000");
+        check((0.0..=1.0).contains(&self.worker.dead_letter_share_max), "worker.dead_letter_share_max: must be 0 to 1");
+        check((1..=100_000).contains(&self.worker.dead_letter_window), "worker.dead_letter_window: must be 1 to 100000");
         check((1..=10_000_000).contains(&self.state.cached_rows), "state.cached_rows: must be 1 to 10000000");
         check((1..=1_000_000).contains(&self.state.checkpoint_rows), "state.checkpoint_rows: must be 1 to 1000000");
         check((1..=100_000).contains(&self.ingest.lines_per_append), "ingest.lines_per_append: must be 1 to 100000");
@@ -405,6 +420,7 @@ impl Config {
             commit_timers: self.worker.commit_timers,
             tick: Duration::from_millis(self.worker.tick_ms),
             report: Duration::from_millis(self.worker.report_ms),
+            flood: worker::Limit { share_max: self.worker.dead_letter_share_max, window: self.worker.dead_letter_window },
             bounds: Bounds { cached_rows: self.state.cached_rows, checkpoint_rows: self.state.checkpoint_rows },
             schemas: Schemas::default(),
         }

@@ -153,13 +153,21 @@ async fn live(State(instance): State<Arc<Instance>>) -> Response {
 }
 
 async fn ready(State(instance): State<Arc<Instance>>) -> Response {
-    if instance.is_ready() { "ready\n".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, "restoring\n").into_response() }
+    let pauses: String = instance.views.pauses().into_iter().filter_map(|(_, pause)| Some(format!("{}\n", pause?))).collect();
+    if !instance.is_ready() {
+        (StatusCode::SERVICE_UNAVAILABLE, "restoring\n").into_response()
+    } else if pauses.is_empty() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, pauses).into_response()
+    }
 }
 
 async fn metrics(State(instance): State<Arc<Instance>>) -> Response {
     if let Err(error) = instance.lag() {
         tracing::error!(%error, "the lag cannot be read");
     }
+    instance.metrics.paused(instance.views.pauses().into_iter().map(|(partition, pause)| (partition.0, pause.is_some())));
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], instance.metrics.text()).into_response()
 }
 

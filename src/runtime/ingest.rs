@@ -164,10 +164,15 @@ pub fn begin(log: &impl Sources, name: &str, fresh: bool) -> Result<Progress, Er
     if let Some(stored) = stored {
         return Ok(stored);
     }
-    let last = log.sources()?.into_iter().filter_map(parsed).map(|progress| progress.run).max().unwrap_or(0);
-    let progress = Progress { run: last + 1, ..Progress::default() };
+    let progress = Progress { run: next_run(log)?, ..Progress::default() };
     log.append_from(&Batches::new(), (name, &stored_form(&progress)))?;
     Ok(progress)
+}
+
+/// The number of a new run: every source stores that of its last.
+pub(crate) fn next_run(log: &impl Sources) -> Result<u32, crate::runtime::log::Error> {
+    let run = |bytes: Vec<u8>| serde_json::from_slice::<Progress>(&bytes).ok().map(|progress| progress.run);
+    Ok(log.sources()?.into_iter().filter_map(run).max().unwrap_or(0) + 1)
 }
 
 fn stored_form(progress: &Progress) -> Vec<u8> {

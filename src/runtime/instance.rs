@@ -247,7 +247,7 @@ impl Instance {
     }
 
     /// Wakes who waits for the log.
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Ok(log) = self.log.embedded() {
             log.wake();
         }

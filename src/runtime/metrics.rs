@@ -71,6 +71,7 @@ pub struct Metrics {
     age: Histogram,
     restored: IntCounter,
     lag: IntGaugeVec,
+    paused: IntGaugeVec,
     state_bytes: IntGauge,
     log_bytes: IntGauge,
     waiting_rows: IntGauge,
@@ -122,6 +123,13 @@ impl Metrics {
             age: histogram("leadstream_event_to_commit_seconds", "From the event time of an interaction to its commit.", &LONG),
             restored: counter("leadstream_restored_rows_total", "Rows read from the changelog at start."),
             lag: register(&registry, IntGaugeVec::new(Opts::new("leadstream_lag_records", "Interactions not yet taken."), &["partition"])),
+            paused: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new("leadstream_paused_state", "1 while a partition pauses because of dead letters, else 0."),
+                    &["partition"],
+                ),
+            ),
             state_bytes: gauge("leadstream_state_size_bytes", "Size of the state directory."),
             log_bytes: gauge("leadstream_log_size_bytes", "Size of the log file."),
             waiting_rows: gauge("leadstream_checkpoint_waiting_rows", "Committed rows that are not in the state directory yet."),
@@ -188,6 +196,12 @@ impl Metrics {
         self.lag.with_label_values(&[&partition.to_string()]).set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
+    /// Tells which of the partitions that are here pause.
+    pub fn paused(&self, partitions: impl Iterator<Item = (u32, bool)>) {
+        self.paused.reset();
+        partitions.for_each(|(partition, is_paused)| self.paused.with_label_values(&[&partition.to_string()]).set(i64::from(is_paused)));
+    }
+
     /// Tells the sizes on disk, bytes, and how many rows wait for the state directory.
     pub fn sizes(&self, state: u64, log: u64, waiting_rows: usize) {
         self.state_bytes.set(i64::try_from(state).unwrap_or(i64::MAX));
@@ -240,6 +254,7 @@ mod tests {
         metrics.request("/livez", 200, Duration::from_millis(1));
         metrics.lag(0, 1);
         metrics.registry_answered(Answer::Known);
+        metrics.paused([(0, true)].into_iter());
         metrics.committed(&Batches::from([(("lead.predictions.v1", 0), Vec::new())]), Duration::ZERO);
         let text = metrics.text();
         let units = ["interactions", "records", "rows", "bytes", "seconds", "state", "requests", "partitions"];
@@ -252,6 +267,6 @@ mod tests {
             assert!(units.iter().any(|unit| base.ends_with(unit)), "{name} has no unit");
             names += 1;
         }
-        assert_eq!(names, 18);
+        assert_eq!(names, 19);
     }
 }

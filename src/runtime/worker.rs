@@ -3,6 +3,7 @@
 //! `step` takes a batch of every partition into overlays and commits them in one transaction; what was not committed is
 //! taken again after a restart. Live, it also writes ticks for leads that are due and sends counts of experiments on.
 
+mod flood;
 mod inputs;
 mod task;
 
@@ -23,6 +24,7 @@ use crate::runtime::registry::Schemas;
 use crate::runtime::store::{Bounds, Error, STATE, Shared, Store, Trees, View};
 use crate::runtime::worker::task::Task;
 
+pub use crate::runtime::worker::flood::{Gate, Limit, Pause};
 pub use crate::runtime::worker::inputs::{
     DEAD_LETTERS, LATE, coded, definition, emit, event, inbox, input, inputs_of, is_known, letter, output_topics,
 };
@@ -38,6 +40,8 @@ pub struct Options {
     pub tick: Duration,
     /// Shortest time between two reports of a partition's experiment counts.
     pub report: Duration,
+    /// When a partition pauses because of dead letters.
+    pub flood: Limit,
     /// Bounds of the state in memory.
     pub bounds: Bounds,
     /// Where schemas of others are found, and how own values are framed.
@@ -51,6 +55,7 @@ impl Default for Options {
             commit_timers: 1_000,
             tick: Duration::from_secs(1),
             report: Duration::from_secs(1),
+            flood: Limit::default(),
             bounds: Bounds::default(),
             schemas: Schemas::default(),
         }
@@ -68,25 +73,40 @@ pub fn rules() -> Rules {
 #[derive(Default)]
 pub struct Views {
     partitions: RwLock<Vec<Arc<Shared>>>,
+    gates: RwLock<BTreeMap<Partition, Arc<Gate>>>,
 }
 
 impl Views {
-    fn set(&self, partitions: Vec<Arc<Shared>>) {
+    fn set(&self, partitions: Vec<Arc<Shared>>, gates: BTreeMap<Partition, Arc<Gate>>) {
         *self.partitions.write().unwrap_or_else(PoisonError::into_inner) = partitions;
+        *self.gates.write().unwrap_or_else(PoisonError::into_inner) = gates;
     }
 
     fn remove(&self, partition: Partition) {
+        self.gates.write().unwrap_or_else(PoisonError::into_inner).remove(&partition);
         self.partitions.write().unwrap_or_else(PoisonError::into_inner).retain(|shared| shared.partition() != partition);
     }
 
     pub(crate) fn clear(&self) {
-        self.set(Vec::new());
+        self.set(Vec::new(), BTreeMap::new());
     }
 
     /// The partitions that are here and restored.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Shared>> {
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The partitions that are here, each with why it pauses where it does.
+    #[must_use]
+    pub fn pauses(&self) -> Vec<(Partition, Option<Pause>)> {
+        let gates = self.gates.read().unwrap_or_else(PoisonError::into_inner);
+        gates.iter().map(|(partition, gate)| (*partition, gate.pause())).collect()
+    }
+
+    /// Lets a partition go on; whether it is here and was paused.
+    pub fn resume(&self, partition: Partition) -> bool {
+        self.gates.read().unwrap_or_else(PoisonError::into_inner).get(&partition).is_some_and(|gate| gate.open())
     }
 
     /// A lead as of the last commit, with the rules and positions of that commit; `None` while its partition is restored.
@@ -166,10 +186,11 @@ impl<L: Log> Worker<L> {
     pub fn add(&mut self, partitions: &[Partition], views: &Views) -> Result<(), Error> {
         let reader = self.log.reader()?;
         for partition in partitions {
-            let task = Task::restore(&self.trees, &reader, (*partition, self.log.partitions()), self.options.bounds, &self.metrics)?;
+            let task = Task::restore(&self.trees, &reader, (*partition, self.log.partitions()), &self.options, &self.metrics)?;
             self.tasks.insert(*partition, task);
         }
-        views.set(self.tasks.values().map(|task| task.store.shared().clone()).collect());
+        let gates = self.tasks.iter().map(|(partition, task)| (*partition, task.flood.gate().clone())).collect();
+        views.set(self.tasks.values().map(|task| task.store.shared().clone()).collect(), gates);
         Ok(())
     }
 
@@ -252,8 +273,9 @@ impl<L: Log> Worker<L> {
         let mut batches = Batches::new();
         let now = self.log.now();
         for task in self.tasks.values_mut() {
-            // A tick is taken only behind the interactions before it, so while those wait it would lie there in vain.
-            if !task.is_waiting() && task.ticked.is_none_or(|at| at.elapsed() >= tick) && task.is_somebody_due(now)? {
+            // A tick is taken only behind the interactions before it: while those wait, one after the other would pile up.
+            let takes = task.flood.is_open() && !task.is_waiting();
+            if takes && task.ticked.is_none_or(|at| at.elapsed() >= tick) && task.is_somebody_due(now)? {
                 task.ticked = Some(Instant::now());
                 let after = self.log.reader()?.end(inputs::INTERACTIONS, task.partition)?;
                 put(&mut batches, task.partition, &InboxEntry::Tick { at: now, after }, now.0);

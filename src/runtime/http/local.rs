@@ -44,6 +44,7 @@ pub(crate) fn routes() -> Router<Arc<Instance>> {
         .route("/local/v1/worklist", get(worklist))
         .route("/local/v1/definitions", post(define))
         .route("/local/v1/replay", post(replay_all))
+        .route("/local/v1/resume", post(resume))
         .route("/local/v1/status", get(status))
 }
 
@@ -126,6 +127,7 @@ async fn counters(State(instance): Shared, Query(query): Query<Run>) -> Result<J
     if let Some(failure) = instance.failure() {
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopped", failure));
     }
+    let paused = instance.views.pauses().into_iter().find_map(|(_, pause)| pause).map(|pause| pause.to_string());
     let counters = blocking(move || Ok(instance.views.counters(query.run)?)).await?;
     Ok(Json(json!({
         "received": counters.received(),
@@ -133,6 +135,7 @@ async fn counters(State(instance): Shared, Query(query): Query<Run>) -> Result<J
         "duplicate": counters.duplicate,
         "late": counters.late,
         "dead_lettered": counters.dead_lettered,
+        "paused": paused,
     })))
 }
 
@@ -217,6 +220,21 @@ async fn status(State(instance): Shared) -> Result<Json<Value>, Problem> {
         Ok(Json(json!({ "alive": alive, "ready": instance.is_ready(), "lag": instance.lag()?, "unmapped_stages": unmapped })))
     })
     .await
+}
+
+#[derive(Deserialize)]
+struct OfPartition {
+    partition: u32,
+}
+
+async fn resume(State(instance): Shared, Query(query): Query<OfPartition>) -> Result<Json<Value>, Problem> {
+    let OfPartition { partition } = query;
+    if !instance.views.resume(Partition(partition)) {
+        let sentence = format!("partition {partition} is not paused on this instance: /readyz of each instance names what is");
+        return Err(Problem::new(StatusCode::CONFLICT, "not_paused", sentence));
+    }
+    instance.wake();
+    Ok(Json(json!({ "partition": partition })))
 }
 
 /// An answer of lines that a thread writes while the client reads.

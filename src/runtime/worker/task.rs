@@ -13,7 +13,8 @@ use crate::pipeline::{Counters, Effect, Input, Key, Outcome, Row, Rows, Taken, t
 use crate::pipeline::{Positions, Source};
 use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
 use crate::runtime::metrics::{Metrics, Stage};
-use crate::runtime::store::{Bounds, Error, Store, Trees};
+use crate::runtime::store::{Error, Store, Trees};
+use crate::runtime::worker::flood::Flood;
 use crate::runtime::worker::inputs::{self, DEAD_LETTERS, DEFINITIONS, INBOX, INTERACTIONS, ORDER};
 use crate::runtime::worker::{Options, put, rules};
 
@@ -37,6 +38,7 @@ pub(crate) struct Task {
     /// Experiments whose counts changed since they were reported.
     tallied: BTreeSet<ExperimentKey>,
     counted: BTreeMap<u32, Counters>,
+    pub(crate) flood: Flood,
 }
 
 impl Task {
@@ -45,11 +47,11 @@ impl Task {
         trees: &Trees,
         reader: &impl Reader,
         (partition, partitions): (Partition, u32),
-        bounds: Bounds,
+        options: &Options,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
         let none = Arc::new(rules());
-        let store = Store::restore(trees, reader, (partition, bounds), none.clone(), &mut |rows| metrics.restored(rows))?;
+        let store = Store::restore(trees, reader, (partition, options.bounds), none.clone(), &mut |rows| metrics.restored(rows))?;
         let mut task = Self {
             partition,
             partitions,
@@ -63,6 +65,7 @@ impl Task {
             rules: none,
             tallied: BTreeSet::new(),
             counted: BTreeMap::new(),
+            flood: Flood::new(options.flood),
         };
         task.find_positions(reader)?;
         Ok(task)
@@ -99,6 +102,7 @@ impl Task {
         self.counted.clear();
         self.times.clear();
         self.waits_for = None;
+        self.flood.roll_back();
     }
 
     /// Drops the batch in hand, or takes it over where it was committed after all.
@@ -117,6 +121,7 @@ impl Task {
         metrics: &Metrics,
     ) -> Result<u64, Error> {
         let before = self.positions;
+        self.flood.look();
         let mut budget = options.commit_timers;
         self.define(reader, batches)?;
         if self.take_inbox(reader, &mut budget, batches)? {
@@ -212,6 +217,9 @@ impl Task {
             records.truncate(left);
             left = if records.is_empty() { 0 } else { left - records.len() };
             for (offset, record) in records {
+                if !self.flood.is_open() {
+                    return Ok(());
+                }
                 let began = Instant::now();
                 let place = (self.partition, self.partitions);
                 let input = match options.schemas.read(inputs::coded(&record), |writers| inputs::input(&record, place, writers)) {
@@ -250,6 +258,9 @@ impl Task {
     ) -> Result<Option<Outcome>, Error> {
         let mut effects = Vec::new();
         let taken = take(&self.rules, &mut self.store, input, budget, &mut effects)?;
+        if let (Source::Interactions, Taken::Done(_)) = (record.0, taken) {
+            self.flood.took(effects.iter().find_map(Effect::refusal));
+        }
         inputs::emit(self.partition, record, &mut effects, batches);
         Ok(match taken {
             Taken::Done(outcome) => Some(outcome),
@@ -266,6 +277,7 @@ impl Task {
     pub(crate) fn publish(&mut self, changelog_next: Option<Offset>) -> Result<(), Error> {
         self.tallied.extend(self.store.tallies_changed());
         self.committed = (self.positions, self.rules.clone());
+        self.flood.committed(self.partition);
         self.store.publish(changelog_next, self.positions, &self.rules)
     }
 
