@@ -257,7 +257,7 @@ impl Place {
         let key = format!("acme:{lead}");
         let partition = partition_of(key.as_bytes(), 2).0;
         let appended_ms = START_MS;
-        let record = Record { key: Some(key), value: Some(value), reason: None, appended_ms, source: 0, origin: None };
+        let record = Record { key: Some(key.into_bytes()), value: Some(value), reason: None, appended_ms, source: 0, origin: None };
         self.log.append(&Batches::from([((INTERACTIONS, partition), vec![record])]), None).unwrap();
     }
 
