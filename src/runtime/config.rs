@@ -9,9 +9,10 @@ use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::log::kafka::{self, Settings};
+use crate::runtime::log::kafka::{self, Guarantee, Settings};
 use crate::runtime::log::{self, TimeSource};
 use crate::runtime::registry::{self, Schemas};
+use crate::runtime::share::Pace;
 use crate::runtime::store::Bounds;
 use crate::runtime::worker;
 
@@ -88,6 +89,12 @@ pub struct Kafka {
     pub transaction_timeout_ms: u32,
     /// Records of one input of one partition that may wait in memory.
     pub buffer_records: usize,
+    /// Threads that take partitions, each with transactions of its own.
+    pub workers: u32,
+    /// Before the name of every topic.
+    pub topic_prefix: String,
+    /// `exactly_once`, or `at_least_once`, with which outputs may come twice after a failure.
+    pub guarantee: Guarantee,
     /// Properties of librdkafka, passed on as they are, such as `"security.protocol" = "SASL_SSL"`.
     pub properties: BTreeMap<String, String>,
 }
@@ -200,6 +207,9 @@ impl Default for Kafka {
             session_timeout_ms: 10_000,
             transaction_timeout_ms: 10_000,
             buffer_records: 10_000,
+            workers: 1,
+            topic_prefix: String::new(),
+            guarantee: Guarantee::default(),
             properties: BTreeMap::new(),
         }
     }
@@ -325,6 +335,7 @@ impl Config {
         check((1..=10).contains(&self.kafka.replication), "kafka.replication: must be 1 to 10");
         check((1_000..=1_800_000).contains(&self.kafka.session_timeout_ms), "kafka.session_timeout_ms: must be 1000 to 1800000");
         check((1_000..=900_000).contains(&self.kafka.transaction_timeout_ms), "kafka.transaction_timeout_ms: must be 1000 to 900000");
+        check((1..=256).contains(&self.kafka.workers), "kafka.workers: must be 1 to 256");
         check((100..=1_000_000).contains(&self.kafka.buffer_records), "kafka.buffer_records: must be 100 to 1000000");
         let registry = &self.schema_registry;
         check(
@@ -369,6 +380,9 @@ impl Config {
             session_timeout_ms: kafka.session_timeout_ms,
             transaction_timeout_ms: kafka.transaction_timeout_ms,
             buffer_records: kafka.buffer_records,
+            workers: kafka.workers,
+            topic_prefix: kafka.topic_prefix,
+            guarantee: kafka.guarantee,
             properties: kafka.properties,
         }))
     }
@@ -410,6 +424,13 @@ impl Config {
     #[must_use]
     pub fn log_options(&self, time: TimeSource) -> log::Options {
         log::Options { partitions: self.log.partitions, cache_bytes: self.log.cache_mib << 20, time }
+    }
+
+    /// How often a worker commits on Kafka.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        let [shortest, longest] = [self.worker.commit_ms, self.worker.commit_ms_max].map(Duration::from_millis);
+        Pace { shortest, longest }
     }
 
     /// The worker's part.

@@ -1,5 +1,6 @@
 //! A running leadstream: the log, the worker's thread, upkeep, and what readers see.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,11 +10,11 @@ use std::time::Duration;
 use crate::domain::units::{Offset, Partition};
 use crate::pipeline::Source;
 use crate::runtime::config::Config;
-use crate::runtime::log::kafka::{self, Cluster, SOURCES, Wanted};
+use crate::runtime::log::kafka::{self, Cluster, Hub, SOURCES, Wanted};
 use crate::runtime::log::{self, Embedded, Reader, STATE, TimeSource};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::registry::{self, Registry, Schemas};
-use crate::runtime::share::{self, Pace, Told};
+use crate::runtime::share::{self, Told};
 use crate::runtime::store::{Error, Trees, chain};
 use crate::runtime::worker::{self, Views, Worker, inputs_of, output_topics, state_directory};
 
@@ -82,6 +83,20 @@ impl Backend {
     }
 }
 
+/// What one worker tells of itself.
+struct Beat {
+    /// When it moved last, milliseconds since 1970.
+    beat_ms: AtomicI64,
+    /// It took everything once since the start.
+    caught_up: AtomicBool,
+}
+
+impl Beat {
+    fn is_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Relaxed)
+    }
+}
+
 /// A running leadstream on one data directory.
 pub struct Instance {
     /// The log.
@@ -97,9 +112,10 @@ pub struct Instance {
     /// Held while a source's place is looked at and moved, so that two files never get the same run.
     pub sources: Mutex<()>,
     stop: AtomicBool,
-    beat_ms: AtomicI64,
+    workers: Vec<Beat>,
+    /// What the workers on Kafka have in hand.
+    hub: Mutex<Arc<Hub>>,
     restores: AtomicU32,
-    caught_up: AtomicBool,
     failure: Mutex<Option<String>>,
 }
 
@@ -121,6 +137,7 @@ impl Instance {
         };
         let metrics = Arc::new(Metrics::new());
         let registry = config.registry_settings().map(|settings| Arc::new(Registry::start(&settings, metrics.clone())));
+        let workers = if let Backend::Kafka(cluster) = &log { cluster.settings.workers } else { 1 };
         let instance = Arc::new(Self {
             log,
             views: Views::default(),
@@ -129,9 +146,11 @@ impl Instance {
             config,
             sources: Mutex::new(()),
             stop: AtomicBool::new(false),
-            beat_ms: AtomicI64::new(TimeSource::World.now().0),
+            workers: (0..workers)
+                .map(|_| Beat { beat_ms: AtomicI64::new(TimeSource::World.now().0), caught_up: AtomicBool::new(false) })
+                .collect(),
+            hub: Mutex::default(),
             restores: AtomicU32::new(0),
-            caught_up: AtomicBool::new(false),
             failure: Mutex::new(None),
         });
         let mut threads = Vec::new();
@@ -173,7 +192,7 @@ impl Instance {
         let Some(settings) = self.config.registry_settings() else { return Ok(Some(self.schemas.clone())) };
         let mut is_told = false;
         while !self.stop.load(Ordering::Relaxed) {
-            self.beat();
+            (0..).zip(&self.workers).for_each(|(worker, _)| self.beat(worker));
             match registry::frames(&settings) {
                 Ok(frames) => return Ok(Some(self.schemas.clone().framed(frames))),
                 Err(error) if error.may_pass() => {
@@ -188,27 +207,20 @@ impl Instance {
         Ok(None)
     }
 
-    fn beat(&self) {
-        self.beat_ms.store(TimeSource::World.now().0, Ordering::Relaxed);
-    }
-
     fn work_on(&self, directory: &Path, options: worker::Options) -> Result<(), Error> {
         match &self.log {
             Backend::Embedded(log) => self.work_embedded(log, directory, options),
             Backend::Kafka(cluster) => {
-                let worker = &self.config.worker;
-                let [shortest, longest] = [worker.commit_ms, worker.commit_ms_max].map(Duration::from_millis);
+                let hub = Arc::new(Hub::default());
+                *self.hub.lock().unwrap_or_else(PoisonError::into_inner) = hub.clone();
                 let told = Told {
                     stop: &self.stop,
-                    beat: &|| self.beat(),
-                    caught_up: &|| {
-                        self.caught_up.store(true, Ordering::Relaxed);
-                        self.metrics.ready(true);
-                    },
+                    beat: &|worker| self.beat(worker),
+                    caught_up: &|worker| self.caught_up(worker),
                     views: &self.views,
                     metrics: &self.metrics,
                 };
-                share::work(cluster, directory, (options, Pace { shortest, longest }), &told)
+                share::work((cluster, &hub), directory, (options, self.config.pace()), &told)
             }
         }
     }
@@ -217,15 +229,14 @@ impl Instance {
         let mut worker = Worker::open(log.clone(), directory, options, self.metrics.clone(), &self.views)?;
         loop {
             let seen = log.writes().appends;
-            self.beat();
+            self.beat(0);
             if worker.step()? > 0 {
                 worker.chores()?;
                 continue;
             }
             let is_waiting = worker.is_waiting();
             if !is_waiting {
-                self.caught_up.store(true, Ordering::Relaxed);
-                self.metrics.ready(true);
+                self.caught_up(0);
             }
             let waiting = self.views.all().iter().map(|shared| shared.sizes().0).sum();
             self.metrics.sizes(worker.state_bytes(), log.size_bytes(), waiting);
@@ -237,6 +248,21 @@ impl Instance {
             let tick = Duration::from_millis(self.config.worker.tick_ms);
             log.await_write(if is_waiting { tick.min(share::REGISTRY) } else { tick }, |writes| writes.appends > seen);
         }
+    }
+
+    /// A worker moves.
+    fn beat(&self, worker: u32) {
+        if let Some(worker) = self.workers.get(worker as usize) {
+            worker.beat_ms.store(TimeSource::World.now().0, Ordering::Relaxed);
+        }
+    }
+
+    /// A worker took everything once.
+    fn caught_up(&self, worker: u32) {
+        if let Some(worker) = self.workers.get(worker as usize) {
+            worker.caught_up.store(true, Ordering::Relaxed);
+        }
+        self.metrics.ready(self.workers.iter().all(Beat::is_caught_up));
     }
 
     fn fail(&self, why: &str) {
@@ -311,32 +337,36 @@ impl Instance {
     /// Whether the worker moves: false once it failed or stood still for a minute.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        let silent_ms = TimeSource::World.now().0 - self.beat_ms.load(Ordering::Relaxed);
-        self.failure().is_none() && silent_ms < i64::try_from(STALLED.as_millis()).unwrap_or(i64::MAX)
+        let now_ms = TimeSource::World.now().0;
+        let stalled_ms = i64::try_from(STALLED.as_millis()).unwrap_or(i64::MAX);
+        self.failure().is_none() && self.workers.iter().all(|worker| now_ms - worker.beat_ms.load(Ordering::Relaxed) < stalled_ms)
     }
 
     /// Whether everything was restored and taken once since the start.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.is_alive() && self.caught_up.load(Ordering::Relaxed)
+        self.is_alive() && self.workers.iter().all(Beat::is_caught_up)
     }
 
-    /// Interactions that wait to be taken, by partition; also told as a metric.
+    /// Interactions that wait to be taken, by partition of this instance; also told as a metric.
     ///
     /// # Errors
     /// When the log fails.
-    pub fn lag(&self) -> Result<Vec<u64>, log::Error> {
-        let Ok(log) = self.log.embedded() else { return Ok(Vec::new()) };
-        let snapshot = log.snapshot()?;
-        (0..snapshot.partitions())
-            .map(|partition| {
-                let (topic, place) = inputs_of(Source::Interactions, Partition(partition));
-                let taken = snapshot.positions(place)?.next[Source::Interactions as usize];
-                let lag = snapshot.end(topic, place)?.0.saturating_sub(taken.0);
-                self.metrics.lag(partition, lag);
-                Ok(lag)
-            })
-            .collect()
+    pub fn lag(&self) -> Result<BTreeMap<u32, u64>, log::Error> {
+        let lag = match &self.log {
+            Backend::Kafka(_) => self.hub.lock().unwrap_or_else(PoisonError::into_inner).lag(),
+            Backend::Embedded(log) => {
+                let snapshot = log.snapshot()?;
+                let of = |partition| {
+                    let (topic, place) = inputs_of(Source::Interactions, Partition(partition));
+                    let taken = snapshot.positions(place)?.next[Source::Interactions as usize];
+                    Ok((partition, snapshot.end(topic, place)?.0.saturating_sub(taken.0)))
+                };
+                (0..snapshot.partitions()).map(of).collect::<Result<_, log::Error>>()?
+            }
+        };
+        self.metrics.lag(&lag);
+        Ok(lag)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every metric by its one name: `leadstream_<name>_<unit>`, `_total` for counters, labels from closed sets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::{
@@ -191,9 +192,12 @@ impl Metrics {
         self.restored.inc_by(rows);
     }
 
-    /// Tells how many interactions of a partition wait.
-    pub fn lag(&self, partition: u32, records: u64) {
-        self.lag.with_label_values(&[&partition.to_string()]).set(i64::try_from(records).unwrap_or(i64::MAX));
+    /// Tells how many interactions wait, by partition; partitions that are not named have left.
+    pub fn lag(&self, partitions: &BTreeMap<u32, u64>) {
+        self.lag.reset();
+        for (partition, records) in partitions {
+            self.lag.with_label_values(&[&partition.to_string()]).set(i64::try_from(*records).unwrap_or(i64::MAX));
+        }
     }
 
     /// Tells which of the partitions that are here pause.
@@ -252,7 +256,7 @@ mod tests {
     fn names_follow_the_grammar_and_counters_end_in_total() {
         let metrics = Metrics::new();
         metrics.request("/livez", 200, Duration::from_millis(1));
-        metrics.lag(0, 1);
+        metrics.lag(&BTreeMap::from([(0, 1)]));
         metrics.registry_answered(Answer::Known);
         metrics.paused([(0, true)].into_iter());
         metrics.committed(&Batches::from([(("lead.predictions.v1", 0), Vec::new())]), Duration::ZERO);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::units::Partition;
 use crate::pipeline::Source;
-use crate::runtime::log::kafka::{Client, Cluster, Fetch, Group, Hub, Lane, Librdkafka, Moves};
+use crate::runtime::log::kafka::{Client, Cluster, Fetch, Group, Hub, Lane, Librdkafka, Moves, Part};
 use crate::runtime::log::{self, CommitError};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::store::{Error, Trees, chain};
@@ -33,23 +33,32 @@ pub struct Pace {
     pub longest: Duration,
 }
 
-/// What the thread of a share tells its instance.
+impl Pace {
+    /// The time between two commits after one that took so long: longer while commits take more than a third of it.
+    #[must_use]
+    pub fn next(self, interval: Duration, took: Duration) -> Duration {
+        if took > interval / 3 { (interval * 3 / 2).min(self.longest) } else { (interval * 9 / 10).max(self.shortest) }
+    }
+}
+
+/// What the threads of a share tell their instance.
 pub struct Told<'a> {
     /// End after the step under way.
     pub stop: &'a AtomicBool,
-    /// Called once in each turn.
-    pub beat: &'a dyn Fn(),
-    /// The share of the group was restored, and what was fetched is taken.
-    pub caught_up: &'a dyn Fn(),
+    /// Called by each worker, with its number, once in each turn.
+    pub beat: &'a (dyn Fn(u32) + Sync),
+    /// The share of the group was restored, and a worker has taken what was fetched for it.
+    pub caught_up: &'a (dyn Fn(u32) + Sync),
     /// What readers see.
     pub views: &'a Views,
     /// The metrics.
     pub metrics: &'a Arc<Metrics>,
 }
 
-/// The loop of a share, turn by turn.
+/// The loop of one worker of a share, turn by turn.
 pub struct Share<'a, C: Client = Librdkafka> {
     hub: Arc<Hub>,
+    part: Part,
     worker: Worker<Lane<C>>,
     told: &'a Told<'a>,
     interval: Duration,
@@ -63,18 +72,38 @@ pub struct Share<'a, C: Client = Librdkafka> {
 ///
 /// # Errors
 /// When the state directory cannot be trusted, or when Kafka fails for longer than is waited.
-pub fn work(cluster: &Arc<Cluster>, directory: &Path, (options, pace): (Options, Pace), told: &Told<'_>) -> Result<(), Error> {
-    let hub = Arc::new(Hub::default());
+pub fn work(
+    (cluster, hub): (&Arc<Cluster>, &Arc<Hub>),
+    directory: &Path,
+    (options, pace): (Options, Pace),
+    told: &Told<'_>,
+) -> Result<(), Error> {
     let topics = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
-    let group = Arc::new(Group::join(&cluster.settings, &hub, topics[0])?);
-    let _fetch = Fetch::start(&cluster.settings, &hub, topics.map(str::to_owned))?;
-    let lane = Lane::new(cluster, &hub, &group, topics)?;
-    let worker = Worker::new(lane, Trees::open(directory, cluster.identity)?, options, told.metrics.clone());
-    let mut share = Share::new(&hub, worker, pace, told);
-    let outcome = share.run(options.tick);
-    // Whoever asks for partitions from here on need not wait: nothing more is committed.
-    hub.close();
-    outcome.and_then(|()| share.checkpoint())
+    let group = Arc::new(Group::join(&cluster.settings, hub, topics[0])?);
+    let _fetch = Fetch::start(&cluster.settings, hub, topics)?;
+    let trees = Trees::open(directory, cluster.identity)?;
+    let of = cluster.settings.workers;
+    let ended = AtomicBool::new(false);
+    let work_on = |number| {
+        let lane = Lane::new(cluster, hub, (&group, number), topics)?;
+        let worker = Worker::new(lane, trees.clone(), options.clone(), told.metrics.clone());
+        let mut share = Share::new(hub, worker, pace, told).part(Part { number, of });
+        let outcome = share.run(options.tick, &ended);
+        // One that fails ends the others. Whoever asks for partitions from here on need not wait: nothing more is committed.
+        ended.store(true, Ordering::Relaxed);
+        hub.ended(share.part);
+        outcome.and_then(|()| share.checkpoint())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..of)
+            .map(|number| {
+                let work_on = &work_on;
+                scope.spawn(move || work_on(number))
+            })
+            .collect();
+        let outcomes = workers.into_iter().map(|worker| worker.join().unwrap_or(Err(Error::Panicked)));
+        outcomes.collect::<Vec<_>>().into_iter().collect()
+    })
 }
 
 /// What is waited for before the next turn.
@@ -89,11 +118,17 @@ pub enum Wait {
 impl<'a, C: Client> Share<'a, C> {
     /// A share whose worker has no partition yet.
     pub fn new(hub: &Arc<Hub>, worker: Worker<Lane<C>>, pace: Pace, told: &'a Told<'a>) -> Self {
-        Self { hub: hub.clone(), worker, told, interval: pace.shortest, pace, failures: 0, in_doubt: true }
+        Self { hub: hub.clone(), part: Part::WHOLE, worker, told, interval: pace.shortest, pace, failures: 0, in_doubt: true }
     }
 
-    fn run(&mut self, tick: Duration) -> Result<(), Error> {
-        while !self.told.stop.load(Ordering::Relaxed) {
+    /// The same for some of the partitions.
+    #[must_use]
+    pub fn part(self, part: Part) -> Self {
+        Self { part, ..self }
+    }
+
+    fn run(&mut self, tick: Duration, ended: &AtomicBool) -> Result<(), Error> {
+        while !self.told.stop.load(Ordering::Relaxed) && !ended.load(Ordering::Relaxed) {
             match self.round()? {
                 Wait::News(seen) => self.hub.wait(seen, Instant::now() + tick),
                 Wait::Time(time) => std::thread::sleep(time),
@@ -107,7 +142,7 @@ impl<'a, C: Client> Share<'a, C> {
     /// # Errors
     /// When the share cannot go on.
     pub fn round(&mut self) -> Result<Wait, Error> {
-        (self.told.beat)();
+        (self.told.beat)(self.part.number);
         if let Some(why) = self.hub.failure() {
             return Err(log::Error::Offsets(why).into());
         }
@@ -117,7 +152,7 @@ impl<'a, C: Client> Share<'a, C> {
             Ok(0) => {
                 let is_waiting = self.worker.is_waiting();
                 if self.hub.is_settled() && !is_waiting {
-                    (self.told.caught_up)();
+                    (self.told.caught_up)(self.part.number);
                 }
                 self.chores()?;
                 Ok(if is_waiting { Wait::Time(REGISTRY) } else { Wait::News(seen) })
@@ -145,7 +180,7 @@ impl<'a, C: Client> Share<'a, C> {
             self.worker.learn()?;
             self.in_doubt = false;
         }
-        self.follow(&self.hub.moves())?;
+        self.follow(&self.hub.moves(self.part))?;
         self.worker.step()
     }
 
@@ -169,7 +204,7 @@ impl<'a, C: Client> Share<'a, C> {
                 self.hub.fetch(*partition, &positions);
             }
             tracing::info!(partition = partition.0, took = ?began.elapsed(), "took over partition");
-            (self.told.beat)();
+            (self.told.beat)(self.part.number);
         }
         Ok(())
     }
@@ -188,11 +223,7 @@ impl<'a, C: Client> Share<'a, C> {
     /// How long records may gather until the next commit is due.
     fn rest(&mut self, began: Instant) -> Duration {
         let took = began.elapsed();
-        self.interval = if took > self.interval / 3 {
-            (self.interval * 3 / 2).min(self.pace.longest)
-        } else {
-            (self.interval * 9 / 10).max(self.pace.shortest)
-        };
+        self.interval = self.pace.next(self.interval, took);
         self.interval.saturating_sub(took)
     }
 

@@ -39,6 +39,9 @@ pub enum Error {
         /// Why.
         cause: rows::Error,
     },
+    /// A worker's thread panicked.
+    #[error("a worker panicked")]
+    Panicked,
     /// The commit did not happen, or nobody knows.
     #[error(transparent)]
     Commit(#[from] CommitError),

@@ -77,9 +77,11 @@ pub struct Views {
 }
 
 impl Views {
-    fn set(&self, partitions: Vec<Arc<Shared>>, gates: BTreeMap<Partition, Arc<Gate>>) {
-        *self.partitions.write().unwrap_or_else(PoisonError::into_inner) = partitions;
-        *self.gates.write().unwrap_or_else(PoisonError::into_inner) = gates;
+    fn add(&self, shared: Arc<Shared>, gate: Arc<Gate>) {
+        let partition = shared.partition();
+        self.remove(partition);
+        self.partitions.write().unwrap_or_else(PoisonError::into_inner).push(shared);
+        self.gates.write().unwrap_or_else(PoisonError::into_inner).insert(partition, gate);
     }
 
     fn remove(&self, partition: Partition) {
@@ -88,7 +90,8 @@ impl Views {
     }
 
     pub(crate) fn clear(&self) {
-        self.set(Vec::new(), BTreeMap::new());
+        self.partitions.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.gates.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The partitions that are here and restored.
@@ -187,10 +190,9 @@ impl<L: Log> Worker<L> {
         let reader = self.log.reader()?;
         for partition in partitions {
             let task = Task::restore(&self.trees, &reader, (*partition, self.log.partitions()), &self.options, &self.metrics)?;
+            views.add(task.store.shared().clone(), task.flood.gate().clone());
             self.tasks.insert(*partition, task);
         }
-        let gates = self.tasks.iter().map(|(partition, task)| (*partition, task.flood.gate().clone())).collect();
-        views.set(self.tasks.values().map(|task| task.store.shared().clone()).collect(), gates);
         Ok(())
     }
 

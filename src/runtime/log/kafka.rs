@@ -30,12 +30,13 @@ pub use crate::runtime::log::kafka::appender::{Appender, Followed, SOURCES};
 pub use crate::runtime::log::kafka::client::{Client, Inputs, Isolation, Polled, Producer, Reads, Refusal, Remedy};
 pub use crate::runtime::log::kafka::fetch::{Fetch, Fetching};
 pub use crate::runtime::log::kafka::group::Group;
-pub use crate::runtime::log::kafka::hub::{Hub, Moves, Place};
+pub use crate::runtime::log::kafka::hub::{Hub, Moves, Part, Place};
 pub use crate::runtime::log::kafka::lane::{KafkaReader, Lane};
 pub use crate::runtime::log::kafka::librdkafka::{Consumers, Librdkafka, Transactional};
+pub(crate) use crate::runtime::log::kafka::librdkafka::{drain, send};
 pub use crate::runtime::log::kafka::read::Topics;
-pub use crate::runtime::log::kafka::settings::{Settings, masked};
-pub use crate::runtime::log::kafka::topics::Wanted;
+pub use crate::runtime::log::kafka::settings::{Guarantee, Settings, masked};
+pub use crate::runtime::log::kafka::topics::{Wanted, remove};
 
 /// What headers say of a record, in this order: why it is no event, in one word; what there is to say about that; where a dead
 /// letter, a late record or one that was appended again stood before; how often it had been appended again; when the log had

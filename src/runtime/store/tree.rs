@@ -127,8 +127,9 @@ impl Disk for sled::Tree {
 }
 
 /// The state directory of one log.
+#[derive(Clone)]
 pub struct Trees {
-    disks: Box<dyn Disks>,
+    disks: Arc<dyn Disks>,
 }
 
 impl Trees {
@@ -177,7 +178,7 @@ impl Trees {
 
     /// What some disks hold.
     pub fn on(disks: impl Disks + 'static) -> Self {
-        Self { disks: Box::new(disks) }
+        Self { disks: Arc::new(disks) }
     }
 
     pub(crate) fn partition(&self, partition: Partition) -> Result<Tree, Error> {

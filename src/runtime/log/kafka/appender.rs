@@ -80,8 +80,9 @@ impl Appender {
 
     fn transact(&self, batches: &Batches, progress: &Record) -> Result<(), rdkafka::error::KafkaError> {
         self.producer.begin_transaction()?;
-        send_all(&self.producer, batches)?;
-        send(&self.producer, (SOURCES, 0), progress)?;
+        let settings = &self.cluster.settings;
+        send_all(settings, &self.producer, batches)?;
+        send(&self.producer, (&settings.topic(SOURCES), 0), progress)?;
         let patience = Duration::from_millis(u64::from(self.cluster.settings.transaction_timeout_ms));
         drain(&self.producer, Instant::now() + patience)?;
         self.producer.commit_transaction(ASK)

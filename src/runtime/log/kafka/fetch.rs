@@ -32,8 +32,8 @@ impl Fetch {
     ///
     /// # Errors
     /// When the consumer cannot be made.
-    pub fn start(settings: &Settings, hub: &Arc<Hub>, topics: [String; 3]) -> Result<Self, Error> {
-        let mut fetching = Fetching::new(InputConsumer::new(settings, topics)?, hub, settings.buffer_records);
+    pub fn start(settings: &Settings, hub: &Arc<Hub>, topics: [&str; 3]) -> Result<Self, Error> {
+        let mut fetching = Fetching::new(InputConsumer::new(settings, hub, topics)?, hub, settings.buffer_records);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
@@ -78,7 +78,8 @@ impl Group {
         }
         let consumer = config.create_with_context(Context { hub: hub.clone() });
         let consumer: Arc<BaseConsumer<Context>> = Arc::new(consumer.map_err(failed("the Kafka client of the group cannot be made"))?);
-        consumer.subscribe(&[topic]).map_err(failed(format!("cannot subscribe to {topic}")))?;
+        let topic = settings.topic(topic);
+        consumer.subscribe(&[&topic]).map_err(failed(format!("cannot subscribe to {topic}")))?;
         let stop = Arc::new(AtomicBool::new(false));
         let (member, stopped, told) = (consumer.clone(), stop.clone(), hub.clone());
         let thread = std::thread::spawn(move || {
@@ -92,7 +93,12 @@ impl Group {
                 }
             }
         });
-        Ok(Self { consumer, topic: topic.to_owned(), stop, thread: Some(thread) })
+        Ok(Self { consumer, topic, stop, thread: Some(thread) })
+    }
+
+    /// Commits offsets outside any transaction.
+    pub(crate) fn commit(&self, offsets: &TopicPartitionList) -> Result<(), KafkaError> {
+        self.consumer.commit(offsets, CommitMode::Sync)
     }
 
     /// Who this member is, which a transaction shows.
@@ -111,7 +117,7 @@ impl Group {
     /// When the cluster does not answer.
     pub fn committed(settings: &Settings, topic: &str, partition: Partition) -> Result<Option<Offset>, Error> {
         let consumer: BaseConsumer = make(&settings.consumer(&settings.application), "offsets")?;
-        offset(&consumer, topic, partition)
+        offset(&consumer, &settings.topic(topic), partition)
     }
 }
 

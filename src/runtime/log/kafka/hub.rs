@@ -27,6 +27,24 @@ struct Buffer {
     version: u64,
 }
 
+/// Which of an instance's workers takes which partitions: those whose number leaves `number` when divided by `of`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Counted from 0.
+    pub number: u32,
+    /// How many workers there are.
+    pub of: u32,
+}
+
+impl Part {
+    /// Everything.
+    pub const WHOLE: Self = Self { number: 0, of: 1 };
+
+    fn has(self, partition: Partition) -> bool {
+        partition.0 % self.of == self.number
+    }
+}
+
 /// Partitions that came and those that go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Moves {
@@ -45,17 +63,18 @@ struct State {
     /// Owned until the worker has given them up.
     leaving: BTreeSet<Partition>,
     buffers: BTreeMap<Place, Buffer>,
+    /// Interactions that are not fetched yet.
+    behind: BTreeMap<Partition, u64>,
     version: u64,
     /// Counts everything that a waiting worker wants to hear of.
     news: u64,
     has_joined: bool,
-    is_closed: bool,
     failure: Option<String>,
 }
 
 impl State {
     fn holds(&self, partitions: &[Partition]) -> bool {
-        !self.is_closed && partitions.iter().any(|partition| self.held.contains_key(partition))
+        partitions.iter().any(|partition| self.held.contains_key(partition))
     }
 }
 
@@ -125,14 +144,15 @@ impl Hub {
         });
     }
 
-    /// What the worker has to give up, and what it may take.
-    pub fn moves(&self) -> Moves {
+    /// What a worker has to give up, and what it may take.
+    pub fn moves(&self, part: Part) -> Moves {
         let state = self.lock();
         let other = |partition: &&Partition| state.owned.get(partition) != state.held.get(partition);
         let leaving = |partition: &&Partition| state.leaving.contains(partition);
+        let own = |partition: &&Partition| part.has(**partition);
         Moves {
-            arrived: state.owned.keys().filter(|partition| other(partition) && !leaving(partition)).copied().collect(),
-            leaving: state.held.keys().filter(|partition| other(partition) || leaving(partition)).copied().collect(),
+            arrived: state.owned.keys().filter(own).filter(|partition| other(partition) && !leaving(partition)).copied().collect(),
+            leaving: state.held.keys().filter(own).filter(|partition| other(partition) || leaving(partition)).copied().collect(),
         }
     }
 
@@ -141,6 +161,7 @@ impl Hub {
         self.change(|state| {
             for partition in partitions {
                 state.held.remove(partition);
+                state.behind.remove(partition);
                 state.buffers.retain(|(source, of), _| of != partition || *source == Source::Definitions);
             }
             state.version += 1;
@@ -220,6 +241,22 @@ impl Hub {
         }
     }
 
+    /// So many interactions of a partition are not fetched yet.
+    pub(crate) fn behind(&self, partition: Partition, records: u64) {
+        self.lock().behind.insert(partition, records);
+    }
+
+    /// Interactions that are not committed yet, by partition in hand: those not fetched, as of a moment ago, and those in hand.
+    #[must_use]
+    pub fn lag(&self) -> BTreeMap<u32, u64> {
+        let state = self.lock();
+        let of = |partition: &Partition| {
+            let fetched = state.buffers.get(&(Source::Interactions, *partition)).map_or(0, |buffer| buffer.records.len() as u64);
+            (partition.0, fetched + state.behind.get(partition).copied().unwrap_or(0))
+        };
+        state.held.keys().map(of).collect()
+    }
+
     /// Runs `then` under the lock when the worker still owns what it has in hand; else names what has left.
     pub(crate) fn if_owned<T>(&self, partitions: impl Iterator<Item = Partition>, then: impl FnOnce() -> T) -> Result<T, Partition> {
         let state = self.lock();
@@ -243,12 +280,9 @@ impl Hub {
         drop(self.changed.wait_timeout_while(self.lock(), wait, |state| state.news == seen));
     }
 
-    /// Nobody takes anything any more.
-    pub fn close(&self) {
-        self.change(|state| {
-            state.is_closed = true;
-            state.held.clear();
-        });
+    /// A worker takes nothing any more.
+    pub fn ended(&self, part: Part) {
+        self.change(|state| state.held.retain(|partition, _| !part.has(*partition)));
     }
 
     /// One of the threads cannot go on.

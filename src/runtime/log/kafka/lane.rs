@@ -45,13 +45,18 @@ pub struct KafkaReader<C: Client> {
 }
 
 impl Lane {
-    /// A lane of a cluster. `topics` are those of the inputs in the order of [`Source::ALL`].
+    /// The lane of one worker of an instance. `topics` are those of the inputs in the order of [`Source::ALL`].
     ///
     /// # Errors
     /// When a client cannot be made.
-    pub fn new(cluster: &Arc<Cluster>, hub: &Arc<Hub>, group: &Arc<Group>, topics: [&'static str; 3]) -> Result<Self, Error> {
+    pub fn new(
+        cluster: &Arc<Cluster>,
+        hub: &Arc<Hub>,
+        (group, worker): (&Arc<Group>, u32),
+        topics: [&'static str; 3],
+    ) -> Result<Self, Error> {
         let settings = &cluster.settings;
-        Ok(Self::over(cluster, hub, (Librdkafka::new(settings, group)?, Consumers::new(settings)?), topics))
+        Ok(Self::over(cluster, hub, (Librdkafka::new(settings, group, worker)?, Consumers::new(settings)?), topics))
     }
 }
 
@@ -97,7 +102,7 @@ impl<C: Client> Lane<C> {
     ) -> Result<BTreeMap<u32, Offset>, Failure> {
         producer.begin()?;
         producer.send(batches)?;
-        let ends = producer.drain(Duration::from_millis(u64::from(self.cluster.settings.transaction_timeout_ms)))?;
+        let ends = producer.drain(self.patience())?;
         let owned = self.hub.if_owned(positions.keys().map(|partition| Partition(*partition)), || self.client.member());
         let member = match owned {
             Ok(Some(member)) => member,
@@ -105,9 +110,37 @@ impl<C: Client> Lane<C> {
             Err(partition) => return Err(Failure::Abort(format!("partition {} has left meanwhile", partition.0))),
         };
         let next = positions.iter().map(|(partition, positions)| (*partition, positions.next[Source::Interactions as usize])).collect();
-        again(|| producer.offsets(self.topics[0], &next, &member))?;
-        again(|| producer.commit())?;
+        self.again(|| producer.offsets(self.topics[0], &next, &member))?;
+        self.again(|| producer.commit())?;
         Ok(ends)
+    }
+
+    /// After so long the broker has aborted the transaction, or soon does.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(u64::from(self.cluster.settings.transaction_timeout_ms))
+    }
+
+    /// Repeats a call that may be repeated, for as long as the transaction can live.
+    fn again(&self, call: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
+        let until = self.changelog.reads().time() + self.patience();
+        for _ in 1..ATTEMPTS_MAX {
+            match call() {
+                Err(Refusal { remedy: Remedy::Repeat, cause }) if self.changelog.reads().time() < until => {
+                    tracing::warn!(error = %cause, "a call of the transaction is repeated");
+                }
+                outcome => return outcome,
+            }
+        }
+        call()
+    }
+
+    /// Keeps a producer for the next transaction, unless what it sent may still be on its way.
+    fn keep(place: &mut Option<C::Producer>, producer: C::Producer) {
+        if producer.is_spent() {
+            tracing::info!("a connection broke during the transaction: the next one gets a new producer");
+        } else {
+            *place = Some(producer);
+        }
     }
 }
 
@@ -125,18 +158,6 @@ impl From<Refusal> for Failure {
             Remedy::Repeat | Remedy::Renew => Self::Unknown(cause),
         }
     }
-}
-
-/// Repeats a call that may be repeated.
-fn again(call: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
-    let mut outcome = call();
-    for _ in 0..ATTEMPTS_MAX {
-        match &outcome {
-            Err(Refusal { remedy: Remedy::Repeat, .. }) => outcome = call(),
-            _ => break,
-        }
-    }
-    outcome
 }
 
 impl<C: Client> Log for Lane<C> {
@@ -163,12 +184,12 @@ impl<C: Client> Log for Lane<C> {
         match self.transact(&producer, batches, positions) {
             Ok(ends) => {
                 self.hub.committed(positions);
-                *place = Some(producer);
+                Self::keep(&mut place, producer);
                 Ok(ends)
             }
-            Err(Failure::Abort(why)) => match again(|| producer.abort()) {
+            Err(Failure::Abort(why)) => match self.again(|| producer.abort()) {
                 Ok(()) => {
-                    *place = Some(producer);
+                    Self::keep(&mut place, producer);
                     Err(CommitError::Aborted(why))
                 }
                 Err(refusal) => Err(CommitError::InDoubt(format!("{why}; and it cannot be aborted: {}", refusal.cause))),

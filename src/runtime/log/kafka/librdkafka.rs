@@ -1,22 +1,23 @@
 //! Kafka through librdkafka.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
-use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+use rdkafka::{Offset as KafkaOffset, Statistics, TopicPartitionList};
 
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Source;
 use crate::runtime::log::kafka::client::{Client, Inputs, Isolation, Polled, Producer, Reads, Refusal, Remedy};
 use crate::runtime::log::kafka::group::Group;
-use crate::runtime::log::kafka::hub::Place;
-use crate::runtime::log::kafka::settings::{Settings, make};
+use crate::runtime::log::kafka::hub::{Hub, Place};
+use crate::runtime::log::kafka::settings::{Guarantee, Settings};
 use crate::runtime::log::kafka::{ASK, failed, headers_of, record_of};
 use crate::runtime::log::{Batches, Error, Record, STATE, TimeSource};
 
@@ -24,11 +25,14 @@ use crate::runtime::log::{Batches, Error, Record, STATE, TimeSource};
 const LOOK: Duration = Duration::from_micros(200);
 /// How long one poll waits for a record of an input.
 const POLL: Duration = Duration::from_millis(20);
+/// Milliseconds between two looks at how much is not fetched yet.
+const BEHIND_MS: &str = "1000";
 /// How long one poll waits for a record outside the group.
 const READ: Duration = Duration::from_millis(100);
 
 /// Two consumers outside the group: one that sees what is committed, one that sees everything.
 pub struct Consumers {
+    settings: Settings,
     committed: BaseConsumer,
     everything: BaseConsumer,
     since: Instant,
@@ -42,6 +46,7 @@ impl Consumers {
     pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
         let [committed, everything] = [("restore", Isolation::Committed), ("ends", Isolation::Uncommitted)];
         Ok(Self {
+            settings: settings.clone(),
             committed: settings.reader(committed.0, committed.1)?,
             everything: settings.reader(everything.0, everything.1)?,
             since: Instant::now(),
@@ -55,15 +60,17 @@ impl Reads for Consumers {
             Isolation::Committed => &self.committed,
             Isolation::Uncommitted => &self.everything,
         };
-        let found = consumer.fetch_watermarks(topic, partition.0.cast_signed(), ASK);
+        let topic = self.settings.topic(topic);
+        let found = consumer.fetch_watermarks(&topic, partition.0.cast_signed(), ASK);
         let (low, high) = found.map_err(failed(format!("cannot read the offsets of {topic}")))?;
         Ok((offset_of(low), offset_of(high)))
     }
 
     fn go_to(&self, (topic, partition): (&str, Partition), from: Offset) -> Result<(), Error> {
+        let topic = self.settings.topic(topic);
         let what = || failed(format!("{topic} partition {} cannot be read", partition.0));
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, partition.0.cast_signed(), kafka_offset(from)).map_err(what())?;
+        list.add_partition_offset(&topic, partition.0.cast_signed(), kafka_offset(from)).map_err(what())?;
         self.committed.assign(&list).map_err(what())
     }
 
@@ -99,17 +106,41 @@ impl Reads for Consumers {
     }
 }
 
+/// Hears how many records of the interactions are not fetched yet.
+struct Behind {
+    hub: Arc<Hub>,
+    topic: String,
+}
+
+impl ClientContext for Behind {
+    /// What librdkafka has in its own queue, and what lies between the next offset that it asks for and the last stable one. It goes past
+    /// the ends of transactions as it fetches them, so they do not count for long.
+    fn stats(&self, statistics: Statistics) {
+        let partitions = statistics.topics.get(&self.topic).map(|topic| &topic.partitions);
+        for (partition, found) in partitions.into_iter().flatten() {
+            let (Ok(partition), true) = (u32::try_from(*partition), found.next_offset >= 0) else { continue };
+            let behind = (found.ls_offset - found.next_offset).max(0) + found.fetchq_cnt.max(0);
+            self.hub.behind(Partition(partition), behind.unsigned_abs());
+        }
+    }
+}
+
+impl ConsumerContext for Behind {}
+
 /// The consumer of the inputs.
 pub(crate) struct InputConsumer {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Behind>,
     topics: [String; 3],
 }
 
 impl InputConsumer {
     /// `topics` are those of the inputs in the order of [`Source::ALL`].
-    pub(crate) fn new(settings: &Settings, topics: [String; 3]) -> Result<Self, Error> {
-        let config = settings.consumer(&format!("{}-fetch-{}", settings.application, settings.instance));
-        Ok(Self { consumer: make(&config, "fetch")?, topics })
+    pub(crate) fn new(settings: &Settings, hub: &Arc<Hub>, topics: [&str; 3]) -> Result<Self, Error> {
+        let topics = topics.map(|topic| settings.topic(topic));
+        let mut config = settings.consumer(&format!("{}-fetch-{}", settings.application, settings.instance));
+        config.set("statistics.interval.ms", BEHIND_MS);
+        let consumer = config.create_with_context(Behind { hub: hub.clone(), topic: topics[0].clone() });
+        Ok(Self { consumer: consumer.map_err(failed("the Kafka client that fetches cannot be made"))?, topics })
     }
 
     fn list(&self, places: &[Place]) -> TopicPartitionList {
@@ -169,9 +200,12 @@ struct Deliveries {
     failure: Option<KafkaError>,
 }
 
-#[derive(Default)]
 struct Context {
+    /// Name of the changelog.
+    state: String,
     deliveries: Mutex<Deliveries>,
+    /// A connection broke: what was under way may reach the broker later.
+    is_disturbed: AtomicBool,
 }
 
 impl Context {
@@ -180,14 +214,19 @@ impl Context {
     }
 }
 
-impl ClientContext for Context {}
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "the transactional client reports");
+        self.is_disturbed.store(true, Ordering::Relaxed);
+    }
+}
 
 impl ProducerContext for Context {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
-            Ok(message) if message.topic() == STATE => {
+            Ok(message) if message.topic() == self.state => {
                 let next = offset_of(message.offset() + 1);
                 let partition = u32::try_from(message.partition()).unwrap_or(0);
                 let mut deliveries = self.deliveries();
@@ -203,9 +242,17 @@ impl ProducerContext for Context {
     }
 }
 
-/// A transactional producer.
+/// A transactional producer; one without transactions where only at-least-once is promised.
 pub struct Transactional {
+    settings: Settings,
+    group: Arc<Group>,
     producer: BaseProducer<Context>,
+}
+
+impl Transactional {
+    fn is_exact(&self) -> bool {
+        self.settings.guarantee == Guarantee::ExactlyOnce
+    }
 }
 
 impl From<KafkaError> for Refusal {
@@ -223,16 +270,17 @@ impl Producer for Transactional {
     type Member = ConsumerGroupMetadata;
 
     fn init(&self) -> Result<(), Refusal> {
-        Ok(self.producer.init_transactions(ASK)?)
+        if self.is_exact() { Ok(self.producer.init_transactions(ASK)?) } else { Ok(()) }
     }
 
     fn begin(&self) -> Result<(), Refusal> {
         *self.producer.context().deliveries() = Deliveries::default();
-        Ok(self.producer.begin_transaction()?)
+        self.producer.context().is_disturbed.store(false, Ordering::Relaxed);
+        if self.is_exact() { Ok(self.producer.begin_transaction()?) } else { Ok(()) }
     }
 
     fn send(&self, batches: &Batches) -> Result<(), Refusal> {
-        Ok(send_all(&self.producer, batches)?)
+        Ok(send_all(&self.settings, &self.producer, batches)?)
     }
 
     fn drain(&self, patience: Duration) -> Result<BTreeMap<u32, Offset>, Refusal> {
@@ -245,19 +293,27 @@ impl Producer for Transactional {
     }
 
     fn offsets(&self, topic: &str, next: &BTreeMap<u32, Offset>, member: &ConsumerGroupMetadata) -> Result<(), Refusal> {
+        let topic = self.settings.topic(topic);
         let mut list = TopicPartitionList::new();
         for (partition, offset) in next {
-            list.add_partition_offset(topic, partition.cast_signed(), kafka_offset(*offset))?;
+            list.add_partition_offset(&topic, partition.cast_signed(), kafka_offset(*offset))?;
+        }
+        if !self.is_exact() {
+            return Ok(self.group.commit(&list)?);
         }
         Ok(self.producer.send_offsets_to_transaction(&list, member, ASK)?)
     }
 
     fn commit(&self) -> Result<(), Refusal> {
-        Ok(self.producer.commit_transaction(ASK)?)
+        if self.is_exact() { Ok(self.producer.commit_transaction(ASK)?) } else { Ok(()) }
     }
 
     fn abort(&self) -> Result<(), Refusal> {
-        Ok(self.producer.abort_transaction(ASK)?)
+        if self.is_exact() { Ok(self.producer.abort_transaction(ASK)?) } else { Ok(()) }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.producer.context().is_disturbed.load(Ordering::Relaxed)
     }
 }
 
@@ -265,6 +321,8 @@ impl Producer for Transactional {
 pub struct Librdkafka {
     settings: Settings,
     group: Arc<Group>,
+    /// Number of the worker, which is part of its transactional id.
+    worker: u32,
     /// For what is appended outside transactions.
     appender: BaseProducer,
 }
@@ -274,11 +332,11 @@ impl Librdkafka {
     ///
     /// # Errors
     /// When a client cannot be made.
-    pub(crate) fn new(settings: &Settings, group: &Arc<Group>) -> Result<Self, Error> {
+    pub(crate) fn new(settings: &Settings, group: &Arc<Group>, worker: u32) -> Result<Self, Error> {
         let mut config = settings.client();
         config.set("enable.idempotence", "true").set("linger.ms", "1");
         let appender = config.create().map_err(failed("the Kafka client that appends cannot be made"))?;
-        Ok(Self { settings: settings.clone(), group: group.clone(), appender })
+        Ok(Self { settings: settings.clone(), group: group.clone(), worker, appender })
     }
 }
 
@@ -289,19 +347,18 @@ impl Client for Librdkafka {
 
     fn producer(&self) -> Result<Transactional, Error> {
         let settings = &self.settings;
-        let mut config = settings.client();
-        config.set("transactional.id", format!("{}-{}", settings.application, settings.instance));
-        config.set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
-        config.set("message.timeout.ms", settings.transaction_timeout_ms.to_string());
-        config.set("linger.ms", "1").set("compression.type", "lz4");
-        config.set("queue.buffering.max.messages", "1000000");
-        let producer = config.create_with_context(Context::default());
-        Ok(Transactional { producer: producer.map_err(failed("the transactional Kafka client cannot be made"))? })
+        let config = match settings.guarantee {
+            Guarantee::ExactlyOnce => settings.transactional(&format!("{}-{}", settings.instance, self.worker)),
+            Guarantee::AtLeastOnce => settings.producer(),
+        };
+        let context = Context { state: settings.topic(STATE), deliveries: Mutex::default(), is_disturbed: AtomicBool::new(false) };
+        let producer = config.create_with_context(context).map_err(failed("the transactional Kafka client cannot be made"))?;
+        Ok(Transactional { settings: settings.clone(), group: self.group.clone(), producer })
     }
 
     fn append(&self, batches: &Batches) -> Result<(), Error> {
         let what = || failed("records cannot be appended");
-        send_all(&self.appender, batches).map_err(what())?;
+        send_all(&self.settings, &self.appender, batches).map_err(what())?;
         drain(&self.appender, Instant::now() + ASK).map_err(what())
     }
 
@@ -331,10 +388,15 @@ fn kafka_offset(offset: Offset) -> KafkaOffset {
     KafkaOffset::Offset(i64::try_from(offset.0).unwrap_or(i64::MAX))
 }
 
-pub(crate) fn send_all<C: ProducerContext<DeliveryOpaque = ()>>(producer: &BaseProducer<C>, batches: &Batches) -> Result<(), KafkaError> {
-    batches
-        .iter()
-        .try_for_each(|((topic, partition), records)| records.iter().try_for_each(|record| send(producer, (topic, *partition), record)))
+pub(crate) fn send_all<C: ProducerContext<DeliveryOpaque = ()>>(
+    settings: &Settings,
+    producer: &BaseProducer<C>,
+    batches: &Batches,
+) -> Result<(), KafkaError> {
+    batches.iter().try_for_each(|((topic, partition), records)| {
+        let topic = settings.topic(topic);
+        records.iter().try_for_each(|record| send(producer, (&topic, *partition), record))
+    })
 }
 
 pub(crate) fn send<C: ProducerContext<DeliveryOpaque = ()>>(

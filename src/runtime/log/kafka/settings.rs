@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::BaseConsumer;
+use serde::{Deserialize, Serialize};
 
 use crate::runtime::log::Error;
 use crate::runtime::log::kafka::client::Isolation;
@@ -40,11 +41,34 @@ pub struct Settings {
     pub transaction_timeout_ms: u32,
     /// Records of one input of one partition that may wait in memory.
     pub buffer_records: usize,
+    /// Workers of an instance, each with its partitions and transactions.
+    pub workers: u32,
+    /// Before the name of every topic.
+    pub topic_prefix: String,
+    /// What a commit promises.
+    pub guarantee: Guarantee,
     /// Passed on to librdkafka as they are.
     pub properties: BTreeMap<String, String>,
 }
 
+/// What a commit promises after a failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guarantee {
+    /// Outputs, state and offsets change together or not at all.
+    #[default]
+    ExactlyOnce,
+    /// Outputs may come twice; no transactions are made.
+    AtLeastOnce,
+}
+
 impl Settings {
+    /// The name that a topic has in the cluster.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> String {
+        format!("{}{name}", self.topic_prefix)
+    }
+
     /// What every client is told.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -60,6 +84,22 @@ impl Settings {
         config.set("group.id", group).set("isolation.level", "read_committed");
         config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false").set("auto.offset.reset", "error");
         config.set("fetch.wait.max.ms", "5");
+        config
+    }
+
+    /// A producer that writes each record once, in order.
+    pub(crate) fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config.set("enable.idempotence", "true").set("message.timeout.ms", self.transaction_timeout_ms.to_string());
+        config.set("linger.ms", "1").set("compression.type", "lz4").set("queue.buffering.max.messages", "1000000");
+        config
+    }
+
+    /// The same with transactions of an id of this application.
+    pub(crate) fn transactional(&self, id: &str) -> ClientConfig {
+        let mut config = self.producer();
+        config.set("transactional.id", format!("{}-{id}", self.application));
+        config.set("transaction.timeout.ms", self.transaction_timeout_ms.to_string());
         config
     }
 

@@ -45,7 +45,7 @@ const APPEARS: Duration = Duration::from_secs(10);
 pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
     let reader = settings.reader("topics", Isolation::Committed)?;
     let found = |name: &str| -> Result<Option<u32>, Error> {
-        let metadata = reader.fetch_metadata(Some(name), ASK);
+        let metadata = reader.fetch_metadata(Some(&settings.topic(name)), ASK);
         let what = format!(
             "no answer from {}: check kafka.bootstrap_servers, and listeners and credentials of the brokers",
             settings.bootstrap_servers
@@ -63,7 +63,7 @@ pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
         match found(topic.name)? {
             None => missing.push(topic),
             Some(count) if count != count_of(topic) => {
-                wrong.push(format!("topic {}: it has {count} partitions, wanted are {}", topic.name, count_of(topic)));
+                wrong.push(format!("topic {}: it has {count} partitions, wanted are {}", settings.topic(topic.name), count_of(topic)));
             }
             Some(_) => {}
         }
@@ -71,7 +71,8 @@ pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
     if !settings.creates_topics {
         wrong.extend(missing.iter().map(|topic| {
             let policy = if topic.is_compacted { "compact" } else { "delete" };
-            format!("topic {} is missing: make it with {} partitions and cleanup.policy={policy}", topic.name, count_of(topic))
+            let name = settings.topic(topic.name);
+            format!("topic {name} is missing: make it with {} partitions and cleanup.policy={policy}", count_of(topic))
         }));
     }
     wrong.extend(settings_of(settings, topics.iter().filter(|topic| !missing.contains(topic)))?);
@@ -83,7 +84,7 @@ pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
     for topic in missing {
         while found(topic.name)? != Some(count_of(topic)) {
             if Instant::now() >= until {
-                return Err(Error::Topics(vec![format!("topic {} was made and is not seen", topic.name)]));
+                return Err(Error::Topics(vec![format!("topic {} was made and is not seen", settings.topic(topic.name))]));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -98,21 +99,22 @@ fn settings_of<'a>(settings: &Settings, topics: impl Iterator<Item = &'a Wanted>
     if topics.is_empty() {
         return Ok(Vec::new());
     }
-    let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic.name)).collect();
+    let names: Vec<String> = topics.iter().map(|topic| settings.topic(topic.name)).collect();
+    let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
     let described = administer(settings, async |admin, options| admin.describe_configs(&resources, options).await)?;
     let mut wrong = Vec::new();
-    for (topic, described) in topics.iter().zip(described) {
-        let resource = described.map_err(|code| failed(format!("topic {} cannot be described", topic.name))(KafkaError::AdminOp(code)))?;
+    for ((topic, name), described) in topics.iter().zip(&names).zip(described) {
+        let resource = described.map_err(|code| failed(format!("topic {name} cannot be described"))(KafkaError::AdminOp(code)))?;
         let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.clone()).unwrap_or_default();
         let wanted = if topic.is_compacted { "compact" } else { "delete" };
         if policy != wanted {
-            wrong.push(format!("topic {}: cleanup.policy is {policy}, wanted is {wanted}", topic.name));
+            wrong.push(format!("topic {name}: cleanup.policy is {policy}, wanted is {wanted}"));
         }
         let is_wrong = |bytes: usize| if topic.is_input { bytes > INPUT_BYTES_MAX } else { bytes < RECORD_BYTES_MAX };
         let bytes = resource.get("max.message.bytes").and_then(|entry| entry.value.as_ref()?.parse::<usize>().ok());
         if let Some(found) = bytes.filter(|bytes| is_wrong(*bytes)) {
             let wanted = if topic.is_input { format!("at most {INPUT_BYTES_MAX}") } else { format!("{RECORD_BYTES_MAX} or more") };
-            wrong.push(format!("topic {}: max.message.bytes is {found}, wanted are {wanted}", topic.name));
+            wrong.push(format!("topic {name}: max.message.bytes is {found}, wanted are {wanted}"));
         }
     }
     Ok(wrong)
@@ -124,11 +126,13 @@ fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
     }
     let (record_bytes, input_bytes) = (RECORD_BYTES_MAX.to_string(), INPUT_BYTES_MAX.to_string());
     let week = (7 * 24 * 60 * 60 * 1_000).to_string();
+    let names: Vec<String> = topics.iter().map(|(topic, _)| settings.topic(topic.name)).collect();
     let made: Vec<_> = topics
         .iter()
-        .map(|(topic, partitions)| {
+        .zip(&names)
+        .map(|((topic, partitions), name)| {
             let count = i32::try_from(*partitions).unwrap_or(i32::MAX);
-            let made = NewTopic::new(topic.name, count, TopicReplication::Fixed(settings.replication));
+            let made = NewTopic::new(name, count, TopicReplication::Fixed(settings.replication));
             let in_sync = if settings.replication >= 3 { "2" } else { "1" };
             let made = made.set("max.message.bytes", if topic.is_input { &input_bytes } else { &record_bytes });
             let made = made.set("min.insync.replicas", in_sync).set("unclean.leader.election.enable", "false");
@@ -147,6 +151,20 @@ fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => return Err(failed(format!("topic {name} cannot be made"))(KafkaError::AdminOp(code))),
         }
+    }
+    Ok(())
+}
+
+/// Removes topics with all they hold.
+///
+/// # Errors
+/// When the cluster does not remove them.
+pub fn remove(settings: &Settings, topics: &[Wanted]) -> Result<(), Error> {
+    let names: Vec<String> = topics.iter().map(|topic| settings.topic(topic.name)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let results = administer(settings, async |admin, options| admin.delete_topics(&names, options).await)?;
+    for result in results {
+        result.map_err(|(name, code)| failed(format!("topic {name} cannot be removed"))(KafkaError::AdminOp(code)))?;
     }
     Ok(())
 }
