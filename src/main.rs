@@ -74,6 +74,12 @@ enum Command {
         #[arg(long, default_value_t = 10_000)]
         lines: usize,
     },
+    /// Measure what a cluster and this machine make of events.
+    Bench {
+        /// What is measured.
+        #[command(subcommand)]
+        what: cli::bench::Benchmark,
+    },
     /// Check the configuration and print it with every default.
     Check,
     /// Print the schemas, or register them.
@@ -119,6 +125,7 @@ async fn run() -> anyhow::Result<()> {
         Command::Evaluate { file } => cli::evaluate::evaluate(&file),
         Command::Mutate(options) => cli::mutate::mutate(&options),
         Command::Malformed { seed, lines } => cli::mutate::malformed(seed, lines),
+        Command::Bench { what } => tokio::task::block_in_place(|| cli::bench::bench(&config, &what)),
         Command::Check => Ok(cli::say(toml::to_string(&config.masked()).context("the configuration cannot be written as TOML")?)?),
         Command::Schemas { action } => cli::schemas::schemas(&config, action, json).await,
         Command::Completions { shell } => {

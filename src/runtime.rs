@@ -17,4 +17,5 @@ pub mod client;
 pub mod evaluate;
 mod random;
 pub mod demo;
+pub mod bench;
 pub mod mutate;

@@ -1,0 +1,144 @@
+//! Produce-to-committed latency in an open loop: counted from the moment an event was due, so a stall counts for all behind it.
+//!
+//! The predictions of a partition come in the order of its events, one for each, so the n-th answers the n-th.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::producer::BaseProducer;
+use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+
+use crate::domain::units::Partition;
+use crate::runtime::bench::load::{Load, Spread};
+use crate::runtime::bench::{Bench, Error, INTERACTIONS, Job, Mode, Plan, Script, TAKES};
+use crate::runtime::log::kafka::{self, Topics};
+use crate::runtime::log::{TimeSource, partition_of};
+
+const PREDICTIONS: &str = "lead.predictions.v1";
+
+/// Quantiles of one run, milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Latency {
+    /// Half are faster.
+    pub p50: f64,
+    /// Nine of ten are faster.
+    pub p90: f64,
+    /// 99 of 100 are faster.
+    pub p99: f64,
+}
+
+impl Latency {
+    fn of(mut all: Vec<Duration>) -> Self {
+        all.sort_unstable();
+        let at = |share: f64| {
+            let place = (all.len().saturating_sub(1) as f64 * share) as usize;
+            all.get(place).map_or(0.0, |latency| latency.as_secs_f64() * 1_000.0)
+        };
+        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99) }
+    }
+
+    /// The middle of each quantile over several runs.
+    #[must_use]
+    pub fn median(runs: &[Self]) -> Self {
+        let middle = |of: fn(&Self) -> f64| crate::runtime::bench::median(&mut runs.iter().map(of).collect::<Vec<_>>());
+        Self { p50: middle(|run| run.p50), p90: middle(|run| run.p90), p99: middle(|run| run.p99) }
+    }
+}
+
+impl Bench {
+    /// One run with one rate of a whole job, of the raw loop, or (`None`) of nothing but the broker: events are read where they were
+    /// sent.
+    ///
+    /// # Errors
+    /// When a job fails.
+    pub fn latency(&mut self, mode: Option<Mode>, script: &Script, (plan, rate): (&Plan, u64)) -> Result<Latency, Error> {
+        let job = self.job_of(mode.unwrap_or(Mode::Raw))?;
+        let mut subject = match mode {
+            Some(Mode::Raw) => Some(job.start(Some(script))?),
+            Some(_) => Some(job.start(None)?),
+            None => None,
+        };
+        if let Some(subject) = &mut subject {
+            job.await_taken(subject)?;
+        }
+        let watched = watch(job, if mode.is_some() { PREDICTIONS } else { INTERACTIONS })?;
+        let load = Load::new(rate ^ TimeSource::World.now().0.unsigned_abs(), plan.leads, Spread::Zipf);
+        let (all, sent) = open_loop(job, &self.producer, &watched, (load, rate, plan.seconds))?;
+        if mode == Some(Mode::ExactlyOnce) {
+            subject.map_or(Ok(()), crate::runtime::bench::subject::Subject::end)?;
+        }
+        let job = self.jobs.get_mut(&mode.unwrap_or(Mode::Raw));
+        for (known, sent) in job.into_iter().flat_map(|job| job.sent.iter_mut()).zip(sent) {
+            *known += sent;
+        }
+        Ok(Latency::of(all))
+    }
+}
+
+/// A committed reader at the end of a topic.
+fn watch(job: &Job, topic: &str) -> Result<BaseConsumer, Error> {
+    let settings = &job.cluster.settings;
+    let consumer: BaseConsumer = settings.consumer("bench-watch").create()?;
+    let reader = Topics::new(settings)?;
+    let mut list = TopicPartitionList::new();
+    for partition in 0..job.cluster.partitions {
+        let end = reader.end(topic, Partition(partition))?;
+        let end = KafkaOffset::Offset(i64::try_from(end.0).unwrap_or(i64::MAX));
+        list.add_partition_offset(&settings.topic(topic), partition.cast_signed(), end)?;
+    }
+    consumer.assign(&list)?;
+    Ok(consumer)
+}
+
+/// Sends at a fixed rate whatever comes back; gives all latencies and how many were sent to each partition.
+fn open_loop(
+    job: &Job,
+    producer: &BaseProducer,
+    watched: &BaseConsumer,
+    (mut load, rate, seconds): (Load, u64, u64),
+) -> Result<(Vec<Duration>, Vec<u64>), Error> {
+    let partitions = job.cluster.partitions;
+    let topic = job.cluster.settings.topic(INTERACTIONS);
+    let total = rate * seconds;
+    let waiting: Vec<Mutex<VecDeque<Instant>>> = (0..partitions).map(|_| Mutex::default()).collect();
+    let began = Instant::now();
+    let due = |number: u64| began + Duration::from_nanos(number * 1_000_000_000 / rate);
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| -> Result<Vec<u64>, Error> {
+            let mut sent = vec![0; partitions as usize];
+            for number in 0..total {
+                while let Some(wait) = due(number).checked_duration_since(Instant::now()) {
+                    producer.poll(Duration::ZERO);
+                    std::thread::sleep(wait.min(Duration::from_millis(1)));
+                }
+                let record = load.next(TimeSource::World.now().0);
+                let place = partition_of(record.key.as_deref().unwrap_or_default(), partitions).0;
+                if let (Some(queue), Some(count)) = (waiting.get(place as usize), sent.get_mut(place as usize)) {
+                    queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_back(due(number));
+                    *count += 1;
+                }
+                kafka::send(producer, (&topic, place), &record)?;
+            }
+            kafka::drain(producer, Instant::now() + TAKES)?;
+            Ok(sent)
+        });
+        let mut all = Vec::new();
+        while (all.len() as u64) < total {
+            match watched.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    let queue = usize::try_from(message.partition()).ok().and_then(|place| waiting.get(place));
+                    let due = queue.and_then(|queue| queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front());
+                    all.extend(due.map(|due| due.elapsed()));
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None if began.elapsed() > TAKES => return Err(Error::Ended("not every event is answered".to_owned())),
+                None => {}
+            }
+        }
+        let sent = sending.join().map_err(|_| Error::Ended("the sender panicked".to_owned()))??;
+        Ok((all, sent))
+    })
+}

@@ -1,0 +1,134 @@
+//! The loop to compare with: reads the interactions and writes, exactly once, the records that the whole job wrote for them.
+//!
+//! It decides nothing and keeps no state: what it costs is what librdkafka and the transactions cost. The records are read from the
+//! topics of a job that took the same events before.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+
+use crate::domain::units::Partition;
+use crate::runtime::bench::Error;
+use crate::runtime::log::kafka::{Settings, Topics, Wanted};
+use crate::runtime::share::Pace;
+
+/// How long one call may take.
+const ASK: Duration = Duration::from_secs(30);
+
+/// Key and value of a record.
+type Written = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// The records of one partition of one topic, and how many of them were written.
+struct Script {
+    topic: String,
+    partition: u32,
+    records: Vec<Written>,
+    written: usize,
+}
+
+/// What is copied: the topics of another job of the same cluster.
+pub struct Template<'a> {
+    /// How the job that was there before is reached.
+    pub settings: &'a Settings,
+    /// Its topics without the inputs.
+    pub topics: &'a [Wanted],
+    /// First offsets to copy, by topic and partition.
+    pub from: BTreeMap<String, Vec<u64>>,
+    /// How many events those records belong to, by partition.
+    pub events: Vec<u64>,
+}
+
+/// Runs until the process is ended; says that it is ready by making a file.
+///
+/// # Errors
+/// When Kafka fails.
+pub fn run(settings: &Settings, template: &Template<'_>, pace: Pace, ready: &Path) -> Result<(), Error> {
+    let input = settings.topic("lead.interactions.v1");
+    let mut scripts = read(settings, template)?;
+    let consumer: BaseConsumer = settings.consumer(&settings.application).set("auto.offset.reset", "earliest").create()?;
+    consumer.subscribe(&[&input])?;
+    let producer: BaseProducer = settings.transactional("raw").create()?;
+    producer.init_transactions(ASK)?;
+    std::fs::write(ready, "")?;
+    let mut interval = pace.shortest;
+    let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+    let mut taken = vec![0_u64; template.events.len()];
+    loop {
+        let began = Instant::now();
+        next.clear();
+        while began.elapsed() < interval {
+            match consumer.poll(interval.saturating_sub(began.elapsed())) {
+                Some(Ok(message)) => {
+                    next.insert(message.partition(), message.offset() + 1);
+                    if let Some(count) = usize::try_from(message.partition()).ok().and_then(|place| taken.get_mut(place)) {
+                        *count += 1;
+                    }
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None => {}
+            }
+        }
+        if next.is_empty() {
+            continue;
+        }
+        let committing = Instant::now();
+        producer.begin_transaction()?;
+        for script in &mut scripts {
+            let place = script.partition as usize;
+            let of = template.events.get(place).copied().unwrap_or(0).max(1);
+            let due = (script.records.len() as u64 * taken.get(place).copied().unwrap_or(0) / of) as usize;
+            send(&producer, script, due)?;
+        }
+        while producer.in_flight_count() > 0 {
+            producer.poll(Duration::from_micros(200));
+        }
+        let mut offsets = TopicPartitionList::new();
+        for (partition, offset) in &next {
+            offsets.add_partition_offset(&input, *partition, KafkaOffset::Offset(*offset))?;
+        }
+        if let Some(group) = consumer.group_metadata() {
+            producer.send_offsets_to_transaction(&offsets, &group, ASK)?;
+        }
+        producer.commit_transaction(ASK)?;
+        interval = pace.next(interval, committing.elapsed());
+    }
+}
+
+/// Writes the records of a script up to a count.
+fn send(producer: &BaseProducer, script: &mut Script, due: usize) -> Result<(), Error> {
+    let due = due.min(script.records.len());
+    for (key, value) in script.records.get(script.written..due).unwrap_or_default() {
+        let mut record = BaseRecord::<[u8], [u8]>::to(&script.topic).partition(script.partition.cast_signed());
+        record.key = key.as_deref();
+        record.payload = value.as_deref();
+        producer.send(record).map_err(|(error, _)| error)?;
+    }
+    script.written = due.max(script.written);
+    producer.poll(Duration::ZERO);
+    Ok(())
+}
+
+fn read(settings: &Settings, template: &Template<'_>) -> Result<Vec<Script>, Error> {
+    let reader = Topics::new(template.settings)?;
+    let mut scripts = Vec::new();
+    for topic in template.topics {
+        for partition in 0..u32::try_from(template.events.len()).unwrap_or(u32::MAX) {
+            let from = template.from.get(topic.name).and_then(|offsets| offsets.get(partition as usize));
+            let Some(from) = from.copied() else { continue };
+            let mut records = Vec::new();
+            let place = (topic.name, Partition(partition));
+            let end = reader.end(topic.name, place.1)?;
+            reader.each::<Error>(place, (crate::domain::units::Offset(from), end), &mut |_, record| {
+                records.push((record.key, record.value));
+                Ok(())
+            })?;
+            scripts.push(Script { topic: settings.topic(topic.name), partition, records, written: 0 });
+        }
+    }
+    Ok(scripts)
+}
