@@ -1,6 +1,7 @@
 //! The commands: each talks to an instance and prints what it answers.
 
 pub mod run;
+pub mod bench;
 pub mod demo;
 pub mod ingest;
 pub mod show;

@@ -56,6 +56,9 @@ pub enum Error {
     /// Offsets are not where they have to be; the text names the remedy.
     #[error("{0}")]
     Offsets(String),
+    /// A transaction of somebody does not end, or a broker gives nothing: it is waited for. The text names the remedy.
+    #[error("{0}")]
+    Stuck(String),
     /// Topics are not as they have to be; each line names topic, setting, found and wanted.
     #[error("{}", .0.join("; "))]
     Topics(Vec<String>),

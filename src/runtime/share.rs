@@ -234,7 +234,8 @@ impl<'a, C: Client> Share<'a, C> {
             return Err(error);
         }
         match &error {
-            Error::Commit(CommitError::InDoubt(_)) => self.in_doubt = true,
+            // What does not end may be of the process before this one, which a new producer ends.
+            Error::Commit(CommitError::InDoubt(_)) | Error::Log(log::Error::Stuck(_)) => self.in_doubt = true,
             Error::Commit(_) | Error::Log(log::Error::Kafka { .. }) => {}
             _ => return Err(error),
         }

@@ -216,7 +216,7 @@ impl Context {
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "the transactional client reports");
+        tracing::debug!(%error, reason, "the transactional client reports");
         self.is_disturbed.store(true, Ordering::Relaxed);
     }
 }

@@ -81,7 +81,7 @@ impl<R: Reads> Topics<R> {
                      kafka-transactions find-hanging and abort it",
                     partition.0, stable.0
                 );
-                return Err(Error::Offsets(why));
+                return Err(Error::Stuck(why));
             }
             self.reads.pause(LOOK);
         }
@@ -126,7 +126,7 @@ impl<R: Reads> Topics<R> {
                 Polled::Nothing => {}
             }
             if self.reads.time() - heard > SILENCE {
-                return Err(Error::Offsets(format!("{topic} partition {} gives no record for {SILENCE:?}", partition.0)).into());
+                return Err(Error::Stuck(format!("{topic} partition {} gives no record for {SILENCE:?}", partition.0)).into());
             }
         }
     }
