@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use crate::proxy::Proxy;
+
 /// How long a broker may take to start.
 const STARTS: Duration = Duration::from_secs(60);
 
@@ -52,11 +54,25 @@ impl Broker {
         if let Ok(servers) = env::var("KAFKA_BOOTSTRAP_SERVERS") {
             return Self { servers, folder: folder.to_owned(), process: None };
         }
-        let (port, controller) = (free_port(), free_port());
+        let port = free_port();
+        Self::listen(folder, port, port)
+    }
+
+    /// Starts one that clients find behind a proxy.
+    pub fn start_behind(folder: &Path) -> (Self, Proxy) {
+        let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, advertised) = (free_port(), proxy.local_addr().unwrap().port());
+        let mut broker = Self::listen(folder, port, advertised);
+        let proxy = Proxy::start(proxy, std::mem::replace(&mut broker.servers, format!("127.0.0.1:{advertised}")));
+        (broker, proxy)
+    }
+
+    fn listen(folder: &Path, port: u16, advertised: u16) -> Self {
+        let controller = free_port();
         let settings = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
              listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}\ncontroller.listener.names=CONTROLLER\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={logs}\n\
              offsets.topic.replication.factor=1\noffsets.topic.num.partitions=4\ntransaction.state.log.replication.factor=1\n\
              transaction.state.log.min.isr=1\ntransaction.state.log.num.partitions=4\nshare.coordinator.state.topic.replication.factor=1\n\

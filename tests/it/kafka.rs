@@ -22,12 +22,12 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use crate::broker::{Broker, is_there};
 
 const START_MS: i64 = 1_767_225_600_000;
-const PARTITIONS: u32 = 6;
+pub const PARTITIONS: u32 = 6;
 const PREDICTIONS: &str = "lead.predictions.v1";
 /// How long everything may take after the last disturbance.
 const SETTLES: Duration = Duration::from_secs(120);
 
-fn pause(time: Duration) {
+pub fn pause(time: Duration) {
     std::thread::park_timeout(time);
 }
 
@@ -39,25 +39,28 @@ fn draw(seed: &mut u64, bound: usize) -> usize {
     (*seed % bound as u64) as usize
 }
 
-fn number(name: &str, default: usize) -> usize {
+pub fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// A fleet of instances on one broker.
-struct Fleet {
-    folder: PathBuf,
-    servers: String,
-    running: BTreeMap<usize, Child>,
+pub struct Fleet {
+    pub folder: PathBuf,
+    pub servers: String,
+    /// Further lines of the configuration's part on Kafka.
+    pub more: &'static str,
+    pub running: BTreeMap<usize, Child>,
 }
 
 impl Fleet {
-    fn command(&self, instance: usize, arguments: &[&str]) -> Command {
+    pub fn command(&self, instance: usize, arguments: &[&str]) -> Command {
         let config = self.folder.join(format!("{instance}.toml"));
         let text = format!(
             "data_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\n[logging]\nlevel = \"info\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
-             replication = 1\npartitions = {PARTITIONS}\nsession_timeout_ms = 6000\ntransaction_timeout_ms = 5000\n",
+             replication = 1\npartitions = {PARTITIONS}\nsession_timeout_ms = 6000\ntransaction_timeout_ms = 5000\n{}\n",
             self.folder.join(instance.to_string()).display(),
-            self.servers
+            self.servers,
+            self.more
         );
         fs::write(&config, text).unwrap();
         let binary = env!("CARGO_BIN_EXE_leadstream");
@@ -69,7 +72,7 @@ impl Fleet {
         command
     }
 
-    fn start(&mut self, instance: usize) {
+    pub fn start(&mut self, instance: usize) {
         let told = fs::OpenOptions::new().create(true).append(true).open(self.folder.join(format!("{instance}.log"))).unwrap();
         let child = self.command(instance, &["run"]).stdout(Stdio::null()).stderr(told).spawn().unwrap();
         self.running.insert(instance, child);
@@ -87,7 +90,7 @@ impl Fleet {
     }
 
     /// Ends an instance in order.
-    fn end(&mut self, instance: usize) {
+    pub fn end(&mut self, instance: usize) {
         self.signal(instance, "-TERM");
         let mut child = self.running.remove(&instance).unwrap();
         let status = child.wait().unwrap();
@@ -95,14 +98,14 @@ impl Fleet {
     }
 
     /// None may have ended by itself.
-    fn look(&mut self) {
+    pub fn look(&mut self) {
         let ended = self.running.iter_mut().find_map(|(instance, child)| child.try_wait().unwrap().map(|status| (*instance, status)));
         if let Some((instance, status)) = ended {
             panic!("instance {instance} ended with {status}: {}", self.log(instance));
         }
     }
 
-    fn log(&self, instance: usize) -> String {
+    pub fn log(&self, instance: usize) -> String {
         fs::read_to_string(self.folder.join(format!("{instance}.log"))).unwrap_or_default()
     }
 }
@@ -116,7 +119,7 @@ impl Drop for Fleet {
     }
 }
 
-fn settings(servers: &str) -> Settings {
+pub fn settings(servers: &str) -> Settings {
     Settings {
         bootstrap_servers: servers.to_owned(),
         application: "verifier".to_owned(),
@@ -136,7 +139,7 @@ fn settings(servers: &str) -> Settings {
 }
 
 /// Event ids by lead in the order of a topic, as a committed reader sees them.
-fn ids_by_lead(topics: &Topics, topic: &str) -> BTreeMap<String, Vec<String>> {
+pub fn ids_by_lead(topics: &Topics, topic: &str) -> BTreeMap<String, Vec<String>> {
     let mut leads: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for partition in (0..PARTITIONS).map(Partition) {
         let each = &mut |_, record: Record| {
@@ -148,8 +151,19 @@ fn ids_by_lead(topics: &Topics, topic: &str) -> BTreeMap<String, Vec<String>> {
     leads
 }
 
+/// One prediction for each event that was sent, in the order of its lead, and no other.
+pub fn assert_taken(read: &Topics, events: usize) {
+    let (sent, taken) = (ids_by_lead(read, "lead.interactions.v1"), ids_by_lead(read, "lead.predictions.v1"));
+    for (lead, ids) in &sent {
+        let found = taken.get(lead).map_or(&[][..], Vec::as_slice);
+        let first = (0..ids.len().max(found.len())).find(|place| ids.get(*place) != found.get(*place));
+        assert_eq!(first, None, "{lead}: {} sent, {} taken", ids.len(), found.len());
+    }
+    assert_eq!((sent.len(), sent.values().map(Vec::len).sum::<usize>()), (taken.len(), events));
+}
+
 /// Unique events in time, so that each one must be advanced exactly once.
-fn events(count: usize) -> Vec<Vec<u8>> {
+pub fn events(count: usize) -> Vec<Vec<u8>> {
     let now_ms = TimeSource::World.now().0;
     let mut fresh: Vec<Vec<u8>> = Vec::new();
     let (mut ids, mut newest) = (BTreeSet::new(), BTreeMap::new());
@@ -199,7 +213,7 @@ fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start(folder.path());
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), running: BTreeMap::new() };
+    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
     let (rounds, rate) = (number("LEADSTREAM_CHAOS_ROUNDS", 6), number("LEADSTREAM_CHAOS_RATE", 300));
     let lines = events(rounds * rate * 6);
     let expected = predict(&lines, TimeSource::World.now().0).to_string();
@@ -223,14 +237,7 @@ fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
     }
     assert_eq!(sender.join().unwrap(), expected);
 
-    let read = Topics::new(&settings(&fleet.servers)).unwrap();
-    let (sent, taken) = (ids_by_lead(&read, "lead.interactions.v1"), ids_by_lead(&read, "lead.predictions.v1"));
-    for (lead, ids) in &sent {
-        let found = taken.get(lead).map_or(&[][..], Vec::as_slice);
-        let first = (0..ids.len().max(found.len())).find(|place| ids.get(*place) != found.get(*place));
-        assert_eq!(first, None, "{lead}: {} sent, {} taken", ids.len(), found.len());
-    }
-    assert_eq!((sent.len(), sent.values().map(Vec::len).sum::<usize>()), (taken.len(), lines.len()));
+    assert_taken(&Topics::new(&settings(&fleet.servers)).unwrap(), lines.len());
     let instances: Vec<usize> = fleet.running.keys().copied().collect();
     instances.iter().for_each(|instance| fleet.end(*instance));
     let replayed = fleet.command(9, &["replay"]).output().unwrap();
@@ -239,7 +246,7 @@ fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
 }
 
 /// The cluster of a broker, with its topics.
-fn cluster(broker: &Broker, application: &str) -> Arc<Cluster> {
+pub fn cluster(broker: &Broker, application: &str) -> Arc<Cluster> {
     let settings = Settings { application: application.to_owned(), creates_topics: true, ..settings(&broker.servers) };
     kafka::open(settings, &topics()).unwrap()
 }
@@ -334,7 +341,7 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     }
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), running: BTreeMap::new() };
+    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
     let told = |fleet: &Fleet, arguments: &[&str]| {
         let output = fleet.command(0, arguments).output().unwrap();
         let fine = output.status.success();
@@ -403,7 +410,7 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
     if !broker.is_ours() {
         return;
     }
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), running: BTreeMap::new() };
+    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
     let lines = events(600);
     let file = folder.path().join("events.ndjson");
     let ingest = |fleet: &Fleet, lines: &[Vec<u8>]| {
@@ -460,7 +467,7 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
     assert!(told.contains("topic lead.alerts.v1: it has 7 partitions, wanted are 6"), "{told}");
 }
 
-fn await_that(holds: impl Fn() -> bool) {
+pub fn await_that(holds: impl Fn() -> bool) {
     let until = Instant::now() + SETTLES;
     while !holds() {
         assert!(Instant::now() < until);
@@ -469,7 +476,7 @@ fn await_that(holds: impl Fn() -> bool) {
 }
 
 /// Sends the file, again and again while the broker is away; gives the last line.
-fn send(mut command: Command) -> String {
+pub fn send(mut command: Command) -> String {
     let until = Instant::now() + Duration::from_secs(3_600);
     loop {
         let output = command.output().unwrap();

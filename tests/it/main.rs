@@ -7,6 +7,8 @@ mod avro;
 #[cfg(feature = "runtime")]
 mod apicurio;
 #[cfg(feature = "runtime")]
+mod proxy;
+#[cfg(feature = "runtime")]
 mod broker;
 #[cfg(feature = "runtime")]
 mod command;
@@ -14,6 +16,8 @@ mod command;
 mod data;
 #[cfg(feature = "runtime")]
 mod kafka;
+#[cfg(feature = "runtime")]
+mod faults;
 #[cfg(feature = "runtime")]
 mod mutate;
 mod pipeline;

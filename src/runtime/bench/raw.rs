@@ -50,7 +50,10 @@ pub struct Template<'a> {
 pub fn run(settings: &Settings, template: &Template<'_>, pace: Pace, ready: &Path) -> Result<(), Error> {
     let input = settings.topic("lead.interactions.v1");
     let mut scripts = read(settings, template)?;
-    let consumer: BaseConsumer = settings.consumer(&settings.application).set("auto.offset.reset", "earliest").create()?;
+    // A static member: the next round takes its place at once, although this process is killed.
+    let mut member = settings.consumer(&settings.application);
+    member.set("auto.offset.reset", "earliest").set("group.instance.id", "raw");
+    let consumer: BaseConsumer = member.create()?;
     consumer.subscribe(&[&input])?;
     let producer: BaseProducer = settings.transactional("raw").create()?;
     producer.init_transactions(ASK)?;

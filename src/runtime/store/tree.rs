@@ -138,7 +138,13 @@ impl Trees {
     /// # Errors
     /// [`Error::Cache`] when it cannot be made.
     pub fn open(directory: &Path, identity: u64) -> Result<Self, Error> {
-        Self::try_open(directory, identity).or_else(|_| {
+        // sled refuses to open beside a snapshot that a kill left half written; its log tells the same, only slower.
+        Self::remove(directory, ".generating")?;
+        let opened = Self::try_open(directory, identity).or_else(|_| {
+            Self::remove(directory, "snap.")?;
+            Self::try_open(directory, identity)
+        });
+        opened.or_else(|_| {
             tracing::warn!("state directory cannot be used: restoring it from the changelog");
             Self::wipe(directory)?;
             Self::try_open(directory, identity)
@@ -146,12 +152,6 @@ impl Trees {
     }
 
     fn try_open(directory: &Path, identity: u64) -> Result<Self, Error> {
-        // sled refuses to open beside a snapshot that a kill left half written.
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().ends_with(".generating") {
-                std::fs::remove_file(entry.path()).map_err(|_| Error::Cache)?;
-            }
-        }
         let config = sled::Config::new().path(directory).cache_capacity(SLED_CACHE_BYTES).flush_every_ms(None);
         let database = guarded(|| config.open())?;
         let owner = guarded(|| database.get(META))?;
@@ -163,6 +163,16 @@ impl Trees {
             }
         }
         Ok(Self::on(database))
+    }
+
+    /// Removes the files whose names have a part.
+    fn remove(directory: &Path, part: &str) -> Result<(), Error> {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().contains(part) {
+                std::fs::remove_file(entry.path()).map_err(|_| Error::Cache)?;
+            }
+        }
+        Ok(())
     }
 
     /// Throws the directory away.

@@ -158,10 +158,6 @@ pub trait Producer {
     /// # Errors
     /// [`Refusal`].
     fn abort(&self) -> Result<(), Refusal>;
-
-    /// Whether a connection broke since the transaction began. A request that ended it and was sent again may still reach the broker and
-    /// end the next one, so that no other is begun with this producer (confluentinc/librdkafka#5423).
-    fn is_spent(&self) -> bool;
 }
 
 /// Kafka as one instance, a member of the group, reaches it.

@@ -74,6 +74,7 @@ impl<I: Inputs> Fetching<I> {
         if waiting >= self.buffer_records && place.0 != Source::Definitions && !self.paused.contains(&place) {
             self.inputs.pause(place)?;
             self.paused.insert(place);
+            self.hub.paused(&self.paused);
         }
         Ok(true)
     }
@@ -83,6 +84,7 @@ impl<I: Inputs> Fetching<I> {
         let Some((version, wanted)) = self.hub.wanted(self.version) else { return Ok(()) };
         self.inputs.assign(&wanted)?;
         self.paused.clear();
+        self.hub.paused(&self.paused);
         self.version = version;
         Ok(())
     }
@@ -94,6 +96,7 @@ impl<I: Inputs> Fetching<I> {
         if !drained.is_empty() {
             self.inputs.resume(&drained)?;
             self.paused.retain(|place| !drained.contains(place));
+            self.hub.paused(&self.paused);
         }
         Ok(())
     }

@@ -27,6 +27,17 @@ struct Buffer {
     version: u64,
 }
 
+/// How the fetching client stands in a partition of the interactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    /// The offset that it asks for next.
+    pub(crate) next: Offset,
+    /// Behind the last record that is committed.
+    pub(crate) stable: Offset,
+    /// Records that it has and nobody took.
+    pub(crate) queued: u64,
+}
+
 /// Which of an instance's workers takes which partitions: those whose number leaves `number` when divided by `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -63,8 +74,10 @@ struct State {
     /// Owned until the worker has given them up.
     leaving: BTreeSet<Partition>,
     buffers: BTreeMap<Place, Buffer>,
-    /// Interactions that are not fetched yet.
-    behind: BTreeMap<Partition, u64>,
+    /// What is not fetched yet of the interactions.
+    ahead: BTreeMap<Partition, Ahead>,
+    /// Inputs of which no more is fetched for now.
+    paused: BTreeSet<Place>,
     version: u64,
     /// Counts everything that a waiting worker wants to hear of.
     news: u64,
@@ -161,7 +174,7 @@ impl Hub {
         self.change(|state| {
             for partition in partitions {
                 state.held.remove(partition);
-                state.behind.remove(partition);
+                state.ahead.remove(partition);
                 state.buffers.retain(|(source, of), _| of != partition || *source == Source::Definitions);
             }
             state.version += 1;
@@ -241,18 +254,33 @@ impl Hub {
         }
     }
 
-    /// So many interactions of a partition are not fetched yet.
-    pub(crate) fn behind(&self, partition: Partition, records: u64) {
-        self.lock().behind.insert(partition, records);
+    /// How the fetching client stands in the interactions of a partition.
+    pub(crate) fn ahead(&self, partition: Partition, ahead: Ahead) {
+        self.lock().ahead.insert(partition, ahead);
     }
 
-    /// Interactions that are not committed yet, by partition in hand: those not fetched, as of a moment ago, and those in hand.
+    /// Of these inputs no more is fetched for now.
+    pub(crate) fn paused(&self, places: &BTreeSet<Place>) {
+        self.lock().paused.clone_from(places);
+    }
+
+    /// Interactions that are not committed yet, by partition in hand: those in memory, and those that are not fetched, as of a moment ago.
+    /// A client that fetches goes past the ends of transactions, so at the end of the log none is counted; of one that is paused they
+    /// are counted with the records between them.
     #[must_use]
     pub fn lag(&self) -> BTreeMap<u32, u64> {
         let state = self.lock();
         let of = |partition: &Partition| {
-            let fetched = state.buffers.get(&(Source::Interactions, *partition)).map_or(0, |buffer| buffer.records.len() as u64);
-            (partition.0, fetched + state.behind.get(partition).copied().unwrap_or(0))
+            let place = (Source::Interactions, *partition);
+            let (fetched, next) = state.buffers.get(&place).map_or((0, Offset(0)), |buffer| (buffer.records.len() as u64, buffer.next));
+            let unfetched = state.ahead.get(partition).map_or(0, |ahead| {
+                if state.paused.contains(&place) {
+                    ahead.stable.0.saturating_sub(next.0)
+                } else {
+                    ahead.queued + ahead.stable.0.saturating_sub(ahead.next.0)
+                }
+            });
+            (partition.0, fetched + unfetched)
         };
         state.held.keys().map(of).collect()
     }

@@ -17,11 +17,14 @@ use crate::runtime::log::kafka::group::Group;
 use crate::runtime::log::kafka::hub::Hub;
 use crate::runtime::log::kafka::librdkafka::{Consumers, Librdkafka};
 use crate::runtime::log::kafka::read::Topics;
+use crate::runtime::log::kafka::settings::RETRY_BACKOFF_MS;
 use crate::runtime::log::kafka::{Cluster, failed};
 use crate::runtime::log::{Batches, CommitError, Error, Log, Reader, Record};
 
 /// Attempts of a call that says it may be repeated.
 const ATTEMPTS_MAX: u32 = 50;
+/// A commit that took less was sent once: librdkafka repeats a request after `retry.backoff.ms`, of which it takes off a fifth at most.
+const REPEATED_AFTER: Duration = Duration::from_millis(RETRY_BACKOFF_MS * 4 / 5);
 /// Between two questions whether the transactions of this instance are settled.
 const SETTLING: Duration = Duration::from_millis(100);
 
@@ -94,12 +97,14 @@ impl<C: Client> Lane<C> {
         Err(what()(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut)))
     }
 
+    /// Ends of the changelog, and whether the request that committed may have been sent more than once: then one of them may still be
+    /// on its way and would end the next transaction too (confluentinc/librdkafka#5423).
     fn transact(
         &self,
         producer: &C::Producer,
         batches: &Batches,
         positions: &BTreeMap<u32, Positions>,
-    ) -> Result<BTreeMap<u32, Offset>, Failure> {
+    ) -> Result<(BTreeMap<u32, Offset>, bool), Failure> {
         producer.begin()?;
         producer.send(batches)?;
         let ends = producer.drain(self.patience())?;
@@ -111,8 +116,10 @@ impl<C: Client> Lane<C> {
         };
         let next = positions.iter().map(|(partition, positions)| (*partition, positions.next[Source::Interactions as usize])).collect();
         self.again(|| producer.offsets(self.topics[0], &next, &member))?;
+        let began = self.changelog.reads().time();
         self.again(|| producer.commit())?;
-        Ok(ends)
+        let is_spent = self.changelog.reads().time() - began >= REPEATED_AFTER;
+        Ok((ends, is_spent))
     }
 
     /// After so long the broker has aborted the transaction, or soon does.
@@ -132,15 +139,6 @@ impl<C: Client> Lane<C> {
             }
         }
         call()
-    }
-
-    /// Keeps a producer for the next transaction, unless what it sent may still be on its way.
-    fn keep(place: &mut Option<C::Producer>, producer: C::Producer) {
-        if producer.is_spent() {
-            tracing::info!("a connection broke during the transaction: the next one gets a new producer");
-        } else {
-            *place = Some(producer);
-        }
     }
 }
 
@@ -182,14 +180,18 @@ impl<C: Client> Log for Lane<C> {
             None => self.renew()?,
         };
         match self.transact(&producer, batches, positions) {
-            Ok(ends) => {
+            Ok((ends, is_spent)) => {
                 self.hub.committed(positions);
-                Self::keep(&mut place, producer);
+                if is_spent {
+                    tracing::info!("a commit took so long that it may have been sent twice: the next transaction gets a new producer");
+                } else {
+                    *place = Some(producer);
+                }
                 Ok(ends)
             }
             Err(Failure::Abort(why)) => match self.again(|| producer.abort()) {
                 Ok(()) => {
-                    Self::keep(&mut place, producer);
+                    *place = Some(producer);
                     Err(CommitError::Aborted(why))
                 }
                 Err(refusal) => Err(CommitError::InDoubt(format!("{why}; and it cannot be aborted: {}", refusal.cause))),

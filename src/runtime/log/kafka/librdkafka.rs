@@ -1,7 +1,6 @@
 //! Kafka through librdkafka.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Source;
 use crate::runtime::log::kafka::client::{Client, Inputs, Isolation, Polled, Producer, Reads, Refusal, Remedy};
 use crate::runtime::log::kafka::group::Group;
-use crate::runtime::log::kafka::hub::{Hub, Place};
+use crate::runtime::log::kafka::hub::{Ahead, Hub, Place};
 use crate::runtime::log::kafka::settings::{Guarantee, Settings};
 use crate::runtime::log::kafka::{ASK, failed, headers_of, record_of};
 use crate::runtime::log::{Batches, Error, Record, STATE, TimeSource};
@@ -113,14 +112,13 @@ struct Behind {
 }
 
 impl ClientContext for Behind {
-    /// What librdkafka has in its own queue, and what lies between the next offset that it asks for and the last stable one. It goes past
-    /// the ends of transactions as it fetches them, so they do not count for long.
     fn stats(&self, statistics: Statistics) {
         let partitions = statistics.topics.get(&self.topic).map(|topic| &topic.partitions);
         for (partition, found) in partitions.into_iter().flatten() {
-            let (Ok(partition), true) = (u32::try_from(*partition), found.next_offset >= 0) else { continue };
-            let behind = (found.ls_offset - found.next_offset).max(0) + found.fetchq_cnt.max(0);
-            self.hub.behind(Partition(partition), behind.unsigned_abs());
+            let Ok(partition) = u32::try_from(*partition) else { continue };
+            let ahead =
+                Ahead { next: offset_of(found.next_offset), stable: offset_of(found.ls_offset), queued: offset_of(found.fetchq_cnt).0 };
+            self.hub.ahead(Partition(partition), ahead);
         }
     }
 }
@@ -204,8 +202,6 @@ struct Context {
     /// Name of the changelog.
     state: String,
     deliveries: Mutex<Deliveries>,
-    /// A connection broke: what was under way may reach the broker later.
-    is_disturbed: AtomicBool,
 }
 
 impl Context {
@@ -214,12 +210,7 @@ impl Context {
     }
 }
 
-impl ClientContext for Context {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "the transactional client reports");
-        self.is_disturbed.store(true, Ordering::Relaxed);
-    }
-}
+impl ClientContext for Context {}
 
 impl ProducerContext for Context {
     type DeliveryOpaque = ();
@@ -275,7 +266,6 @@ impl Producer for Transactional {
 
     fn begin(&self) -> Result<(), Refusal> {
         *self.producer.context().deliveries() = Deliveries::default();
-        self.producer.context().is_disturbed.store(false, Ordering::Relaxed);
         if self.is_exact() { Ok(self.producer.begin_transaction()?) } else { Ok(()) }
     }
 
@@ -310,10 +300,6 @@ impl Producer for Transactional {
 
     fn abort(&self) -> Result<(), Refusal> {
         if self.is_exact() { Ok(self.producer.abort_transaction(ASK)?) } else { Ok(()) }
-    }
-
-    fn is_spent(&self) -> bool {
-        self.producer.context().is_disturbed.load(Ordering::Relaxed)
     }
 }
 
@@ -351,7 +337,7 @@ impl Client for Librdkafka {
             Guarantee::ExactlyOnce => settings.transactional(&format!("{}-{}", settings.instance, self.worker)),
             Guarantee::AtLeastOnce => settings.producer(),
         };
-        let context = Context { state: settings.topic(STATE), deliveries: Mutex::default(), is_disturbed: AtomicBool::new(false) };
+        let context = Context { state: settings.topic(STATE), deliveries: Mutex::default() };
         let producer = config.create_with_context(context).map_err(failed("the transactional Kafka client cannot be made"))?;
         Ok(Transactional { settings: settings.clone(), group: self.group.clone(), producer })
     }

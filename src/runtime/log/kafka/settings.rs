@@ -15,6 +15,9 @@ use crate::runtime::log::kafka::failed;
 pub(crate) const RECORD_BYTES_MAX: usize = 4 << 20;
 /// Bytes of one record of an input: what is kept of it as a dead letter has headers too.
 pub(crate) const INPUT_BYTES_MAX: usize = RECORD_BYTES_MAX - (64 << 10);
+/// Milliseconds after which a request that got no answer is sent again. Chosen: far above what a commit takes, so that a slow one is told
+/// from one that was sent twice.
+pub(crate) const RETRY_BACKOFF_MS: u64 = 250;
 /// Words in the name of a property whose value is not shown.
 const SECRET: [&str; 4] = ["password", "secret", "key.pem", "oauthbearer.config"];
 
@@ -100,6 +103,7 @@ impl Settings {
         let mut config = self.producer();
         config.set("transactional.id", format!("{}-{id}", self.application));
         config.set("transaction.timeout.ms", self.transaction_timeout_ms.to_string());
+        config.set("retry.backoff.ms", RETRY_BACKOFF_MS.to_string());
         config
     }
 

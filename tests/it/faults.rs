@@ -1,0 +1,133 @@
+//! Kafka when answers get lost, with several workers, with a prefix of topics, and what lag says of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use leadstream::domain::units::{Offset, Partition};
+use leadstream::pipeline::{Positions, Source};
+use leadstream::runtime::log::kafka::{Appender, Fetch, Group, Hub, Lane, Settings, Topics};
+use leadstream::runtime::log::{Batches, Log, Reader, Record, Sources};
+use leadstream::runtime::mutate::predict;
+use leadstream::runtime::worker::inputs_of;
+
+use crate::broker::{Broker, is_there};
+use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, cluster, events, pause, send, settings};
+use crate::proxy::{Fault, reused};
+
+const START_MS: i64 = 1_767_225_600_000;
+
+#[test]
+fn requests_that_end_transactions_may_be_lost_unanswered_or_late() {
+    if !is_there() || std::env::var_os("KAFKA_BOOTSTRAP_SERVERS").is_some() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (broker, proxy) = Broker::start_behind(folder.path());
+    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
+    let lines = events(3_000);
+    let expected = predict(&lines, START_MS * 2).to_string();
+    let file = folder.path().join("events.ndjson");
+    fs::write(&file, lines.join(&b'\n')).unwrap();
+    fleet.start(0);
+    // Later than the transaction can live: the broker has aborted it by then.
+    let late = Fault::Delayed(Duration::from_secs(7));
+    let faults = [Fault::AnswerLost, Fault::RequestLost, late];
+    proxy.harm(faults.iter().flat_map(|fault| [Some(*fault), None, None, None]));
+    let sending = fleet.command(9, &["ingest", file.to_str().unwrap(), "--rate", "200"]);
+    let sender = std::thread::spawn(move || send(sending));
+    let until = Instant::now() + Duration::from_secs(240);
+    while !sender.is_finished() {
+        fleet.look();
+        assert!(Instant::now() < until, "not everything is taken: {}", fleet.log(0));
+        pause(Duration::from_millis(100));
+    }
+    assert_eq!(sender.join().unwrap(), expected);
+    assert!(proxy.await_harmed(faults.len(), Duration::from_secs(1)), "{:?}", proxy.seen());
+    assert_eq!(reused(&proxy.seen()), [], "a transaction began under an epoch whose last request may still arrive");
+    assert_taken(&Topics::new(&settings(&fleet.servers)).unwrap(), lines.len());
+    fleet.end(0);
+}
+
+#[test]
+fn several_workers_share_the_partitions_of_an_instance_under_prefixed_names() {
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    let more = "workers = 3\ntopic_prefix = \"sales.\"";
+    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more, running: BTreeMap::new() };
+    let lines = events(3_000);
+    let expected = predict(&lines, START_MS * 2).to_string();
+    let file = folder.path().join("events.ndjson");
+    fs::write(&file, lines.join(&b'\n')).unwrap();
+    fleet.start(0);
+    fleet.start(1);
+    assert_eq!(send(fleet.command(9, &["ingest", file.to_str().unwrap()])), expected);
+    let prefixed = Settings { topic_prefix: "sales.".to_owned(), ..settings(&fleet.servers) };
+    assert_taken(&Topics::new(&prefixed).unwrap(), lines.len());
+    let names = broker.tool("org.apache.kafka.tools.TopicCommand", &["--list"]);
+    let others: Vec<&str> = names.lines().filter(|name| !name.starts_with("__") && !name.starts_with("sales.")).collect();
+    assert!(others.is_empty(), "{others:?}");
+    let producers = broker.tool("org.apache.kafka.tools.TransactionsCommand", &["list"]);
+    (0..3).for_each(|worker| assert!(producers.lines().any(|line| line.contains(&format!("-{worker} "))), "{producers}"));
+    fleet.end(0);
+    fleet.end(1);
+}
+
+#[test]
+fn lag_is_zero_at_the_end_although_transactions_end_behind_the_last_record() {
+    if !is_there() {
+        return;
+    }
+    const EACH: u64 = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    let cluster = cluster(&broker, "behind");
+    let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
+    let appender = Appender::new(&cluster, "lag").unwrap();
+    let record = |number: u64| Record {
+        key: Some(b"t:l".to_vec()),
+        value: Some(number.to_string().into_bytes()),
+        reason: None,
+        appended_ms: START_MS,
+        source: 0,
+        origin: None,
+    };
+    for batch in 0..20 {
+        let records = (0..EACH).map(|number| record(batch * EACH + number)).collect();
+        appender.append_from(&Batches::from([((inputs[0], 0), records)]), ("lag", b"")).unwrap();
+    }
+    // Fewer fit into memory than there are, so most are counted where they stand.
+    let hub = Arc::new(Hub::default());
+    let group = Arc::new(Group::join(&cluster.settings, &hub, inputs[0]).unwrap());
+    await_that(|| hub.owned().len() == PARTITIONS as usize);
+    let few = Settings { buffer_records: 300, ..cluster.settings.clone() };
+    let _fetch = Fetch::start(&few, &hub, inputs).unwrap();
+    let lane = Lane::new(&cluster, &hub, (&group, 0), inputs).unwrap();
+    assert!(hub.taken(Partition(0)).is_some());
+    hub.fetch(Partition(0), &Positions::default());
+    let is_about = |records: u64| hub.lag().get(&0).is_some_and(|lag| (records..=records + 20).contains(lag));
+    await_that(|| is_about(20 * EACH));
+    let mut next = Offset(0);
+    let mut taken = 0;
+    while taken < 20 * EACH {
+        let records = lane.reader().unwrap().read(inputs[0], Partition(0), next).unwrap();
+        let Some((last, _)) = records.last() else {
+            pause(Duration::from_millis(5));
+            continue;
+        };
+        taken += records.len() as u64;
+        next = Offset(last.0 + 1);
+        let positions = Positions { next: [next, Offset(0), Offset(0)], ..Positions::default() };
+        lane.commit(&Batches::new(), &BTreeMap::from([(0, positions)])).unwrap();
+        if taken < 10 * EACH {
+            await_that(|| is_about(20 * EACH - taken));
+        }
+    }
+    await_that(|| hub.lag() == BTreeMap::from([(0, 0)]));
+    hub.released(&[Partition(0)]);
+    assert_eq!(hub.lag(), BTreeMap::new());
+}
