@@ -225,7 +225,9 @@ impl Job {
         let topic = self.cluster.settings.topic(INTERACTIONS);
         loop {
             let mut list = TopicPartitionList::new();
-            (0..self.cluster.partitions).for_each(|partition| drop(list.add_partition(&topic, partition.cast_signed())));
+            for partition in 0..self.cluster.partitions {
+                list.add_partition(&topic, partition.cast_signed());
+            }
             let committed = self.group.committed_offsets(list, ASK)?;
             let is_taken = |place: usize, sent: u64| {
                 let element = committed.find_partition(&topic, i32::try_from(place).unwrap_or(i32::MAX));

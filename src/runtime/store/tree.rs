@@ -19,6 +19,8 @@ const META: &[u8] = b"#";
 
 /// Changes of rows as bytes; `None` removes one.
 pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+/// Takes the name and the bytes of a row.
+pub type Each<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>;
 
 /// The bytes of one partition's rows: in sled, or on a disk that a test makes fail.
 pub trait Disk: Send + Sync {
@@ -50,7 +52,7 @@ pub trait Disk: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Cache`], or what `each` gives.
-    fn scan(&self, prefix: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>) -> Result<(), Error>;
+    fn scan(&self, prefix: &[u8], each: Each<'_>) -> Result<(), Error>;
 
     /// Runs a job that writes here beside whoever asks.
     fn beside(&self, job: Box<dyn FnOnce() + Send>);
@@ -112,7 +114,7 @@ impl Disk for sled::Tree {
         guarded(|| self.clear())
     }
 
-    fn scan(&self, prefix: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    fn scan(&self, prefix: &[u8], each: Each<'_>) -> Result<(), Error> {
         guarded(|| Ok(self.scan_prefix(prefix)))?;
         let mut entries = self.scan_prefix(prefix);
         while let Some((name, bytes)) = guarded(|| entries.next().transpose())? {
