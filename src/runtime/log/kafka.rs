@@ -17,7 +17,7 @@ mod settings;
 mod topics;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -55,6 +55,8 @@ const HEADERS: [&str; 8] = [
 const SCHEMA: &str = "leadstream-schema";
 /// How long one question to a broker may take.
 const ASK: Duration = Duration::from_secs(10);
+/// How long a report of a client is not repeated.
+const REPEATED: Duration = Duration::from_secs(10);
 
 /// What is known of a cluster once its topics are there.
 pub struct Cluster {
@@ -64,6 +66,25 @@ pub struct Cluster {
     pub partitions: u32,
     /// Of this cluster and application.
     pub identity: u64,
+}
+
+/// What a client reports again and again is logged once in a while.
+pub(crate) struct Reports {
+    client: &'static str,
+    last: Option<(KafkaError, Instant)>,
+}
+
+impl Reports {
+    fn of(client: &'static str) -> Self {
+        Self { client, last: None }
+    }
+
+    fn take(&mut self, error: KafkaError) {
+        if !self.last.as_ref().is_some_and(|(last, at)| *last == error && at.elapsed() < REPEATED) {
+            tracing::warn!(client = self.client, %error, "the client reports");
+            self.last = Some((error, Instant::now()));
+        }
+    }
 }
 
 fn failed(what: impl Into<String>) -> impl FnOnce(KafkaError) -> Error {

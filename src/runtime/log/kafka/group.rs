@@ -15,7 +15,7 @@ use crate::domain::units::{Offset, Partition};
 use crate::runtime::log::Error;
 use crate::runtime::log::kafka::hub::Hub;
 use crate::runtime::log::kafka::settings::{Settings, make};
-use crate::runtime::log::kafka::{ASK, failed};
+use crate::runtime::log::kafka::{ASK, Reports, failed};
 
 /// How long the group waits for a commit that is under way when partitions are taken back.
 const GIVE_UP: Duration = Duration::from_secs(10);
@@ -83,13 +83,14 @@ impl Group {
         let stop = Arc::new(AtomicBool::new(false));
         let (member, stopped, told) = (consumer.clone(), stop.clone(), hub.clone());
         let thread = std::thread::spawn(move || {
+            let mut reports = Reports::of("group");
             while !stopped.load(Ordering::Relaxed) {
                 match member.poll(LOOK) {
                     None | Some(Ok(_)) => {}
                     Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
                         return told.fail(format!("the consumer group does not let this instance go on: {code}"));
                     }
-                    Some(Err(error)) => tracing::warn!(%error, "the group's client reports"),
+                    Some(Err(error)) => reports.take(error),
                 }
             }
         });

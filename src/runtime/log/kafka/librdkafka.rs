@@ -17,7 +17,7 @@ use crate::runtime::log::kafka::client::{Client, Inputs, Isolation, Polled, Prod
 use crate::runtime::log::kafka::group::Group;
 use crate::runtime::log::kafka::hub::{Ahead, Hub, Place};
 use crate::runtime::log::kafka::settings::{Guarantee, Settings};
-use crate::runtime::log::kafka::{ASK, failed, headers_of, record_of};
+use crate::runtime::log::kafka::{ASK, Reports, failed, headers_of, record_of};
 use crate::runtime::log::{Batches, Error, Record, STATE, TimeSource};
 
 /// Between two looks at what is still on its way.
@@ -129,6 +129,7 @@ impl ConsumerContext for Behind {}
 pub(crate) struct InputConsumer {
     consumer: BaseConsumer<Behind>,
     topics: [String; 3],
+    reports: Reports,
 }
 
 impl InputConsumer {
@@ -138,7 +139,8 @@ impl InputConsumer {
         let mut config = settings.consumer(&format!("{}-fetch-{}", settings.application, settings.instance));
         config.set("statistics.interval.ms", BEHIND_MS);
         let consumer = config.create_with_context(Behind { hub: hub.clone(), topic: topics[0].clone() });
-        Ok(Self { consumer: consumer.map_err(failed("the Kafka client that fetches cannot be made"))?, topics })
+        let consumer = consumer.map_err(failed("the Kafka client that fetches cannot be made"))?;
+        Ok(Self { consumer, topics, reports: Reports::of("fetch") })
     }
 
     fn list(&self, places: &[Place]) -> TopicPartitionList {
@@ -175,7 +177,7 @@ impl Inputs for InputConsumer {
                 Err(Error::Offsets(why.to_owned()))
             }
             Some(Err(error)) => {
-                tracing::warn!(%error, "the fetching client reports");
+                self.reports.take(error);
                 Ok(None)
             }
         }
