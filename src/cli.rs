@@ -5,6 +5,7 @@ pub mod bench;
 pub mod demo;
 pub mod ingest;
 pub mod show;
+pub mod dlq;
 pub mod schemas;
 pub mod evaluate;
 pub mod mutate;
@@ -18,6 +19,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub fn spinner(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg} {human_pos} ({per_sec})").expect("the template is well formed");
     ProgressBar::new_spinner().with_style(style).with_message(what)
+}
+
+/// Rows with their cells under each other.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let cells = |row: &Vec<String>| {
+        let padded = row.iter().enumerate().map(|(column, cell)| format!("{cell:<width$}", width = width(column)));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(cells).collect::<Vec<_>>().join("\n")
 }
 
 /// Prints a line on standard output. A reader that has enough (a closed pipe) is an error, on which the command ends quietly.

@@ -51,6 +51,15 @@ enum Command {
         #[arg(long)]
         agent: Option<String>,
     },
+    /// Count, show and append again what could not be used.
+    #[command(subcommand)]
+    Dlq(cli::dlq::Command),
+    /// Let a partition go on that paused because most of its interactions were dead-lettered.
+    Resume {
+        /// The partition.
+        #[arg(long)]
+        partition: u32,
+    },
     /// Put a new version of an experiment, model, threshold, lexicon, stage map or setting in force.
     Define {
         /// A JSON file; see docs/definitions.md.
@@ -120,6 +129,8 @@ async fn run() -> anyhow::Result<()> {
         Command::Tail(options) => cli::show::tail(&config, &options).await,
         Command::Lead { tenant, lead } => cli::show::lead(&config, &format!("{tenant}:{lead}")).await,
         Command::Worklist { tenant, agent } => cli::show::worklist(&config, (&tenant, agent.as_deref()), json).await,
+        Command::Dlq(command) => cli::dlq::dlq(&config, command, json).await,
+        Command::Resume { partition } => cli::dlq::resume(&config, partition).await,
         Command::Define { file } => cli::show::define(&config, &file).await,
         Command::Replay => cli::show::replay(&config).await,
         Command::Evaluate { file } => cli::evaluate::evaluate(&file),

@@ -9,6 +9,7 @@ pub mod mirror;
 pub mod share;
 pub mod replay;
 pub mod ingest;
+pub mod dlq;
 pub mod views;
 pub mod config;
 pub mod instance;

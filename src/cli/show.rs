@@ -148,7 +148,7 @@ pub async fn replay(config: &Config) -> anyhow::Result<()> {
 }
 
 /// The schemas of a registry, for a command that reads without an instance.
-fn schemas(config: &Config) -> Schemas {
+pub fn schemas(config: &Config) -> Schemas {
     let metrics = Arc::new(Metrics::new());
     Schemas::new(config.registry_settings().map(|settings| Arc::new(Registry::start(&settings, metrics))))
 }

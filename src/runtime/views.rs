@@ -150,16 +150,39 @@ impl<'a> Shown<'a> {
         line(place, record, value)
     }
 
+    /// A dead letter: what is said of it, its bytes as text or as hexadecimal, and what they are by a schema that is known.
+    pub fn letter(&mut self, (partition, offset): (Partition, Offset), record: &Record) -> Value {
+        let reason = record.reason.as_deref().unwrap_or_default();
+        let value = record.value.as_deref().unwrap_or_default();
+        json!({
+            "place": format!("{}/{}", partition.0, offset.0),
+            "reason": record.reason_word(),
+            "error": reason.split_once(": ").map(|(_, sentence)| sentence),
+            "was_at": record.origin.as_ref().map(|origin| format!("{}/{}/{}", origin.topic, origin.partition, origin.offset)),
+            "attempt": record.origin.as_ref().map(|origin| origin.attempt),
+            "taken_ms": record.appended_ms,
+            "schema": avro::named_schema(value),
+            "run": (record.source != 0).then_some(record.source),
+            "key": record.key.as_deref().map(text),
+            "bytes": value.len(),
+            "value": text(value),
+            "decoded": self.described(value),
+        })
+    }
+
     fn value(&mut self, bytes: &[u8]) -> Value {
-        let described = match self.schemas.read_within(self.patience, bytes, |writers| avro::describe_with(writers, bytes)) {
+        self.described(bytes).unwrap_or_else(|| text(bytes))
+    }
+
+    fn described(&mut self, bytes: &[u8]) -> Option<Value> {
+        match self.schemas.read_within(self.patience, bytes, |writers| avro::describe_with(writers, bytes)) {
             Ok(described) => described.ok(),
             Err(error) => {
                 tracing::warn!(%error, "values are shown without the schemas that are not here");
                 self.patience = Duration::ZERO;
                 None
             }
-        };
-        described.unwrap_or_else(|| text(bytes))
+        }
     }
 }
 

@@ -15,6 +15,8 @@ mod command;
 #[cfg(feature = "runtime")]
 mod data;
 #[cfg(feature = "runtime")]
+mod dlq;
+#[cfg(feature = "runtime")]
 mod kafka;
 #[cfg(feature = "runtime")]
 mod faults;

@@ -1,5 +1,7 @@
 //! Routes of the commands that talk to a running instance: `/local/v1/...`.
 
+mod dlq;
+
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +48,7 @@ pub(crate) fn routes() -> Router<Arc<Instance>> {
         .route("/local/v1/replay", post(replay_all))
         .route("/local/v1/resume", post(resume))
         .route("/local/v1/status", get(status))
+        .merge(dlq::routes())
 }
 
 /// Runs what blocks away from the threads that serve.

@@ -45,8 +45,8 @@ impl fmt::Display for Pause {
         write!(
             out,
             "partition {0} is paused: {percent} % of its newest {of} interactions were dead-lettered, most of them as {reason}; nothing \
-             is lost. Look with `leadstream dlq show --reason {reason} --limit 5`, mend the producer, then go on with `leadstream resume \
-             --partition {0}`",
+             is lost. Look with `leadstream dlq list --reason {reason}` and `leadstream dlq show`, mend the producer, then go on with \
+             `leadstream resume --partition {0}`",
             partition.0
         )
     }
