@@ -102,9 +102,15 @@ fn measure(bench: &mut Bench, plan: &Plan, bar: &ProgressBar) -> anyhow::Result<
             }
         }
         for (mode, runs) in modes.iter().zip(&runs) {
-            let Latency { p50, p90, p99 } = Latency::median(runs);
-            let name = mode.map_or("broker alone", Mode::as_str);
-            say(format!("{rate:>5}/s {name:<13} p50 {p50:>7.2} ms, p90 {p90:>7.2} ms, p99 {p99:>7.2} ms (medians of {RUNS} runs)"))?;
+            let told = |name: &str, runs: &[Latency]| {
+                let Latency { p50, p90, p99 } = Latency::median(runs);
+                say(format!("{rate:>5}/s {name:<13} p50 {p50:>7.2} ms, p90 {p90:>7.2} ms, p99 {p99:>7.2} ms (medians of {RUNS} runs)"))
+            };
+            told(mode.map_or("broker alone", Mode::as_str), &runs.iter().map(|run| run.latency).collect::<Vec<_>>())?;
+            let inside: Vec<Latency> = runs.iter().filter_map(|run| run.inside).collect();
+            if !inside.is_empty() {
+                told("  of it inside", &inside)?;
+            }
         }
     }
     Ok(())

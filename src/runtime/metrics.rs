@@ -12,7 +12,9 @@ use crate::pipeline::Counters;
 use crate::runtime::log::Batches;
 
 /// Bounds of short durations, seconds: from 10 microseconds to 10 seconds.
-const SHORT: [f64; 14] = [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 5e-2, 0.25, 1.0, 10.0];
+const SHORT: [f64; 15] = [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.25, 1.0, 10.0];
+/// Name of the histogram of the time in this process.
+pub const HANDLED: &str = "leadstream_fetch_to_commit_call_seconds";
 /// Bounds of ages of events, seconds: from 10 milliseconds to 30 days.
 const LONG: [f64; 10] = [0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0, 2_592_000.0];
 
@@ -68,6 +70,7 @@ pub struct Metrics {
     dead_lettered: IntCounter,
     outputs: IntCounterVec,
     stages: [Histogram; 3],
+    handled: Histogram,
     latency: Histogram,
     age: Histogram,
     restored: IntCounter,
@@ -120,6 +123,7 @@ impl Metrics {
                 IntCounterVec::new(Opts::new("leadstream_committed_records_total", "Records committed, by topic."), &["topic"]),
             ),
             stages: [Stage::Decode, Stage::Take, Stage::Commit].map(|stage| stages.with_label_values(&[stage.as_str()])),
+            handled: histogram(HANDLED, "From the fetch of an interaction to the begin of the transaction with what it led to.", &SHORT),
             latency: histogram("leadstream_append_to_commit_seconds", "From the append of an interaction to its commit.", &SHORT),
             age: histogram("leadstream_event_to_commit_seconds", "From the event time of an interaction to its commit.", &LONG),
             restored: counter("leadstream_restored_rows_total", "Rows read from the changelog at start."),
@@ -174,6 +178,11 @@ impl Metrics {
         for ((topic, _), records) in batches {
             self.outputs.with_label_values(&[topic]).inc_by(records.len() as u64);
         }
+    }
+
+    /// Tells how long interactions were in this process until their transaction began.
+    pub fn handled(&self, ages: &[Duration]) {
+        ages.iter().for_each(|age| self.handled.observe(age.as_secs_f64()));
     }
 
     /// Tells when interactions were appended, and when they happened where known, milliseconds; they are committed `now`.

@@ -159,6 +159,7 @@ impl<'a, C: Client> Share<'a, C> {
             }
             Ok(_) => {
                 self.failures = 0;
+                self.told.metrics.handled(&self.hub.handled(self.part));
                 self.chores()?;
                 Ok(Wait::Time(self.rest(began)))
             }

@@ -16,6 +16,7 @@ use crate::runtime::bench::load::{Load, Spread};
 use crate::runtime::bench::{Bench, Error, INTERACTIONS, Job, Mode, Plan, Script, TAKES};
 use crate::runtime::log::kafka::{self, Topics};
 use crate::runtime::log::{TimeSource, partition_of};
+use crate::runtime::metrics::HANDLED;
 
 const PREDICTIONS: &str = "lead.predictions.v1";
 
@@ -48,13 +49,40 @@ impl Latency {
     }
 }
 
+/// Milliseconds below which a share of a Prometheus histogram lies, even within a bucket; `None` where nothing was counted.
+#[must_use]
+pub fn quantile(metrics: &str, name: &str, share: f64) -> Option<f64> {
+    let prefix = format!("{name}_bucket{{le=\"");
+    let bucket = |line: &str| {
+        let (bound, count) = line.strip_prefix(&prefix)?.split_once("\"} ")?;
+        Some((bound.parse::<f64>().ok()?, count.parse::<f64>().ok()?))
+    };
+    let buckets: Vec<(f64, f64)> = metrics.lines().filter_map(bucket).collect();
+    let wanted = buckets.last().filter(|(_, all)| *all > 0.0)?.1 * share;
+    let place = buckets.partition_point(|(_, count)| *count < wanted);
+    let (low, before) = if place == 0 { (0.0, 0.0) } else { buckets[place - 1] };
+    let (high, count) = *buckets.get(place)?;
+    // Beyond the last bound nothing is known but that.
+    let seconds = if high.is_finite() { low + (high - low) * (wanted - before) / (count - before).max(1.0) } else { low };
+    Some(seconds * 1_000.0)
+}
+
+/// One run of an open loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Run {
+    /// From an event's due time until a committed reader has its prediction.
+    pub latency: Latency,
+    /// Of an exactly-once job: from the fetch of an event to the begin of its transaction.
+    pub inside: Option<Latency>,
+}
+
 impl Bench {
     /// One run with one rate of a whole job, of the raw loop, or (`None`) of nothing but the broker: events are read where they were
     /// sent.
     ///
     /// # Errors
     /// When a job fails.
-    pub fn latency(&mut self, mode: Option<Mode>, script: &Script, (plan, rate): (&Plan, u64)) -> Result<Latency, Error> {
+    pub fn latency(&mut self, mode: Option<Mode>, script: &Script, (plan, rate): (&Plan, u64)) -> Result<Run, Error> {
         let job = self.job_of(mode.unwrap_or(Mode::Raw))?;
         let mut subject = match mode {
             Some(Mode::Raw) => Some(job.start(Some(script))?),
@@ -67,14 +95,18 @@ impl Bench {
         let watched = watch(job, if mode.is_some() { PREDICTIONS } else { INTERACTIONS })?;
         let load = Load::new(rate ^ TimeSource::World.now().0.unsigned_abs(), plan.leads, Spread::Zipf);
         let (all, sent) = open_loop(job, &self.producer, &watched, (load, rate, plan.seconds))?;
+        let mut inside = None;
         if mode == Some(Mode::ExactlyOnce) {
+            let metrics = subject.as_ref().map_or_else(|| Ok(String::new()), |subject| subject.metrics())?;
+            let at = |share| quantile(&metrics, HANDLED, share);
+            inside = at(0.5).zip(at(0.9)).zip(at(0.99)).map(|((p50, p90), p99)| Latency { p50, p90, p99 });
             subject.map_or(Ok(()), crate::runtime::bench::subject::Subject::end)?;
         }
         let job = self.jobs.get_mut(&mode.unwrap_or(Mode::Raw));
         for (known, sent) in job.into_iter().flat_map(|job| job.sent.iter_mut()).zip(sent) {
             *known += sent;
         }
-        Ok(Latency::of(all))
+        Ok(Run { latency: Latency::of(all), inside })
     }
 }
 
@@ -141,4 +173,18 @@ fn open_loop(
         let sent = sending.join().map_err(|_| Error::Ended("the sender panicked".to_owned()))??;
         Ok((all, sent))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_lies_within_its_bucket_and_nothing_counted_has_none() {
+        let text = "a_bucket{le=\"0.001\"} 10\na_bucket{le=\"0.002\"} 90\na_bucket{le=\"0.005\"} 99\na_bucket{le=\"+Inf\"} 100\nb_bucket{le=\"+Inf\"} 0\n";
+        assert_eq!(quantile(text, "a", 0.5), Some(1.5));
+        assert_eq!(quantile(text, "a", 0.05), Some(0.5));
+        assert_eq!(quantile(text, "a", 1.0), Some(5.0));
+        assert_eq!((quantile(text, "b", 0.5), quantile(text, "c", 0.5)), (None, None));
+    }
 }

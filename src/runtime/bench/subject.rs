@@ -1,11 +1,14 @@
 //! A process that is measured: started with a configuration of its own, stopped and continued, its CPU time read.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::runtime::bench::Error;
+use crate::runtime::http::Address;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
@@ -86,6 +89,19 @@ impl Subject {
     /// When it cannot be told.
     pub fn resume(&self) -> Result<(), Error> {
         self.signal("-CONT")
+    }
+
+    /// What a running instance tells at `/metrics`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn metrics(&self) -> Result<String, Error> {
+        let address: Address = serde_json::from_slice(&fs::read(&self.ready)?).map_err(std::io::Error::other)?;
+        let mut stream = TcpStream::connect(address.url.trim_start_matches("http://"))?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
     }
 
     /// Ends it in order.

@@ -21,6 +21,8 @@ pub type Place = (Source, Partition);
 /// Fetched records of one input, kept until their positions are committed.
 struct Buffer {
     records: VecDeque<(Offset, Record)>,
+    /// When each of them came.
+    came: VecDeque<Instant>,
     /// Behind the last record fetched.
     next: Offset,
     /// Which assignment of the fetching thread asks for it first: what comes from an older one is not meant for it.
@@ -78,6 +80,8 @@ struct State {
     ahead: BTreeMap<Partition, Ahead>,
     /// Inputs of which no more is fetched for now.
     paused: BTreeSet<Place>,
+    /// How long interactions were here until their transaction began, by partition, until somebody asks.
+    handled: BTreeMap<Partition, Vec<Duration>>,
     version: u64,
     /// Counts everything that a waiting worker wants to hear of.
     news: u64,
@@ -175,6 +179,7 @@ impl Hub {
             for partition in partitions {
                 state.held.remove(partition);
                 state.ahead.remove(partition);
+                state.handled.remove(partition);
                 state.buffers.retain(|(source, of), _| of != partition || *source == Source::Definitions);
             }
             state.version += 1;
@@ -197,9 +202,9 @@ impl Hub {
             let version = state.version;
             for source in [Source::Interactions, Source::Inbox] {
                 let next = positions.next[source as usize];
-                state.buffers.insert((source, partition), Buffer { records: VecDeque::new(), next, version });
+                state.buffers.insert((source, partition), Buffer { records: VecDeque::new(), came: VecDeque::new(), next, version });
             }
-            let definitions = Buffer { records: VecDeque::new(), next: Offset(0), version };
+            let definitions = Buffer { records: VecDeque::new(), came: VecDeque::new(), next: Offset(0), version };
             state.buffers.entry((Source::Definitions, Partition(0))).or_insert(definitions);
         });
     }
@@ -217,6 +222,7 @@ impl Hub {
             let Some(buffer) = state.buffers.get_mut(&place) else { return 0 };
             if buffer.version <= version && offset >= buffer.next {
                 buffer.records.push_back((offset, record));
+                buffer.came.push_back(Instant::now());
                 buffer.next = Offset(offset.0 + 1);
             }
             buffer.records.len()
@@ -241,6 +247,27 @@ impl Hub {
         self.lock().buffers.get(&(source, partition)).map_or(Offset(0), |buffer| buffer.next)
     }
 
+    /// A transaction with interactions up to these positions begins.
+    pub(crate) fn begins(&self, positions: &BTreeMap<u32, Positions>) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        for (partition, positions) in positions {
+            let partition = Partition(*partition);
+            let Some(buffer) = state.buffers.get(&(Source::Interactions, partition)) else { continue };
+            let taken = buffer.records.partition_point(|(offset, _)| *offset < positions.next[Source::Interactions as usize]);
+            let ages = buffer.came.range(..taken).map(|came| now - *came).collect();
+            // Those of a transaction that nobody asked about are given up: they are counted again when it is repeated.
+            state.handled.insert(partition, ages);
+        }
+    }
+
+    /// How long interactions of a worker's partitions were here, fetched and decided on, until the last transaction with them began.
+    pub(crate) fn handled(&self, part: Part) -> Vec<Duration> {
+        let mut state = self.lock();
+        let own = state.handled.iter_mut().filter(|(partition, _)| part.has(**partition));
+        own.flat_map(|(_, ages)| std::mem::take(ages)).collect()
+    }
+
     /// What was committed need not be kept. Definitions are few and partitions come to them at different times.
     pub(crate) fn committed(&self, positions: &BTreeMap<u32, Positions>) {
         let mut state = self.lock();
@@ -249,6 +276,7 @@ impl Hub {
                 if let Some(buffer) = state.buffers.get_mut(&(source, Partition(*partition))) {
                     let done = buffer.records.partition_point(|(offset, _)| *offset < positions.next[source as usize]);
                     buffer.records.drain(..done);
+                    buffer.came.drain(..done);
                 }
             }
         }

@@ -174,6 +174,7 @@ impl<C: Client> Log for Lane<C> {
     }
 
     fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<BTreeMap<u32, Offset>, CommitError> {
+        self.hub.begins(positions);
         let mut place = self.producer();
         let producer = match place.take() {
             Some(producer) => producer,
