@@ -53,6 +53,9 @@ pub enum Error {
         #[source]
         cause: Box<rdkafka::error::KafkaError>,
     },
+    /// The cluster was not reached; the text says by what it was refused and the remedy.
+    #[error("{0}")]
+    Unreachable(String),
     /// Offsets are not where they have to be; the text names the remedy.
     #[error("{0}")]
     Offsets(String),

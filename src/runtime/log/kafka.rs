@@ -12,6 +12,7 @@ mod group;
 mod hub;
 mod lane;
 mod librdkafka;
+mod reach;
 mod read;
 mod settings;
 mod topics;
@@ -36,7 +37,7 @@ pub use crate::runtime::log::kafka::librdkafka::{Consumers, Librdkafka, Transact
 pub(crate) use crate::runtime::log::kafka::librdkafka::{drain, send};
 pub use crate::runtime::log::kafka::read::Topics;
 pub use crate::runtime::log::kafka::settings::{Guarantee, Settings, masked};
-pub use crate::runtime::log::kafka::topics::{Wanted, remove};
+pub use crate::runtime::log::kafka::topics::{Looked, Wanted, look, remove};
 
 /// What headers say of a record, in this order: why it is no event, in one word; what there is to say about that; where a dead
 /// letter, a late record or one that was appended again stood before; how often it had been appended again; when the log had
@@ -153,8 +154,8 @@ fn headers_of(record: &Record) -> Option<OwnedHeaders> {
 /// # Errors
 /// When the cluster cannot be reached, or a topic is not as it has to be.
 pub fn open(settings: Settings, topics: &[Wanted]) -> Result<Arc<Cluster>, Error> {
+    let (consumer, _) = reach::reach(&settings, ASK)?;
     let partitions = topics::prepare(&settings, topics)?;
-    let consumer = settings.reader("leadstream-open", Isolation::Committed)?;
     let id = consumer.client().fetch_cluster_id(ASK).unwrap_or_default();
     let name = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{id}/{}", settings.application).as_bytes());
     Ok(Arc::new(Cluster { settings, partitions, identity: name.as_u64_pair().0 }))

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use rdkafka::ClientConfig;
-use rdkafka::config::FromClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaError;
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::log::Error;
@@ -18,8 +20,8 @@ pub(crate) const INPUT_BYTES_MAX: usize = RECORD_BYTES_MAX - (64 << 10);
 /// Milliseconds after which a request that got no answer is sent again. Chosen: far above what a commit takes, so that a slow one is told
 /// from one that was sent twice.
 pub(crate) const RETRY_BACKOFF_MS: u64 = 250;
-/// Words in the name of a property whose value is not shown.
-const SECRET: [&str; 4] = ["password", "secret", "key.pem", "oauthbearer.config"];
+/// Parts of the name of a property, also of a misspelt one, whose value is not shown.
+const SECRET: [&str; 4] = ["pass", "secret", "pem", "oauthbearer"];
 
 /// How a cluster is reached and how this instance behaves in it.
 #[derive(Clone, Debug)]
@@ -127,5 +129,25 @@ pub fn masked(properties: &BTreeMap<String, String>) -> BTreeMap<String, String>
 
 /// Makes a client.
 pub(crate) fn make<T: FromClientConfig>(config: &ClientConfig, name: &str) -> Result<T, Error> {
-    config.create().map_err(failed(format!("the Kafka client {name} cannot be made: check kafka.properties")))
+    config.create().map_err(refused(name))
+}
+
+/// Makes a client with a context of its own.
+pub(crate) fn make_with<C: ClientContext, T: FromClientConfigAndContext<C>>(
+    config: &ClientConfig,
+    name: &str,
+    context: C,
+) -> Result<T, Error> {
+    config.create_with_context(context).map_err(refused(name))
+}
+
+/// A property that is refused is named; its value may be a secret.
+pub(crate) fn refused(name: &str) -> impl FnOnce(KafkaError) -> Error {
+    let failed = failed(format!("the Kafka client {name} cannot be made: check kafka.properties"));
+    move |cause| {
+        failed(match cause {
+            KafkaError::ClientConfig(code, sentence, property, _) => KafkaError::ClientConfig(code, sentence, property, "***".to_owned()),
+            other => other,
+        })
+    }
 }

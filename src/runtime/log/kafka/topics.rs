@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::runtime::log::Error;
-use crate::runtime::log::kafka::client::Isolation;
-use crate::runtime::log::kafka::settings::{INPUT_BYTES_MAX, RECORD_BYTES_MAX, Settings, make};
+use crate::runtime::log::kafka::reach::Heard;
+use crate::runtime::log::kafka::settings::{INPUT_BYTES_MAX, RECORD_BYTES_MAX, Settings, make_with};
 use crate::runtime::log::kafka::{ASK, failed};
 
 /// A topic as it has to be.
@@ -37,52 +37,44 @@ impl Wanted {
 /// How long a new topic may take until it is seen.
 const APPEARS: Duration = Duration::from_secs(10);
 
+/// The topics as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// Partitions of the interactions and of all that lies beside them: as many as the first topic has, where it exists.
+    pub partitions: u32,
+    /// Those that are missing.
+    pub missing: Vec<Wanted>,
+    /// A line for each topic and setting that is not as it has to be.
+    pub wrong: Vec<String>,
+    /// A line for each topic with fewer copies than are configured: it works, and survives less.
+    pub thin: Vec<String>,
+}
+
 /// Makes what is missing and checks the rest; gives the number of partitions. All topics but the single ones have the
 /// partitions of the first, which is read where it exists.
 ///
 /// # Errors
 /// [`Error::Topics`] with a line per topic that is not as it has to be, or when the cluster does not answer.
 pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
-    let reader = settings.reader("topics", Isolation::Committed)?;
-    let found = |name: &str| -> Result<Option<u32>, Error> {
-        let metadata = reader.fetch_metadata(Some(&settings.topic(name)), ASK);
-        let what = format!(
-            "no answer from {}: check kafka.bootstrap_servers, and listeners and credentials of the brokers",
-            settings.bootstrap_servers
-        );
-        let metadata = metadata.map_err(failed(what))?;
-        let count = metadata.topics().first().map_or(0, |topic| if topic.error().is_some() { 0 } else { topic.partitions().len() });
-        Ok(u32::try_from(count).ok().filter(|count| *count > 0))
-    };
-    let Some(first) = topics.first() else { return Ok(settings.partitions) };
-    let partitions = found(first.name)?.unwrap_or(settings.partitions);
-    let count_of = |topic: &Wanted| topic.partitions(partitions);
-    let mut missing = Vec::new();
-    let mut wrong = Vec::new();
-    for topic in topics {
-        match found(topic.name)? {
-            None => missing.push(topic),
-            Some(count) if count != count_of(topic) => {
-                wrong.push(format!("topic {}: it has {count} partitions, wanted are {}", settings.topic(topic.name), count_of(topic)));
-            }
-            Some(_) => {}
-        }
-    }
+    let Looked { partitions, missing, mut wrong, .. } = look(settings, topics, ASK)?;
     if !settings.creates_topics {
         wrong.extend(missing.iter().map(|topic| {
             let policy = if topic.is_compacted { "compact" } else { "delete" };
-            let name = settings.topic(topic.name);
-            format!("topic {name} is missing: make it with {} partitions and cleanup.policy={policy}", count_of(topic))
+            let (name, count) = (settings.topic(topic.name), topic.partitions(partitions));
+            format!("topic {name} is missing: make it with {count} partitions and cleanup.policy={policy}")
         }));
     }
-    wrong.extend(settings_of(settings, topics.iter().filter(|topic| !missing.contains(topic)))?);
     if !wrong.is_empty() {
         return Err(Error::Topics(wrong));
     }
-    create(settings, &missing.iter().map(|topic| (*topic, count_of(topic))).collect::<Vec<_>>())?;
+    create(settings, &missing.iter().map(|topic| (topic, topic.partitions(partitions))).collect::<Vec<_>>())?;
     let until = Instant::now() + APPEARS;
     for topic in missing {
-        while found(topic.name)? != Some(count_of(topic)) {
+        loop {
+            let seen = look(settings, std::slice::from_ref(&topic), ASK)?;
+            if seen.missing.is_empty() && seen.partitions == topic.partitions(partitions) {
+                break;
+            }
             if Instant::now() >= until {
                 return Err(Error::Topics(vec![format!("topic {} was made and is not seen", settings.topic(topic.name))]));
             }
@@ -92,32 +84,71 @@ pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
     Ok(partitions)
 }
 
+/// Looks at the topics and changes nothing; each question may take `wait`.
+///
+/// # Errors
+/// When the cluster does not answer.
+pub fn look(settings: &Settings, topics: &[Wanted], wait: Duration) -> Result<Looked, Error> {
+    let reader: BaseConsumer<Heard> =
+        make_with(&settings.consumer(&format!("{}-topics", settings.application)), "topics", Heard::default())?;
+    let mut looked = Looked { partitions: settings.partitions, ..Looked::default() };
+    let mut there = Vec::new();
+    for (place, topic) in topics.iter().enumerate() {
+        let name = settings.topic(topic.name);
+        let metadata = reader.fetch_metadata(Some(&name), wait).map_err(failed(format!("topic {name} cannot be described")))?;
+        let told = metadata.topics().first();
+        if let Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) = told.and_then(MetadataTopic::error) {
+            looked.wrong.push(format!("topic {name}: this user may not describe it: allow it DESCRIBE"));
+            continue;
+        }
+        let Some(first) = told.filter(|told| told.error().is_none()).and_then(|told| told.partitions().first()) else {
+            looked.missing.push(topic.clone());
+            continue;
+        };
+        let partitions = u32::try_from(told.map_or(0, |told| told.partitions().len())).unwrap_or(u32::MAX);
+        if place == 0 {
+            looked.partitions = partitions;
+        }
+        let wanted = topic.partitions(looked.partitions);
+        if partitions != wanted {
+            looked.wrong.push(format!("topic {name}: it has {partitions} partitions, wanted are {wanted}"));
+        }
+        there.push((topic, first.replicas().len()));
+    }
+    settings_of(settings, (&there, wait), &mut looked)?;
+    Ok(looked)
+}
+
 /// What of the settings is not as it has to be. An input takes less than other topics, because a dead letter is longer than what it
 /// keeps.
-fn settings_of<'a>(settings: &Settings, topics: impl Iterator<Item = &'a Wanted>) -> Result<Vec<String>, Error> {
-    let topics: Vec<&Wanted> = topics.collect();
+fn settings_of(settings: &Settings, (topics, wait): (&[(&Wanted, usize)], Duration), looked: &mut Looked) -> Result<(), Error> {
     if topics.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let names: Vec<String> = topics.iter().map(|topic| settings.topic(topic.name)).collect();
+    let names: Vec<String> = topics.iter().map(|(topic, _)| settings.topic(topic.name)).collect();
     let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-    let described = administer(settings, async |admin, options| admin.describe_configs(&resources, options).await)?;
-    let mut wrong = Vec::new();
-    for ((topic, name), described) in topics.iter().zip(&names).zip(described) {
+    let described = administer(settings, wait, async |admin, options| admin.describe_configs(&resources, options).await)?;
+    for (((topic, copies), name), described) in topics.iter().zip(&names).zip(described) {
         let resource = described.map_err(|code| failed(format!("topic {name} cannot be described"))(KafkaError::AdminOp(code)))?;
-        let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.clone()).unwrap_or_default();
+        let setting = |setting: &str| resource.get(setting).and_then(|entry| entry.value.clone()).unwrap_or_default();
+        let policy = setting("cleanup.policy");
         let wanted = if topic.is_compacted { "compact" } else { "delete" };
         if policy != wanted {
-            wrong.push(format!("topic {name}: cleanup.policy is {policy}, wanted is {wanted}"));
+            looked.wrong.push(format!("topic {name}: cleanup.policy is {policy}, wanted is {wanted}"));
         }
         let is_wrong = |bytes: usize| if topic.is_input { bytes > INPUT_BYTES_MAX } else { bytes < RECORD_BYTES_MAX };
-        let bytes = resource.get("max.message.bytes").and_then(|entry| entry.value.as_ref()?.parse::<usize>().ok());
-        if let Some(found) = bytes.filter(|bytes| is_wrong(*bytes)) {
+        if let Some(found) = setting("max.message.bytes").parse::<usize>().ok().filter(|bytes| is_wrong(*bytes)) {
             let wanted = if topic.is_input { format!("at most {INPUT_BYTES_MAX}") } else { format!("{RECORD_BYTES_MAX} or more") };
-            wrong.push(format!("topic {name}: max.message.bytes is {found}, wanted are {wanted}"));
+            looked.wrong.push(format!("topic {name}: max.message.bytes is {found}, wanted are {wanted}"));
+        }
+        if let Some(found) = setting("min.insync.replicas").parse::<usize>().ok().filter(|found| found > copies) {
+            looked.wrong.push(format!("topic {name}: min.insync.replicas is {found}, wanted are at most its {copies} copies"));
+        }
+        if usize::try_from(settings.replication).is_ok_and(|wanted| *copies < wanted) {
+            looked.thin.push(format!("topic {name}: it has {copies} copies, wanted are {}", settings.replication));
         }
     }
-    Ok(wrong)
+    Ok(())
 }
 
 fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
@@ -144,7 +175,7 @@ fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
             }
         })
         .collect();
-    let results = administer(settings, async |admin, options| admin.create_topics(&made, options).await)?;
+    let results = administer(settings, ASK, async |admin, options| admin.create_topics(&made, options).await)?;
     for result in results {
         match result {
             // Another instance was faster.
@@ -162,7 +193,7 @@ fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
 pub fn remove(settings: &Settings, topics: &[Wanted]) -> Result<(), Error> {
     let names: Vec<String> = topics.iter().map(|topic| settings.topic(topic.name)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let results = administer(settings, async |admin, options| admin.delete_topics(&names, options).await)?;
+    let results = administer(settings, ASK, async |admin, options| admin.delete_topics(&names, options).await)?;
     for result in results {
         result.map_err(|(name, code)| failed(format!("topic {name} cannot be removed"))(KafkaError::AdminOp(code)))?;
     }
@@ -172,10 +203,11 @@ pub fn remove(settings: &Settings, topics: &[Wanted]) -> Result<(), Error> {
 /// Runs one request of an administrator on a thread of its own, so that it may be called from anywhere.
 fn administer<T: Send>(
     settings: &Settings,
-    ask: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> Result<T, KafkaError> + Send,
+    wait: Duration,
+    ask: impl AsyncFnOnce(&AdminClient<Heard>, &AdminOptions) -> Result<T, KafkaError> + Send,
 ) -> Result<T, Error> {
-    let admin: AdminClient<DefaultClientContext> = make(&settings.client(), "topics")?;
-    let options = AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(ASK));
+    let admin: AdminClient<Heard> = make_with(&settings.client(), "topics", Heard::default())?;
+    let options = AdminOptions::new().request_timeout(Some(wait)).operation_timeout(Some(wait));
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;
