@@ -6,6 +6,7 @@ pub mod demo;
 pub mod ingest;
 pub mod show;
 pub mod dlq;
+pub mod doctor;
 pub mod schemas;
 pub mod evaluate;
 pub mod mutate;

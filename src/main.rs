@@ -89,6 +89,8 @@ enum Command {
         #[command(subcommand)]
         what: cli::bench::Benchmark,
     },
+    /// Look at everything that an instance depends on, and say what to do; changes nothing.
+    Doctor,
     /// Check the configuration and print it with every default.
     Check,
     /// Print the schemas, or register them.
@@ -120,7 +122,11 @@ async fn main() -> ExitCode {
 async fn run() -> anyhow::Result<()> {
     let Arguments { data_dir, config, json, command } = Arguments::parse();
     let named = data_dir.is_some();
-    let config = config::load(config.as_deref(), &Flags { data_dir })?;
+    let loaded = config::load(config.as_deref(), &Flags { data_dir });
+    if let (Err(error), Command::Doctor) = (&loaded, &command) {
+        return cli::doctor::unreadable(error, json);
+    }
+    let config = loaded?;
     start_logging(&config)?;
     match command {
         Command::Run => cli::run::run(config).await,
@@ -137,6 +143,7 @@ async fn run() -> anyhow::Result<()> {
         Command::Mutate(options) => cli::mutate::mutate(&options),
         Command::Malformed { seed, lines } => cli::mutate::malformed(seed, lines),
         Command::Bench { what } => tokio::task::block_in_place(|| cli::bench::bench(&config, &what)),
+        Command::Doctor => cli::doctor::doctor(&config, json),
         Command::Check => Ok(cli::say(toml::to_string(&config.masked()).context("the configuration cannot be written as TOML")?)?),
         Command::Schemas { action } => cli::schemas::schemas(&config, action, json).await,
         Command::Completions { shell } => {

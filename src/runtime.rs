@@ -15,6 +15,7 @@ pub mod config;
 pub mod instance;
 pub mod http;
 pub mod client;
+pub mod doctor;
 pub mod evaluate;
 mod random;
 pub mod demo;

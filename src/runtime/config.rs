@@ -364,12 +364,18 @@ impl Config {
     /// # Errors
     /// When the name of the instance cannot be kept in the data directory.
     pub fn kafka_settings(&self) -> std::io::Result<Option<Settings>> {
-        let kafka = self.kafka.clone();
-        if kafka.bootstrap_servers.is_empty() {
+        if self.kafka.bootstrap_servers.is_empty() {
             return Ok(None);
         }
-        let instance = if kafka.instance.is_empty() { self.instance_name()? } else { kafka.instance };
-        Ok(Some(Settings {
+        let instance = if self.kafka.instance.is_empty() { self.instance_name()? } else { self.kafka.instance.clone() };
+        Ok(self.kafka_settings_as(instance))
+    }
+
+    /// The same under a name that is not kept.
+    #[must_use]
+    pub fn kafka_settings_as(&self, instance: String) -> Option<Settings> {
+        let kafka = self.kafka.clone();
+        (!kafka.bootstrap_servers.is_empty()).then_some(Settings {
             bootstrap_servers: kafka.bootstrap_servers,
             application: kafka.application,
             instance,
@@ -384,7 +390,7 @@ impl Config {
             topic_prefix: kafka.topic_prefix,
             guarantee: kafka.guarantee,
             properties: kafka.properties,
-        }))
+        })
     }
 
     /// The same with secrets masked, to be shown.

@@ -22,7 +22,7 @@ use crate::runtime::registry::api::Api;
 use crate::runtime::store::chain;
 
 pub use crate::runtime::registry::api::{Error, Registered, Settings, is_address};
-pub use crate::runtime::registry::subjects::{Outcome, Registration, frames, register};
+pub use crate::runtime::registry::subjects::{Outcome, Registration, Subject, frames, register, survey};
 
 /// First and longest wait until a registry that could not be used is asked for the same schema again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));

@@ -11,7 +11,7 @@ use leadstream::domain::units::{AppendTime, HOUR_MS, Offset, Partition};
 use leadstream::runtime::dlq::{self, ATTEMPTS_MAX, Choice, Error, Fate, Forecast, List, Redriven, forecast, list, redrive};
 use leadstream::runtime::log::kafka::Topics;
 use leadstream::runtime::log::{
-    Batches, Embedded, Error as LogError, Options as LogOptions, Origin, Reader, Record, Sources, TimeSource, partition_of,
+    Batches, Embedded, Error as LogError, Options as LogOptions, Reader, Record, Sources, TimeSource, partition_of,
 };
 use leadstream::runtime::metrics::Metrics;
 use leadstream::runtime::registry::Schemas;

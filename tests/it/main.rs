@@ -17,6 +17,8 @@ mod data;
 #[cfg(feature = "runtime")]
 mod dlq;
 #[cfg(feature = "runtime")]
+mod doctor;
+#[cfg(feature = "runtime")]
 mod kafka;
 #[cfg(feature = "runtime")]
 mod faults;

@@ -15,6 +15,7 @@ mod librdkafka;
 mod reach;
 mod read;
 mod settings;
+mod survey;
 mod topics;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use crate::runtime::log::kafka::librdkafka::{Consumers, Librdkafka, Transact
 pub(crate) use crate::runtime::log::kafka::librdkafka::{drain, send};
 pub use crate::runtime::log::kafka::read::Topics;
 pub use crate::runtime::log::kafka::settings::{Guarantee, Settings, masked};
+pub use crate::runtime::log::kafka::survey::{Standing, Survey, connect, release};
 pub use crate::runtime::log::kafka::topics::{Looked, Wanted, look, remove};
 
 /// What headers say of a record, in this order: why it is no event, in one word; what there is to say about that; where a dead

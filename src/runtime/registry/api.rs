@@ -12,6 +12,8 @@ use crate::codec::avro::Key;
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Characters of the registry's own words that are repeated.
 const MESSAGE_CHARS_MAX: usize = 500;
+/// What every subject keeps: each version reads, and is read by, all others.
+pub(crate) const COMPATIBILITY: &str = "FULL_TRANSITIVE";
 /// Largest id that a registry gives: its ids are Java's `int`.
 const ID_MAX: u32 = i32::MAX.cast_unsigned();
 
@@ -159,9 +161,30 @@ impl Api {
         }
     }
 
+    /// The compatibility that a subject keeps; `None`: the registry's default.
+    pub(crate) async fn compatibility(&self, subject: &str) -> Result<Option<String>, Error> {
+        let path = format!("/config/{subject}");
+        match self.ask(Method::GET, &path, None).await {
+            Ok(answer) => Ok(Some(self.field(&path, &answer, "compatibilityLevel")?.to_owned())),
+            Err(error) if error.is_unknown() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a subject would take a schema as its next version.
+    pub(crate) async fn would_take(&self, subject: &str, schema: &str) -> Result<bool, Error> {
+        let path = format!("/compatibility/subjects/{subject}/versions/latest");
+        match self.ask(Method::POST, &path, Some(json!({ "schema": schema }))).await {
+            Ok(answer) => answer["is_compatible"].as_bool().ok_or_else(|| self.strange(&path)),
+            // A subject without a version takes any.
+            Err(error) if error.is_unknown() => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// From now on a subject takes only schemas that read and are read by all its versions.
     pub(crate) async fn require_compatibility(&self, subject: &str) -> Result<(), Error> {
-        let body = json!({ "compatibility": "FULL_TRANSITIVE" });
+        let body = json!({ "compatibility": COMPATIBILITY });
         self.ask(Method::PUT, &format!("/config/{subject}"), Some(body)).await.map(|_| ())
     }
 

@@ -1,7 +1,7 @@
 //! Own schemas on a registry: each topic's values are the subject `<topic>-value` (TopicNameStrategy).
 
 use crate::codec::avro::{self, Coded, Frames};
-use crate::runtime::registry::api::{Api, Error, Registered, Settings};
+use crate::runtime::registry::api::{Api, COMPATIBILITY, Error, Registered, Settings};
 use crate::runtime::registry::runtime;
 
 /// What became of one schema.
@@ -59,6 +59,43 @@ async fn register_one(api: &Api, coded: &Coded) -> Result<Registration, Error> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// How a subject stands on a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// It has the schema and the compatibility.
+    Fine,
+    /// It has the schema, and takes versions that not all readers read.
+    Loose,
+    /// It does not have the schema and would take it.
+    Missing,
+    /// It does not have the schema and would not take it.
+    Refused,
+}
+
+/// Looks how the subject of each published schema stands; changes nothing. Blocks; not to be called within a tokio runtime.
+///
+/// # Errors
+/// When the registry cannot be used.
+pub fn survey(settings: &Settings) -> Result<Vec<(String, Subject)>, Error> {
+    let runtime = runtime()?;
+    let found = runtime.block_on(async {
+        let (api, mut standings) = (Api::new(settings)?, Vec::new());
+        for coded in avro::published() {
+            let subject = subject(coded);
+            let standing = match api.find(&subject, coded.text).await? {
+                Some(_) if api.compatibility(&subject).await?.as_deref() == Some(COMPATIBILITY) => Subject::Fine,
+                Some(_) => Subject::Loose,
+                None if api.would_take(&subject, coded.text).await? => Subject::Missing,
+                None => Subject::Refused,
+            };
+            standings.push((subject, standing));
+        }
+        Ok(standings)
+    });
+    runtime.shutdown_background();
+    found
 }
 
 /// How own values are framed on a registry that has their schemas. Blocks; not to be called within a tokio runtime.
