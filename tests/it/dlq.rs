@@ -261,7 +261,7 @@ fn mixed(number: usize, is_event: bool) -> Record {
 fn a_flood_of_dead_letters_stops_its_partition_alone_and_nothing_is_lost_or_decided_otherwise() {
     let fill = |directory: &Directory| {
         let own = directory.log.partition_of(b"acme:ann");
-        directory.append(own.0, (0..600).map(|number| mixed(number, number < 100 || number > 500)).collect());
+        directory.append(own.0, (0..600).map(|number| mixed(number, !(100..=500).contains(&number))).collect());
         let other = interaction::into_avro(interaction::from_json(line("bob", 1_000, START).as_bytes()).unwrap());
         let place = directory.log.partition_of(b"acme:bob");
         assert_ne!(place, own);
