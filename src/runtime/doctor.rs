@@ -266,7 +266,7 @@ fn look(settings: &Settings, name: &'static str) -> Vec<Finding> {
         let remedy = "make them as docs/kafka.md says, or set kafka.create_topics = true";
         findings.push(Finding::new(name, Grade::Fail, format!("missing: {}", names.join(", ")), remedy));
     }
-    let remedy = "change it with kafka-topics or kafka-configs; partitions cannot be changed once there is state";
+    let remedy = "correct it with kafka-topics, kafka-configs or kafka-acls; partitions cannot be changed once there is state";
     findings.extend(wrong.into_iter().map(|line| Finding::new(name, Grade::Fail, line, remedy)));
     let remedy = "reassign it with kafka-reassign-partitions, or lower kafka.replication";
     findings.extend(thin.into_iter().map(|line| Finding::new(name, Grade::Warn, line, remedy)));

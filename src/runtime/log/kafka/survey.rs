@@ -110,7 +110,8 @@ impl Survey {
     pub fn refusal(&self, topic: &str) -> Option<String> {
         let topic = self.settings.topic(topic);
         match self.consumer.fetch_metadata(Some(&topic), self.wait) {
-            Ok(metadata) if metadata.topics().iter().all(|topic| topic.partitions().is_empty() && !is_refused(topic)) => return None,
+            Ok(metadata) if metadata.topics().iter().any(is_refused) => return Some("this user may not describe it".to_owned()),
+            Ok(metadata) if metadata.topics().iter().all(|topic| topic.partitions().is_empty()) => return None,
             Ok(_) => {}
             Err(error) => return Some(error.to_string()),
         }
