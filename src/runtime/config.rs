@@ -310,6 +310,13 @@ fn sentence(error: &figment::Error) -> String {
             });
             format!("{source}unknown key {}{hint}", path.join("."))
         }
+        // What was found may be a secret that stands in the wrong place.
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => format!("{source}{}: must be {expected}", path.join(".")),
+        // A parser shows the line that it does not understand, between what is wrong and where.
+        Kind::Message(text) if text.contains('|') => {
+            let plain = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains('|'));
+            format!("{source}{}", plain.collect::<Vec<_>>().join(": "))
+        }
         other => format!("{source}{}: {other}", path.join(".")),
     }
 }
@@ -500,6 +507,20 @@ mod tests {
             assert!(error.contains("schema_registry.url") && !error.contains("geheim"), "{error}");
         }
         assert!(read("").unwrap().registry_settings().is_none());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_without_the_secrets_in_it() {
+        for text in [
+            "[kafka.properties]\n\"sasl.password\" = geheim\n",
+            "[schema_registry]\npassword = [\"geheim\"]\n",
+            "[kafka]\nproperties = \"geheim\"\n",
+            "[log]\npartitions = \"geheim\"\n",
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains("leadstream.toml") && !error.contains("geheim"), "{error}");
+        }
+        assert!(read("[log]\n[log]\n").unwrap_err().contains("line 2"));
     }
 
     #[test]
