@@ -87,6 +87,8 @@ pub struct Kafka {
     pub session_timeout_ms: u32,
     /// Age at which the broker aborts a transaction, milliseconds.
     pub transaction_timeout_ms: u32,
+    /// How long the cluster is waited for at the start, milliseconds.
+    pub reach_timeout_ms: u32,
     /// Records of one input of one partition that may wait in memory.
     pub buffer_records: usize,
     /// Threads that take partitions, each with transactions of its own.
@@ -206,6 +208,7 @@ impl Default for Kafka {
             replication: 3,
             session_timeout_ms: 10_000,
             transaction_timeout_ms: 10_000,
+            reach_timeout_ms: 8_000,
             buffer_records: 10_000,
             workers: 1,
             topic_prefix: String::new(),
@@ -342,6 +345,7 @@ impl Config {
         check((1..=10).contains(&self.kafka.replication), "kafka.replication: must be 1 to 10");
         check((1_000..=1_800_000).contains(&self.kafka.session_timeout_ms), "kafka.session_timeout_ms: must be 1000 to 1800000");
         check((1_000..=900_000).contains(&self.kafka.transaction_timeout_ms), "kafka.transaction_timeout_ms: must be 1000 to 900000");
+        check((100..=600_000).contains(&self.kafka.reach_timeout_ms), "kafka.reach_timeout_ms: must be 100 to 600000");
         check((1..=256).contains(&self.kafka.workers), "kafka.workers: must be 1 to 256");
         check((100..=1_000_000).contains(&self.kafka.buffer_records), "kafka.buffer_records: must be 100 to 1000000");
         let registry = &self.schema_registry;
@@ -392,6 +396,7 @@ impl Config {
             creates_topics: kafka.create_topics,
             session_timeout_ms: kafka.session_timeout_ms,
             transaction_timeout_ms: kafka.transaction_timeout_ms,
+            reach_timeout_ms: kafka.reach_timeout_ms,
             buffer_records: kafka.buffer_records,
             workers: kafka.workers,
             topic_prefix: kafka.topic_prefix,

@@ -130,6 +130,7 @@ pub fn settings(servers: &str) -> Settings {
         creates_topics: false,
         session_timeout_ms: 6_000,
         transaction_timeout_ms: 5_000,
+        reach_timeout_ms: 10_000,
         buffer_records: 1_000,
         workers: 1,
         topic_prefix: String::new(),
