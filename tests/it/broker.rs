@@ -1,5 +1,6 @@
 //! Apache Kafka for tests: a broker of its own on free ports of the loopback address, stopped with the test.
 
+use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -48,6 +49,71 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// Listeners with passwords, certificates, or both.
+#[derive(Default)]
+pub struct Secured {
+    /// By the security protocol that clients have to name: `localhost:port`.
+    pub servers: BTreeMap<&'static str, String>,
+    /// The certificate that clients have to trust.
+    pub authority: PathBuf,
+    listeners: String,
+    advertised: String,
+    protocols: String,
+    settings: String,
+    users: Vec<String>,
+}
+
+/// Name of a listener and the protocol that is spoken there.
+const LISTENERS: [(&str, &str); 3] = [("SCRAM", "SASL_PLAINTEXT"), ("TLS", "SSL"), ("BOTH", "SASL_SSL")];
+/// A user that the broker knows and that may do nothing.
+pub const STRANGER: (&str, &str) = ("stranger", "strangers-secret");
+
+impl Secured {
+    fn make(folder: &Path, user: &str, password: &str) -> Self {
+        let authority = certificate(folder, "authority", None);
+        let pair = certificate(folder, "broker", Some("authority"));
+        let chain = [folder.join("broker.key"), pair].map(|path| fs::read_to_string(path).unwrap()).concat();
+        let keystore = folder.join("keystore.pem");
+        fs::write(&keystore, chain).unwrap();
+        let mut secured = Self { authority, ..Self::default() };
+        let login = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+        for (name, protocol) in LISTENERS {
+            let port = free_port();
+            secured.listeners += &format!(",{name}://127.0.0.1:{port}");
+            secured.advertised += &format!(",{name}://localhost:{port}");
+            secured.protocols += &format!(",{name}:{protocol}");
+            secured.servers.insert(protocol, format!("localhost:{port}"));
+            if protocol.starts_with("SASL") {
+                let listener = format!("listener.name.{}", name.to_lowercase());
+                secured.settings += &format!("{listener}.scram-sha-512.sasl.jaas.config={login}\n");
+            }
+        }
+        secured.settings += &format!(
+            "sasl.enabled.mechanisms=SCRAM-SHA-512\nssl.keystore.type=PEM\nssl.keystore.location={}\n\
+             authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\nsuper.users=User:ANONYMOUS;User:{user}\n",
+            keystore.display()
+        );
+        let scram = |(user, password)| format!("SCRAM-SHA-512=[name={user},password={password}]");
+        secured.users = [(user, password), STRANGER].map(scram).to_vec();
+        secured
+    }
+}
+
+/// Makes a key and a certificate of that name with openssl, signed by itself or by an authority that was made so; its path.
+pub fn certificate(folder: &Path, name: &str, authority: Option<&str>) -> PathBuf {
+    let path = |name: &str, kind: &str| folder.join(format!("{name}.{kind}"));
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", &format!("/CN={name}")]);
+    command.args(["-addext", "subjectAltName=DNS:localhost"]).arg("-keyout").arg(path(name, "key")).arg("-out").arg(path(name, "pem"));
+    if let Some(authority) = authority {
+        command.arg("-CA").arg(path(authority, "pem")).arg("-CAkey").arg(path(authority, "key"));
+        command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    }
+    let made = command.stdin(Stdio::null()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    path(name, "pem")
+}
+
 impl Broker {
     /// Starts one and waits until it takes connections.
     pub fn start(folder: &Path) -> Self {
@@ -55,35 +121,44 @@ impl Broker {
             return Self { servers, folder: folder.to_owned(), process: None };
         }
         let port = free_port();
-        Self::listen(folder, port, port)
+        Self::listen(folder, (port, port), &Secured::default())
+    }
+
+    /// Starts one that has listeners with passwords and certificates too, and lets only users in that it knows.
+    pub fn start_secured(folder: &Path, user: &str, password: &str) -> (Self, Secured) {
+        let secured = Secured::make(folder, user, password);
+        let port = free_port();
+        (Self::listen(folder, (port, port), &secured), secured)
     }
 
     /// Starts one that clients find behind a proxy.
     pub fn start_behind(folder: &Path) -> (Self, Proxy) {
         let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, advertised) = (free_port(), proxy.local_addr().unwrap().port());
-        let mut broker = Self::listen(folder, port, advertised);
+        let mut broker = Self::listen(folder, (port, advertised), &Secured::default());
         let proxy = Proxy::start(proxy, std::mem::replace(&mut broker.servers, format!("127.0.0.1:{advertised}")));
         (broker, proxy)
     }
 
-    fn listen(folder: &Path, port: u16, advertised: u16) -> Self {
+    fn listen(folder: &Path, (port, advertised): (u16, u16), secured: &Secured) -> Self {
         let controller = free_port();
+        let Secured { listeners, advertised: secured_advertised, protocols, settings: more, users, .. } = secured;
         let settings = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}\ncontroller.listener.names=CONTROLLER\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={logs}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}{secured_advertised}\ncontroller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\nlog.dirs={logs}\n\
              offsets.topic.replication.factor=1\noffsets.topic.num.partitions=4\ntransaction.state.log.replication.factor=1\n\
              transaction.state.log.min.isr=1\ntransaction.state.log.num.partitions=4\nshare.coordinator.state.topic.replication.factor=1\n\
-             share.coordinator.state.topic.min.isr=1\ngroup.initial.rebalance.delay.ms=0\nauto.create.topics.enable=false\n",
+             share.coordinator.state.topic.min.isr=1\ngroup.initial.rebalance.delay.ms=0\nauto.create.topics.enable=false\n{more}",
             logs = folder.join("logs").display()
         );
         let file = folder.join("server.properties");
         fs::write(&file, settings).unwrap();
         let id = java("kafka.tools.StorageTool", &["random-uuid"]).output().unwrap().stdout;
         let id = String::from_utf8(id).unwrap();
-        let arguments = ["format", "--standalone", "-t", id.trim(), "-c", file.to_str().unwrap()];
+        let mut arguments = vec!["format", "--standalone", "-t", id.trim(), "-c", file.to_str().unwrap()];
+        users.iter().for_each(|user| arguments.extend(["--add-scram", user]));
         let formatted = java("kafka.tools.StorageTool", &arguments).stdout(Stdio::null()).status().unwrap();
         assert!(formatted.success());
         let mut broker = Self { servers: format!("127.0.0.1:{port}"), folder: folder.to_owned(), process: None };

@@ -21,6 +21,8 @@ mod doctor;
 #[cfg(feature = "runtime")]
 mod kafka;
 #[cfg(feature = "runtime")]
+mod secure;
+#[cfg(feature = "runtime")]
 mod faults;
 #[cfg(feature = "runtime")]
 mod mutate;
