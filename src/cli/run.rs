@@ -1,12 +1,12 @@
 //! `run`: an instance until a signal ends it or its worker fails.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use leadstream::runtime::config::Config;
 use leadstream::runtime::http::{Reach, Server};
-use leadstream::runtime::instance::Instance;
-use leadstream::runtime::log::TimeSource;
+use leadstream::runtime::instance::{Instance, Running};
+use leadstream::runtime::log::{self, TimeSource};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::say;
@@ -18,7 +18,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     // Before anything else, so that an end in order is one from the first moment on.
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
-    let running = Instance::start(config, TimeSource::World).context("cannot start")?;
+    let starting = async { start(config).await.context("cannot start") };
+    let running = tokio::select! {
+        running = starting => running?,
+        _ = terminated.recv() => return Ok(()),
+        _ = interrupted.recv() => return Ok(()),
+    };
     let instance = running.instance().clone();
     let listen = instance.config.http.listen.clone();
     let server = Server::start(instance.clone(), Reach::Announced).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -44,5 +49,21 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         outcome = tokio::task::spawn_blocking(move || running.stop()) => outcome?.map_err(anyhow::Error::msg),
         // Asked a second time: what is not committed is taken again at the next start.
         () = again => std::process::exit(1),
+    }
+}
+
+/// Starts an instance; a cluster that does not answer is waited for.
+async fn start(config: Config) -> Result<Running, log::Error> {
+    let until = Instant::now() + Duration::from_millis(config.kafka.start_wait_ms);
+    loop {
+        let own = config.clone();
+        let started = tokio::task::spawn_blocking(move || Instance::start(own, TimeSource::World)).await;
+        match started.map_err(std::io::Error::other)? {
+            Err(error) if error.may_pass() && Instant::now() < until => {
+                tracing::warn!(%error, "the cluster is waited for");
+                tokio::time::sleep(LOOK).await;
+            }
+            outcome => return outcome,
+        }
     }
 }

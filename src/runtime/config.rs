@@ -87,8 +87,10 @@ pub struct Kafka {
     pub session_timeout_ms: u32,
     /// Age at which the broker aborts a transaction, milliseconds.
     pub transaction_timeout_ms: u32,
-    /// How long the cluster is waited for at the start, milliseconds.
+    /// How long one try to reach the cluster may take, milliseconds.
     pub reach_timeout_ms: u32,
+    /// How long `run` waits at its start for a cluster that does not answer, milliseconds; 0: it ends at once.
+    pub start_wait_ms: u64,
     /// Records of one input of one partition that may wait in memory.
     pub buffer_records: usize,
     /// Threads that take partitions, each with transactions of its own.
@@ -209,6 +211,7 @@ impl Default for Kafka {
             session_timeout_ms: 10_000,
             transaction_timeout_ms: 10_000,
             reach_timeout_ms: 8_000,
+            start_wait_ms: 300_000,
             buffer_records: 10_000,
             workers: 1,
             topic_prefix: String::new(),
@@ -344,6 +347,7 @@ impl Config {
         check((1..=1_024).contains(&self.kafka.partitions), "kafka.partitions: must be 1 to 1024");
         check((1..=10).contains(&self.kafka.replication), "kafka.replication: must be 1 to 10");
         check((1_000..=1_800_000).contains(&self.kafka.session_timeout_ms), "kafka.session_timeout_ms: must be 1000 to 1800000");
+        check(self.kafka.start_wait_ms <= 86_400_000, "kafka.start_wait_ms: must be 0 to 86400000");
         check((1_000..=900_000).contains(&self.kafka.transaction_timeout_ms), "kafka.transaction_timeout_ms: must be 1000 to 900000");
         check((100..=600_000).contains(&self.kafka.reach_timeout_ms), "kafka.reach_timeout_ms: must be 100 to 600000");
         check((1..=256).contains(&self.kafka.workers), "kafka.workers: must be 1 to 256");

@@ -243,7 +243,7 @@ fn cluster(settings: &Settings, name: &'static str) -> Vec<Finding> {
 /// What to say where a question got no answer.
 fn unanswered(name: &str, error: &Error) -> Vec<Finding> {
     match error {
-        Error::Unreachable(_) => failed(name, "the cluster is not reached", "do what is said of the cluster"),
+        Error::Unreachable(_) | Error::Refused(_) => failed(name, "the cluster is not reached", "do what is said of the cluster"),
         Error::Kafka { cause, .. } if cause.rdkafka_error_code().is_some_and(|code| REFUSALS.contains(&code)) => {
             failed(name, chain(error), "allow this user READ and DESCRIBE on it with kafka-acls")
         }

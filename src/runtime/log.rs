@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use rdkafka::error::RDKafkaErrorCode;
+
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Positions;
 
@@ -53,9 +55,12 @@ pub enum Error {
         #[source]
         cause: Box<rdkafka::error::KafkaError>,
     },
-    /// The cluster was not reached; the text says by what it was refused and the remedy.
+    /// The cluster does not answer; the text names the remedy.
     #[error("{0}")]
     Unreachable(String),
+    /// The brokers refuse this client, or it refuses them; the text names the remedy.
+    #[error("{0}")]
+    Refused(String),
     /// Offsets are not where they have to be; the text names the remedy.
     #[error("{0}")]
     Offsets(String),
@@ -79,6 +84,21 @@ pub enum Error {
     /// The directory cannot be made.
     #[error("the data directory cannot be made")]
     Directory(#[from] std::io::Error),
+}
+
+impl Error {
+    /// Whether the same may work a little later without anybody doing anything.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Kafka { cause, .. } => cause.rdkafka_error_code().is_some_and(|code| {
+                [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::AllBrokersDown, RDKafkaErrorCode::OperationTimedOut]
+                    .contains(&code)
+            }),
+            _ => false,
+        }
+    }
 }
 
 /// Where append times come from.

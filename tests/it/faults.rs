@@ -51,6 +51,36 @@ fn requests_that_end_transactions_may_be_lost_unanswered_or_late() {
 }
 
 #[test]
+fn an_instance_that_starts_before_its_cluster_waits_for_it() {
+    if !is_there() || std::env::var_os("KAFKA_BOOTSTRAP_SERVERS").is_some() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = Broker::start(folder.path());
+    broker.kill();
+    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
+    fleet.start(0);
+    await_that(|| fleet.log(0).contains("the cluster is waited for"));
+    fleet.look();
+    broker.run();
+    let lines = events(300);
+    let file = folder.path().join("events.ndjson");
+    fs::write(&file, lines.join(&b'\n')).unwrap();
+    assert_eq!(send(fleet.command(9, &["ingest", file.to_str().unwrap()])), predict(&lines, START_MS * 2).to_string());
+    fleet.end(0);
+
+    // Who does not want to wait is told at once, and an end in order is one while it waits.
+    broker.kill();
+    fleet.more = "start_wait_ms = 0";
+    let output = fleet.command(1, &["run"]).output().unwrap();
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("no answer from"), "{output:?}");
+    fleet.more = "";
+    fleet.start(2);
+    await_that(|| fleet.log(2).contains("the cluster is waited for"));
+    fleet.end(2);
+}
+
+#[test]
 fn several_workers_share_the_partitions_of_an_instance_under_prefixed_names() {
     if !is_there() {
         return;

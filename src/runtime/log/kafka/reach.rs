@@ -48,7 +48,7 @@ impl ConsumerContext for Heard {}
 /// A consumer outside the group that was answered by a broker, and what is known of the cluster then.
 ///
 /// # Errors
-/// [`Error::Unreachable`] within `wait`, at once where the brokers refuse.
+/// [`Error::Unreachable`] after `wait`, [`Error::Refused`] as soon as that is known.
 pub(crate) fn reach(settings: &Settings, wait: Duration) -> Result<(BaseConsumer<Heard>, Metadata), Error> {
     let mut config = settings.consumer(&format!("{}-reach-{}", settings.application, settings.instance));
     config.set("enable.partition.eof", "true");
@@ -73,7 +73,7 @@ pub(crate) fn reach(settings: &Settings, wait: Duration) -> Result<(BaseConsumer
                 }
                 _ => continue,
             };
-            return Err(Error::Unreachable(format!("{servers} refuses{}: {remedy}", heard())));
+            return Err(Error::Refused(format!("{servers} refuses{}: {remedy}", heard())));
         }
         if Instant::now() >= until {
             let heard = Some(heard()).filter(|heard| !heard.is_empty()).unwrap_or_else(|| format!(": {silent}"));

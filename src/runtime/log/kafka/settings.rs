@@ -44,7 +44,7 @@ pub struct Settings {
     pub session_timeout_ms: u32,
     /// Age at which the broker aborts a transaction, milliseconds.
     pub transaction_timeout_ms: u32,
-    /// How long the cluster is waited for at the start, milliseconds.
+    /// How long one try to reach the cluster may take, milliseconds.
     pub reach_timeout_ms: u32,
     /// Records of one input of one partition that may wait in memory.
     pub buffer_records: usize,

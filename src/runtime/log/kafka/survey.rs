@@ -51,7 +51,7 @@ impl Survey {
     /// Asks a cluster who it is.
     ///
     /// # Errors
-    /// [`Error::Unreachable`] within `wait`, which also bounds every later question.
+    /// [`Error::Unreachable`] or [`Error::Refused`] within `wait`, which also bounds every later question.
     pub fn new(settings: &Settings, wait: Duration) -> Result<Self, Error> {
         let (consumer, metadata) = reach(settings, wait)?;
         let brokers = metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
