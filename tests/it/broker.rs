@@ -18,7 +18,14 @@ pub struct Broker {
     pub servers: String,
     folder: PathBuf,
     process: Option<Child>,
+    /// Where it is a process of its own.
+    controller: Option<Child>,
 }
+
+/// How every broker keeps its own topics.
+const TOPICS: &str = "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=4\ntransaction.state.log.replication.factor=1\n\
+    transaction.state.log.min.isr=1\ntransaction.state.log.num.partitions=4\nshare.coordinator.state.topic.replication.factor=1\n\
+    share.coordinator.state.topic.min.isr=1\ngroup.initial.rebalance.delay.ms=0\nauto.create.topics.enable=false\n";
 
 /// The broker's jars, which `make test` fetches.
 fn jars() -> PathBuf {
@@ -27,8 +34,18 @@ fn jars() -> PathBuf {
 
 /// A program of the broker's jars.
 pub fn java(class: &str, arguments: &[&str]) -> Command {
+    java_with(&[], class, arguments)
+}
+
+fn java_with(options: &[&str], class: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("java");
-    command.args(["-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"]);
+    command.args(options).args([
+        "-Xmx400m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-cp",
+    ]);
     command.arg(jars().join("*")).arg(class).args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
     command
 }
@@ -118,10 +135,47 @@ impl Broker {
     /// Starts one and waits until it takes connections.
     pub fn start(folder: &Path) -> Self {
         if let Ok(servers) = env::var("KAFKA_BOOTSTRAP_SERVERS") {
-            return Self { servers, folder: folder.to_owned(), process: None };
+            return Self { servers, folder: folder.to_owned(), process: None, controller: None };
         }
         let port = free_port();
         Self::listen(folder, (port, port), &Secured::default())
+    }
+
+    /// Starts one that a test may kill while transactions end. Its controller is a process of its own, which outlives it: a broker that
+    /// comes back before its controller has noticed drops what ends the transactions of the moment (KAFKA-20734).
+    pub fn start_to_crash(folder: &Path) -> Self {
+        if env::var_os("KAFKA_BOOTSTRAP_SERVERS").is_some() {
+            return Self::start(folder);
+        }
+        let (port, controller) = (free_port(), format!("127.0.0.1:{}", free_port()));
+        let common = format!(
+            "controller.quorum.bootstrap.servers={controller}\ncontroller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nbroker.session.timeout.ms=3000\n{TOPICS}"
+        );
+        let id = cluster_id();
+        let file = folder.join("controller.properties");
+        let logs = folder.join("controller");
+        let settings =
+            format!("process.roles=controller\nnode.id=2\nlisteners=CONTROLLER://{controller}\nlog.dirs={}\n{common}", logs.display());
+        fs::write(&file, settings).unwrap();
+        format_storage(&["--standalone", "-t", &id, "-c", file.to_str().unwrap()]);
+        let told = fs::File::create(folder.join("controller.log")).unwrap();
+        let process =
+            java_with(&["-Dorg.slf4j.simpleLogger.log.org.apache.kafka.controller=info"], "kafka.Kafka", &[file.to_str().unwrap()])
+                .stdout(Stdio::null())
+                .stderr(told)
+                .spawn()
+                .unwrap();
+
+        let file = folder.join("server.properties");
+        let logs = folder.join("logs");
+        let listener = format!("PLAINTEXT://127.0.0.1:{port}");
+        let settings = format!("process.roles=broker\nnode.id=1\nlisteners={listener}\nlog.dirs={}\n{common}", logs.display());
+        fs::write(&file, settings).unwrap();
+        format_storage(&["--no-initial-controllers", "-t", &id, "-c", file.to_str().unwrap()]);
+        let mut broker = Self { servers: format!("127.0.0.1:{port}"), folder: folder.to_owned(), process: None, controller: Some(process) };
+        broker.run();
+        broker
     }
 
     /// Starts one that has listeners with passwords and certificates too, and lets only users in that it knows.
@@ -148,25 +202,22 @@ impl Broker {
              listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
              advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}{secured_advertised}\ncontroller.listener.names=CONTROLLER\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\nlog.dirs={logs}\n\
-             offsets.topic.replication.factor=1\noffsets.topic.num.partitions=4\ntransaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\ntransaction.state.log.num.partitions=4\nshare.coordinator.state.topic.replication.factor=1\n\
-             share.coordinator.state.topic.min.isr=1\ngroup.initial.rebalance.delay.ms=0\nauto.create.topics.enable=false\n{more}",
+             {TOPICS}{more}",
             logs = folder.join("logs").display()
         );
         let file = folder.join("server.properties");
         fs::write(&file, settings).unwrap();
-        let id = java("kafka.tools.StorageTool", &["random-uuid"]).output().unwrap().stdout;
-        let id = String::from_utf8(id).unwrap();
-        let mut arguments = vec!["format", "--standalone", "-t", id.trim(), "-c", file.to_str().unwrap()];
+        let id = cluster_id();
+        let mut arguments = vec!["--standalone", "-t", &id, "-c", file.to_str().unwrap()];
         users.iter().for_each(|user| arguments.extend(["--add-scram", user]));
-        let formatted = java("kafka.tools.StorageTool", &arguments).stdout(Stdio::null()).status().unwrap();
-        assert!(formatted.success());
-        let mut broker = Self { servers: format!("127.0.0.1:{port}"), folder: folder.to_owned(), process: None };
+        format_storage(&arguments);
+        let mut broker = Self { servers: format!("127.0.0.1:{port}"), folder: folder.to_owned(), process: None, controller: None };
         broker.run();
         broker
     }
 
-    fn run(&mut self) {
+    /// Starts it again on its directory.
+    pub fn run(&mut self) {
         let file = self.folder.join("server.properties");
         self.process = Some(java("kafka.Kafka", &[file.to_str().unwrap()]).stdout(Stdio::null()).spawn().unwrap());
         let until = Instant::now() + STARTS;
@@ -189,13 +240,22 @@ impl Broker {
         text
     }
 
-    /// Kills it as a crash would and starts it on the same directory.
+    /// Kills it and starts it again once its controller has noticed.
     pub fn crash(&mut self) {
+        let log = self.folder.join("controller.log");
+        let noticed = || fs::read_to_string(&log).unwrap().matches("Fencing broker 1 ").count();
+        let before = noticed();
         self.kill();
+        let until = Instant::now() + STARTS;
+        while noticed() == before {
+            assert!(Instant::now() < until, "the controller does not notice that its broker is gone");
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
         self.run();
     }
 
-    fn kill(&mut self) {
+    /// Kills it as a crash would.
+    pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
             process.wait().unwrap();
@@ -206,5 +266,19 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.kill();
+        if let Some(process) = &mut self.controller {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
     }
+}
+
+fn cluster_id() -> String {
+    let id = java("kafka.tools.StorageTool", &["random-uuid"]).output().unwrap().stdout;
+    String::from_utf8(id).unwrap().trim().to_owned()
+}
+
+fn format_storage(arguments: &[&str]) {
+    let formatted = java("kafka.tools.StorageTool", &[&["format"], arguments].concat()).stdout(Stdio::null()).status().unwrap();
+    assert!(formatted.success());
 }

@@ -23,6 +23,8 @@ use crate::broker::{Broker, is_there};
 
 const START_MS: i64 = 1_767_225_600_000;
 pub const PARTITIONS: u32 = 6;
+/// Instances that a test has at once.
+const INSTANCES_MAX: usize = 4;
 const PREDICTIONS: &str = "lead.predictions.v1";
 /// How long everything may take after the last disturbance.
 const SETTLES: Duration = Duration::from_secs(120);
@@ -107,6 +109,11 @@ impl Fleet {
 
     pub fn log(&self, instance: usize) -> String {
         fs::read_to_string(self.folder.join(format!("{instance}.log"))).unwrap_or_default()
+    }
+
+    /// What all have told, those that ended too.
+    fn logs(&self) -> String {
+        (0..INSTANCES_MAX).map(|instance| self.log(instance)).collect()
     }
 }
 
@@ -207,15 +214,12 @@ fn disturb(fleet: &mut Fleet, broker: &mut Broker, seed: &mut u64, round: usize)
     pause(Duration::from_millis(500 + draw(seed, 2_500) as u64));
 }
 
-#[test]
-fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
-    if !is_there() {
-        return;
-    }
+/// Three instances and a broker that may be killed, events sent at a steady rate until `disturb` was called for every round; then
+/// everything is taken exactly once in order, and a replay agrees.
+fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &mut Broker, &mut u64, usize)) {
     let folder = tempfile::tempdir().unwrap();
-    let mut broker = Broker::start(folder.path());
+    let mut broker = Broker::start_to_crash(folder.path());
     let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
-    let (rounds, rate) = (number("LEADSTREAM_CHAOS_ROUNDS", 6), number("LEADSTREAM_CHAOS_RATE", 300));
     let lines = events(rounds * rate * 6);
     let expected = predict(&lines, TimeSource::World.now().0).to_string();
     let file = folder.path().join("events.ndjson");
@@ -233,7 +237,10 @@ fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
     let until = Instant::now() + SETTLES;
     while !sender.is_finished() {
         fleet.look();
-        assert!(Instant::now() < until, "not everything is taken: {}", fleet.log(0));
+        if Instant::now() >= until {
+            let hanging = broker.tool("org.apache.kafka.tools.TransactionsCommand", &["find-hanging", "--broker-id", "1"]);
+            panic!("not everything is taken; transactions that hang: {hanging}; {}", fleet.logs());
+        }
         pause(Duration::from_millis(100));
     }
     assert_eq!(sender.join().unwrap(), expected);
@@ -244,6 +251,30 @@ fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
     let replayed = fleet.command(9, &["replay"]).output().unwrap();
     assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
     report(&fleet, lines.len());
+}
+
+#[test]
+fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
+    if is_there() {
+        survive((number("LEADSTREAM_CHAOS_ROUNDS", 6), number("LEADSTREAM_CHAOS_RATE", 300)), disturb);
+    }
+}
+
+#[test]
+fn every_event_is_taken_exactly_once_while_instances_come_and_go() {
+    if is_there() {
+        let each = Duration::from_secs(number("LEADSTREAM_MOVES_SECONDS", 3) as u64);
+        // The fourth comes, and one of the first three goes and comes back.
+        survive((number("LEADSTREAM_MOVES_ROUNDS", 4), 60), |fleet, _, _, round| {
+            let instance = if round % 4 < 2 { 3 } else { round / 4 % 3 };
+            if fleet.running.contains_key(&instance) {
+                fleet.end(instance)
+            } else {
+                fleet.start(instance)
+            }
+            pause(each);
+        });
+    }
 }
 
 /// The cluster of a broker, with its topics.
@@ -491,7 +522,7 @@ pub fn send(mut command: Command) -> String {
 
 /// Tells what the run met.
 fn report(fleet: &Fleet, events: usize) {
-    let logs: String = (0..3).map(|instance| fleet.log(instance)).collect();
+    let logs = fleet.logs();
     let count = |what: &str| logs.matches(what).count();
     println!(
         "events={events} took_over={} aborted={} in_doubt={} state_restored={}",
