@@ -19,6 +19,8 @@ use crate::cli::{say, spinner};
 
 /// Bad lines printed before only their number is told.
 const BAD_LINES_SHOWN: usize = 20;
+/// With a rate lines are sent this far ahead.
+const MOMENT: Duration = Duration::from_millis(20);
 /// Bytes of lines sent at once, unless a single line is longer.
 const SEND_BYTES: usize = 4 << 20;
 /// How long a follower sleeps at the end of its file, and between looks at the worker.
@@ -167,8 +169,10 @@ async fn send(place: &Place, config: &Config, options: &Options) -> anyhow::Resu
     while !progress.finished {
         let before = progress.lines;
         let mut body = Vec::new();
-        let piece = options.rate.map_or(usize::MAX, |rate| (rate as usize / 50).max(1)).min(config.ingest.lines_per_append);
-        while progress.lines - before < piece as u64 && body.len() < SEND_BYTES {
+        // What is due in the next moment, and all that an append which took longer has delayed.
+        let due = |rate: u32| ((began.elapsed() + MOMENT).as_secs_f64() * f64::from(rate)) as u64;
+        let piece = options.rate.map_or(u64::MAX, |rate| (due(rate) + resumed).saturating_sub(before).max(1));
+        while progress.lines - before < piece.min(config.ingest.lines_per_append as u64) && body.len() < SEND_BYTES {
             let line = if options.follow { lines.next_whole()? } else { lines.next_line()? };
             let Some(line) = line else {
                 progress.finished = !options.follow;
