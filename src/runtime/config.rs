@@ -49,6 +49,12 @@ pub struct Config {
 pub struct Http {
     /// Address and port; port 0: any free one.
     pub listen: String,
+    /// Where other instances reach this one, such as `http://host:8080`; empty: where it listens.
+    pub advertised: String,
+    /// What instances show each other when they pass a query on, the same in all; empty: no query is passed on.
+    pub peer_token: String,
+    /// How long another instance may take for an answer, milliseconds.
+    pub peer_timeout_ms: u64,
 }
 
 /// See [`Config::log`].
@@ -187,7 +193,7 @@ impl Default for Config {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8080".into() }
+        Self { listen: "127.0.0.1:8080".into(), advertised: String::new(), peer_token: String::new(), peer_timeout_ms: 2_000 }
     }
 }
 
@@ -347,6 +353,7 @@ impl Config {
         check((1..=1_024).contains(&self.kafka.partitions), "kafka.partitions: must be 1 to 1024");
         check((1..=10).contains(&self.kafka.replication), "kafka.replication: must be 1 to 10");
         check((1_000..=1_800_000).contains(&self.kafka.session_timeout_ms), "kafka.session_timeout_ms: must be 1000 to 1800000");
+        check((1..=60_000).contains(&self.http.peer_timeout_ms), "http.peer_timeout_ms: must be 1 to 60000");
         check(self.kafka.start_wait_ms <= 86_400_000, "kafka.start_wait_ms: must be 0 to 86400000");
         check((1_000..=900_000).contains(&self.kafka.transaction_timeout_ms), "kafka.transaction_timeout_ms: must be 1000 to 900000");
         check((100..=600_000).contains(&self.kafka.reach_timeout_ms), "kafka.reach_timeout_ms: must be 100 to 600000");
@@ -414,6 +421,9 @@ impl Config {
     pub fn masked(&self) -> Self {
         let mut shown = self.clone();
         shown.kafka.properties = kafka::masked(&self.kafka.properties);
+        if !shown.http.peer_token.is_empty() {
+            shown.http.peer_token = "***".to_owned();
+        }
         if !shown.schema_registry.password.is_empty() {
             shown.schema_registry.password = "***".to_owned();
         }

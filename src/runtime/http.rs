@@ -1,4 +1,5 @@
-//! The HTTP server: health and metrics for everybody, the commands' own routes for whoever holds the instance's token.
+//! The HTTP server: health and metrics for everybody, the commands' own routes for whoever holds the instance's token, and questions of
+//! other instances.
 
 mod local;
 
@@ -68,6 +69,11 @@ impl Server {
         if let Some(file) = &announced {
             write_private(file, &serde_json::to_vec(&address)?)?;
         }
+        if reach == Reach::Announced {
+            let advertised = &instance.config.http.advertised;
+            let url = if advertised.is_empty() { address.url.clone() } else { advertised.trim_end_matches('/').to_owned() };
+            instance.announce(url).map_err(std::io::Error::other)?;
+        }
         let (stop, stopped) = oneshot::channel();
         let app = router(instance, &address.token);
         tokio::spawn(async move {
@@ -114,13 +120,17 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn router(instance: Arc<Instance>, token: &str) -> Router {
-    let expected = Arc::new(format!("Bearer {token}"));
-    let local = local::routes().route_layer(from_fn_with_state(expected, authorize));
+    let shown = |token: &str| from_fn_with_state(Arc::new(format!("Bearer {token}")), authorize);
+    let mut guarded = local::routes().route_layer(shown(token));
+    let peers = &instance.config.http.peer_token;
+    if !peers.is_empty() {
+        guarded = guarded.merge(local::peer::routes().route_layer(shown(peers)));
+    }
     Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .merge(local)
+        .merge(guarded)
         .layer(from_fn_with_state(instance.clone(), measure))
         .with_state(instance)
 }

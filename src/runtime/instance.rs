@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::domain::units::{Offset, Partition};
 use crate::pipeline::Source;
 use crate::runtime::config::Config;
-use crate::runtime::log::kafka::{self, Cluster, Hub, SOURCES, Wanted};
+use crate::runtime::log::kafka::{self, Cluster, Hub, INSTANCES, Peers, SOURCES, Wanted};
 use crate::runtime::log::{self, Embedded, Reader, STATE, TimeSource};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::registry::{self, Registry, Schemas};
@@ -25,16 +25,16 @@ const STALLED: Duration = Duration::from_secs(60);
 /// Between two questions for the ids of own schemas while the registry cannot be reached.
 const REGISTRY: Duration = Duration::from_secs(1);
 /// Topics of which only the newest record of a key counts.
-const COMPACTED: [&str; 5] = [STATE, SOURCES, "lead.profiles.v1", "experiment.metrics.v1", "leadstream.definitions.v1"];
+const COMPACTED: [&str; 6] = [STATE, SOURCES, INSTANCES, "lead.profiles.v1", "experiment.metrics.v1", "leadstream.definitions.v1"];
 
 /// All topics as Kafka has to have them, the interactions first.
 #[must_use]
 pub fn topics() -> Vec<Wanted> {
     let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
-    let names = inputs.into_iter().chain(["leadstream.order.v1", STATE, SOURCES]).chain(output_topics());
+    let names = inputs.into_iter().chain(["leadstream.order.v1", STATE, SOURCES, INSTANCES]).chain(output_topics());
     let wanted = |name| Wanted {
         name,
-        is_single: [inputs[2], SOURCES].contains(&name),
+        is_single: [inputs[2], SOURCES, INSTANCES].contains(&name),
         is_compacted: COMPACTED.contains(&name),
         is_input: inputs.contains(&name),
     };
@@ -115,6 +115,8 @@ pub struct Instance {
     workers: Vec<Beat>,
     /// What the workers on Kafka have in hand.
     hub: Mutex<Arc<Hub>>,
+    /// On Kafka: where the others are.
+    peers: OnceLock<Peers>,
     restores: AtomicU32,
     failure: Mutex<Option<String>>,
 }
@@ -150,6 +152,7 @@ impl Instance {
                 .map(|_| Beat { beat_ms: AtomicI64::new(TimeSource::World.now().0), caught_up: AtomicBool::new(false) })
                 .collect(),
             hub: Mutex::default(),
+            peers: OnceLock::new(),
             restores: AtomicU32::new(0),
             failure: Mutex::new(None),
         });
@@ -161,6 +164,31 @@ impl Instance {
             threads.push(std::thread::spawn(move || upkeep.keep_up()));
         }
         Ok(Running { instance, threads })
+    }
+
+    /// On Kafka: tells the other instances where this one is, from now on.
+    ///
+    /// # Errors
+    /// When a client cannot be made.
+    pub fn announce(self: &Arc<Self>, url: String) -> Result<(), log::Error> {
+        let Backend::Kafka(cluster) = &self.log else { return Ok(()) };
+        let weak = Arc::downgrade(self);
+        let owned = move || {
+            let views = weak.upgrade().map(|instance| instance.views.all()).unwrap_or_default();
+            let mut owned: Vec<u32> = views.iter().map(|shared| shared.partition().0).collect();
+            owned.sort_unstable();
+            owned
+        };
+        let peers = Peers::start(&cluster.settings, url, owned)?;
+        // Whoever announces twice is announced already.
+        self.peers.set(peers).ok();
+        Ok(())
+    }
+
+    /// Where the instance is that has a partition, when that is another one.
+    #[must_use]
+    pub fn owner(&self, partition: Partition) -> Option<String> {
+        self.peers.get().and_then(|peers| peers.owner(partition))
     }
 
     /// Works until told to stop; restores damaged state, ends at any other error.
@@ -387,6 +415,9 @@ impl Running {
     }
 
     fn end(&mut self) {
+        if let Some(peers) = self.instance.peers.get() {
+            peers.leave();
+        }
         self.instance.stop.store(true, Ordering::Relaxed);
         self.instance.wake();
         for thread in self.threads.drain(..) {

@@ -100,6 +100,12 @@ impl Views {
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether a partition is here and restored.
+    #[must_use]
+    pub fn has(&self, partition: Partition) -> bool {
+        self.partitions.read().unwrap_or_else(PoisonError::into_inner).iter().any(|shared| shared.partition() == partition)
+    }
+
     /// The partitions that are here, each with why it pauses where it does.
     #[must_use]
     pub fn pauses(&self) -> Vec<(Partition, Option<Pause>)> {

@@ -23,11 +23,13 @@ use crate::broker::{Broker, is_there};
 
 const START_MS: i64 = 1_767_225_600_000;
 pub const PARTITIONS: u32 = 6;
+/// What instances show each other.
+pub const PEERS: &str = "among-peers";
 /// Instances that a test has at once.
 const INSTANCES_MAX: usize = 4;
 const PREDICTIONS: &str = "lead.predictions.v1";
 /// How long everything may take after the last disturbance.
-const SETTLES: Duration = Duration::from_secs(120);
+const SETTLES: Duration = Duration::from_secs(300);
 
 pub fn pause(time: Duration) {
     std::thread::park_timeout(time);
@@ -58,7 +60,7 @@ impl Fleet {
     pub fn command(&self, instance: usize, arguments: &[&str]) -> Command {
         let config = self.folder.join(format!("{instance}.toml"));
         let text = format!(
-            "data_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\n[logging]\nlevel = \"info\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
+            "data_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\npeer_token = \"{PEERS}\"\n[logging]\nlevel = \"info\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
              replication = 1\npartitions = {PARTITIONS}\nsession_timeout_ms = 6000\ntransaction_timeout_ms = 5000\n{}\n",
             self.folder.join(instance.to_string()).display(),
             self.servers,
@@ -85,7 +87,7 @@ impl Fleet {
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
-    fn kill(&mut self, instance: usize) {
+    pub fn kill(&mut self, instance: usize) {
         let mut child = self.running.remove(&instance).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();

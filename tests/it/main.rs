@@ -25,6 +25,8 @@ mod secure;
 #[cfg(feature = "runtime")]
 mod faults;
 #[cfg(feature = "runtime")]
+mod peers;
+#[cfg(feature = "runtime")]
 mod mutate;
 mod pipeline;
 mod properties;

@@ -1,6 +1,7 @@
 //! Routes of the commands that talk to a running instance: `/local/v1/...`.
 
 mod dlq;
+pub(crate) mod peer;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::codec::{definition, internal};
-use crate::domain::units::{LeadKey, Offset, Partition, Tenant};
+use crate::domain::units::{Offset, Partition, Tenant};
 use crate::pipeline::Source;
 use crate::pipeline::{Key, Row};
 use crate::runtime::http::Problem;
@@ -42,7 +43,7 @@ pub(crate) fn routes() -> Router<Arc<Instance>> {
         .route("/local/v1/ingest/append", post(append).layer(DefaultBodyLimit::max(APPEND_BYTES_MAX)))
         .route("/local/v1/ingest/counters", get(counters))
         .route("/local/v1/tail", get(tail))
-        .route("/local/v1/lead", get(lead))
+        .route("/local/v1/lead", get(peer::lead))
         .route("/local/v1/worklist", get(worklist))
         .route("/local/v1/definitions", post(define))
         .route("/local/v1/replay", post(replay_all))
@@ -140,27 +141,6 @@ async fn counters(State(instance): Shared, Query(query): Query<Run>) -> Result<J
         "dead_lettered": counters.dead_lettered,
         "paused": paused,
     })))
-}
-
-#[derive(Deserialize)]
-struct OfLead {
-    key: String,
-}
-
-async fn lead(State(instance): Shared, Query(query): Query<OfLead>) -> Result<Json<Value>, Problem> {
-    let key = LeadKey::parse(&query.key).map_err(|error| bad(&error))?;
-    blocking(move || {
-        let unknown = || Problem::new(StatusCode::NOT_FOUND, "unknown_lead", format!("no lead {} is known", key.as_str()));
-        let view = instance.views.lead(instance.log.partitions(), &key)?.ok_or_else(restoring)?;
-        let lead = view.row.and_then(Row::into_lead).ok_or_else(unknown)?;
-        let rules = view.rules.in_force(key.tenant(), lead.activity.last.unwrap_or_default());
-        Ok(Json(views::lead(&key, &lead, &rules)))
-    })
-    .await
-}
-
-fn restoring() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "restoring", "the state is being restored: try again in a moment")
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,94 @@
+//! One lead, answered by the instance that has it: here, or passed on to where it is.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::domain::units::{LeadKey, Partition};
+use crate::pipeline::{Row, Source};
+use crate::runtime::http::Problem;
+use crate::runtime::http::local::{Shared, bad, blocking};
+use crate::runtime::instance::Instance;
+use crate::runtime::log::partition_of;
+use crate::runtime::views;
+
+/// Where other instances ask.
+const PEER: &str = "/peer/v1/lead";
+
+/// Routes for other instances, which show the token that all have.
+pub(crate) fn routes() -> Router<Arc<Instance>> {
+    Router::new().route(PEER, get(own))
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OfLead {
+    key: String,
+}
+
+/// Answers for any lead.
+pub(crate) async fn lead(State(instance): Shared, Query(query): Query<OfLead>) -> Result<Response, Problem> {
+    let key = LeadKey::parse(&query.key).map_err(|error| bad(&error))?;
+    let partition = partition_of(key.as_str().as_bytes(), instance.log.partitions());
+    match instance.owner(partition) {
+        Some(url) if !instance.views.has(partition) => pass_on(&instance, (&url, partition), &query).await,
+        _ => Ok(Json(answer(instance, key, partition).await?).into_response()),
+    }
+}
+
+/// Answers for leads that are here.
+async fn own(State(instance): Shared, Query(query): Query<OfLead>) -> Result<Json<Value>, Problem> {
+    let key = LeadKey::parse(&query.key).map_err(|error| bad(&error))?;
+    let partition = partition_of(key.as_str().as_bytes(), instance.log.partitions());
+    Ok(Json(answer(instance, key, partition).await?))
+}
+
+async fn answer(instance: Arc<Instance>, key: LeadKey, partition: Partition) -> Result<Value, Problem> {
+    blocking(move || {
+        let restoring = || {
+            let sentence = format!("partition {} is being restored: try again in a moment", partition.0);
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "restoring", sentence)
+        };
+        let unknown = || Problem::new(StatusCode::NOT_FOUND, "unknown_lead", format!("no lead {} is known", key.as_str()));
+        let view = instance.views.lead(instance.log.partitions(), &key)?.ok_or_else(restoring)?;
+        let lead = view.row.and_then(Row::into_lead).ok_or_else(unknown)?;
+        let rules = view.rules.in_force(key.tenant(), lead.activity.last.unwrap_or_default());
+        let mut shown = views::lead(&key, &lead, &rules);
+        shown["as_of"] = json!({
+            "partition": partition.0,
+            "offset": view.positions.next[Source::Interactions as usize].0,
+            "lag": instance.lag()?.get(&partition.0),
+            "state": "active",
+        });
+        Ok(shown)
+    })
+    .await
+}
+
+async fn pass_on(instance: &Instance, (url, partition): (&str, Partition), query: &OfLead) -> Result<Response, Problem> {
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| reqwest::Client::builder().no_proxy().build().unwrap_or_default());
+    let http = &instance.config.http;
+    let away = |why: &str| {
+        let sentence = format!("partition {} is on {url}: {why}", partition.0);
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "elsewhere", sentence)
+    };
+    if http.peer_token.is_empty() {
+        return Err(away("ask there, or set http.peer_token in all instances so that they pass questions on"));
+    }
+    let request = CLIENT.get(format!("{url}{PEER}")).query(query).bearer_auth(&http.peer_token);
+    let asked = request.timeout(Duration::from_millis(http.peer_timeout_ms)).send().await;
+    let response = asked.map_err(|error| away(if error.is_timeout() { "it takes too long to answer" } else { "it does not answer" }))?;
+    let status = response.status();
+    if status == StatusCode::UNAUTHORIZED {
+        return Err(away("it has another http.peer_token"));
+    }
+    let body = response.bytes().await.map_err(|_| away("its answer broke off"))?;
+    Ok((status, [(CONTENT_TYPE, "application/json")], body).into_response())
+}
