@@ -30,6 +30,12 @@ pub enum Error {
     /// Sled failed or holds a row that does not match its checksum: throw the directory away and restore.
     #[error("the state directory is damaged")]
     Cache,
+    /// Sled found no room: what is on disk is as it was, and throwing it away would not help for long.
+    #[error(
+        "the disk of the state directory is full: make room or name another place with data_dir, then start again; nothing is lost, \
+         because the changelog has everything"
+    )]
+    Full,
     /// The changelog holds a row that this release cannot read.
     #[error("changelog partition {partition} offset {offset}: {cause}")]
     Changelog {

@@ -1,6 +1,7 @@
 //! Rows in sled, each behind a checksum; any doubt is an error, and whoever gets it throws the directory away.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use crate::runtime::store::Error;
 const SLED_CACHE_BYTES: u64 = 64 << 20;
 /// Rows written at once: one at a time costs more, and sled frees memory only between writes.
 const ROWS_PER_WRITE: usize = 1_000;
+/// What a write says where no more can be written.
+const NO_ROOM: [ErrorKind; 3] = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
 /// Name of the entry that says what the tree stands for; no row key begins like it.
 const META: &[u8] = b"#";
 
@@ -72,7 +75,10 @@ pub trait Disks: Send + Sync {
 
 /// Sled panics where its files make no sense, so every call is guarded.
 fn guarded<T>(call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_| Error::Cache)?.map_err(|_| Error::Cache)
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| Error::Cache)?.map_err(|error| match error {
+        sled::Error::Io(cause) if NO_ROOM.contains(&cause.kind()) => Error::Full,
+        _ => Error::Cache,
+    })
 }
 
 impl Disks for sled::Db {
@@ -138,7 +144,7 @@ impl Trees {
     /// Opens or makes the directory. One that cannot be opened, or belongs to another log, is made anew.
     ///
     /// # Errors
-    /// [`Error::Cache`] when it cannot be made.
+    /// [`Error::Full`], or [`Error::Cache`] when it cannot be made.
     pub fn open(directory: &Path, identity: u64) -> Result<Self, Error> {
         // sled refuses to open beside a snapshot that a kill left half written; its log tells the same, only slower.
         Self::remove(directory, ".generating")?;
@@ -146,7 +152,10 @@ impl Trees {
             Self::remove(directory, "snap.")?;
             Self::try_open(directory, identity)
         });
-        opened.or_else(|_| {
+        opened.or_else(|error| {
+            if matches!(error, Error::Full) {
+                return Err(error);
+            }
             tracing::warn!("state directory cannot be used: restoring it from the changelog");
             Self::wipe(directory)?;
             Self::try_open(directory, identity)
