@@ -41,6 +41,7 @@ pub struct Lane<C: Client = Librdkafka> {
 
 /// What a lane reads.
 pub struct KafkaReader<C: Client> {
+    cluster: Arc<Cluster>,
     hub: Arc<Hub>,
     client: Arc<C>,
     changelog: Arc<Topics<C::Reads>>,
@@ -165,8 +166,8 @@ impl<C: Client> Log for Lane<C> {
     fn reader(&self) -> Result<KafkaReader<C>, Error> {
         self.changelog.reads().quiet();
         self.client.quiet();
-        let (hub, client, changelog) = (self.hub.clone(), self.client.clone(), self.changelog.clone());
-        Ok(KafkaReader { hub, client, changelog, topics: self.topics })
+        let (cluster, hub) = (self.cluster.clone(), self.hub.clone());
+        Ok(KafkaReader { cluster, hub, client: self.client.clone(), changelog: self.changelog.clone(), topics: self.topics })
     }
 
     fn put(&self, batches: &Batches) -> Result<(), Error> {
@@ -222,6 +223,13 @@ impl<C: Client> Log for Lane<C> {
 }
 
 impl<C: Client> KafkaReader<C> {
+    /// The command that sets the group's offset of a partition of the interactions.
+    fn reset(&self, partition: Partition, to: &str) -> String {
+        let settings = &self.cluster.settings;
+        let (group, topic) = (&settings.application, settings.topic(self.topics[0]));
+        format!("kafka-consumer-groups --group {group} --topic {topic}:{} --reset-offsets {to} --execute", partition.0)
+    }
+
     fn source(&self, topic: &str) -> Option<Source> {
         Source::ALL.into_iter().find(|source| self.topics[*source as usize] == topic)
     }
@@ -253,20 +261,23 @@ impl<C: Client> Reader for KafkaReader<C> {
             (None, None) => start,
             (None, Some(row)) => {
                 return Err(Error::Offsets(format!(
-                    "the group has no committed offset of {topic} partition {partition} although its changelog is not empty: the \
-                     offset expired or the group was deleted. Nothing is taken until it is set again: kafka-consumer-groups --group \
-                     GROUP --topic {topic}:{partition} --reset-offsets --to-offset {next} --execute",
-                    topic = self.topics[0],
-                    partition = partition.0,
-                    next = row.next[0].0,
+                    "the group has no committed offset of {} partition {} although its changelog is not empty: the offset expired or the \
+                     group was deleted. Nothing is taken until it is set again: {}",
+                    self.topics[0],
+                    partition.0,
+                    self.reset(partition, &format!("--to-offset {}", row.next[0].0)),
                 )));
             }
         };
         if next < start {
             return Err(Error::Offsets(format!(
                 "{} partition {} begins at offset {}, but was taken only up to {}: retention removed what was not taken yet. To go on \
-                 without it, move the group's offset with kafka-consumer-groups --reset-offsets --to-earliest",
-                self.topics[0], partition.0, start.0, next.0
+                 without it: {}",
+                self.topics[0],
+                partition.0,
+                start.0,
+                next.0,
+                self.reset(partition, "--to-earliest"),
             )));
         }
         positions.next[Source::Interactions as usize] = next;
