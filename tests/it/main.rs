@@ -23,6 +23,8 @@ mod kafka;
 #[cfg(feature = "runtime")]
 mod secure;
 #[cfg(feature = "runtime")]
+mod states;
+#[cfg(feature = "runtime")]
 mod faults;
 #[cfg(feature = "runtime")]
 mod peers;

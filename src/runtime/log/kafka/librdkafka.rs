@@ -1,6 +1,6 @@
 //! Kafka through librdkafka.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,8 @@ use crate::runtime::log::{Batches, Error, Record, STATE, TimeSource};
 const LOOK: Duration = Duration::from_micros(200);
 /// How long one poll waits for a record of an input.
 const POLL: Duration = Duration::from_millis(20);
+/// How long a broker may take to say whether a topic is gone.
+const GONE: Duration = Duration::from_secs(1);
 /// Milliseconds between two looks at how much is not fetched yet.
 const BEHIND_MS: &str = "1000";
 /// How long one poll waits for a record outside the group.
@@ -240,11 +242,29 @@ pub struct Transactional {
     settings: Settings,
     group: Arc<Group>,
     producer: BaseProducer<Context>,
+    /// Topics of the batch in hand.
+    sent: Mutex<BTreeSet<&'static str>>,
 }
 
 impl Transactional {
     fn is_exact(&self) -> bool {
         self.settings.guarantee == Guarantee::ExactlyOnce
+    }
+
+    /// Says which topics of the batch are gone: librdkafka waits for them in silence.
+    fn look(&self) {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        for topic in sent.iter().map(|topic| self.settings.topic(topic)) {
+            // Brokers that are away say nothing of topics.
+            let Ok(told) = self.producer.client().fetch_metadata(Some(&topic), GONE) else { return };
+            if told.topics().iter().all(|topic| topic.partitions().is_empty()) {
+                tracing::error!(
+                    topic,
+                    "the topic is gone: nothing is committed until it is there again; a command of leadstream makes it, or see what \
+                     `leadstream doctor` says"
+                );
+            }
+        }
     }
 }
 
@@ -272,15 +292,20 @@ impl Producer for Transactional {
     }
 
     fn send(&self, batches: &Batches) -> Result<(), Refusal> {
-        Ok(send_all(&self.settings, &self.producer, batches)?)
+        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = batches.keys().map(|(topic, _)| *topic).collect();
+        send_all(&self.settings, &self.producer, batches).inspect_err(|_| self.look())?;
+        Ok(())
     }
 
     fn drain(&self, patience: Duration) -> Result<BTreeMap<u32, Offset>, Refusal> {
-        drain(&self.producer, Instant::now() + patience)?;
-        let mut deliveries = self.producer.context().deliveries();
-        match deliveries.failure.take() {
-            Some(cause) => Err(Refusal { remedy: Remedy::Abort, cause }),
-            None => Ok(std::mem::take(&mut deliveries.changelog)),
+        drain(&self.producer, Instant::now() + patience).inspect_err(|_| self.look())?;
+        let Deliveries { changelog, failure } = std::mem::take(&mut *self.producer.context().deliveries());
+        match failure {
+            Some(cause) => {
+                self.look();
+                Err(Refusal { remedy: Remedy::Abort, cause })
+            }
+            None => Ok(changelog),
         }
     }
 
@@ -341,7 +366,7 @@ impl Client for Librdkafka {
         };
         let context = Context { state: settings.topic(STATE), deliveries: Mutex::default() };
         let producer = config.create_with_context(context).map_err(failed("the transactional Kafka client cannot be made"))?;
-        Ok(Transactional { settings: settings.clone(), group: self.group.clone(), producer })
+        Ok(Transactional { settings: settings.clone(), group: self.group.clone(), producer, sent: Mutex::default() })
     }
 
     fn append(&self, batches: &Batches) -> Result<(), Error> {
