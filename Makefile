@@ -1,4 +1,4 @@
-.PHONY: test demo setup kafka deploy
+.PHONY: test demo setup kafka deploy others
 export CARGO_TERM_COLOR ?= never
 
 # Everything the build needs beside a Rust toolchain: compilers for librdkafka, and the libraries it links.
@@ -27,6 +27,15 @@ target/kafka/registry: | target/kafka/lib
 		&& mv target/kafka/archive/registry target/kafka/registry
 	rm -rf target/kafka/archive
 
+# Clients of others, for the test that they read and write what we do; what cannot be had is told there as NOT RUN.
+others: target/python
+	@if [ -n "$$CI" ]; then command -v kcat >/dev/null || { apt-get update -qq && apt-get install -y -qq kafkacat >/dev/null; } || true; fi
+
+target/python:
+	-rm -rf target/python.new && python3 -m venv target/python.new \
+		&& target/python.new/bin/pip install -q --retries 1 --timeout 20 'confluent-kafka[avro,schemaregistry]==2.12.2' \
+		&& mv target/python.new target/python
+
 # docker-compose.yml and the files of Prometheus are read by the tools they are for, where those are installed (CI installs them).
 deploy:
 	@if [ -n "$$CI" ]; then { command -v docker-compose && command -v promtool; } >/dev/null 2>&1 || \
@@ -34,9 +43,9 @@ deploy:
 	@if command -v docker-compose >/dev/null; then docker-compose -f docker-compose.yml config -q; else echo "NOT RUN: docker-compose is not installed"; fi
 	@if command -v promtool >/dev/null; then promtool check config deploy/prometheus.yml; else echo "NOT RUN: promtool is not installed"; fi
 
-test: setup kafka deploy
+test: setup kafka deploy others
 	cargo test --no-default-features --lib --test it
-	cargo test --lib --test it
+	LEADSTREAM_PYTHON=$$(ls $(CURDIR)/target/python/bin/python 2>/dev/null || echo python3) cargo test --lib --test it
 
 demo: setup
 	cargo run --release -- demo
