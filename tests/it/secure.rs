@@ -82,7 +82,7 @@ fn each_listener_is_used_and_what_it_refuses_is_told_with_the_remedy_and_without
     }
     // Who speaks the wrong protocol is not answered, and hears which key that may be.
     let plain = fleet(&folder.path().join("plain"), (&secured.servers["SSL"], "PLAINTEXT"), USER, &foreign);
-    let (is_fine, text) = run(&plain, &["run"]);
+    let (is_fine, text) = run(&plain, &["dlq", "list"]);
     assert!(!is_fine && text.contains("security.protocol"), "{text}");
     for secret in [USER.1, "guessed-wrong"] {
         assert!(!all.contains(secret), "a secret is told");
