@@ -125,10 +125,11 @@ mod tests {
 
     fn small_rows() -> Vec<(Key, Row)> {
         let tenant = Tenant::new("acme").unwrap();
+        let current = Source::Inbox;
         let tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
         vec![
             (Key::Clock(tenant.clone()), Row::Clock(Clock { at: EventTime(-5), live: true })),
-            (Key::Positions, Row::Positions(Positions { next: [Offset(7), Offset(1 << 40), Offset(0)], current: Source::Inbox })),
+            (Key::Positions, Row::Positions(Positions { next: [Offset(7), Offset(1 << 40), Offset(0)], current, has_begun: true })),
             (Key::Tally(experiment_key()), Row::Tally(tally.clone())),
             (Key::Trial(experiment_key()), Row::Trial(Trial { sources: BTreeMap::from([(2, (EventTime(9), tally))]) })),
             (Key::Counters(7), Row::Counters(Counters { advanced: 300, ..Counters::default() })),

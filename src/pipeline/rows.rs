@@ -46,6 +46,8 @@ pub struct Positions {
     pub next: [Offset; 3],
     /// Which input was taken last.
     pub current: Source,
+    /// Whether its next record has begun: its timers did not fit into one commit. It goes on before anything else is taken.
+    pub has_begun: bool,
 }
 
 /// Name of a row.

@@ -177,6 +177,24 @@ fn any_commit_grouping_and_a_restart_after_every_commit_give_the_same_outputs_an
     }
 }
 
+#[test]
+fn a_definition_waits_while_the_timers_of_one_input_take_several_commits() {
+    let mut directory = Directory::new(1);
+    for lead in 0..4 {
+        directory.says(&format!("acme:lead-{lead}"), lead * 60_000, "Can we see it Saturday?");
+    }
+    directory.event("acme:other", DAY_MS, "page.viewed", "");
+    // Every commit is followed by a restart.
+    while directory.records("lead.alerts.v1", 0).is_empty() {
+        assert_eq!(directory.open(options(1, 1)).step().unwrap(), 1);
+    }
+    let body = r#"{"answer_minutes":90}"#;
+    directory.define(&format!(r#"{{"kind":"thresholds","name":"t","version":1,"effective_at":"2025-01-01T00:00:00Z","body":{body}}}"#));
+    while directory.open(options(1, 1)).step().unwrap() > 0 {}
+    assert!(directory.records("lead.alerts.v1", 0).len() >= 4);
+    directory.replays();
+}
+
 /// SplitMix64 (Steele, Lea and Flood 2014).
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

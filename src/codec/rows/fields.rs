@@ -315,7 +315,6 @@ by_place! {
     ObjectionKind: ObjectionKind::ALL,
     FactKind: FactKind::ALL,
     Rule: Rule::ALL,
-    Source: Source::ALL,
     Outcome: [Outcome::Won, Outcome::Lost],
     Status: [Status::None, Status::Requested, Status::Booked, Status::Attended, Status::NoShow, Status::Cancelled],
 }
@@ -355,9 +354,26 @@ fields! {
     Tally { arms }
     Trial { sources }
     Clock { at, live }
-    Positions { next, current }
     Counters { advanced, duplicate, late, dead_lettered }
     Unmapped { names, others }
+}
+
+/// An input whose next record has begun is counted behind all that have not.
+impl Stored for Positions {
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self { next, current, has_begun } = self;
+        next.put(out);
+        let place = *current as usize + if *has_begun { Source::ALL.len() } else { 0 };
+        (place as u64).put(out);
+    }
+
+    fn get(input: &mut &[u8]) -> Option<Self> {
+        let next = Stored::get(input)?;
+        let place = usize::try_from(u64::get(input)?).ok()?;
+        let has_begun = place >= Source::ALL.len();
+        let current = *Source::ALL.get(if has_begun { place - Source::ALL.len() } else { place })?;
+        Some(Self { next, current, has_begun })
+    }
 }
 
 impl Stored for Lead {

@@ -25,6 +25,8 @@ const ENDS: TableDefinition<(&str, u32), u64> = TableDefinition::new("ends");
 const STARTS: TableDefinition<(&str, u32), u64> = TableDefinition::new("starts");
 /// Partition -> next interaction, inbox entry and definition to take, and which of the three was taken last.
 const POSITIONS: TableDefinition<u32, (u64, u64, u64, u8)> = TableDefinition::new("positions");
+/// Beside which of the three: its next record has begun.
+const BEGUN: u8 = 0x80;
 /// Source -> how far it was appended, JSON.
 const SOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("sources");
 /// What holds for the whole directory, by name: format, number of partitions, identity.
@@ -153,8 +155,9 @@ impl Embedded {
                 ends.insert(place, first + records.len() as u64).map_err(storage)?;
             }
             let mut table = transaction.open_table(POSITIONS).map_err(storage)?;
-            for (partition, Positions { next: [interactions, inbox, definitions], current }) in positions {
-                table.insert(partition, (interactions.0, inbox.0, definitions.0, *current as u8)).map_err(storage)?;
+            for (partition, Positions { next: [interactions, inbox, definitions], current, has_begun }) in positions {
+                let current = *current as u8 | if *has_begun { BEGUN } else { 0 };
+                table.insert(partition, (interactions.0, inbox.0, definitions.0, current)).map_err(storage)?;
             }
             if let Some((name, state)) = source {
                 transaction.open_table(SOURCES).map_err(storage)?.insert(name, state).map_err(storage)?;
@@ -251,7 +254,8 @@ impl Snapshot {
         let row = table.get(partition.0).map_err(storage)?.map(|row| row.value());
         Ok(row.map_or_else(Positions::default, |(interactions, inbox, definitions, current)| Positions {
             next: [Offset(interactions), Offset(inbox), Offset(definitions)],
-            current: Source::ALL.get(usize::from(current)).copied().unwrap_or_default(),
+            current: Source::ALL.get(usize::from(current & !BEGUN)).copied().unwrap_or_default(),
+            has_begun: current & BEGUN != 0,
         }))
     }
 
@@ -382,7 +386,7 @@ mod tests {
         let log = Embedded::open(folder.path(), &options).unwrap();
         assert!(matches!(Embedded::open(folder.path(), &options), Err(Error::InUse)));
         let batch = |values: &[&[u8]]| Batches::from([(("a", 1), values.iter().map(|value| record(value)).collect())]);
-        let positions = Positions { next: [Offset(2), Offset(0), Offset(5)], current: Source::Definitions };
+        let positions = Positions { next: [Offset(2), Offset(0), Offset(5)], current: Source::Definitions, has_begun: true };
         log.append(&batch(&[b"0", b"1"]), Some(("file", b"s1"))).unwrap();
         log.commit(&batch(&[b"2"]), &BTreeMap::from([(1, positions)])).unwrap();
         let identity = log.identity();

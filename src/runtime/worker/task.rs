@@ -112,7 +112,7 @@ impl Task {
         self.find_positions(reader)
     }
 
-    /// Takes what is new into the overlay and the batches: definitions first, then the inbox, then interactions.
+    /// Takes what is new into the overlay and the batches: what has begun, then definitions, then the inbox, then interactions.
     pub(crate) fn take_batch(
         &mut self,
         reader: &impl Reader,
@@ -123,8 +123,13 @@ impl Task {
         let before = self.positions;
         self.flood.look();
         let mut budget = options.commit_timers;
-        self.define(reader, batches)?;
-        if self.take_inbox(reader, &mut budget, batches)? {
+        // What has begun ends under the rules with which it began: a replay knows nothing of the commit in between.
+        let begun = self.positions.has_begun.then_some(self.positions.current);
+        if begun.is_none() {
+            self.define(reader, batches)?;
+        }
+        // It may not have been fetched yet after a restart.
+        if begun == Some(Source::Interactions) || self.take_inbox(reader, &mut budget, batches)? && !self.positions.has_begun {
             self.take_interactions(reader, options, (&mut budget, batches), metrics)?;
         }
         for (source, counted) in std::mem::take(&mut self.counted) {
@@ -257,7 +262,9 @@ impl Task {
         (budget, batches): (&mut usize, &mut Batches),
     ) -> Result<Option<Outcome>, Error> {
         let mut effects = Vec::new();
+        let before = *budget;
         let taken = take(&self.rules, &mut self.store, input, budget, &mut effects)?;
+        self.positions.has_begun = taken == Taken::Paused && (self.positions.has_begun || *budget < before);
         if let (Source::Interactions, Taken::Done(_)) = (record.0, taken) {
             self.flood.took(effects.iter().find_map(Effect::refusal));
         }
