@@ -281,6 +281,8 @@ impl<C: Client> Reader for KafkaReader<C> {
             )));
         }
         positions.next[Source::Interactions as usize] = next;
+        // A commit of which nobody knew may have happened: what it took still fills the buffers, and a full one is not fetched for.
+        self.hub.committed(&BTreeMap::from([(partition.0, positions)]));
         Ok(positions)
     }
 
