@@ -41,3 +41,5 @@ mod runtime;
 mod worker;
 #[cfg(feature = "runtime")]
 mod server;
+#[cfg(feature = "runtime")]
+mod sim;

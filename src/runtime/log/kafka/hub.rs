@@ -342,7 +342,7 @@ impl Hub {
     }
 
     /// One of the threads cannot go on.
-    pub(crate) fn fail(&self, why: String) {
+    pub fn fail(&self, why: String) {
         self.change(|state| state.failure.get_or_insert(why).len());
     }
 

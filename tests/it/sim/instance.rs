@@ -1,0 +1,270 @@
+//! One process of the product in a simulation: its loop, its fetching, its membership, and its end.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use leadstream::domain::units::Partition;
+use leadstream::pipeline::Source;
+use leadstream::runtime::log::kafka::{Cluster, Fetching, Hub, Lane, Part};
+use leadstream::runtime::share::{Pace, Share, Told, Wait};
+use leadstream::runtime::store::{Bounds, Error, Trees};
+use leadstream::runtime::worker::{Options, Worker, inputs_of};
+
+use crate::sim::broken::Broken;
+use crate::sim::broker::{Code, Shown};
+use crate::sim::client::SimClient;
+use crate::sim::coverage::Point;
+use crate::sim::reads::{SimInputs, SimReads};
+use crate::sim::shared::{Crash, Process, Sim};
+
+/// How long the group waits for a worker to give up partitions, milliseconds.
+const GIVE_UP_MS: u64 = 10_000;
+/// Records of an input that may wait in memory.
+pub const BUFFER_RECORDS: usize = 12;
+
+/// Where a member of the group stands.
+#[derive(Default)]
+struct Membership {
+    id: Option<u64>,
+    generation: i32,
+    is_joining: bool,
+    /// Taken back, to be given up until then.
+    revoked: Option<(Vec<Partition>, u64)>,
+    /// Given once the others are gone.
+    given: Vec<Partition>,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub enum End {
+    Killed,
+    Failed(Error),
+}
+
+/// See the module.
+pub struct Instance {
+    sim: Rc<Sim>,
+    pub process: Rc<Process>,
+    pub hub: Arc<Hub>,
+    share: RefCell<Share<'static, SimClient>>,
+    fetching: RefCell<Fetching<SimInputs>>,
+    member: RefCell<Membership>,
+    wakes_ms: Cell<u64>,
+    seen: Cell<Option<u64>>,
+    /// Gone, and the hub has not heard it yet.
+    untold: RefCell<Vec<Partition>>,
+}
+
+impl Instance {
+    pub fn start(sim: &Rc<Sim>, number: usize, cluster: &Arc<Cluster>, told: &'static Told<'static>) -> Self {
+        let process = Rc::new(Process { number, ..Process::default() });
+        let hub = Arc::new(Hub::default());
+        let client = SimClient { sim: sim.clone(), process: process.clone(), id: format!("instance-{number}") };
+        let topics = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
+        let reads = SimReads::new(&client);
+        let lane = Lane::over(cluster, &hub, (client, reads), topics);
+        let bounds = Bounds { cached_rows: 1 + sim.below(8) as usize, checkpoint_rows: 1 + sim.below(24) as usize };
+        let options = Options {
+            commit_records: 1 + sim.below(12) as usize,
+            commit_timers: 1 + sim.below(6) as usize,
+            tick: Duration::ZERO,
+            report: Duration::ZERO,
+            bounds,
+            ..Options::default()
+        };
+        let worker = Worker::new(lane, Trees::on(sim.disks[number].clone()), options, told.metrics.clone());
+        let pace = Pace { shortest: Duration::from_millis(10), longest: Duration::from_millis(100) };
+        let share = RefCell::new(Share::new(&hub, worker, pace, told));
+        let fetching = RefCell::new(Fetching::new(SimInputs::new(sim), &hub, BUFFER_RECORDS));
+        sim.tell(|| format!("instance {number} starts"));
+        let (wakes_ms, seen) = (Cell::new(0), Cell::new(None));
+        let (sim, member, untold) = (sim.clone(), RefCell::default(), RefCell::default());
+        Self { sim, process, hub, share, fetching, member, wakes_ms, seen, untold }
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.share.try_borrow_mut().is_err()
+    }
+
+    /// One round of the worker's thread, where it does not wait; how the process ended, if it did.
+    pub fn round(&self) -> Result<bool, End> {
+        let Ok(mut share) = self.share.try_borrow_mut() else { return Ok(false) };
+        let untold = self.untold.take();
+        if !untold.is_empty() {
+            self.hub.lost(&untold);
+        }
+        let is_news = self.seen.get().is_none_or(|seen| seen != self.hub.news());
+        if self.process.is_stopped.get() || self.sim.now_ms() < self.wakes_ms.get() && !(is_news && self.seen.get().is_some()) {
+            return Ok(false);
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| share.round()));
+        match outcome {
+            Err(panic) if panic.is::<Crash>() => {
+                self.process.is_dead.set(true);
+                Err(End::Killed)
+            }
+            Err(panic) => resume_unwind(panic),
+            Ok(Err(error)) => Err(End::Failed(error)),
+            Ok(Ok(Wait::News(seen))) => {
+                self.seen.set(Some(seen));
+                self.wakes_ms.set(self.sim.now_ms() + 200);
+                Ok(false)
+            }
+            Ok(Ok(Wait::Time(time))) => {
+                self.seen.set(None);
+                // How long a turn took is not the same in every run.
+                let ms = time.as_millis() as u64;
+                self.wakes_ms.set(self.sim.now_ms() + if ms > 100 { ms } else { 10 });
+                Ok(true)
+            }
+        }
+    }
+
+    /// Some turns of the fetching thread; whether a record came.
+    pub fn fetch(&self, turns: u64) -> bool {
+        let Ok(mut fetching) = self.fetching.try_borrow_mut() else { return false };
+        if self.process.is_stopped.get() {
+            return false;
+        }
+        for turn in 0..turns {
+            match fetching.turn() {
+                Ok(true) => {}
+                Ok(false) => return turn > 0,
+                Err(error) => {
+                    self.hub.fail(error.to_string());
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn show(&self, member: &Membership) {
+        let shown = member.id.map(|id| Shown { generation: member.generation, member: id });
+        self.process.shown.replace(shown);
+    }
+
+    /// The group's thread: heartbeats, joins, and what a rebalance gives and takes.
+    pub fn poll_group(&self) {
+        let Ok(mut member) = self.member.try_borrow_mut() else { return };
+        if self.process.is_stopped.get() || self.sim.now_ms() < self.sim.down_until_ms.get() {
+            return;
+        }
+        let Some(id) = member.id else { return self.join(&mut member) };
+        if member.is_joining {
+            let synced = self.sim.broker.borrow().sync(id);
+            match synced {
+                Err(Code::RebalanceInProgress) => self.join(&mut member),
+                Err(_) => self.lose(&mut member),
+                Ok(None) => drop(self.sim.broker.borrow_mut().heartbeat(id, member.generation)),
+                Ok(Some((generation, assigned))) => {
+                    member.is_joining = false;
+                    member.generation = generation;
+                    self.show(&member);
+                    self.take_over(&mut member, &assigned);
+                }
+            }
+            return;
+        }
+        let heard = self.sim.broker.borrow_mut().heartbeat(id, member.generation);
+        match heard {
+            Err(_) => return self.lose(&mut member),
+            Ok(true) if member.revoked.is_none() => return self.join(&mut member),
+            Ok(_) => {}
+        }
+        self.give_up(&mut member);
+    }
+
+    fn join(&self, member: &mut Membership) {
+        let owned = self.process.owned.borrow().clone();
+        member.id = Some(self.sim.broker.borrow_mut().join(member.id, &owned));
+        member.is_joining = true;
+        self.show(member);
+    }
+
+    /// The group does not know this member any more.
+    fn lose(&self, member: &mut Membership) {
+        let lost: Vec<Partition> = self.process.owned.take().into_iter().collect();
+        self.sim.tell(|| format!("instance {} lost {lost:?}", self.process.number));
+        self.tell_lost(&lost);
+        if !lost.is_empty() {
+            self.sim.hit(Point::N);
+        }
+        *member = Membership::default();
+        self.show(member);
+    }
+
+    fn tell_lost(&self, lost: &[Partition]) {
+        // Who does not look at ownership goes on with what it has in hand until its turn has ended.
+        if self.sim.broken == Some(Broken::NotOwned) && self.is_busy() {
+            self.untold.borrow_mut().extend(lost);
+        } else {
+            self.hub.lost(lost);
+        }
+    }
+
+    fn take_over(&self, member: &mut Membership, assigned: &BTreeSet<Partition>) {
+        let owned = self.process.owned.borrow();
+        let revoked: Vec<Partition> = owned.difference(assigned).copied().collect();
+        member.given = assigned.difference(&owned).copied().collect();
+        drop(owned);
+        if revoked.is_empty() {
+            return self.receive(member);
+        }
+        self.sim.tell(|| format!("instance {} is asked for {revoked:?}", self.process.number));
+        self.hub.asked_back(&revoked);
+        member.revoked = Some((revoked, self.sim.now_ms() + GIVE_UP_MS));
+    }
+
+    fn receive(&self, member: &mut Membership) {
+        let given = std::mem::take(&mut member.given);
+        self.process.owned.borrow_mut().extend(&given);
+        self.sim.tell(|| format!("instance {} is given {given:?}", self.process.number));
+        self.hub.assigned(&given);
+    }
+
+    /// Ends the revocation once the worker gave up, or after a while, and joins again.
+    fn give_up(&self, member: &mut Membership) {
+        let Some((revoked, until)) = member.revoked.clone() else { return };
+        let holds = self.hub.holds(&revoked);
+        if holds && self.sim.now_ms() < until {
+            return;
+        }
+        if !holds {
+            self.sim.hit(Point::M);
+        }
+        self.sim.tell(|| format!("instance {} gives up {revoked:?}{}", self.process.number, if holds { " late" } else { "" }));
+        self.tell_lost(&revoked);
+        self.process.owned.borrow_mut().retain(|partition| !revoked.contains(partition));
+        member.revoked = None;
+        self.receive(member);
+        self.join(member);
+    }
+
+    /// Ends in order, where no turn is under way.
+    pub fn end(&self) -> Result<(), Error> {
+        self.process.is_dead.set(true);
+        self.sim.tell(|| format!("instance {} ends in order", self.process.number));
+        self.hub.ended(Part::WHOLE);
+        let written = catch_unwind(AssertUnwindSafe(|| self.share.borrow().checkpoint()));
+        match written {
+            Ok(outcome) => {
+                self.leave();
+                outcome
+            }
+            Err(panic) if panic.is::<Crash>() => Ok(()),
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    /// Leaves the group, as a process does that ends by itself.
+    pub fn leave(&self) {
+        if let Some(id) = self.member.borrow().id {
+            self.sim.broker.borrow_mut().leave(id);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Reads outside the group and reads of the inputs, over the simulated broker.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use leadstream::domain::units::{Offset, Partition};
+use leadstream::pipeline::Source;
+use leadstream::runtime::log::kafka::{Inputs, Isolation, Place as Input, Polled, Reads};
+use leadstream::runtime::log::{Error, Record};
+use leadstream::runtime::worker::inputs_of;
+
+use crate::sim::broken::Broken;
+use crate::sim::client::{SimClient, failed};
+use crate::sim::faults::Call;
+use crate::sim::shared::Sim;
+
+/// Reads outside the group.
+pub struct SimReads {
+    pub client: SimClient,
+    from: Cell<u64>,
+}
+
+impl SimReads {
+    pub fn new(client: &SimClient) -> Self {
+        Self { client: client.clone(), from: Cell::new(0) }
+    }
+}
+
+impl Reads for SimReads {
+    fn watermarks(&self, (topic, partition): (&str, Partition), isolation: Isolation) -> Result<(Offset, Offset), Error> {
+        self.client.ask(Call::Read)?;
+        let isolation = if self.client.sim.broken == Some(Broken::StableEnd) { Isolation::Committed } else { isolation };
+        let (start, next) = self.client.sim.broker.borrow().watermarks((topic, partition.0), isolation);
+        Ok((Offset(start), Offset(next)))
+    }
+
+    fn go_to(&self, _place: (&str, Partition), from: Offset) -> Result<(), Error> {
+        self.from.set(from.0);
+        Ok(())
+    }
+
+    fn poll(&self, (topic, partition): (&str, Partition)) -> Result<Polled, Error> {
+        self.client.ask(Call::Read)?;
+        if self.client.sim.percent(5) {
+            self.client.wait(100);
+            return Ok(Polled::Nothing);
+        }
+        let sim = &self.client.sim;
+        let isolation = if sim.broken == Some(Broken::AbortedRead) { Isolation::Uncommitted } else { Isolation::Committed };
+        let broker = sim.broker.borrow();
+        let log = broker.log((topic, partition.0));
+        if self.from.get() < log.start || self.from.get() > log.next {
+            return Err(failed("the partition does not begin there"));
+        }
+        Ok(match broker.fetch((topic, partition.0), self.from.get(), isolation) {
+            Some(entry) => {
+                self.from.set(entry.offset + 1);
+                Polled::Record(Offset(entry.offset), entry.record.clone().unwrap())
+            }
+            None => Polled::End,
+        })
+    }
+
+    fn leave(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn time(&self) -> Duration {
+        Duration::from_millis(self.client.sim.now_ms() - self.client.process.hidden_ms.get())
+    }
+
+    fn pause(&self, time: Duration) {
+        self.client.wait(u64::try_from(time.as_millis()).unwrap());
+    }
+
+    fn quiet(&self) {}
+}
+
+/// Reads inputs; no fault but silence, since what it hands over is checked by the hub.
+pub struct SimInputs {
+    pub sim: Rc<Sim>,
+    next: BTreeMap<Input, u64>,
+    paused: BTreeSet<Input>,
+}
+
+impl SimInputs {
+    pub fn new(sim: &Rc<Sim>) -> Self {
+        Self { sim: sim.clone(), next: BTreeMap::new(), paused: BTreeSet::new() }
+    }
+}
+
+impl Inputs for SimInputs {
+    fn assign(&mut self, places: &[(Input, Offset)]) -> Result<(), Error> {
+        self.next = places.iter().map(|(place, offset)| (*place, offset.0)).collect();
+        self.paused.clear();
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Option<(Input, Offset, Record)>, Error> {
+        if self.sim.now_ms() < self.sim.down_until_ms.get() {
+            return Ok(None);
+        }
+        let broker = self.sim.broker.borrow();
+        let mut ready = Vec::new();
+        for ((source, partition), from) in self.next.iter().filter(|(place, _)| !self.paused.contains(place)) {
+            let (topic, place) = inputs_of(*source, *partition);
+            if *from < broker.log((topic, place.0)).start && *source != Source::Definitions {
+                return Err(Error::Offsets("an input starts behind its committed offset".to_owned()));
+            }
+            if let Some(entry) = broker.fetch((topic, place.0), *from, Isolation::Committed) {
+                ready.push(((*source, *partition), entry));
+            }
+        }
+        if ready.is_empty() {
+            return Ok(None);
+        }
+        let (place, entry) = ready[self.sim.random.borrow_mut().below(ready.len() as u64) as usize];
+        self.next.insert(place, entry.offset + 1);
+        Ok(Some((place, Offset(entry.offset), entry.record.clone().unwrap())))
+    }
+
+    fn pause(&mut self, place: Input) -> Result<(), Error> {
+        self.paused.insert(place);
+        Ok(())
+    }
+
+    fn resume(&mut self, places: &[Input]) -> Result<(), Error> {
+        self.paused.retain(|place| !places.contains(place));
+        Ok(())
+    }
+}
