@@ -5,6 +5,7 @@
 mod broken;
 mod broker;
 mod client;
+mod conformance;
 mod coverage;
 mod disk;
 mod faults;

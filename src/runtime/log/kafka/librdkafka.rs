@@ -44,7 +44,7 @@ impl Consumers {
     ///
     /// # Errors
     /// When a client cannot be made.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
+    pub fn new(settings: &Settings) -> Result<Self, Error> {
         let [committed, everything] = [("restore", Isolation::Committed), ("ends", Isolation::Uncommitted)];
         Ok(Self {
             settings: settings.clone(),
@@ -345,7 +345,7 @@ impl Librdkafka {
     ///
     /// # Errors
     /// When a client cannot be made.
-    pub(crate) fn new(settings: &Settings, group: &Arc<Group>, worker: u32) -> Result<Self, Error> {
+    pub fn new(settings: &Settings, group: &Arc<Group>, worker: u32) -> Result<Self, Error> {
         let mut config = settings.client();
         config.set("enable.idempotence", "true").set("linger.ms", "1");
         let appender = config.create().map_err(failed("the Kafka client that appends cannot be made"))?;
