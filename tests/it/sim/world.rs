@@ -93,6 +93,7 @@ pub fn cluster(partitions: u32) -> Arc<Cluster> {
         creates_topics: false,
         session_timeout_ms: 6_000,
         transaction_timeout_ms: 5_000,
+        reach_timeout_ms: 1_000,
         buffer_records: 12,
         workers: 1,
         topic_prefix: String::new(),
