@@ -10,7 +10,7 @@ use std::{env, fs};
 use crate::proxy::Proxy;
 
 /// How long a broker may take to start.
-const STARTS: Duration = Duration::from_secs(60);
+const STARTS: Duration = Duration::from_secs(240);
 
 /// A broker, or the cluster that `KAFKA_BOOTSTRAP_SERVERS` names.
 pub struct Broker {
