@@ -9,6 +9,10 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use leadstream::runtime::config::{self, Config, Flags};
 
+/// Many small rows and records live from one commit to the next; librdkafka's memory comes from it too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Lead intelligence from a stream of interactions.
 #[derive(Parser)]
 #[command(version, about)]
