@@ -2,6 +2,7 @@
 //! lost or doubled once that is done.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::broker::{Broker, is_there};
-use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, events, settings};
+use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, events, pause, settings};
 
 const INTERACTIONS: &str = "lead.interactions.v1";
 
@@ -67,16 +68,25 @@ fn replays(fleet: &Fleet) {
 fn a_full_disk_ends_the_instance_with_the_remedy_and_with_room_it_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let Some((broker, mut fleet)) = place(folder.path(), "[state]\ncheckpoint_rows = 20") else { return };
-    let lines = events(3_000);
-    produce(&broker, &lines);
+    let lines = events(6_000);
     // A process that may not make files longer than this gets what a full disk gives: an error from its write.
     let config: PathBuf = fleet.command(0, &["run"]).get_args().nth(1).unwrap().into();
     let script = "trap '' XFSZ; ulimit -f 100; exec \"$0\" --config \"$1\" run";
     let mut command = Command::new("timeout");
     command.args(["--signal=KILL", "300", "bash", "-c", script, env!("CARGO_BIN_EXE_leadstream")]).arg(config).stdin(Stdio::null());
-    let output = command.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success());
+    let said = folder.path().join("full.log");
+    let mut child = command.stderr(fs::File::create(&said).unwrap()).stdout(Stdio::null()).spawn().unwrap();
+    // What could not be written is noticed when more is to be written.
+    let mut pieces = lines.chunks(200);
+    while child.try_wait().unwrap().is_none() {
+        match pieces.next() {
+            Some(piece) => produce(&broker, piece),
+            None => pause(Duration::from_millis(100)),
+        }
+    }
+    pieces.for_each(|piece| produce(&broker, piece));
+    let told = fs::read_to_string(said).unwrap();
+    assert!(!child.wait().unwrap().success(), "{told}");
     assert!(told.contains("the disk of the state directory is full: make room or name another place with data_dir"), "{told}");
 
     fleet.start(0);
