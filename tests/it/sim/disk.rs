@@ -174,7 +174,7 @@ impl SimDisk {
             written.met.push(trouble);
         }
         match trouble {
-            Some(Trouble::Full) => return Err(Error::Cache),
+            Some(Trouble::Full) => return Err(Error::Full),
             Some(Trouble::CrashBefore) => resume_unwind(Box::new(Crash)),
             Some(Trouble::CrashAfter) | None => {}
         }

@@ -274,6 +274,8 @@ impl World {
         let text = error.to_string();
         match error {
             Error::Cache => self.sim.disks[number].wipe(),
+            // Somebody makes room.
+            Error::Full => {}
             _ if text.contains("--to-offset") => self.repair(&text),
             // Of a process that stood still while others took what retention then removed: it fetches before it hears that it lost it.
             _ if text.contains("starts behind its committed offset") => {}
@@ -309,7 +311,7 @@ impl World {
         let slot = &self.slots[number];
         let Some(instance) = slot.instance.borrow().clone().filter(|instance| !instance.is_busy()) else { return };
         slot.instance.replace(None);
-        if instance.end().is_err() {
+        if matches!(instance.end(), Err(Error::Cache)) {
             self.sim.disks[number].wipe();
         }
         self.sim.disks[number].met().iter().for_each(|trouble| {
