@@ -1,0 +1,20 @@
+//! The statistics of experiments: pure functions over plain numbers that replay bit for bit on every machine.
+//!
+//! No standard library function is used whose last digit depends on the platform: transcendental functions come from `libm`,
+//! everything else is exact IEEE arithmetic in a fixed order. Effects, rates and error levels are fractions, never percent;
+//! a relative effect is `(treatment - control) / |control|`. Files in reading order:
+//!
+//! - `level`: error levels, intervals and what is refused; `special`, `distribution`, `numeric`: the mathematics below.
+
+pub mod level;
+pub mod numeric;
+pub mod special;
+pub mod distribution;
+pub mod moments;
+pub mod welch;
+pub mod proportion;
+pub mod asymptotic;
+pub mod log_ratio;
+pub mod cuped;
+pub mod strata;
+pub mod boundary;
