@@ -24,3 +24,8 @@ pub mod betting;
 pub mod weighted;
 pub mod counts;
 pub mod msprt;
+pub mod ranking;
+pub mod bayes;
+pub mod bandit;
+pub mod sample_ratio;
+pub mod multiplicity;
