@@ -2,12 +2,12 @@
 //!
 //! No standard library function is used whose last digit depends on the platform: transcendental functions come from `libm`,
 //! everything else is exact IEEE arithmetic in a fixed order. Effects, rates and error levels are fractions, never percent;
-//! a relative effect is `(treatment - control) / |control|`. Files in reading order:
-//!
-//! - `level`: error levels, intervals and what is refused; `special`, `distribution`, `numeric`: the mathematics below.
+//! a relative effect is `(treatment - control) / |control|`. What each number means and when it may be acted on is told in
+//! `docs/experiments.md`.
 
 pub mod level;
 pub mod numeric;
+pub mod matrix;
 pub mod special;
 pub mod distribution;
 pub mod moments;
@@ -29,3 +29,6 @@ pub mod bayes;
 pub mod bandit;
 pub mod sample_ratio;
 pub mod multiplicity;
+pub mod cluster;
+pub mod permutation;
+pub mod switchback;
