@@ -32,3 +32,6 @@ pub mod multiplicity;
 pub mod cluster;
 pub mod permutation;
 pub mod switchback;
+pub mod off_policy;
+pub mod power;
+pub mod attribution;

@@ -39,7 +39,9 @@ pub fn effect(effect: Effect, prior: Option<Normal>, better: Better, alpha: Alph
     let data = Normal { mean: finite("the estimate", effect.estimate)?, sd: positive("the standard error", effect.standard_error)? };
     let posterior = match prior {
         None => data,
-        Some(prior) => data.combined(Normal { mean: finite("the prior mean", prior.mean)?, sd: positive("the prior deviation", prior.sd)? }),
+        Some(prior) => {
+            data.combined(Normal { mean: finite("the prior mean", prior.mean)?, sd: positive("the prior deviation", prior.sd)? })
+        }
     };
     let Normal { mean, sd } = posterior;
     let z = mean / sd;

@@ -27,8 +27,7 @@ pub fn check(counts: &[u64], weights: &[f64]) -> Result<SampleRatio, Error> {
     weights.iter().try_for_each(|weight| not_negative("a weight", *weight).map(|_| ()))?;
     let arms = || counts.iter().zip(weights);
     let leaked = arms().filter(|(_, weight)| **weight == 0.0).map(|(count, _)| count).sum();
-    let planned: Vec<(f64, f64)> =
-        arms().filter(|(_, weight)| **weight > 0.0).map(|(count, weight)| (*count as f64, *weight)).collect();
+    let planned: Vec<(f64, f64)> = arms().filter(|(_, weight)| **weight > 0.0).map(|(count, weight)| (*count as f64, *weight)).collect();
     let dof = at_least("arms with a weight", planned.len() as u64, 2)? - 1;
     let units: f64 = planned.iter().map(|(count, _)| count).sum();
     let total: f64 = planned.iter().map(|(_, weight)| weight).sum();
