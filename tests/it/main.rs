@@ -32,6 +32,7 @@ mod peers;
 mod mutate;
 mod pipeline;
 mod properties;
+mod vectors;
 mod scenarios;
 #[cfg(feature = "runtime")]
 mod registry;
