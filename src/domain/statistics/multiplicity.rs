@@ -43,7 +43,8 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Result<Vec<f64>, Error> {
     let mut adjusted = vec![0.0; p_values.len()];
     let mut smallest: f64 = 1.0;
     for (rank, place) in ascending(p_values)?.into_iter().enumerate().rev() {
-        smallest = smallest.min(p_values[place] * count / (rank + 1) as f64);
+        // Dividing first leaves the largest p-value exactly as it is.
+        smallest = smallest.min(p_values[place] * (count / (rank + 1) as f64));
         adjusted[place] = smallest;
     }
     Ok(adjusted)
