@@ -11,6 +11,7 @@ pub mod journey;
 pub mod features;
 pub mod scoring;
 pub mod risk;
+pub mod random;
 pub mod statistics;
 pub mod experiment;
 pub mod strategy;

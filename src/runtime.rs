@@ -17,7 +17,6 @@ pub mod http;
 pub mod client;
 pub mod doctor;
 pub mod evaluate;
-mod random;
 pub mod demo;
 pub mod bench;
 pub mod mutate;

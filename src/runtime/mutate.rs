@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::codec::interaction;
 use crate::domain::event::EventType;
+use crate::domain::random::Random;
 use crate::domain::units::{DAY_MS, HOUR_MS};
 use crate::pipeline::Counters;
-use crate::runtime::random::Random;
 
 /// Behind a lead's newest event by more than this is late, milliseconds.
 const LATENESS_MS: i64 = DAY_MS;

@@ -1,8 +1,8 @@
 //! Events for a benchmark: leads by Zipf's law or all alike, kinds in the proportions of a sales day, one message in four.
 
 use crate::codec::interaction;
+use crate::domain::random::Random;
 use crate::runtime::log::Record;
-use crate::runtime::random::Random;
 
 /// How events spread over leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use jiff::civil::{DateTime, Weekday};
 use jiff::tz::TimeZone;
 
 use crate::domain::contact::{QuietHours, waking};
+use crate::domain::random::Random;
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS, MINUTE_MS};
-use crate::runtime::random::Random;
 
 /// Hours in which leads are left alone, and say nothing.
 const NIGHT: QuietHours = QuietHours { from: 23, to: 7 };

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value};
 
 use crate::domain::event::EventType;
+use crate::domain::random::Random;
 use crate::domain::units::{DAY_MS, EventId, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::pipeline::Outcome;
 use crate::runtime::demo::Delivery;
 use crate::runtime::demo::calendar::written;
-use crate::runtime::random::Random;
 
 /// Share of events that are delivered twice.
 const TWICE: f64 = 0.01;

@@ -8,13 +8,13 @@ use serde_json::{Map, Value, json};
 use crate::domain::event::EventType;
 use crate::domain::journey::Outcome;
 use crate::domain::lexicon::ObjectionKind;
+use crate::domain::random::Random;
 use crate::domain::units::{HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::runtime::demo::calendar::{at_work, awake};
 use crate::runtime::demo::event::Event;
 use crate::runtime::demo::office::{Agent, Office, Step};
 use crate::runtime::demo::talk::{Moment, Reason, Talk};
 use crate::runtime::demo::words::{Business, Words};
-use crate::runtime::random::Random;
 
 /// How far a lead has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::domain::contact::zone;
+use crate::domain::random::Random;
 use crate::domain::units::DAY_MS;
 use crate::runtime::demo::calendar::{BUSIEST, rush};
 use crate::runtime::demo::event::Sender;
@@ -11,7 +12,6 @@ use crate::runtime::demo::lead::{Lead, Line, Phase, Scene, Traits};
 use crate::runtime::demo::office::{Office, offices};
 use crate::runtime::demo::words::{Business, Words};
 use crate::runtime::demo::{Delivery, Truth};
-use crate::runtime::random::Random;
 
 /// Campaigns, with how often they bring a lead and how much keener (log odds) it is than usual.
 const CAMPAIGNS: &[(&str, f64, f64)] = &[

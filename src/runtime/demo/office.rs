@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::domain::contact::zone;
+use crate::domain::random::Random;
 use crate::runtime::demo::words::{Area, Business};
-use crate::runtime::random::Random;
 
 /// A step of a deal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

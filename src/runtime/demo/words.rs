@@ -1,8 +1,8 @@
 //! What sentences are filled with: people, homes and sums that stay the same throughout a lead's life.
 
+use crate::domain::random::Random;
 use crate::runtime::demo::talk::{Moment, Talk};
 use crate::runtime::demo::{lending, rentals, sales};
-use crate::runtime::random::Random;
 
 /// What an office deals in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::codec::interaction::EVENT_BYTES_MAX;
+use crate::domain::random::Random;
 use crate::domain::units::DAY_MS;
 use crate::pipeline::Counters;
 use crate::runtime::mutate::Mutated;
-use crate::runtime::random::Random;
 
 /// 1 January 2026, UTC.
 const START_MS: i64 = 1_767_225_600_000;

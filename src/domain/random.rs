@@ -1,4 +1,4 @@
-//! Repeatable chance for invented markets and mutations: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) and draws from it.
+//! Repeatable chance for simulations, invented markets and mutations: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) and draws from it.
 
 /// A stream of numbers that a seed decides.
 #[derive(Clone, Debug)]
