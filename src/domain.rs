@@ -13,6 +13,7 @@ pub mod scoring;
 pub mod risk;
 pub mod random;
 pub mod statistics;
+pub mod simulation;
 pub mod experiment;
 pub mod strategy;
 pub mod engagement;

@@ -33,6 +33,7 @@ mod mutate;
 mod pipeline;
 mod properties;
 mod vectors;
+mod simulation;
 mod scenarios;
 #[cfg(feature = "runtime")]
 mod registry;

@@ -6,6 +6,11 @@ use crate::domain::statistics::level::{Alpha, Error, Interval};
 use crate::domain::statistics::moments::{Arms, Moments};
 use crate::domain::statistics::welch::Effect;
 
+/// Conversions that each arm needs before a sequence may be acted on: below, the log ratio is not yet near normal. Specified.
+pub const CONVERSIONS_MIN: u64 = 30;
+/// Outcomes other than 0 that each arm needs of metrics with heavy tails, such as revenue. Specified.
+pub const OUTCOMES_MIN: u64 = 100;
+
 /// `ln(treatment / control)` with its standard error by the delta method.
 ///
 /// # Errors

@@ -5,10 +5,8 @@
 //! propensities that did not follow these rewards.
 
 use crate::domain::statistics::level::{Error, at_least, finite, fraction, positive, same_length};
+use crate::domain::statistics::weighted::EFFECTIVE_SIZE_MIN;
 use crate::domain::statistics::welch::Effect;
-
-/// The effective sample size (Kish) from which a value may be acted on: chosen, as for the effects of a bandit.
-pub const EFFECTIVE_SIZE_MIN: f64 = 100.0;
 
 /// One logged draw of an arm.
 #[derive(Clone, Copy, Debug, PartialEq)]

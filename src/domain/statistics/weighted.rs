@@ -8,6 +8,11 @@ use crate::domain::statistics::asymptotic::{Tuning, half_width};
 use crate::domain::statistics::bounded::BernsteinBound;
 use crate::domain::statistics::level::{Alpha, Error, Interval, at_least, finite, fraction};
 
+/// Effective sample size that an arm needs before its effect may be acted on. Specified.
+pub const EFFECTIVE_SIZE_MIN: f64 = 100.0;
+/// Conversions that it needs as well. Specified.
+pub const CONVERSIONS_MIN: u64 = 15;
+
 /// One draw of an arm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Draw {
