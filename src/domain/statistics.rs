@@ -34,4 +34,5 @@ pub mod permutation;
 pub mod switchback;
 pub mod off_policy;
 pub mod power;
+pub mod design;
 pub mod attribution;
