@@ -76,6 +76,9 @@ enum Command {
         /// The file.
         file: String,
     },
+    /// Design experiments, and see what their statistics promise.
+    #[command(subcommand)]
+    Experiment(cli::experiment::Command),
     /// Mutate a file of events, and predict what ingest will count: for tests of a set-up.
     Mutate(cli::mutate::Options),
     /// Make a file of malformed lines, and predict what ingest will count.
@@ -144,6 +147,7 @@ async fn run() -> anyhow::Result<()> {
         Command::Define { file } => cli::show::define(&config, &file).await,
         Command::Replay => cli::show::replay(&config).await,
         Command::Evaluate { file } => cli::evaluate::evaluate(&file),
+        Command::Experiment(command) => tokio::task::block_in_place(|| cli::experiment::experiment(&command, json)),
         Command::Mutate(options) => cli::mutate::mutate(&options),
         Command::Malformed { seed, lines } => cli::mutate::malformed(seed, lines),
         Command::Bench { what } => tokio::task::block_in_place(|| cli::bench::bench(&config, &what)),
