@@ -9,12 +9,12 @@ impl Random {
     #[must_use]
     pub fn new(seed: u64, place: u64) -> Self {
         let mut random = Self(seed ^ place.wrapping_mul(0xd1b5_4a32_d192_ed03));
-        random.next();
+        random.bits();
         random
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +24,7 @@ impl Random {
 
     /// 0 up to, not including, 1.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// True with a probability.
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn draws_are_repeatable_and_spread() {
         let mut random = Random(0);
-        assert_eq!(random.next(), 0xe220_a839_7b1d_cdaf, "first value of SplitMix64 from 0, as published with it");
+        assert_eq!(random.bits(), 0xe220_a839_7b1d_cdaf, "first value of SplitMix64 from 0, as published with it");
         let draws: Vec<f64> = (0..10_000).map(|_| random.unit()).collect();
         let mean = draws.iter().sum::<f64>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.01 && draws.iter().all(|draw| (0.0..1.0).contains(draw)));
@@ -89,6 +89,6 @@ mod tests {
         let normal = (0..10_000).map(|_| random.normal()).collect::<Vec<_>>();
         let (mean, square) = (normal.iter().sum::<f64>() / 1e4, normal.iter().map(|draw| draw * draw).sum::<f64>() / 1e4);
         assert!(mean.abs() < 0.05 && (square - 1.0).abs() < 0.05, "{mean} {square}");
-        assert_ne!(Random::new(1, 0).next(), Random::new(1, 1).next());
+        assert_ne!(Random::new(1, 0).bits(), Random::new(1, 1).bits());
     }
 }

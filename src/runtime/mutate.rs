@@ -79,7 +79,7 @@ fn delay(lines: Vec<Vec<u8>>, (shuffle, late): (bool, bool), random: &mut Random
             // The longest delay that is still in time, and none at all behind events of the same moment.
             0 if shuffle => Some(LATENESS_MS),
             1 if shuffle => Some(0),
-            2..=7 if shuffle => Some((random.next() % LATENESS_MS as u64) as i64),
+            2..=7 if shuffle => Some((random.bits() % LATENESS_MS as u64) as i64),
             8 if late => Some(LATENESS_MS + 1),
             9 | 10 if late => Some(LATENESS_MS + HOUR_MS * (1 + random.below(72) as i64)),
             _ => None,

@@ -123,8 +123,5 @@ fn rejects(moments: &Arms<Moments>, level: Alpha) -> Result<bool, Error> {
     let Effect { estimate, standard_error } = Effect::between(moments, Scale::Absolute)?;
     let t = estimate / standard_error;
     // Student's critical value is above the normal one, which is quicker to compare with; before any outcome there is no t.
-    if !(t.abs() > normal_critical(level.value())) {
-        return Ok(false);
-    }
-    Ok(student_beyond(t, welch::dof(moments)?) < level.value())
+    Ok(t.abs() > normal_critical(level.value()) && student_beyond(t, welch::dof(moments)?) < level.value())
 }

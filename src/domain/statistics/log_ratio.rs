@@ -24,10 +24,8 @@ pub fn log_ratio(arms: &Arms<Moments>) -> Result<Effect, Error> {
     };
     let parts = arms.try_map(part)?;
     let standard_error = (parts.control + parts.treatment).sqrt();
-    if !(standard_error > 0.0) {
-        return Err(Error::NoVariance("the metric"));
-    }
-    Ok(Effect { estimate: libm::log(arms.treatment.mean / arms.control.mean), standard_error })
+    let estimate = libm::log(arms.treatment.mean / arms.control.mean);
+    if standard_error > 0.0 { Ok(Effect { estimate, standard_error }) } else { Err(Error::NoVariance("the metric")) }
 }
 
 /// A log ratio as a relative effect: 0.05 is five hundredths more.

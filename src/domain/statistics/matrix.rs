@@ -50,14 +50,16 @@ pub fn cholesky<const N: usize>(matrix: &Square<N>) -> Option<Square<N>> {
 /// The inverse of a lower triangular matrix with no 0 on its diagonal.
 #[must_use]
 pub fn lower_inverse<const N: usize>(lower: &Square<N>) -> Square<N> {
-    let mut inverse = [[0.0; N]; N];
-    for column in 0..N {
+    // By columns; what a column does not have yet is 0.
+    let columns: Square<N> = std::array::from_fn(|column| {
+        let mut solution = [0.0; N];
         for row in column..N {
-            let known: f64 = (column..row).map(|k| lower[row][k] * inverse[k][column]).sum();
-            inverse[row][column] = (if row == column { 1.0 } else { 0.0 } - known) / lower[row][row];
+            let wanted = if row == column { 1.0 } else { 0.0 };
+            solution[row] = (wanted - dot(&lower[row], &solution)) / lower[row][row];
         }
-    }
-    inverse
+        solution
+    });
+    transposed(&columns)
 }
 
 /// Eigenvalues of a symmetric matrix and its orthonormal eigenvectors as columns, by Jacobi's rotations.
@@ -105,12 +107,12 @@ pub fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>>
         }
         matrix.swap(column, pivot);
         right.swap(column, pivot);
-        for row in column + 1..size {
-            let factor = matrix[row][column] / matrix[column][column];
-            for place in column..size {
-                matrix[row][place] -= factor * matrix[column][place];
-            }
-            right[row] -= factor * right[column];
+        let (done, below) = matrix.split_at_mut(column + 1);
+        let (known, unknown) = right.split_at_mut(column + 1);
+        for (row, value) in below.iter_mut().zip(unknown) {
+            let factor = row[column] / done[column][column];
+            row.iter_mut().zip(&done[column]).skip(column).for_each(|(entry, over)| *entry -= factor * over);
+            *value -= factor * known[column];
         }
     }
     let mut solution = vec![0.0; size];

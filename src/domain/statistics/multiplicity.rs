@@ -56,14 +56,14 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Result<Vec<f64>, Error> {
 /// # Errors
 /// When an e-value is negative or NaN; an infinite one is evidence enough.
 pub fn by_e_values(e_values: &[f64], alpha: Alpha) -> Result<Vec<bool>, Error> {
-    if let Some(value) = e_values.iter().find(|value| !(**value >= 0.0)) {
+    if let Some(value) = e_values.iter().find(|value| value.is_nan() || **value < 0.0) {
         return Err(Error::Outside { name: "an e-value", value: *value, expected: "a number of at least 0" });
     }
     let mut descending = e_values.to_vec();
     descending.sort_by(|left, right| right.total_cmp(left));
     let count = e_values.len() as f64;
     let enough = |(rank, value): &(usize, &f64)| **value >= count / (alpha.value() * (*rank + 1) as f64);
-    let least = descending.iter().enumerate().filter(enough).last().map_or(f64::NAN, |(_, value)| *value);
+    let least = descending.iter().enumerate().rfind(enough).map_or(f64::NAN, |(_, value)| *value);
     Ok(e_values.iter().map(|value| *value >= least).collect())
 }
 

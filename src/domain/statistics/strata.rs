@@ -38,11 +38,8 @@ pub fn effect(strata: &[Arms<Moments>], scale: Scale) -> Result<Effect, Error> {
         weight(stratum) * (variance_c + by_difference * by_difference * stratum.treatment.variance_of_mean())
     };
     let standard_error = (sizes + pooled(&within)).sqrt();
-    if !(standard_error > 0.0) {
-        return Err(Error::NoVariance("the metric"));
-    }
     let estimate = if scale == Scale::Absolute { difference } else { difference / base.abs() };
-    Ok(Effect { estimate, standard_error })
+    if standard_error > 0.0 { Ok(Effect { estimate, standard_error }) } else { Err(Error::NoVariance("the metric")) }
 }
 
 #[cfg(test)]

@@ -189,10 +189,8 @@ impl Augmented {
         let n = at_least("draws", self.draws, 1)? as f64;
         let estimate = past.difference / n;
         let standard_error = ((past.difference_squares / n - estimate * estimate).max(0.0) / n).sqrt();
-        if !(standard_error > 0.0) {
-            return Err(Error::NoVariance("the effect"));
-        }
-        Ok(AugmentedEffect { estimate, standard_error, interval: Interval::around(estimate, standard_error * half_width(n, tuning)?) })
+        let interval = Interval::around(estimate, standard_error * half_width(n, tuning)?);
+        if standard_error > 0.0 { Ok(AugmentedEffect { estimate, standard_error, interval }) } else { Err(Error::NoVariance("the effect")) }
     }
 }
 

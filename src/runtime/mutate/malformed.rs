@@ -253,7 +253,7 @@ fn broken(number: usize, random: &mut Random) -> Vec<u8> {
         13 => [b"\xef\xbb\xbf".as_slice(), &whole(number)].concat(),
         14 => [whole(number).as_slice(), b" trailing"].concat(),
         15 => [whole(number), whole(number)].concat(),
-        16 => (0..1 + random.below(300)).map(|_| random.next() as u8).filter(|byte| *byte != b'\n').collect(),
+        16 => (0..1 + random.below(300)).map(|_| random.bits() as u8).filter(|byte| *byte != b'\n').collect(),
         17 | 18 => pick(NOTHING, random).unwrap_or_default().to_vec(),
         19 => {
             let mut cut = whole(number);

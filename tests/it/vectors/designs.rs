@@ -183,7 +183,7 @@ fn whole(n: f64, y: f64, treated: bool) -> Cluster {
     if treated { Cluster { control: none, treatment: part } } else { Cluster { control: part, treatment: none } }
 }
 
-pub fn clustered(input: &Value) -> Computed {
+fn permuted(input: &Value) -> Computed {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Totals {
@@ -191,6 +191,19 @@ pub fn clustered(input: &Value) -> Computed {
         cluster_sizes: Vec<f64>,
         treatment: Vec<u8>,
     }
+    let Totals { cluster_totals, cluster_sizes, treatment } = read(input)?;
+    let parts = cluster_sizes.iter().zip(&cluster_totals).zip(&treatment);
+    let clusters: Vec<Cluster> = parts.map(|((n, y), treated)| whole(*n, *y, *treated == 1)).collect();
+    let result = permutation::test(&clusters).map_err(told)?;
+    Ok(json!({
+        "statistic": result.difference,
+        "n_assignments": result.choices,
+        "p_two_sided": result.p_value,
+        "p_greater": result.p_greater,
+    }))
+}
+
+pub fn clustered(input: &Value) -> Computed {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Row {
@@ -208,16 +221,7 @@ pub fn clustered(input: &Value) -> Computed {
         covariate: bool,
     }
     if let Some(totals) = input.get("randomization_test") {
-        let Totals { cluster_totals, cluster_sizes, treatment } = read(totals)?;
-        let parts = cluster_sizes.iter().zip(&cluster_totals).zip(&treatment);
-        let clusters: Vec<Cluster> = parts.map(|((n, y), treated)| whole(*n, *y, *treated == 1)).collect();
-        let result = permutation::test(&clusters).map_err(told)?;
-        return Ok(json!({
-            "statistic": result.difference,
-            "n_assignments": result.choices,
-            "p_two_sided": result.p_value,
-            "p_greater": result.p_greater,
-        }));
+        return permuted(totals);
     }
     let Rows { rows, alpha, covariate } = read(input)?;
     let mut clusters: BTreeMap<String, Cluster> = BTreeMap::new();
