@@ -1,9 +1,11 @@
 //! Which arm a unit gets, what was exposed, and mergeable counts of what followed.
 //!
-//! Assignment is a pure function of the definition in force and the unit: murmur3 x86_32 over the UTF-8 bytes of
+//! Assignment is a pure function of the definition in force and the unit: murmur3 x86_32 over the UTF-8 bytes (NFC) of
 //! `salt:experiment:unit`, mapped to integer weights by `(hash * total) >> 32` (flagd's rule, without modulo bias).
 
 use std::collections::BTreeMap;
+
+use unicode_normalization::UnicodeNormalization;
 
 use crate::domain::event::{EventType, Interaction};
 use crate::domain::journey::{Outcome, Stage};
@@ -89,8 +91,11 @@ pub fn murmur3(data: &[u8], seed: u32) -> u32 {
     hash ^ (hash >> 16)
 }
 
+/// Where a text falls among `total` places. The same name typed on two systems may differ in how its accents are composed: it is composed
+/// here (NFC, Unicode Standard Annex 15) before it is hashed.
 fn bucket(text: &str, total: u32) -> u32 {
-    let scaled = (u64::from(murmur3(text.as_bytes(), 0)) * u64::from(total)) >> 32;
+    let hash = if text.is_ascii() { murmur3(text.as_bytes(), 0) } else { murmur3(text.nfc().collect::<String>().as_bytes(), 0) };
+    let scaled = (u64::from(hash) * u64::from(total)) >> 32;
     u32::try_from(scaled).expect("below the total, which is 32 bits")
 }
 
@@ -347,23 +352,45 @@ mod tests {
     }
 
     #[test]
-    fn units_spread_over_the_arms_by_weight_and_coverage_never_moves_one() {
-        let (half, full) =
-            (experiment(&[("empathetic", 1), ("assertive", 3)], 5_000), experiment(&[("empathetic", 1), ("assertive", 3)], 10_000));
-        let mut assertive = 0;
-        let mut admitted = 0;
-        for unit in 0..20_000 {
+    fn a_million_units_spread_by_weight_independently_of_other_experiments_and_coverage_never_moves_one() {
+        const UNITS: i32 = 1_000_000;
+        let arms = [("empathetic", 1), ("assertive", 3)];
+        let (half, full) = (experiment(&arms, 5_000), experiment(&arms, 10_000));
+        let other = Experiment { name: "length".into(), ..experiment(&arms, 10_000) };
+        let (mut assertive, mut both, mut admitted, mut admitted_assertive) = (0, 0, 0, 0);
+        for unit in 0..UNITS {
             let unit = format!("lead-{unit}");
             let all = full.assign(&unit, Stage::Awareness).unwrap();
-            assertive += i32::from(all.arm == "assertive");
+            let is_assertive = i32::from(all.arm == "assertive");
+            assertive += is_assertive;
+            both += i32::from(is_assertive == 1 && other.assign(&unit, Stage::Awareness).unwrap().arm == "assertive");
             if let Some(some) = half.assign(&unit, Stage::Awareness) {
                 admitted += 1;
+                admitted_assertive += is_assertive;
                 assert_eq!(some, all);
             }
         }
-        // Five standard deviations of the binomial around 15,000 and 10,000.
-        assert!((assertive - 15_000_i32).abs() < 307, "{assertive}");
-        assert!((admitted - 10_000_i32).abs() < 354, "{admitted}");
+        // Five standard deviations of a binomial count around its mean.
+        let is_near = |count: i32, share: f64| {
+            let mean = f64::from(UNITS) * share;
+            (f64::from(count) - mean).abs() < 5.0 * (mean * (1.0 - share)).sqrt()
+        };
+        assert!(is_near(assertive, 0.75), "{assertive}");
+        assert!(is_near(both, 0.75 * 0.75), "{both}");
+        assert!(is_near(admitted, 0.5), "{admitted}");
+        assert!(is_near(admitted_assertive, 0.5 * 0.75), "{admitted_assertive}");
+    }
+
+    #[test]
+    fn a_unit_gets_the_same_arm_however_its_accents_are_composed() {
+        let arms: Vec<String> = (0..64).map(|arm| arm.to_string()).collect();
+        let arms: Vec<(&str, u32)> = arms.iter().map(|arm| (arm.as_str(), 1)).collect();
+        let experiment = experiment(&arms, 10_000);
+        let of = |unit: &str| experiment.assign(unit, Stage::Awareness).unwrap();
+        for (composed, apart) in [("Zo\u{eb}", "Zoe\u{308}"), ("\u{d55c}", "\u{1112}\u{1161}\u{11ab}"), ("s\u{e9}ance", "se\u{301}ance")] {
+            assert_eq!(of(composed), of(apart));
+        }
+        assert_ne!(of("Zo\u{eb}"), of("Zoe"));
     }
 
     #[test]
