@@ -280,6 +280,6 @@ mod tests {
             assert!(units.iter().any(|unit| base.ends_with(unit)), "{name} has no unit");
             names += 1;
         }
-        assert_eq!(names, 19);
+        assert_eq!(names, 20);
     }
 }
