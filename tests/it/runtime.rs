@@ -46,10 +46,11 @@ fn a_run_killed_again_and_again_ends_as_if_it_had_not_been() {
     // The moment of each kill is drawn from a fixed seed; where in a commit it falls is up to the machine.
     let (_open, never) = mpsc::channel::<()>();
     let mut seed = 11_u64;
+    // The file lasts for 30 runs of 0.4 s, far longer than they take on a busy machine too, so that no run ends before its kill.
+    let rate = (lines * 10 / (30 * 4)).to_string();
     for _ in 0..30 {
-        // At this rate the file is longer than all runs together, so that no run ends before its kill.
         let mut child =
-            leadstream(&killed, &["ingest", "--rate", "15000", file]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            leadstream(&killed, &["ingest", "--rate", &rate, file]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let _timed_out = never.recv_timeout(Duration::from_millis(5 + (seed >> 33) % 120));
         assert!(child.try_wait().unwrap().is_none(), "a run ended before its kill");
