@@ -83,13 +83,31 @@ impl Load {
         let (kind, more) = KINDS.get(self.random.below(KINDS.len())).expect("a draw is below its bound");
         self.made += 1;
         let line = format!(
-            r#"{{"event_id":"{:08x}-0000-5000-8000-{:012x}","event_type":"{kind}","tenant_id":"bench","lead_id":"lead-{lead}","occurred_at":{now_ms},"received_at":{now_ms},"source_system":"bench","agent_id":"agent-{}"{more}}}"#,
-            self.stream,
+            r#"{{"event_id":"{:08x}-{:04x}-5000-8000-{:012x}","event_type":"{kind}","tenant_id":"bench","lead_id":"lead-{lead}","occurred_at":{now_ms},"received_at":{now_ms},"source_system":"bench","agent_id":"agent-{}"{more}}}"#,
+            (self.stream >> 16) & 0xffff_ffff,
+            self.stream & 0xffff,
             self.made,
             lead % 40
         );
         let event = interaction::from_json(line.as_bytes()).expect("the events are well formed");
         let key = Some(event.key.as_str().as_bytes().to_vec());
         Record { key, value: Some(interaction::into_avro(event)), reason: None, appended_ms: now_ms, source: 0, origin: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn events_are_well_formed_and_of_their_own_whatever_the_stream() {
+        let streams = [0, 1, 0xffff_ffff, 1_795_659_649_983, u64::MAX];
+        let values = streams.into_iter().flat_map(|stream| {
+            let mut load = Load::new(stream, 10, Spread::Zipf);
+            (0..20).map(move |_| load.next(1_795_659_649_983).value)
+        });
+        assert_eq!(values.collect::<BTreeSet<_>>().len(), 100);
     }
 }
