@@ -1,9 +1,10 @@
 //! Apache Kafka for tests: a broker of its own on free ports of the loopback address, stopped with the test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
@@ -21,6 +22,9 @@ pub struct Broker {
     /// Where it is a process of its own.
     controller: Option<Child>,
 }
+
+/// Sixteen bytes in base64 for URLs; every broker here is a cluster of its own.
+const CLUSTER_ID: &str = "bGVhZHN0cmVhbS1icm9rZQ";
 
 /// How every broker keeps its own topics.
 const TOPICS: &str = "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=4\ntransaction.state.log.replication.factor=1\n\
@@ -61,9 +65,15 @@ pub fn is_there() -> bool {
     there
 }
 
-/// A port of the loopback address that nobody listens on now.
+/// A port of the loopback address that nobody listens on now, and that was not given to anybody else.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
 }
 
 /// Listeners with passwords, certificates, or both.
@@ -152,13 +162,12 @@ impl Broker {
             "controller.quorum.bootstrap.servers={controller}\ncontroller.listener.names=CONTROLLER\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nbroker.session.timeout.ms=3000\n{TOPICS}"
         );
-        let id = cluster_id();
         let file = folder.join("controller.properties");
         let logs = folder.join("controller");
         let settings =
             format!("process.roles=controller\nnode.id=2\nlisteners=CONTROLLER://{controller}\nlog.dirs={}\n{common}", logs.display());
         fs::write(&file, settings).unwrap();
-        format_storage(&["--standalone", "-t", &id, "-c", file.to_str().unwrap()]);
+        format_storage(&file, &["--standalone"]);
         let told = fs::File::create(folder.join("controller.log")).unwrap();
         let process =
             java_with(&["-Dorg.slf4j.simpleLogger.log.org.apache.kafka.controller=info"], "kafka.Kafka", &[file.to_str().unwrap()])
@@ -172,7 +181,7 @@ impl Broker {
         let listener = format!("PLAINTEXT://127.0.0.1:{port}");
         let settings = format!("process.roles=broker\nnode.id=1\nlisteners={listener}\nlog.dirs={}\n{common}", logs.display());
         fs::write(&file, settings).unwrap();
-        format_storage(&["--no-initial-controllers", "-t", &id, "-c", file.to_str().unwrap()]);
+        format_storage(&file, &["--no-initial-controllers"]);
         let mut broker = Self { servers: format!("127.0.0.1:{port}"), folder: folder.to_owned(), process: None, controller: Some(process) };
         broker.run();
         broker
@@ -207,10 +216,9 @@ impl Broker {
         );
         let file = folder.join("server.properties");
         fs::write(&file, settings).unwrap();
-        let id = cluster_id();
-        let mut arguments = vec!["--standalone", "-t", &id, "-c", file.to_str().unwrap()];
+        let mut arguments = vec!["--standalone"];
         users.iter().for_each(|user| arguments.extend(["--add-scram", user]));
-        format_storage(&arguments);
+        format_storage(&file, &arguments);
         let mut broker = Self { servers: format!("127.0.0.1:{port}"), folder: folder.to_owned(), process: None, controller: None };
         broker.run();
         broker
@@ -273,12 +281,16 @@ impl Drop for Broker {
     }
 }
 
-fn cluster_id() -> String {
-    let id = java("kafka.tools.StorageTool", &["random-uuid"]).output().unwrap().stdout;
-    String::from_utf8(id).unwrap().trim().to_owned()
-}
-
-fn format_storage(arguments: &[&str]) {
-    let formatted = java("kafka.tools.StorageTool", &[&["format"], arguments].concat()).stdout(Stdio::null()).status().unwrap();
-    assert!(formatted.success());
+/// Prepares the directory of a broker, again where the machine had no room for one more JVM.
+fn format_storage(file: &Path, arguments: &[&str]) {
+    let always = ["format", "--ignore-formatted", "-t", CLUSTER_ID, "-c", file.to_str().unwrap()];
+    let mut said = String::new();
+    for _ in 0..3 {
+        let output = java("kafka.tools.StorageTool", &[&always, arguments].concat()).stderr(Stdio::piped()).output().unwrap();
+        if output.status.success() {
+            return;
+        }
+        said += &format!("{}: {}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    }
+    panic!("{said}");
 }
