@@ -16,6 +16,7 @@ use leadstream::runtime::log::kafka::{self, Appender, Cluster, SOURCES, Settings
 use leadstream::runtime::registry::Schemas;
 use leadstream::runtime::views::Shown;
 use leadstream::runtime::worker::DEAD_LETTERS;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cli::ingest::{self, outcome};
@@ -166,13 +167,7 @@ impl Kafka {
 
     /// Without an appender, which would end a redrive that is under way.
     fn redriven(&self) -> anyhow::Result<Redriven> {
-        let mut stored = None;
-        self.topics.all(SOURCES, Partition(0), &mut |_, record| {
-            if record.has_key(dlq::SOURCE) {
-                stored = record.value;
-            }
-        })?;
-        Ok(Redriven::read(stored.as_deref())?)
+        Ok(Redriven::read(self.topics.newest((SOURCES, Partition(0)), dlq::SOURCE)?.as_deref())?)
     }
 }
 
@@ -255,14 +250,7 @@ async fn forecast(log: &Log, choice: &Choice, json: bool) -> anyhow::Result<()> 
     };
     match log {
         Log::Instance(client) => {
-            let mut last = Value::Null;
-            let read = &mut |line: &str| {
-                last = serde_json::from_str(line).unwrap_or_default();
-                serde_json::from_str(line).map(&mut each).ok();
-                true
-            };
-            client.lines("/local/v1/dlq/forecast", choice, Method::Get, read).await?;
-            ended(&last)?;
+            answer(client, ("/local/v1/dlq/forecast", Method::Get), choice, &mut each).await?;
         }
         Log::Kafka(kafka) => tokio::task::block_in_place(|| {
             let chosen = (&kafka.redriven()?, choice);
@@ -295,13 +283,25 @@ fn line(Sent { place: (from, offset), reason, partition, attempt }: &Sent) -> St
     format!("{from}/{offset} {reason} to partition {partition}, attempt {attempt}")
 }
 
-/// Whether the last line of an answer says that it is whole.
-fn ended(last: &Value) -> anyhow::Result<()> {
+/// Hands what an instance answers, line by line, to `each`; gives the last line, which says that the answer is whole.
+async fn answer<T: DeserializeOwned>(
+    client: &Client,
+    (path, method): (&str, Method),
+    choice: &Choice,
+    each: &mut impl FnMut(T),
+) -> anyhow::Result<Value> {
+    let mut last = Value::Null;
+    let read = &mut |line: &str| {
+        last = serde_json::from_str(line).unwrap_or_default();
+        serde_json::from_str(line).map(&mut *each).ok();
+        true
+    };
+    client.lines(path, choice, method, read).await?;
     if let Some(error) = last["error"].as_str() {
         bail!("{error}: run the same command again, it goes on where it was");
     }
     if last["done"] == true || last["records"].is_u64() {
-        return Ok(());
+        return Ok(last);
     }
     bail!("the instance ended before its answer did: run the same command again, it goes on where it was")
 }
@@ -315,14 +315,7 @@ async fn redrive(log: Log, choice: &Choice, json: bool) -> anyhow::Result<()> {
     };
     let (place, run, records) = match log {
         Log::Instance(client) => {
-            let mut last = Value::Null;
-            let read = &mut |line: &str| {
-                last = serde_json::from_str(line).unwrap_or_default();
-                serde_json::from_str(line).map(|sent: Sent| each(&sent)).ok();
-                true
-            };
-            client.lines("/local/v1/dlq/redrive", choice, Method::Post, read).await?;
-            ended(&last)?;
+            let last = answer(&client, ("/local/v1/dlq/redrive", Method::Post), choice, &mut |sent| each(&sent)).await?;
             let run = last["run"].as_u64().and_then(|run| u32::try_from(run).ok()).unwrap_or(0);
             (ingest::Place::Instance(client), run, last["records"].as_u64().unwrap_or(0))
         }

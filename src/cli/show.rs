@@ -189,12 +189,7 @@ fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
     let cluster = kafka::open(settings, &topics())?;
     let (key, value) = (internal::definition_key(&definition), internal::definition_bytes(&definition));
     let (name, partition) = inputs_of(Source::Definitions, Partition(0));
-    let mut stored = None;
-    Topics::new(&cluster.settings)?.all(name, partition, &mut |_, record| {
-        if record.has_key(&key) {
-            stored = record.value;
-        }
-    })?;
+    let stored = Topics::new(&cluster.settings)?.newest((name, partition), &key)?;
     if is_known(&key, stored.as_deref(), &value).map_err(anyhow::Error::msg)? {
         return Ok(say(format!("{key} (was known already)"))?);
     }

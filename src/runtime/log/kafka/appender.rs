@@ -96,13 +96,7 @@ impl Sources for Appender {
         if let Some((_, state)) = self.written.lock().unwrap_or_else(PoisonError::into_inner).as_ref().filter(|(of, _)| of == name) {
             return Ok(Some(state.clone()));
         }
-        let mut found = None;
-        self.topics.all(SOURCES, Partition(0), &mut |_, record| {
-            if record.has_key(name) {
-                found = record.value;
-            }
-        })?;
-        Ok(found)
+        self.topics.newest((SOURCES, Partition(0)), name)
     }
 
     fn sources(&self) -> Result<Vec<Vec<u8>>, Error> {

@@ -54,6 +54,20 @@ impl<R: Reads> Topics<R> {
         })
     }
 
+    /// The newest committed value under a key; `None`: there is none, or it was removed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn newest(&self, (topic, partition): (&str, Partition), key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let mut found = None;
+        self.all(topic, partition, &mut |_, record| {
+            if record.has_key(key) {
+                found = record.value;
+            }
+        })?;
+        Ok(found)
+    }
+
     /// First offset that is still there.
     ///
     /// # Errors

@@ -67,21 +67,22 @@ pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
     if !wrong.is_empty() {
         return Err(Error::Topics(wrong));
     }
+    if missing.is_empty() {
+        return Ok(partitions);
+    }
     create(settings, &missing.iter().map(|topic| (topic, topic.partitions(partitions))).collect::<Vec<_>>())?;
     let until = Instant::now() + APPEARS;
-    for topic in missing {
-        loop {
-            let seen = look(settings, std::slice::from_ref(&topic), ASK)?;
-            if seen.missing.is_empty() && seen.partitions == topic.partitions(partitions) {
-                break;
-            }
-            if Instant::now() >= until {
-                return Err(Error::Topics(vec![format!("topic {} was made and is not seen", settings.topic(topic.name))]));
-            }
-            std::thread::sleep(Duration::from_millis(20));
+    loop {
+        let seen = look(settings, topics, ASK)?;
+        if seen.missing.is_empty() && seen.wrong.is_empty() {
+            return Ok(partitions);
         }
+        if Instant::now() >= until {
+            let unseen = seen.missing.iter().map(|topic| format!("topic {} was made and is not seen", settings.topic(topic.name)));
+            return Err(Error::Topics(unseen.chain(seen.wrong).collect()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(partitions)
 }
 
 /// Looks at the topics and changes nothing; each question may take `wait`.
@@ -152,9 +153,6 @@ fn settings_of(settings: &Settings, (topics, wait): (&[(&Wanted, usize)], Durati
 }
 
 fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
-    if topics.is_empty() {
-        return Ok(());
-    }
     let (record_bytes, input_bytes) = (RECORD_BYTES_MAX.to_string(), INPUT_BYTES_MAX.to_string());
     let week = (7 * 24 * 60 * 60 * 1_000).to_string();
     let names: Vec<String> = topics.iter().map(|(topic, _)| settings.topic(topic.name)).collect();
