@@ -96,11 +96,11 @@ impl Bench {
         let load = Load::new(rate ^ TimeSource::World.now().0.unsigned_abs(), plan.leads, Spread::Zipf);
         let (all, sent) = open_loop(job, &self.producer, &watched, (load, rate, plan.seconds))?;
         let mut inside = None;
-        if mode == Some(Mode::ExactlyOnce) {
-            let metrics = subject.as_ref().map_or_else(|| Ok(String::new()), |subject| subject.metrics())?;
+        if let Some(subject) = subject.filter(|_| mode == Some(Mode::ExactlyOnce)) {
+            let metrics = subject.metrics()?;
             let at = |share| quantile(&metrics, HANDLED, share);
             inside = at(0.5).zip(at(0.9)).zip(at(0.99)).map(|((p50, p90), p99)| Latency { p50, p90, p99 });
-            subject.map_or(Ok(()), crate::runtime::bench::subject::Subject::end)?;
+            subject.end()?;
         }
         let job = self.jobs.get_mut(&mode.unwrap_or(Mode::Raw));
         for (known, sent) in job.into_iter().flat_map(|job| job.sent.iter_mut()).zip(sent) {

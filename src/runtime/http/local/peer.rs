@@ -33,10 +33,17 @@ pub(crate) struct OfLead {
     key: String,
 }
 
+impl OfLead {
+    fn place(&self, instance: &Instance) -> Result<(LeadKey, Partition), Problem> {
+        let key = LeadKey::parse(&self.key).map_err(|error| bad(&error))?;
+        let partition = partition_of(key.as_str().as_bytes(), instance.log.partitions());
+        Ok((key, partition))
+    }
+}
+
 /// Answers for any lead.
 pub(crate) async fn lead(State(instance): Shared, Query(query): Query<OfLead>) -> Result<Response, Problem> {
-    let key = LeadKey::parse(&query.key).map_err(|error| bad(&error))?;
-    let partition = partition_of(key.as_str().as_bytes(), instance.log.partitions());
+    let (key, partition) = query.place(&instance)?;
     match instance.owner(partition) {
         Some(url) if !instance.views.has(partition) => pass_on(&instance, (&url, partition), &query).await,
         _ => Ok(Json(answer(instance, key, partition).await?).into_response()),
@@ -45,8 +52,7 @@ pub(crate) async fn lead(State(instance): Shared, Query(query): Query<OfLead>) -
 
 /// Answers for leads that are here.
 async fn own(State(instance): Shared, Query(query): Query<OfLead>) -> Result<Json<Value>, Problem> {
-    let key = LeadKey::parse(&query.key).map_err(|error| bad(&error))?;
-    let partition = partition_of(key.as_str().as_bytes(), instance.log.partitions());
+    let (key, partition) = query.place(&instance)?;
     Ok(Json(answer(instance, key, partition).await?))
 }
 
