@@ -172,6 +172,12 @@ pub fn assert_taken(read: &Topics, events: usize) {
     assert_eq!((sent.len(), sent.values().map(Vec::len).sum::<usize>()), (taken.len(), events));
 }
 
+/// A replay of everything agrees; no instance may be running.
+pub fn replays(fleet: &Fleet) {
+    let replayed = fleet.command(9, &["replay"]).output().unwrap();
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+}
+
 /// Unique events in time, so that each one must be advanced exactly once.
 pub fn events(count: usize) -> Vec<Vec<u8>> {
     let now_ms = TimeSource::World.now().0;
@@ -250,8 +256,7 @@ fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &
     assert_taken(&Topics::new(&settings(&fleet.servers)).unwrap(), lines.len());
     let instances: Vec<usize> = fleet.running.keys().copied().collect();
     instances.iter().for_each(|instance| fleet.end(*instance));
-    let replayed = fleet.command(9, &["replay"]).output().unwrap();
-    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    replays(&fleet);
     report(&fleet, lines.len());
 }
 

@@ -9,19 +9,8 @@ use leadstream::runtime::mutate::predict;
 use serde_json::Value;
 
 use crate::broker::{Broker, is_there};
+use crate::command::get;
 use crate::kafka::{Fleet, PARTITIONS, PEERS, await_that, events, ids_by_lead, send, settings};
-
-/// Status and body of a GET.
-fn get(url: &str, token: Option<&str>) -> (u16, Value) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let request = reqwest::Client::builder().no_proxy().build().unwrap().get(url);
-        match token.iter().fold(request, |request, token| request.bearer_auth(token)).send().await {
-            Ok(response) => (response.status().as_u16(), response.json().await.unwrap_or_default()),
-            Err(_) => (0, Value::Null),
-        }
-    })
-}
 
 fn address(fleet: &Fleet, instance: usize) -> Option<(String, String)> {
     let text = fs::read(fleet.folder.join(instance.to_string()).join("address.json")).ok()?;
@@ -32,7 +21,8 @@ fn address(fleet: &Fleet, instance: usize) -> Option<(String, String)> {
 /// What an instance says of a lead.
 fn ask(fleet: &Fleet, instance: usize, lead: &str) -> (u16, Value) {
     let Some((url, token)) = address(fleet, instance) else { return (0, Value::Null) };
-    get(&format!("{url}/local/v1/lead?key={lead}"), Some(&token))
+    let (status, body) = get(&format!("{url}/local/v1/lead?key={lead}"), Some(&token));
+    (status, serde_json::from_str(&body).unwrap_or_default())
 }
 
 /// Partitions that an instance answers for by itself.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::command::{leadstream, output};
+use crate::command::{get, leadstream, output};
 
 /// Looks again until something holds; the limit only turns a hang into a failure.
 fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -42,15 +42,7 @@ impl Instance {
     }
 
     fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let request = reqwest::Client::builder().no_proxy().build().unwrap().get(format!("{}{path}", self.url));
-            let request = token.iter().fold(request, |request, token| request.bearer_auth(token));
-            match request.send().await {
-                Ok(response) => (response.status().as_u16(), response.text().await.unwrap()),
-                Err(_) => (0, String::new()),
-            }
-        })
+        get(&format!("{}{path}", self.url), token)
     }
 
     fn signal(&self, name: &str) {

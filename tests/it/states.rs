@@ -17,7 +17,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::broker::{Broker, is_there};
-use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, events, pause, settings};
+use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, events, pause, replays, settings};
 
 const INTERACTIONS: &str = "lead.interactions.v1";
 
@@ -59,9 +59,13 @@ fn records(broker: &Broker, topic: &str) -> usize {
     count
 }
 
-fn replays(fleet: &Fleet) {
-    let replayed = fleet.command(9, &["replay"]).output().unwrap();
-    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+/// Events of which the first 300 were produced, and taken by the first instance.
+fn half_taken(broker: &Broker, fleet: &mut Fleet) -> Vec<Vec<u8>> {
+    let lines = events(600);
+    produce(broker, &lines[..300]);
+    fleet.start(0);
+    await_that(|| records(broker, "lead.predictions.v1") == 300);
+    lines
 }
 
 #[test]
@@ -100,10 +104,7 @@ fn a_full_disk_ends_the_instance_with_the_remedy_and_with_room_it_goes_on() {
 fn without_the_topic_of_dead_letters_nothing_is_committed_until_it_is_there_again() {
     let folder = tempfile::tempdir().unwrap();
     let Some((broker, mut fleet)) = place(folder.path(), "") else { return };
-    let lines = events(600);
-    produce(&broker, &lines[..300]);
-    fleet.start(0);
-    await_that(|| records(&broker, "lead.predictions.v1") == 300);
+    let lines = half_taken(&broker, &mut fleet);
     let all = topics();
     let letters: Vec<Wanted> = all.iter().filter(|topic| topic.name == DEAD_LETTERS).cloned().collect();
     remove(&settings(&broker.servers), &letters).unwrap();
@@ -124,10 +125,7 @@ fn without_the_topic_of_dead_letters_nothing_is_committed_until_it_is_there_agai
 fn offsets_that_expired_stop_the_instance_with_the_command_that_sets_them() {
     let folder = tempfile::tempdir().unwrap();
     let Some((broker, mut fleet)) = place(folder.path(), "") else { return };
-    let lines = events(600);
-    produce(&broker, &lines[..300]);
-    fleet.start(0);
-    await_that(|| records(&broker, "lead.predictions.v1") == 300);
+    let lines = half_taken(&broker, &mut fleet);
     fleet.end(0);
     let groups = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
     broker.tool(groups, &["--delete-offsets", "--group", "leadstream", "--topic", &format!("{INTERACTIONS}:2")]);
