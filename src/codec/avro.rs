@@ -8,6 +8,7 @@ mod shape;
 mod walk;
 mod writers;
 mod datum;
+mod direct;
 
 use std::sync::LazyLock;
 
@@ -34,9 +35,8 @@ pub struct Coded {
     pub topic: &'static str,
     /// The schema as written.
     pub text: &'static str,
-    schema: &'static Schema,
+    schema: Schema,
     header: [u8; HEADER],
-    reader: GenericDatumReader<'static>,
     own: Writer,
     /// Released versions that lay out bytes differently.
     older: Vec<Writer>,
@@ -118,15 +118,12 @@ impl Coded {
         apache_avro::util::max_allocation_bytes(ALLOCATION_BYTES_MAX);
         let read = |text: &str| Writer::read(text).expect("compiled-in schemas are read by a test");
         let schema = Schema::parse_str(text).expect("compiled-in schemas are read by a test");
-        // Kept for the life of the process, as the statics that hold it are; resolving names once saves a microsecond a value.
-        let schema: &'static Schema = Box::leak(Box::new(schema));
-        let reader = GenericDatumReader::builder(schema).build().expect("the schema has no references");
         let own = read(text);
         let older = versions.iter().map(|text| read(text)).filter(|version| !version.writes_like(&own)).collect();
         let mut header = [0; HEADER];
         header[..2].copy_from_slice(&MAGIC);
         header[2..].copy_from_slice(&own.fingerprint.to_le_bytes());
-        Self { topic, text, schema, header, reader, own, older }
+        Self { topic, text, schema, header, own, older }
     }
 
     /// Encodes a wire record.
@@ -137,7 +134,7 @@ impl Coded {
         #[cfg(debug_assertions)]
         {
             let mut along_schema = Vec::new();
-            let writer = GenericDatumWriter::builder(self.schema).validate(false).build().expect("the schema has no references");
+            let writer = GenericDatumWriter::builder(&self.schema).validate(false).build().expect("the schema has no references");
             writer.write_ser(&mut along_schema, record).expect("wire records match their schema: tested");
             assert_eq!(bytes.get(HEADER..), Some(along_schema.as_slice()), "{}: fields are not in the order of the schema", self.topic);
         }
@@ -155,12 +152,8 @@ impl Coded {
         versions.into_iter().find(|version| key == Key::Fingerprint(version.fingerprint))
     }
 
-    fn exact<T: DeserializeOwned>(&self, mut datum: &[u8]) -> Result<T, Error> {
-        self.reader.read_deser(&mut datum).map_err(|_| misfit())
-    }
-
     fn resolved<T: DeserializeOwned>(&self, writer: &Writer, datum: &[u8]) -> Result<T, Error> {
-        let reader = GenericDatumReader::builder(&writer.schema).reader_schema(self.schema).build();
+        let reader = GenericDatumReader::builder(&writer.schema).reader_schema(&self.schema).build();
         let value = reader.and_then(|reader| reader.read_value(&mut &*datum)).map_err(|_| self.unresolved(writer, datum))?;
         apache_avro::from_value(&value).map_err(|_| misfit())
     }
@@ -168,10 +161,10 @@ impl Coded {
     /// Names the first field that a foreign value cannot give. The library's own message would repeat what the value says.
     fn unresolved(&self, writer: &Writer, mut datum: &[u8]) -> Error {
         let value = GenericDatumReader::builder(&writer.schema).build().and_then(|reader| reader.read_value(&mut datum));
-        let (Ok(Value::Record(values)), Schema::Record(record)) = (value, self.schema) else {
+        let (Ok(Value::Record(values)), Schema::Record(record)) = (value, &self.schema) else {
             return Error::Datum("the writer's schema is no record".to_owned());
         };
-        let names = ResolvedSchema::try_from(self.schema).expect("the schema has no references");
+        let names = ResolvedSchema::try_from(&self.schema).expect("the schema has no references");
         let cause = record.fields.iter().find_map(|field| {
             let value = values.iter().find(|(name, _)| *name == field.name).map(|(_, value)| value.clone());
             match value {
@@ -194,7 +187,11 @@ pub fn decode_with<T: DeserializeOwned>(writers: &Writers, reader: &Coded, bytes
     let framing = frame(bytes)?;
     let writer = reader.version(framing.key()).map_or_else(|| writers.find(framing.key()), Ok)?;
     check(&writer.shapes, framing.datum())?;
-    if writer.writes_like(&reader.own) { reader.exact(framing.datum()) } else { reader.resolved(writer, framing.datum()) }
+    if writer.writes_like(&reader.own) {
+        direct::read(framing.datum()).map_err(|_| misfit())
+    } else {
+        reader.resolved(writer, framing.datum())
+    }
 }
 
 /// CRC-64-AVRO of a schema's canonical form, by which single-object encoded values name it.

@@ -106,11 +106,30 @@ struct Wire {
     attributes: Option<BTreeMap<String, String>>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected an RFC 3339 time, or milliseconds since 1970")]
+#[derive(Serialize)]
+#[serde(untagged)]
 enum Time {
     Millis(i64),
     Text(String),
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected an RFC 3339 time, or milliseconds since 1970")]
+        enum Written {
+            Millis(i64),
+            Text(String),
+        }
+
+        if !deserializer.is_human_readable() {
+            return i64::deserialize(deserializer).map(Self::Millis);
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Millis(millis) => Self::Millis(millis),
+            Written::Text(text) => Self::Text(text),
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -262,7 +281,7 @@ fn explain(line: &str) -> Error {
     malformed(if place.is_empty() { sentence } else { format!("{place}: {sentence}") })
 }
 
-/// A part of the event. Without this, an array of the values in the order of the fields would be taken for it.
+/// A part of the event. Without this, a JSON array of the values in the order of the fields would be taken for it.
 fn part<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     struct Part<T>(PhantomData<T>);
 
@@ -290,6 +309,9 @@ fn part<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Resu
         }
     }
 
+    if !deserializer.is_human_readable() {
+        return Option::deserialize(deserializer);
+    }
     deserializer.deserialize_option(Part(PhantomData))
 }
 
