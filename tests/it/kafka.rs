@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use leadstream::codec::{avro, interaction};
@@ -16,13 +17,15 @@ use leadstream::runtime::log::kafka::{self, Cluster, Group, Guarantee, Hub, Lane
 use leadstream::runtime::log::{Batches, CommitError, Log, Record, STATE, TimeSource, partition_of};
 use leadstream::runtime::mutate::predict;
 use leadstream::runtime::worker::inputs_of;
-use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, TopicPartitionList};
 
 use crate::broker::{Broker, is_there};
 
 const START_MS: i64 = 1_767_225_600_000;
-pub const PARTITIONS: u32 = 6;
+pub const PARTITIONS: u32 = 12;
 /// What instances show each other.
 pub const PEERS: &str = "among-peers";
 /// Instances that a test has at once.
@@ -237,6 +240,9 @@ fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &
     let (rate, file) = (rate.to_string(), file.to_str().unwrap().to_owned());
     let sending = fleet.command(9, &["ingest", &file, "--rate", &rate]);
     let sender = std::thread::spawn(move || send(sending));
+    let all_seen = Arc::new(AtomicBool::new(false));
+    let (servers, until) = (fleet.servers.clone(), all_seen.clone());
+    let watcher = std::thread::spawn(move || waits(&servers, &until));
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     for round in 0..rounds {
         disturb(&mut fleet, &mut broker, &mut seed, round);
@@ -252,12 +258,39 @@ fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &
         pause(Duration::from_millis(100));
     }
     assert_eq!(sender.join().unwrap(), expected);
+    all_seen.store(true, Ordering::Relaxed);
+    let waits = watcher.join().unwrap();
 
     assert_taken(&Topics::new(&settings(&fleet.servers)).unwrap(), lines.len());
     let instances: Vec<usize> = fleet.running.keys().copied().collect();
     instances.iter().for_each(|instance| fleet.end(*instance));
     replays(&fleet);
-    report(&fleet, lines.len());
+    report(&fleet, lines.len(), &waits);
+}
+
+/// How long each event took from its append to where a committed reader sees its prediction, milliseconds, in order of length.
+fn waits(servers: &str, all_seen: &AtomicBool) -> Vec<i64> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers).set("group.id", "waits").set("isolation.level", "read_committed");
+    config
+        .set("fetch.wait.max.ms", "5")
+        .set("topic.metadata.refresh.interval.ms", "1000")
+        .set("reconnect.backoff.max.ms", "200")
+        .set("enable.auto.commit", "false");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut places = TopicPartitionList::new();
+    for partition in 0..PARTITIONS {
+        places.add_partition_offset(PREDICTIONS, partition.cast_signed(), rdkafka::Offset::Beginning).unwrap();
+    }
+    consumer.assign(&places).unwrap();
+    let mut waits = Vec::new();
+    while !all_seen.load(Ordering::Relaxed) {
+        // What a broker that is gone answers is no record.
+        let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) else { continue };
+        waits.push(TimeSource::World.now().0 - record.timestamp().to_millis().unwrap());
+    }
+    waits.sort_unstable();
+    waits
 }
 
 #[test]
@@ -500,10 +533,10 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
     let replayed = fleet.command(9, &["replay"]).output().unwrap();
     assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
 
-    broker.tool("org.apache.kafka.tools.TopicCommand", &["--alter", "--topic", "lead.alerts.v1", "--partitions", "7"]);
+    broker.tool("org.apache.kafka.tools.TopicCommand", &["--alter", "--topic", "lead.alerts.v1", "--partitions", "13"]);
     let told = fleet.command(0, &["run"]).output().unwrap();
     let told = String::from_utf8(told.stderr).unwrap();
-    assert!(told.contains("topic lead.alerts.v1: it has 7 partitions, wanted are 6"), "{told}");
+    assert!(told.contains("topic lead.alerts.v1: it has 13 partitions, wanted are 12"), "{told}");
 }
 
 pub fn await_that(holds: impl Fn() -> bool) {
@@ -528,11 +561,16 @@ pub fn send(mut command: Command) -> String {
 }
 
 /// Tells what the run met.
-fn report(fleet: &Fleet, events: usize) {
+fn report(fleet: &Fleet, events: usize, waits: &[i64]) {
     let logs = fleet.logs();
     let count = |what: &str| logs.matches(what).count();
+    let wait = |share: usize| waits.get((waits.len() * share / 1_000).min(waits.len().saturating_sub(1))).copied().unwrap_or(-1);
     println!(
-        "events={events} took_over={} aborted={} in_doubt={} state_restored={}",
+        "events={events} seen={} p50={}ms p99={}ms max={}ms took_over={} aborted={} in_doubt={} state_restored={}",
+        waits.len(),
+        wait(500),
+        wait(990),
+        wait(1_000),
         count("took over partition"),
         count("the transaction was aborted"),
         count("it is not known whether"),
