@@ -36,12 +36,12 @@ target/python:
 		&& target/python.new/bin/pip install -q --retries 1 --timeout 20 'confluent-kafka[avro,schemaregistry]==2.12.2' \
 		&& mv target/python.new target/python
 
-# docker-compose.yml and the files of Prometheus are read by the tools they are for, where those are installed (CI installs them).
+# docker-compose.yml and the files of Prometheus are read, and its alerts tried, by the tools they are for, where those are installed (CI installs them).
 deploy:
 	@if [ -n "$$CI" ]; then { command -v docker-compose && command -v promtool; } >/dev/null 2>&1 || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-compose prometheus >/dev/null; }; fi
 	@if command -v docker-compose >/dev/null; then docker-compose -f docker-compose.yml config -q; else echo "NOT RUN: docker-compose is not installed"; fi
-	@if command -v promtool >/dev/null; then promtool check config deploy/prometheus.yml; else echo "NOT RUN: promtool is not installed"; fi
+	@if command -v promtool >/dev/null; then promtool check config deploy/prometheus.yml && promtool test rules deploy/alerts.test.yml; else echo "NOT RUN: promtool is not installed"; fi
 
 test: setup kafka deploy others
 	cargo test --no-default-features --lib --test it

@@ -281,5 +281,19 @@ mod tests {
             names += 1;
         }
         assert_eq!(names, 20);
+        // What is drawn and alerted on exists.
+        let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+        for file in ["alerts.yml", "alerts.test.yml", "grafana/leadstream.json"] {
+            let file = std::fs::read_to_string(deploy.join(file)).unwrap();
+            let used: Vec<&str> =
+                file.split(|c: char| c != '_' && !c.is_ascii_lowercase()).filter(|word| word.starts_with("leadstream_")).collect();
+            assert!(!used.is_empty());
+            for name in used {
+                let is_there = [name, name.trim_end_matches("_bucket"), name.trim_end_matches("_sum")]
+                    .iter()
+                    .any(|name| text.contains(&format!("# TYPE {name} ")));
+                assert!(is_there, "{name}");
+            }
+        }
     }
 }
