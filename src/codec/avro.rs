@@ -10,6 +10,7 @@ mod writers;
 mod datum;
 mod direct;
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
 
 use apache_avro::Schema;
@@ -128,9 +129,14 @@ impl Coded {
 
     /// Encodes a wire record.
     pub(crate) fn encode(&self, record: &impl Serialize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(512);
-        bytes.extend_from_slice(&self.header);
-        datum::write(&mut bytes, record).expect("wire records have the shapes of a schema: tested");
+        // Grown once per thread; what is given away has its exact size.
+        thread_local!(static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+        let bytes = SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            scratch.extend_from_slice(&self.header);
+            datum::write(scratch, record).expect("wire records have the shapes of a schema: tested");
+            scratch.clone()
+        });
         #[cfg(debug_assertions)]
         {
             let mut along_schema = Vec::new();
