@@ -3,6 +3,7 @@
 //! Partitions move only between two steps, so a step never holds a partition that is being given up; one that is lost in the
 //! middle of a step is seen when its commit asks who owns what, and the batch is dropped.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,9 @@ use crate::runtime::worker::{Leaving, Options, Views, Worker, inputs_of};
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 /// Turns in a row that may fail before the instance gives up: some six minutes.
 const FAILURES_MAX: u32 = 200;
+
+/// How often the last owner's transaction is looked at. Chosen: it costs two requests.
+const HELD_UP: Duration = Duration::from_millis(100);
 
 /// How often a partition that waits for the schema registry looks whether it has answered. Chosen: as often as commits are made.
 pub(crate) const REGISTRY: Duration = Duration::from_millis(10);
@@ -64,6 +68,8 @@ pub struct Share<'a, C: Client = Librdkafka> {
     interval: Duration,
     pace: Pace,
     failures: u32,
+    /// Partitions that wait for a transaction of their last owner: since when, and when that was looked at last.
+    held_up: BTreeMap<Partition, (Duration, Duration)>,
     /// Nobody knows yet whether the last batch was committed, also of the process before this one: learn it first.
     in_doubt: bool,
 }
@@ -118,7 +124,17 @@ pub enum Wait {
 impl<'a, C: Client> Share<'a, C> {
     /// A share whose worker has no partition yet.
     pub fn new(hub: &Arc<Hub>, worker: Worker<Lane<C>>, pace: Pace, told: &'a Told<'a>) -> Self {
-        Self { hub: hub.clone(), part: Part::WHOLE, worker, told, interval: pace.shortest, pace, failures: 0, in_doubt: true }
+        Self {
+            hub: hub.clone(),
+            part: Part::WHOLE,
+            worker,
+            told,
+            interval: pace.shortest,
+            pace,
+            failures: 0,
+            held_up: BTreeMap::new(),
+            in_doubt: true,
+        }
     }
 
     /// The same for some of the partitions.
@@ -150,7 +166,7 @@ impl<'a, C: Client> Share<'a, C> {
         let began = Instant::now();
         match self.turn() {
             Ok(0) => {
-                let is_waiting = self.worker.is_waiting();
+                let is_waiting = self.worker.is_waiting() || !self.held_up.is_empty();
                 if self.hub.is_settled() && !is_waiting {
                     (self.told.caught_up)(self.part.number);
                 }
@@ -192,7 +208,11 @@ impl<'a, C: Client> Share<'a, C> {
             self.hub.released(&moves.leaving);
             left.iter().try_for_each(Leaving::checkpoint)?;
         }
+        self.held_up.retain(|partition, _| moves.arrived.contains(partition));
         for partition in &moves.arrived {
+            if self.is_held_up(*partition)? {
+                continue;
+            }
             if self.hub.taken(*partition).is_none() {
                 continue;
             }
@@ -208,6 +228,22 @@ impl<'a, C: Client> Share<'a, C> {
             (self.told.beat)(self.part.number);
         }
         Ok(())
+    }
+
+    /// Whether the last owner of a partition left a transaction that has not ended: the other partitions go on meanwhile.
+    fn is_held_up(&mut self, partition: Partition) -> Result<bool, Error> {
+        let now = self.worker.log().time();
+        let known = self.held_up.get(&partition).copied();
+        if known.is_some_and(|(_, looked)| now - looked < HELD_UP) {
+            return Ok(true);
+        }
+        let since = known.map_or(now, |(since, _)| since);
+        self.held_up.remove(&partition);
+        let is_held_up = !self.worker.log().is_settled(partition, since)?;
+        if is_held_up {
+            self.held_up.insert(partition, (since, now));
+        }
+        Ok(is_held_up)
     }
 
     /// Ticks and reports; a broker that does not take them now is asked again later.

@@ -202,6 +202,11 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
+    /// Where it reads and writes.
+    pub fn log(&self) -> &L {
+        &self.log
+    }
+
     /// Gives partitions up. Once others may take them, what is committed of them is to be written to the state directory, so
     /// that they come back faster.
     pub fn remove(&mut self, partitions: &[Partition], views: &Views) -> Vec<Leaving> {

@@ -19,7 +19,7 @@ use crate::runtime::log::kafka::librdkafka::{Consumers, Librdkafka};
 use crate::runtime::log::kafka::read::Topics;
 use crate::runtime::log::kafka::settings::RETRY_BACKOFF_MS;
 use crate::runtime::log::kafka::{Cluster, failed};
-use crate::runtime::log::{Batches, CommitError, Error, Log, Reader, Record};
+use crate::runtime::log::{Batches, CommitError, Error, Log, Reader, Record, STATE};
 
 /// Attempts of a call that says it may be repeated.
 const ATTEMPTS_MAX: u32 = 50;
@@ -79,6 +79,16 @@ impl<C: Client> Lane<C> {
 
     fn producer(&self) -> MutexGuard<'_, Option<C::Producer>> {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Time that never goes back.
+    pub(crate) fn time(&self) -> Duration {
+        self.changelog.reads().time()
+    }
+
+    /// Whether a partition can be restored without waiting for a transaction of its last owner, for who has waited since then.
+    pub(crate) fn is_settled(&self, partition: Partition, since: Duration) -> Result<bool, Error> {
+        self.changelog.is_settled(STATE, partition, self.time().saturating_sub(since))
     }
 
     /// A new producer under the same id: what the one before left open is aborted or committed by it.

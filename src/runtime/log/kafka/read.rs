@@ -84,21 +84,31 @@ impl<R: Reads> Topics<R> {
     pub fn end(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
         let (_, end) = self.reads.watermarks((topic, partition), Isolation::Uncommitted)?;
         let until = self.reads.time() + self.patience;
-        loop {
-            let (_, stable) = self.reads.watermarks((topic, partition), Isolation::Committed)?;
-            if stable >= end {
-                return Ok(end);
-            }
+        while let Some(stable) = self.open((topic, partition), end)? {
             if self.reads.time() >= until {
-                let why = format!(
-                    "{topic} partition {} has an open transaction at offset {} that does not end: find it with \
-                     kafka-transactions find-hanging and abort it",
-                    partition.0, stable.0
-                );
-                return Err(Error::Stuck(why));
+                return Err(hangs((topic, partition), stable));
             }
             self.reads.pause(LOOK);
         }
+        Ok(end)
+    }
+
+    /// Whether every transaction before the end has ended, for who has `waited` for that and does something else meanwhile.
+    ///
+    /// # Errors
+    /// As [`Topics::end`].
+    pub fn is_settled(&self, topic: &str, partition: Partition, waited: Duration) -> Result<bool, Error> {
+        let (_, end) = self.reads.watermarks((topic, partition), Isolation::Uncommitted)?;
+        match self.open((topic, partition), end)? {
+            Some(stable) if waited >= self.patience => Err(hangs((topic, partition), stable)),
+            open => Ok(open.is_none()),
+        }
+    }
+
+    /// Where the first transaction before an offset is that has not ended.
+    fn open(&self, place: (&str, Partition), end: Offset) -> Result<Option<Offset>, Error> {
+        let (_, stable) = self.reads.watermarks(place, Isolation::Committed)?;
+        Ok((stable < end).then_some(stable))
     }
 
     /// Hands every committed record from `from` up to `end`, which [`Topics::end`] gave.
@@ -144,4 +154,12 @@ impl<R: Reads> Topics<R> {
             }
         }
     }
+}
+
+fn hangs((topic, partition): (&str, Partition), stable: Offset) -> Error {
+    Error::Stuck(format!(
+        "{topic} partition {} has an open transaction at offset {} that does not end: find it with kafka-transactions find-hanging and \
+         abort it",
+        partition.0, stable.0
+    ))
 }
