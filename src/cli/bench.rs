@@ -1,9 +1,10 @@
 //! `bench kafka`: what the configured cluster and this machine make of events, beside a loop that only copies.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use indicatif::ProgressBar;
-use leadstream::runtime::bench::{self, Bench, Latency, Mode, Plan, Script, Spread};
+use leadstream::runtime::bench::{self, Bench, Latency, Mode, Plan, Restart, Script, Spread};
 use leadstream::runtime::config::Config;
 
 use crate::cli::{say, spinner};
@@ -42,6 +43,9 @@ pub struct Options {
     /// How long each run of the latency part takes.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Kill the job and start it again, with and without its state.
+    #[arg(long)]
+    restart: bool,
 }
 
 pub fn bench(config: &Config, benchmark: &Benchmark) -> anyhow::Result<()> {
@@ -62,13 +66,13 @@ fn kafka(config: &Config, options: &Options) -> anyhow::Result<()> {
     let plan = Plan { leads: leads.max(1), events: events.max(1_000), rounds: rounds.max(1), rates, seconds: seconds.max(1) };
     let mut bench = Bench::open(config)?;
     let bar = spinner("events");
-    let outcome = measure(&mut bench, &plan, &bar);
+    let outcome = measure(&mut bench, (&plan, options.restart), &bar);
     bar.finish_and_clear();
     bench.close()?;
     outcome
 }
 
-fn measure(bench: &mut Bench, plan: &Plan, bar: &ProgressBar) -> anyhow::Result<()> {
+fn measure(bench: &mut Bench, (plan, restarts): (&Plan, bool), bar: &ProgressBar) -> anyhow::Result<()> {
     let mut told = |events| bar.inc(events);
     bench.warm(plan, &mut told)?;
     say(format!("{} leads, rounds of {} events; CPU of the measured process alone, all its threads", plan.leads, plan.events))?;
@@ -90,6 +94,15 @@ fn measure(bench: &mut Bench, plan: &Plan, bar: &ProgressBar) -> anyhow::Result<
             ))?;
         }
         script = Some(made);
+    }
+    if restarts {
+        let Restart { killed, restored, read } = bench.restart(plan)?;
+        let told = |what: &str, (took, records): (Duration, u64)| {
+            say(format!("{what} {:.2} s, {records} records of the changelog read", took.as_secs_f64()))
+        };
+        told("killed and started again: first committed output after", killed)?;
+        told("started without its state: ready after", restored)?;
+        told("the changelog read by a plain consumer:", read)?;
     }
     let Some(script) = script else { return Ok(()) };
     for rate in &plan.rates {

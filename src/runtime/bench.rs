@@ -6,6 +6,7 @@
 mod latency;
 mod load;
 pub mod raw;
+mod restart;
 mod subject;
 mod throughput;
 
@@ -28,6 +29,7 @@ use crate::runtime::log::{self, Record, partition_of};
 
 pub use crate::runtime::bench::latency::Latency;
 pub use crate::runtime::bench::load::Spread;
+pub use crate::runtime::bench::restart::Restart;
 pub use crate::runtime::bench::throughput::Throughput;
 
 /// How long one call may take.
@@ -37,6 +39,7 @@ const TAKES: Duration = Duration::from_secs(600);
 /// Between two looks at how far a job is.
 const LOOK: Duration = Duration::from_millis(20);
 const INTERACTIONS: &str = "lead.interactions.v1";
+const PREDICTIONS: &str = "lead.predictions.v1";
 
 /// Why a benchmark cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +157,8 @@ impl Bench {
         own.kafka.application = name;
         own.kafka.create_topics = true;
         own.kafka.session_timeout_ms = 45_000;
+        // One that was killed is replaced at once instead of after its session.
+        own.kafka.static_membership = true;
         own.kafka.guarantee = if mode == Mode::AtLeastOnce { Guarantee::AtLeastOnce } else { Guarantee::ExactlyOnce };
         if own.data_dir.exists() {
             std::fs::remove_dir_all(&own.data_dir)?;
@@ -201,22 +206,27 @@ impl Bench {
 
 impl Job {
     fn start(&self, script: Option<&Script>) -> Result<Subject, Error> {
+        let mut subject = self.start_only(script)?;
+        subject.await_ready()?;
+        Ok(subject)
+    }
+
+    /// Starts it and does not wait until it is ready.
+    fn start_only(&self, script: Option<&Script>) -> Result<Subject, Error> {
         let config = self.config.to_string_lossy().into_owned();
         let log = self.folder.with_extension("log");
         let (ready, file) = (self.folder.join("ready"), self.folder.join("script.json"));
-        let mut subject = match script {
-            None => Subject::start(&["--config", &config, "run"], address_file(&self.folder), &log)?,
+        match script {
+            None => Subject::start(&["--config", &config, "run"], address_file(&self.folder), &log),
             Some(script) => {
                 if ready.exists() {
                     std::fs::remove_file(&ready)?;
                 }
                 std::fs::write(&file, serde_json::to_vec(script).map_err(std::io::Error::other)?)?;
                 let (file, ready_text) = (file.to_string_lossy().into_owned(), ready.to_string_lossy().into_owned());
-                Subject::start(&["--config", &config, "bench", "raw", &file, &ready_text], ready, &log)?
+                Subject::start(&["--config", &config, "bench", "raw", &file, &ready_text], ready, &log)
             }
-        };
-        subject.await_ready()?;
-        Ok(subject)
+        }
     }
 
     /// Waits until everything sent is taken, and says how long that took.

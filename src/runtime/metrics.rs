@@ -15,6 +15,8 @@ use crate::runtime::log::Batches;
 const SHORT: [f64; 15] = [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.25, 1.0, 10.0];
 /// Name of the histogram of the time in this process.
 pub const HANDLED: &str = "leadstream_fetch_to_commit_call_seconds";
+/// Name of the counter of what was read from the changelog.
+pub const RESTORED: &str = "leadstream_restored_rows_total";
 /// Bounds of ages of events, seconds: from 10 milliseconds to 30 days.
 const LONG: [f64; 10] = [0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0, 2_592_000.0];
 
@@ -126,7 +128,7 @@ impl Metrics {
             handled: histogram(HANDLED, "From the fetch of an interaction to the begin of the transaction with what it led to.", &SHORT),
             latency: histogram("leadstream_append_to_commit_seconds", "From the append of an interaction to its commit.", &SHORT),
             age: histogram("leadstream_event_to_commit_seconds", "From the event time of an interaction to its commit.", &LONG),
-            restored: counter("leadstream_restored_rows_total", "Rows read from the changelog at start."),
+            restored: counter(RESTORED, "Rows read from the changelog at start."),
             lag: register(&registry, IntGaugeVec::new(Opts::new("leadstream_lag_records", "Interactions not yet taken."), &["partition"])),
             paused: register(
                 &registry,

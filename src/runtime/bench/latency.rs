@@ -3,7 +3,7 @@
 //! The predictions of a partition come in the order of its events, one for each, so the n-th answers the n-th.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -13,12 +13,10 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use crate::domain::units::Partition;
 use crate::runtime::bench::load::{Load, Spread};
-use crate::runtime::bench::{Bench, Error, INTERACTIONS, Job, Mode, Plan, Script, TAKES};
+use crate::runtime::bench::{Bench, Error, INTERACTIONS, Job, Mode, PREDICTIONS, Plan, Script, TAKES};
 use crate::runtime::log::kafka::{self, Topics};
 use crate::runtime::log::{TimeSource, partition_of};
 use crate::runtime::metrics::HANDLED;
-
-const PREDICTIONS: &str = "lead.predictions.v1";
 
 /// Quantiles of one run, milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -111,7 +109,7 @@ impl Bench {
 }
 
 /// A committed reader at the end of a topic.
-fn watch(job: &Job, topic: &str) -> Result<BaseConsumer, Error> {
+pub(super) fn watch(job: &Job, topic: &str) -> Result<BaseConsumer, Error> {
     let settings = &job.cluster.settings;
     let consumer: BaseConsumer = settings.consumer("bench-watch").create()?;
     let reader = Topics::new(settings)?;
@@ -149,7 +147,7 @@ fn open_loop(
                 let record = load.next(TimeSource::World.now().0);
                 let place = partition_of(record.key.as_deref().unwrap_or_default(), partitions).0;
                 if let (Some(queue), Some(count)) = (waiting.get(place as usize), sent.get_mut(place as usize)) {
-                    queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_back(due(number));
+                    lock(queue).push_back(due(number));
                     *count += 1;
                 }
                 kafka::send(producer, (&topic, place), &record)?;
@@ -162,10 +160,12 @@ fn open_loop(
             match watched.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
                     let queue = usize::try_from(message.partition()).ok().and_then(|place| waiting.get(place));
-                    let due = queue.and_then(|queue| queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front());
+                    let due = queue.and_then(|queue| lock(queue).pop_front());
                     all.extend(due.map(|due| due.elapsed()));
                 }
                 Some(Err(error)) => return Err(error.into()),
+                // What was not sent is not answered.
+                None if sending.is_finished() && waiting.iter().all(|queue| lock(queue).is_empty()) => break,
                 None if began.elapsed() > TAKES => return Err(Error::Ended("not every event is answered".to_owned())),
                 None => {}
             }
@@ -173,6 +173,10 @@ fn open_loop(
         let sent = sending.join().map_err(|_| Error::Ended("the sender panicked".to_owned()))??;
         Ok((all, sent))
     })
+}
+
+fn lock<T>(queue: &Mutex<T>) -> MutexGuard<'_, T> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

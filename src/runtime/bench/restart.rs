@@ -1,0 +1,124 @@
+//! How long an instance that was killed takes to its first committed output, and a new one to restore everything from the changelog.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+
+use crate::domain::units::Partition;
+use crate::runtime::bench::latency::watch;
+use crate::runtime::bench::load::{Load, Spread};
+use crate::runtime::bench::subject::Subject;
+use crate::runtime::bench::{Bench, Error, Job, LOOK, Mode, PREDICTIONS, Plan, TAKES};
+use crate::runtime::log::kafka::Topics;
+use crate::runtime::log::{Record, STATE, TimeSource};
+use crate::runtime::metrics::RESTORED;
+
+/// Events that are taken before the kill, and that wait for whom comes after it.
+const EVENTS: usize = 10_000;
+
+/// What a restart took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Restart {
+    /// From the start after a kill to the first committed prediction, and records of the changelog that were read until then.
+    pub killed: (Duration, u64),
+    /// From the start without a state directory until it is ready, and records of the changelog that were read.
+    pub restored: (Duration, u64),
+    /// The same records read and thrown away by a plain consumer.
+    pub read: (Duration, u64),
+}
+
+impl Bench {
+    /// Kills the exactly-once job while it works, starts it again, then once more without its state.
+    ///
+    /// # Errors
+    /// When the job fails.
+    pub fn restart(&mut self, plan: &Plan) -> Result<Restart, Error> {
+        let mut load = Load::new(2, plan.leads, Spread::Zipf);
+        let now = TimeSource::World.now().0;
+        let records: Vec<Record> = (0..2 * EVENTS).map(|_| load.next(now)).collect();
+        let (before, after) = records.split_at(EVENTS);
+        let mut subject = self.job_of(Mode::ExactlyOnce)?.start(None)?;
+        self.send(Mode::ExactlyOnce, before)?;
+        self.job_of(Mode::ExactlyOnce)?.await_taken(&mut subject)?;
+        drop(subject);
+
+        self.send(Mode::ExactlyOnce, after)?;
+        let job = self.job_of(Mode::ExactlyOnce)?;
+        let seen = watch(job, PREDICTIONS)?;
+        let began = Instant::now();
+        let mut subject = job.start_only(None)?;
+        let first = first(&seen, &mut subject, began)?;
+        job.await_taken(&mut subject)?;
+        let killed = (first, restored(&subject)?);
+        subject.end()?;
+
+        std::fs::remove_dir_all(job.folder.join("state"))?;
+        let began = Instant::now();
+        let mut subject = job.start_only(None)?;
+        let restored = (await_restored(&mut subject, began)?, restored(&subject)?);
+        subject.end()?;
+        Ok(Restart { killed, restored, read: read(job)? })
+    }
+}
+
+fn first(seen: &BaseConsumer, subject: &mut Subject, began: Instant) -> Result<Duration, Error> {
+    while began.elapsed() < TAKES {
+        match seen.poll(Duration::from_millis(1)) {
+            Some(Ok(_)) => return Ok(began.elapsed()),
+            Some(Err(error)) => return Err(error.into()),
+            None => subject.look()?,
+        }
+    }
+    Err(Error::Ended(format!("nothing is committed after {TAKES:?}")))
+}
+
+fn await_restored(subject: &mut Subject, began: Instant) -> Result<Duration, Error> {
+    while began.elapsed() < TAKES {
+        subject.look()?;
+        if subject.metrics().is_ok_and(|text| text.contains("\nleadstream_ready_state 1\n")) {
+            return Ok(began.elapsed());
+        }
+        std::thread::sleep(LOOK);
+    }
+    Err(Error::Ended(format!("it is not ready after {TAKES:?}")))
+}
+
+/// Records of the changelog that a process has read since its start.
+fn restored(subject: &Subject) -> Result<u64, Error> {
+    let text = subject.metrics()?;
+    let count = text.lines().find_map(|line| line.strip_prefix(RESTORED)?.trim().parse().ok());
+    count.ok_or_else(|| Error::Ended(format!("it has no metric {RESTORED}")))
+}
+
+/// Reads the changelog and throws it away.
+fn read(job: &Job) -> Result<(Duration, u64), Error> {
+    let settings = &job.cluster.settings;
+    let topic = settings.topic(STATE);
+    let topics = Topics::new(settings)?;
+    let mut reader = settings.consumer("bench-read");
+    let consumer: BaseConsumer = reader.set("enable.partition.eof", "true").create()?;
+    let began = Instant::now();
+    let mut list = TopicPartitionList::new();
+    let mut left = BTreeSet::new();
+    for partition in 0..job.cluster.partitions {
+        let start = topics.start(STATE, Partition(partition))?;
+        let start = KafkaOffset::Offset(i64::try_from(start.0).unwrap_or(i64::MAX));
+        list.add_partition_offset(&topic, partition.cast_signed(), start)?;
+        left.insert(partition.cast_signed());
+    }
+    consumer.assign(&list)?;
+    let mut records = 0;
+    while !left.is_empty() && began.elapsed() < TAKES {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(_)) => records += 1,
+            Some(Err(rdkafka::error::KafkaError::PartitionEOF(partition))) => {
+                left.remove(&partition);
+            }
+            Some(Err(error)) => return Err(error.into()),
+            None => {}
+        }
+    }
+    Ok((began.elapsed(), records))
+}
