@@ -199,35 +199,42 @@ pub fn events(count: usize) -> Vec<Vec<u8>> {
     fresh
 }
 
-/// What is done to a fleet in one round.
-fn disturb(fleet: &mut Fleet, broker: &mut Broker, seed: &mut u64, round: usize) {
+/// What is done to a fleet in one round, and its name.
+fn disturb(fleet: &mut Fleet, broker: &mut Broker, seed: &mut u64, round: usize) -> &'static str {
     let running: Vec<usize> = fleet.running.keys().copied().collect();
     let victim = running[draw(seed, running.len())];
-    match round % 6 {
+    let name = match round % 6 {
         0 | 2 | 4 => {
             fleet.kill(victim);
             pause(Duration::from_millis(draw(seed, 1_500) as u64));
             fleet.start(victim);
+            "killed"
         }
         1 => {
             fleet.signal(victim, "-STOP");
             pause(Duration::from_millis(7_500));
             fleet.signal(victim, "-CONT");
+            "stopped"
         }
         3 => {
             fleet.end(victim);
             pause(Duration::from_millis(500));
             fleet.start(victim);
+            "ended"
         }
-        _ if broker.is_ours() => broker.crash(),
-        _ => {}
-    }
+        _ if broker.is_ours() => {
+            broker.crash();
+            "broker killed"
+        }
+        _ => "nothing",
+    };
     pause(Duration::from_millis(500 + draw(seed, 2_500) as u64));
+    name
 }
 
 /// Three instances and a broker that may be killed, events sent at a steady rate until `disturb` was called for every round; then
 /// everything is taken exactly once in order, and a replay agrees.
-fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &mut Broker, &mut u64, usize)) {
+fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &mut Broker, &mut u64, usize) -> &'static str) {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start_to_crash(folder.path());
     let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
@@ -244,8 +251,10 @@ fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &
     let (servers, until) = (fleet.servers.clone(), all_seen.clone());
     let watcher = std::thread::spawn(move || waits(&servers, &until));
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut disturbed = Vec::new();
     for round in 0..rounds {
-        disturb(&mut fleet, &mut broker, &mut seed, round);
+        let at = TimeSource::World.now().0;
+        disturbed.push((at, disturb(&mut fleet, &mut broker, &mut seed, round)));
         fleet.look();
     }
     let until = Instant::now() + SETTLES;
@@ -265,11 +274,11 @@ fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &
     let instances: Vec<usize> = fleet.running.keys().copied().collect();
     instances.iter().for_each(|instance| fleet.end(*instance));
     replays(&fleet);
-    report(&fleet, lines.len(), &waits);
+    report(&fleet, lines.len(), waits, &disturbed);
 }
 
-/// How long each event took from its append to where a committed reader sees its prediction, milliseconds, in order of length.
-fn waits(servers: &str, all_seen: &AtomicBool) -> Vec<i64> {
+/// When each event was appended, and how long it took from there to where a committed reader sees its prediction, milliseconds.
+fn waits(servers: &str, all_seen: &AtomicBool) -> Vec<(i64, i64)> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", servers).set("group.id", "waits").set("isolation.level", "read_committed");
     config
@@ -287,9 +296,9 @@ fn waits(servers: &str, all_seen: &AtomicBool) -> Vec<i64> {
     while !all_seen.load(Ordering::Relaxed) {
         // What a broker that is gone answers is no record.
         let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) else { continue };
-        waits.push(TimeSource::World.now().0 - record.timestamp().to_millis().unwrap());
+        let at = record.timestamp().to_millis().unwrap();
+        waits.push((at, TimeSource::World.now().0 - at));
     }
-    waits.sort_unstable();
     waits
 }
 
@@ -307,12 +316,14 @@ fn every_event_is_taken_exactly_once_while_instances_come_and_go() {
         // The fourth comes, and one of the first three goes and comes back.
         survive((number("LEADSTREAM_MOVES_ROUNDS", 4), 60), |fleet, _, _, round| {
             let instance = if round % 4 < 2 { 3 } else { round / 4 % 3 };
-            if fleet.running.contains_key(&instance) {
+            let is_running = fleet.running.contains_key(&instance);
+            if is_running {
                 fleet.end(instance)
             } else {
                 fleet.start(instance)
             }
             pause(each);
+            if is_running { "ended" } else { "started" }
         });
     }
 }
@@ -560,20 +571,27 @@ pub fn send(mut command: Command) -> String {
     }
 }
 
-/// Tells what the run met.
-fn report(fleet: &Fleet, events: usize, waits: &[i64]) {
+/// Tells what the run met, and how long events waited that were appended from each disturbance to the next.
+fn report(fleet: &Fleet, events: usize, waits: Vec<(i64, i64)>, disturbed: &[(i64, &str)]) {
     let logs = fleet.logs();
     let count = |what: &str| logs.matches(what).count();
-    let wait = |share: usize| waits.get((waits.len() * share / 1_000).min(waits.len().saturating_sub(1))).copied().unwrap_or(-1);
     println!(
-        "events={events} seen={} p50={}ms p99={}ms max={}ms took_over={} aborted={} in_doubt={} state_restored={}",
+        "events={events} seen={} took_over={} aborted={} in_doubt={} state_restored={}",
         waits.len(),
-        wait(500),
-        wait(990),
-        wait(1_000),
         count("took over partition"),
         count("the transaction was aborted"),
         count("it is not known whether"),
         count("state directory cannot be used"),
     );
+    let mut by_name: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+    for (at, wait) in waits {
+        let last = disturbed.partition_point(|(began, _)| *began <= at);
+        let name = last.checked_sub(1).map_or("start", |place| disturbed[place].1);
+        by_name.entry(name).or_default().push(wait);
+    }
+    for (name, waits) in &mut by_name {
+        waits.sort_unstable();
+        let at = |share: usize| waits[(waits.len() - 1) * share / 100];
+        println!("{name}: events={} p50={}ms p90={}ms p99={}ms max={}ms", waits.len(), at(50), at(90), at(99), at(100));
+    }
 }
