@@ -21,6 +21,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, TopicPartitionList};
+use serde_json::Value;
 
 use crate::broker::{Broker, is_there};
 
@@ -151,27 +152,51 @@ pub fn settings(servers: &str) -> Settings {
     }
 }
 
-/// Event ids by lead in the order of a topic, as a committed reader sees them.
-pub fn ids_by_lead(topics: &Topics, topic: &str) -> BTreeMap<String, Vec<String>> {
-    let mut leads: BTreeMap<String, Vec<String>> = BTreeMap::new();
+/// What is read of each value of a topic, by lead in the order of the topic, as a committed reader sees it.
+fn by_lead<T>(topics: &Topics, topic: &str, of: impl Fn(&Value) -> T) -> BTreeMap<String, Vec<T>> {
+    let mut leads: BTreeMap<String, Vec<T>> = BTreeMap::new();
     for partition in (0..PARTITIONS).map(Partition) {
         let each = &mut |_, record: Record| {
             let value = avro::describe(record.value.as_deref().unwrap()).unwrap();
-            leads.entry(String::from_utf8(record.key.unwrap()).unwrap()).or_default().push(value["event_id"].as_str().unwrap().to_owned());
+            leads.entry(String::from_utf8(record.key.unwrap()).unwrap()).or_default().push(of(&value));
         };
         topics.all(topic, partition, each).unwrap();
     }
     leads
 }
 
-/// One prediction for each event that was sent, in the order of its lead, and no other.
+fn id(value: &Value) -> String {
+    value["event_id"].as_str().unwrap().to_owned()
+}
+
+/// Event ids by lead in the order of a topic, as a committed reader sees them.
+pub fn ids_by_lead(topics: &Topics, topic: &str) -> BTreeMap<String, Vec<String>> {
+    by_lead(topics, topic, id)
+}
+
+/// One prediction for each event that was sent, in the order of its lead, and no other; and where a prediction says how many messages its
+/// lead has sent, it is as many as there are among the lead's events up to then: no event was lost or applied twice to the state either.
 pub fn assert_taken(read: &Topics, events: usize) {
-    let (sent, taken) = (ids_by_lead(read, "lead.interactions.v1"), ids_by_lead(read, "lead.predictions.v1"));
-    for (lead, ids) in &sent {
-        let found = taken.get(lead).map_or(&[][..], Vec::as_slice);
-        let first = (0..ids.len().max(found.len())).find(|place| ids.get(*place) != found.get(*place));
-        assert_eq!(first, None, "{lead}: {} sent, {} taken", ids.len(), found.len());
+    let sent = by_lead(read, "lead.interactions.v1", |event| (id(event), event["event_type"] == "message.received"));
+    let taken = by_lead(read, PREDICTIONS, |prediction| {
+        let reasons = prediction["engagement_receptivity"]["contributions"].as_array().into_iter().flatten();
+        let messages = reasons.clone().find(|reason| reason["feature"] == "messages_in_total");
+        (id(prediction), messages.map(|reason| reason["value"].as_f64().unwrap()))
+    });
+    let mut compared = 0;
+    for (lead, sent) in &sent {
+        let taken = taken.get(lead).map_or(&[][..], Vec::as_slice);
+        let first =
+            (0..sent.len().max(taken.len())).find(|place| sent.get(*place).map(|(id, _)| id) != taken.get(*place).map(|(id, _)| id));
+        assert_eq!(first, None, "{lead}: {} sent, {} taken", sent.len(), taken.len());
+        let mut messages = 0.0;
+        for ((id, is_message), (_, said)) in sent.iter().zip(taken) {
+            messages += f64::from(u8::from(*is_message));
+            assert!(said.is_none_or(|said| said == messages), "{lead} {id}: {messages} messages, the prediction says {said:?}");
+            compared += usize::from(said.is_some());
+        }
     }
+    assert!(compared > 0, "no prediction says how many messages its lead has sent");
     assert_eq!((sent.len(), sent.values().map(Vec::len).sum::<usize>()), (taken.len(), events));
 }
 
@@ -466,7 +491,7 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     let letters = || {
         let (fine, text) = told(&fleet, &["tail", "lead.dead-letters.v1", "--from-start", "--until-end"]);
         assert!(fine, "{text}");
-        text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect::<Vec<_>>()
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
     };
     await_that(|| letters().len() == 3);
     let letters = letters();
