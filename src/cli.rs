@@ -23,6 +23,12 @@ pub fn spinner(what: &'static str) -> ProgressBar {
     ProgressBar::new_spinner().with_style(style).with_message(what)
 }
 
+/// A bar on standard error for partitions that are restored.
+pub fn restoring() -> ProgressBar {
+    let style = ProgressStyle::with_template("restoring partition {msg} {wide_bar} {human_pos} of {human_len} ({per_sec}, {eta} left)");
+    ProgressBar::new(0).with_style(style.expect("the template is well formed"))
+}
+
 /// Rows with their cells under each other.
 pub fn table(rows: &[Vec<String>]) -> String {
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);

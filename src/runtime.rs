@@ -2,6 +2,7 @@
 
 pub mod log;
 pub mod metrics;
+pub mod restore;
 pub mod store;
 pub mod registry;
 pub mod worker;

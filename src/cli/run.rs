@@ -3,16 +3,19 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use indicatif::ProgressBar;
 use leadstream::runtime::config::Config;
 use leadstream::runtime::http::{Reach, Server};
 use leadstream::runtime::instance::{Instance, Running};
 use leadstream::runtime::log::{self, TimeSource};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::say;
+use crate::cli::{restoring, say};
 
 /// How often the instance is asked whether it still works.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often the progress of restores is drawn.
+const DRAW: Duration = Duration::from_millis(200);
 
 pub async fn run(config: Config) -> anyhow::Result<()> {
     // Before anything else, so that an end in order is one from the first moment on.
@@ -36,6 +39,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tokio::select! {
         _ = terminated.recv() => {}
         _ = interrupted.recv() => {}
+        () = draw(&instance) => {}
         () = failed => bail!("{}", instance.failure().unwrap_or_else(|| "the worker stood still for a minute".to_owned())),
     }
     drop(server);
@@ -49,6 +53,24 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         outcome = tokio::task::spawn_blocking(move || running.stop()) => outcome?.map_err(anyhow::Error::msg),
         // Asked a second time: what is not committed is taken again at the next start.
         () = again => std::process::exit(1),
+    }
+}
+
+/// Draws how far the restores under way are, on a terminal alone; never ends.
+async fn draw(instance: &Instance) {
+    let mut drawn: Option<ProgressBar> = None;
+    loop {
+        tokio::time::sleep(DRAW).await;
+        let restores = instance.views.restores().all();
+        if restores.is_empty() {
+            drawn.take().into_iter().for_each(|bar| bar.finish_and_clear());
+            continue;
+        }
+        let bar = drawn.get_or_insert_with(restoring);
+        bar.set_length(restores.iter().map(|restoring| restoring.stretch.whole()).sum());
+        bar.set_position(restores.iter().map(|restoring| restoring.stretch.read()).sum());
+        let partitions: Vec<String> = restores.iter().map(|restoring| restoring.partition.0.to_string()).collect();
+        bar.set_message(partitions.join(", "));
     }
 }
 

@@ -16,6 +16,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -165,7 +166,9 @@ async fn live(State(instance): State<Arc<Instance>>) -> Response {
 async fn ready(State(instance): State<Arc<Instance>>) -> Response {
     let pauses: String = instance.views.pauses().into_iter().filter_map(|(_, pause)| Some(format!("{}\n", pause?))).collect();
     if !instance.is_ready() {
-        (StatusCode::SERVICE_UNAVAILABLE, "restoring\n").into_response()
+        let restores = instance.views.restores().all();
+        let lines: String = restores.iter().map(|restoring| format!("{restoring}\n")).collect();
+        (StatusCode::SERVICE_UNAVAILABLE, format!("restoring\n{lines}")).into_response()
     } else if pauses.is_empty() {
         "ready\n".into_response()
     } else {
@@ -177,6 +180,7 @@ async fn metrics(State(instance): State<Arc<Instance>>) -> Response {
     if let Err(error) = instance.lag() {
         tracing::error!(%error, "the lag cannot be read");
     }
+    instance.metrics.restoring(&instance.views.restores().all());
     instance.metrics.paused(instance.views.pauses().into_iter().map(|(partition, pause)| (partition.0, pause.is_some())));
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], instance.metrics.text()).into_response()
 }
@@ -187,17 +191,26 @@ pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
     message: String,
+    as_of: Option<Value>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), as_of: None }
+    }
+
+    /// With how far what was asked for is.
+    pub(crate) fn telling(self, as_of: Value) -> Self {
+        Self { as_of: Some(as_of), ..self }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({ "error": { "code": self.code, "message": self.message } });
+        let mut body = json!({ "error": { "code": self.code, "message": self.message } });
+        if let Some(as_of) = self.as_of {
+            body["as_of"] = as_of;
+        }
         (self.status, axum::Json(body)).into_response()
     }
 }

@@ -362,12 +362,13 @@ impl Instance {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether the worker moves: false once it failed or stood still for a minute.
+    /// Whether the worker moves: false once it failed or stood still for a minute. One that restores reads records.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let now_ms = TimeSource::World.now().0;
         let stalled_ms = i64::try_from(STALLED.as_millis()).unwrap_or(i64::MAX);
-        self.failure().is_none() && self.workers.iter().all(|worker| now_ms - worker.beat_ms.load(Ordering::Relaxed) < stalled_ms)
+        let moves = |worker: &Beat| now_ms - worker.beat_ms.load(Ordering::Relaxed) < stalled_ms;
+        self.failure().is_none() && (self.workers.iter().all(moves) || self.views.restores().moved_within(STALLED))
     }
 
     /// Whether everything was restored and taken once since the start.

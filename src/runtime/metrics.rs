@@ -10,6 +10,7 @@ use prometheus::{
 use crate::domain::units::AppendTime;
 use crate::pipeline::Counters;
 use crate::runtime::log::Batches;
+use crate::runtime::restore::Restoring;
 
 /// Bounds of short durations, seconds: from 10 microseconds to 10 seconds.
 const SHORT: [f64; 15] = [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.25, 1.0, 10.0];
@@ -76,6 +77,7 @@ pub struct Metrics {
     latency: Histogram,
     age: Histogram,
     restored: IntCounter,
+    restoring: [IntGaugeVec; 3],
     lag: IntGaugeVec,
     paused: IntGaugeVec,
     state_bytes: IntGauge,
@@ -102,6 +104,7 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
+        let of_partitions = |name: &str, help: &str| register(&registry, IntGaugeVec::new(Opts::new(name, help), &["partition"]));
         let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let histogram = |name: &str, help: &str, bounds: &[f64]| {
             register(&registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec())))
@@ -129,14 +132,14 @@ impl Metrics {
             latency: histogram("leadstream_append_to_commit_seconds", "From the append of an interaction to its commit.", &SHORT),
             age: histogram("leadstream_event_to_commit_seconds", "From the event time of an interaction to its commit.", &LONG),
             restored: counter(RESTORED, "Rows read from the changelog at start."),
-            lag: register(&registry, IntGaugeVec::new(Opts::new("leadstream_lag_records", "Interactions not yet taken."), &["partition"])),
-            paused: register(
-                &registry,
-                IntGaugeVec::new(
-                    Opts::new("leadstream_paused_state", "1 while a partition pauses because of dead letters, else 0."),
-                    &["partition"],
-                ),
-            ),
+            restoring: [
+                ("leadstream_restore_read_records", "Of the changelog of a partition that is restored: offsets read."),
+                ("leadstream_restore_whole_records", "Of the changelog of a partition that is restored: offsets to read in all."),
+                ("leadstream_restore_left_seconds", "Until a partition is restored if it goes on as it went so far."),
+            ]
+            .map(|(name, help)| of_partitions(name, help)),
+            lag: of_partitions("leadstream_lag_records", "Interactions not yet taken."),
+            paused: of_partitions("leadstream_paused_state", "1 while a partition pauses because of dead letters, else 0."),
             state_bytes: gauge("leadstream_state_size_bytes", "Size of the state directory."),
             log_bytes: gauge("leadstream_log_size_bytes", "Size of the log file."),
             waiting_rows: gauge("leadstream_checkpoint_waiting_rows", "Committed rows that are not in the state directory yet."),
@@ -211,6 +214,19 @@ impl Metrics {
         }
     }
 
+    /// Tells how far the restores under way are; those that are not named have ended.
+    pub fn restoring(&self, restores: &[Restoring]) {
+        self.restoring.iter().for_each(IntGaugeVec::reset);
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for restoring in restores {
+            let (stretch, seconds) = (restoring.stretch, restoring.seconds_left().map(|seconds| seconds.ceil() as i64));
+            let told = [Some(whole(stretch.read())), Some(whole(stretch.whole())), seconds];
+            for (gauge, value) in self.restoring.iter().zip(told) {
+                value.into_iter().for_each(|value| gauge.with_label_values(&[&restoring.partition.0.to_string()]).set(value));
+            }
+        }
+    }
+
     /// Tells which of the partitions that are here pause.
     pub fn paused(&self, partitions: impl Iterator<Item = (u32, bool)>) {
         self.paused.reset();
@@ -262,6 +278,8 @@ fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::units::{Offset, Partition};
+    use crate::runtime::restore::{Restores, Stretch};
 
     #[test]
     fn names_follow_the_grammar_and_counters_end_in_total() {
@@ -270,6 +288,11 @@ mod tests {
         metrics.lag(&BTreeMap::from([(0, 1)]));
         metrics.registry_answered(Answer::Known);
         metrics.paused([(0, true)].into_iter());
+        let restores = Restores::default();
+        let mut watch = restores.begin(Partition(0));
+        watch.read(Stretch { from: Offset(0), next: Offset(1), end: Offset(4) });
+        metrics.restoring(&restores.all());
+        assert!(metrics.text().contains("leadstream_restore_whole_records{partition=\"0\"} 4"));
         metrics.committed(&Batches::from([(("lead.predictions.v1", 0), Vec::new())]), Duration::ZERO);
         let text = metrics.text();
         let units = ["interactions", "records", "rows", "bytes", "seconds", "state", "requests", "partitions"];
@@ -282,7 +305,7 @@ mod tests {
             assert!(units.iter().any(|unit| base.ends_with(unit)), "{name} has no unit");
             names += 1;
         }
-        assert_eq!(names, 20);
+        assert_eq!(names, 23);
         // What is drawn and alerted on exists.
         let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
         for file in ["alerts.yml", "alerts.test.yml", "grafana/leadstream.json"] {
@@ -297,5 +320,7 @@ mod tests {
                 assert!(is_there, "{name}");
             }
         }
+        metrics.restoring(&[]);
+        assert!(!metrics.text().contains("leadstream_restore_"));
     }
 }

@@ -15,7 +15,7 @@ use crate::runtime::log::kafka::{Client, Cluster, Fetch, Group, Hub, Lane, Librd
 use crate::runtime::log::{self, CommitError};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::store::{Error, Trees, chain};
-use crate::runtime::worker::{Leaving, Options, Views, Worker, inputs_of};
+use crate::runtime::worker::{Leaving, Options, Restored, Views, Worker, inputs_of};
 
 /// First and longest wait after a commit that did not happen.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
@@ -217,14 +217,18 @@ impl<'a, C: Client> Share<'a, C> {
                 continue;
             }
             let began = Instant::now();
-            if let Err(error) = self.worker.add(&[*partition], self.told.views) {
-                self.hub.released(&[*partition]);
-                return Err(error);
-            }
+            let restored = match self.worker.add(*partition, self.told.views) {
+                Ok(restored) => restored,
+                Err(error) => {
+                    self.hub.released(&[*partition]);
+                    return Err(error);
+                }
+            };
             if let Some(positions) = self.worker.positions(*partition) {
                 self.hub.fetch(*partition, &positions);
             }
-            tracing::info!(partition = partition.0, took = ?began.elapsed(), "took over partition");
+            let Restored { records, records_per_second } = restored;
+            tracing::info!(partition = partition.0, took = ?began.elapsed(), records, records_per_second, "took over partition");
             (self.told.beat)(self.part.number);
         }
         Ok(())

@@ -19,6 +19,7 @@ use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
 use crate::pipeline::Positions;
 use crate::pipeline::{Due, Key, Row, Rows};
 use crate::runtime::log::{CommitError, Reader, Record};
+use crate::runtime::restore::Stretch;
 use crate::runtime::store::cache::Cache;
 
 pub use crate::runtime::log::STATE;
@@ -174,7 +175,7 @@ impl Store {
         reader: &impl Reader,
         (partition, bounds): (Partition, Bounds),
         rules: Arc<Rules>,
-        restored: &mut dyn FnMut(u64),
+        restored: &mut dyn FnMut(Stretch),
     ) -> Result<Self, Error> {
         let tree = trees.partition(partition)?;
         let there = reader.start(STATE, partition)?..=reader.end(STATE, partition)?;
@@ -193,11 +194,11 @@ impl Store {
         Ok(store)
     }
 
-    /// Reads the changelog behind what is known; gives the next offset.
+    /// Reads the changelog behind what is known; `restored` hears of each record; gives the next offset.
     ///
     /// # Errors
     /// As [`Store::restore`].
-    pub fn catch_up(&mut self, reader: &impl Reader, restored: &mut dyn FnMut(u64)) -> Result<Offset, Error> {
+    pub fn catch_up(&mut self, reader: &impl Reader, restored: &mut dyn FnMut(Stretch)) -> Result<Offset, Error> {
         let (shared, due, partition) = (&self.shared, &mut self.due, self.shared.partition);
         let (from, end) = (shared.cache().next(), reader.end(STATE, partition)?);
         reader.each::<Error>((STATE, partition), (from, end), &mut |offset, record| {
@@ -207,8 +208,11 @@ impl Store {
                 let before = cache.load(&Key::Lead(lead.clone()))?;
                 due.reschedule(lead, due_of(before.as_ref()), due_of(row.as_ref()));
             }
-            restored(1);
-            cache.publish(BTreeMap::from([(key, row)]), Offset(offset.0 + 1))
+            let next = Offset(offset.0 + 1);
+            cache.publish(BTreeMap::from([(key, row)]), next)?;
+            drop(cache);
+            restored(Stretch { from, next, end });
+            Ok(())
         })?;
         let mut cache = shared.cache();
         if cache.next() < end {

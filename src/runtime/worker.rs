@@ -21,6 +21,7 @@ use crate::pipeline::{Counters, Key, Positions, Row, Rows};
 use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::registry::Schemas;
+use crate::runtime::restore::Restores;
 use crate::runtime::store::{Bounds, Error, STATE, Shared, Store, Trees, View};
 use crate::runtime::worker::task::Task;
 
@@ -74,6 +75,7 @@ pub fn rules() -> Rules {
 pub struct Views {
     partitions: RwLock<Vec<Arc<Shared>>>,
     gates: RwLock<BTreeMap<Partition, Arc<Gate>>>,
+    restores: Restores,
 }
 
 impl Views {
@@ -92,6 +94,12 @@ impl Views {
     pub(crate) fn clear(&self) {
         self.partitions.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.gates.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The partitions that are on their way here.
+    #[must_use]
+    pub fn restores(&self) -> &Restores {
+        &self.restores
     }
 
     /// The partitions that are here and restored.
@@ -172,8 +180,11 @@ impl<L: Log> Worker<L> {
     pub fn open(log: L, directory: &Path, options: Options, metrics: Arc<Metrics>, views: &Views) -> Result<Self, Error> {
         let trees = Trees::open(directory, log.identity())?;
         let mut worker = Self::new(log, trees, options, metrics);
-        let all: Vec<Partition> = (0..worker.log.partitions()).map(Partition).collect();
-        match worker.add(&all, views) {
+        let add_all = |worker: &mut Self| {
+            let all = (0..worker.log.partitions()).map(Partition);
+            all.into_iter().try_for_each(|partition| worker.add(partition, views).map(drop))
+        };
+        match add_all(&mut worker) {
             Err(Error::Cache) => {
                 tracing::warn!("a row in the state directory does not match its checksum: restoring it from the changelog");
                 let Self { log, options, tasks, trees, metrics } = worker;
@@ -181,25 +192,25 @@ impl<L: Log> Worker<L> {
                 Trees::wipe(directory)?;
                 let trees = Trees::open(directory, log.identity())?;
                 worker = Self::new(log, trees, options, metrics);
-                worker.add(&all, views)?;
+                add_all(&mut worker)?;
             }
             other => other?,
         }
         Ok(worker)
     }
 
-    /// Takes over partitions: brings their state to what is committed.
+    /// Takes over a partition: brings its state to what is committed.
     ///
     /// # Errors
     /// [`Error::Cache`] when the state directory cannot be trusted, or when the log cannot be read.
-    pub fn add(&mut self, partitions: &[Partition], views: &Views) -> Result<(), Error> {
+    pub fn add(&mut self, partition: Partition, views: &Views) -> Result<Restored, Error> {
         let reader = self.log.reader()?;
-        for partition in partitions {
-            let task = Task::restore(&self.trees, &reader, (*partition, self.log.partitions()), &self.options, &self.metrics)?;
-            views.add(task.store.shared().clone(), task.flood.gate().clone());
-            self.tasks.insert(*partition, task);
-        }
-        Ok(())
+        let mut watch = views.restores.begin(partition);
+        let place = (partition, self.log.partitions());
+        let task = Task::restore(&self.trees, &reader, place, &self.options, (&self.metrics, &mut watch))?;
+        views.add(task.store.shared().clone(), task.flood.gate().clone());
+        self.tasks.insert(partition, task);
+        Ok(Restored { records: watch.records(), records_per_second: watch.records_per_second() })
     }
 
     /// Where it reads and writes.
@@ -337,6 +348,15 @@ impl<L: Log> Worker<L> {
 fn put(batches: &mut Batches, partition: Partition, entry: &InboxEntry, appended_ms: i64) {
     let record = Record { key: None, value: Some(inbox_bytes(entry)), reason: None, appended_ms, source: 0, origin: None };
     batches.entry((inputs::INBOX, partition.0)).or_default().push(record);
+}
+
+/// What bringing a partition to what is committed took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// Records read from the changelog.
+    pub records: u64,
+    /// How many that were in a second.
+    pub records_per_second: u64,
 }
 
 /// A partition that was given up: its committed rows, not yet all in the state directory.

@@ -13,6 +13,7 @@ use crate::pipeline::{Counters, Effect, Input, Key, Outcome, Row, Rows, Taken, t
 use crate::pipeline::{Positions, Source};
 use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
 use crate::runtime::metrics::{Metrics, Stage};
+use crate::runtime::restore::Watch;
 use crate::runtime::store::{Error, Store, Trees};
 use crate::runtime::worker::flood::Flood;
 use crate::runtime::worker::inputs::{self, DEAD_LETTERS, DEFINITIONS, INBOX, INTERACTIONS, ORDER};
@@ -48,10 +49,14 @@ impl Task {
         reader: &impl Reader,
         (partition, partitions): (Partition, u32),
         options: &Options,
-        metrics: &Metrics,
+        (metrics, watch): (&Metrics, &mut Watch<'_>),
     ) -> Result<Self, Error> {
         let none = Arc::new(rules());
-        let store = Store::restore(trees, reader, (partition, options.bounds), none.clone(), &mut |rows| metrics.restored(rows))?;
+        let restored = &mut |stretch| {
+            metrics.restored(1);
+            watch.read(stretch);
+        };
+        let store = Store::restore(trees, reader, (partition, options.bounds), none.clone(), restored)?;
         let mut task = Self {
             partition,
             partitions,
@@ -108,7 +113,7 @@ impl Task {
     /// Drops the batch in hand, or takes it over where it was committed after all.
     pub(crate) fn settle(&mut self, reader: &impl Reader, metrics: &Metrics) -> Result<(), Error> {
         self.roll_back();
-        self.store.catch_up(reader, &mut |rows| metrics.restored(rows))?;
+        self.store.catch_up(reader, &mut |_| metrics.restored(1))?;
         self.find_positions(reader)
     }
 

@@ -58,12 +58,8 @@ async fn own(State(instance): Shared, Query(query): Query<OfLead>) -> Result<Jso
 
 async fn answer(instance: Arc<Instance>, key: LeadKey, partition: Partition) -> Result<Value, Problem> {
     blocking(move || {
-        let restoring = || {
-            let sentence = format!("partition {} is being restored: try again in a moment", partition.0);
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "restoring", sentence)
-        };
         let unknown = || Problem::new(StatusCode::NOT_FOUND, "unknown_lead", format!("no lead {} is known", key.as_str()));
-        let view = instance.views.lead(instance.log.partitions(), &key)?.ok_or_else(restoring)?;
+        let view = instance.views.lead(instance.log.partitions(), &key)?.ok_or_else(|| restoring(&instance, partition))?;
         let lead = view.row.and_then(Row::into_lead).ok_or_else(unknown)?;
         let rules = view.rules.in_force(key.tenant(), lead.activity.last.unwrap_or_default());
         let mut shown = views::lead(&key, &lead, &rules);
@@ -76,6 +72,22 @@ async fn answer(instance: Arc<Instance>, key: LeadKey, partition: Partition) -> 
         Ok(shown)
     })
     .await
+}
+
+/// Says that a partition is on its way here, and how far it is.
+fn restoring(instance: &Instance, partition: Partition) -> Problem {
+    let under_way = instance.views.restores().of(partition);
+    let (mut as_of, told) = (json!({ "partition": partition.0, "state": "restoring" }), "try again in a moment");
+    let sentence = match under_way {
+        Some(restoring) => {
+            as_of["read"] = restoring.stretch.read().into();
+            as_of["whole"] = restoring.stretch.whole().into();
+            as_of["seconds_left"] = restoring.seconds_left().map(f64::ceil).into();
+            format!("{restoring}: {told}")
+        }
+        None => format!("partition {} is being restored: {told}", partition.0),
+    };
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "restoring", sentence).telling(as_of)
 }
 
 async fn pass_on(instance: &Instance, (url, partition): (&str, Partition), query: &OfLead) -> Result<Response, Problem> {
