@@ -6,6 +6,7 @@ pub mod restore;
 pub mod store;
 pub mod registry;
 pub mod worker;
+pub mod standby;
 pub mod mirror;
 pub mod share;
 pub mod replay;

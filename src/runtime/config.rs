@@ -101,6 +101,10 @@ pub struct Kafka {
     pub buffer_records: usize,
     /// Threads that take partitions, each with transactions of its own.
     pub workers: u32,
+    /// Instances that keep a warm copy of each partition beside the one that has it; 0: none.
+    pub standbys: u32,
+    /// Records of the changelog that an instance reads for its copies in a second at most.
+    pub standby_records_per_second: u32,
     /// Before the name of every topic.
     pub topic_prefix: String,
     /// `exactly_once`, or `at_least_once`, with which outputs may come twice after a failure.
@@ -220,6 +224,8 @@ impl Default for Kafka {
             start_wait_ms: 300_000,
             buffer_records: 10_000,
             workers: 1,
+            standbys: 0,
+            standby_records_per_second: 20_000,
             topic_prefix: String::new(),
             guarantee: Guarantee::default(),
             properties: BTreeMap::new(),
@@ -358,6 +364,11 @@ impl Config {
         check((1_000..=900_000).contains(&self.kafka.transaction_timeout_ms), "kafka.transaction_timeout_ms: must be 1000 to 900000");
         check((100..=600_000).contains(&self.kafka.reach_timeout_ms), "kafka.reach_timeout_ms: must be 100 to 600000");
         check((1..=256).contains(&self.kafka.workers), "kafka.workers: must be 1 to 256");
+        check(self.kafka.standbys <= 100, "kafka.standbys: must be 0 to 100");
+        check(
+            (100..=10_000_000).contains(&self.kafka.standby_records_per_second),
+            "kafka.standby_records_per_second: must be 100 to 10000000",
+        );
         check((100..=1_000_000).contains(&self.kafka.buffer_records), "kafka.buffer_records: must be 100 to 1000000");
         let registry = &self.schema_registry;
         check(
@@ -410,6 +421,8 @@ impl Config {
             reach_timeout_ms: kafka.reach_timeout_ms,
             buffer_records: kafka.buffer_records,
             workers: kafka.workers,
+            standbys: kafka.standbys,
+            standby_records_per_second: kafka.standby_records_per_second,
             topic_prefix: kafka.topic_prefix,
             guarantee: kafka.guarantee,
             properties: kafka.properties,

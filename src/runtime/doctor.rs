@@ -318,7 +318,13 @@ fn group(settings: &Settings, name: &'static str) -> Vec<Finding> {
     }
     let (state, members) = state.unwrap_or_else(|| ("not there yet".to_owned(), 0));
     let taken = standings.iter().filter(|standing| standing.committed.is_some()).count();
-    fine(name, format!("{group}: {state}, {members} members, offsets of {taken} of {} partitions", standings.len()))
+    let found = format!("{group}: {state}, {members} members, offsets of {taken} of {} partitions", standings.len());
+    let wanted = settings.standbys as usize + 1;
+    if (1..wanted).contains(&members) {
+        let remedy = format!("kafka.standbys = {} wants {wanted} instances: start more, or lower it", settings.standbys);
+        return vec![Finding::new(name, Grade::Warn, found, remedy)];
+    }
+    fine(name, found)
 }
 
 fn stands(name: &str, (group, topic): (&str, &str), standing: &Standing) -> Option<Finding> {

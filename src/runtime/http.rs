@@ -181,6 +181,7 @@ async fn metrics(State(instance): State<Arc<Instance>>) -> Response {
         tracing::error!(%error, "the lag cannot be read");
     }
     instance.metrics.restoring(&instance.views.restores().all());
+    instance.metrics.behind(&instance.standbys.behind());
     instance.metrics.paused(instance.views.pauses().into_iter().map(|(partition, pause)| (partition.0, pause.is_some())));
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], instance.metrics.text()).into_response()
 }

@@ -1,6 +1,6 @@
 //! A running leadstream: the log, the worker's thread, upkeep, and what readers see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -10,11 +10,12 @@ use std::time::Duration;
 use crate::domain::units::{Offset, Partition};
 use crate::pipeline::Source;
 use crate::runtime::config::Config;
-use crate::runtime::log::kafka::{self, Cluster, Hub, INSTANCES, Peers, SOURCES, Wanted};
+use crate::runtime::log::kafka::{self, Cluster, Had, Hub, INSTANCES, Peers, SOURCES, Wanted};
 use crate::runtime::log::{self, Embedded, Reader, STATE, TimeSource};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::registry::{self, Registry, Schemas};
 use crate::runtime::share::{self, Told};
+use crate::runtime::standby::Standbys;
 use crate::runtime::store::{Error, Trees, chain};
 use crate::runtime::worker::{self, Views, Worker, inputs_of, output_topics, state_directory};
 
@@ -103,6 +104,8 @@ pub struct Instance {
     pub log: Backend,
     /// What readers see.
     pub views: Views,
+    /// On Kafka: copies of partitions that other instances have.
+    pub standbys: Standbys,
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Where schemas of others are found.
@@ -143,6 +146,7 @@ impl Instance {
         let instance = Arc::new(Self {
             log,
             views: Views::default(),
+            standbys: Standbys::default(),
             metrics,
             schemas: Schemas::new(registry),
             config,
@@ -173,13 +177,14 @@ impl Instance {
     pub fn announce(self: &Arc<Self>, url: String) -> Result<(), log::Error> {
         let Backend::Kafka(cluster) = &self.log else { return Ok(()) };
         let weak = Arc::downgrade(self);
-        let owned = move || {
-            let views = weak.upgrade().map(|instance| instance.views.all()).unwrap_or_default();
-            let mut owned: Vec<u32> = views.iter().map(|shared| shared.partition().0).collect();
-            owned.sort_unstable();
-            owned
+        let keeps = cluster.settings.standbys > 0;
+        let had = move || {
+            let Some(instance) = weak.upgrade() else { return Had::default() };
+            let mut partitions: Vec<u32> = instance.views.all().iter().map(|shared| shared.partition().0).collect();
+            partitions.sort_unstable();
+            Had { partitions, standbys: keeps.then(|| instance.standbys.behind().into_keys().collect()) }
         };
-        let peers = Peers::start(&cluster.settings, url, owned)?;
+        let peers = Peers::start(&cluster.settings, url, had)?;
         // Whoever announces twice is announced already.
         self.peers.set(peers).ok();
         Ok(())
@@ -189,6 +194,12 @@ impl Instance {
     #[must_use]
     pub fn owner(&self, partition: Partition) -> Option<String> {
         self.peers.get().and_then(|peers| peers.owner(partition))
+    }
+
+    /// Where other instances are that have a copy of a partition.
+    #[must_use]
+    pub fn copies(&self, partition: Partition) -> Vec<String> {
+        self.peers.get().map_or_else(Vec::new, |peers| peers.standbys(partition))
     }
 
     /// Works until told to stop; restores damaged state, ends at any other error.
@@ -241,12 +252,15 @@ impl Instance {
             Backend::Kafka(cluster) => {
                 let hub = Arc::new(Hub::default());
                 *self.hub.lock().unwrap_or_else(PoisonError::into_inner) = hub.clone();
+                let copies = cluster.settings.standbys as usize;
                 let told = Told {
                     stop: &self.stop,
                     beat: &|worker| self.beat(worker),
                     caught_up: &|worker| self.caught_up(worker),
                     views: &self.views,
                     metrics: &self.metrics,
+                    standbys: &self.standbys,
+                    wanted: &|| self.peers.get().map_or_else(BTreeSet::new, |peers| peers.to_keep(copies)),
                 };
                 share::work((cluster, &hub), directory, (options, self.config.pace()), &told)
             }

@@ -78,6 +78,8 @@ pub struct Metrics {
     age: Histogram,
     restored: IntCounter,
     restoring: [IntGaugeVec; 3],
+    stood_by: IntCounter,
+    behind: IntGaugeVec,
     lag: IntGaugeVec,
     paused: IntGaugeVec,
     state_bytes: IntGauge,
@@ -138,6 +140,11 @@ impl Metrics {
                 ("leadstream_restore_left_seconds", "Until a partition is restored if it goes on as it went so far."),
             ]
             .map(|(name, help)| of_partitions(name, help)),
+            stood_by: counter(
+                "leadstream_standby_read_rows_total",
+                "Rows read from the changelog for copies of partitions that others have.",
+            ),
+            behind: of_partitions("leadstream_standby_lag_records", "Committed records of the changelog that a copy has not read."),
             lag: of_partitions("leadstream_lag_records", "Interactions not yet taken."),
             paused: of_partitions("leadstream_paused_state", "1 while a partition pauses because of dead letters, else 0."),
             state_bytes: gauge("leadstream_state_size_bytes", "Size of the state directory."),
@@ -208,10 +215,17 @@ impl Metrics {
 
     /// Tells how many interactions wait, by partition; partitions that are not named have left.
     pub fn lag(&self, partitions: &BTreeMap<u32, u64>) {
-        self.lag.reset();
-        for (partition, records) in partitions {
-            self.lag.with_label_values(&[&partition.to_string()]).set(i64::try_from(*records).unwrap_or(i64::MAX));
-        }
+        tell(&self.lag, partitions);
+    }
+
+    /// Counts rows read from the changelog for copies.
+    pub fn stood_by(&self, rows: u64) {
+        self.stood_by.inc_by(rows);
+    }
+
+    /// Tells how far copies are behind, by partition; those that are not named are not kept any more.
+    pub fn behind(&self, partitions: &BTreeMap<u32, u64>) {
+        tell(&self.behind, partitions);
     }
 
     /// Tells how far the restores under way are; those that are not named have ended.
@@ -269,6 +283,14 @@ impl Metrics {
     }
 }
 
+/// Sets a gauge for each partition, and forgets the others.
+fn tell(gauge: &IntGaugeVec, partitions: &BTreeMap<u32, u64>) {
+    gauge.reset();
+    for (partition, value) in partitions {
+        gauge.with_label_values(&[&partition.to_string()]).set(i64::try_from(*value).unwrap_or(i64::MAX));
+    }
+}
+
 fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
     let collector = made.expect("metric names are well formed");
     registry.register(Box::new(collector.clone())).expect("metric names are distinct");
@@ -286,6 +308,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.request("/livez", 200, Duration::from_millis(1));
         metrics.lag(&BTreeMap::from([(0, 1)]));
+        metrics.behind(&BTreeMap::from([(0, 1)]));
         metrics.registry_answered(Answer::Known);
         metrics.paused([(0, true)].into_iter());
         let restores = Restores::default();
@@ -305,7 +328,7 @@ mod tests {
             assert!(units.iter().any(|unit| base.ends_with(unit)), "{name} has no unit");
             names += 1;
         }
-        assert_eq!(names, 23);
+        assert_eq!(names, 25);
         // What is drawn and alerted on exists.
         let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
         for file in ["alerts.yml", "alerts.test.yml", "grafana/leadstream.json"] {

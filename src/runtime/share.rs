@@ -3,7 +3,7 @@
 //! Partitions move only between two steps, so a step never holds a partition that is being given up; one that is lost in the
 //! middle of a step is seen when its commit asks who owns what, and the batch is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use crate::domain::units::Partition;
 use crate::pipeline::Source;
-use crate::runtime::log::kafka::{Client, Cluster, Fetch, Group, Hub, Lane, Librdkafka, Moves, Part};
+use crate::runtime::log::kafka::{Client, Cluster, Fetch, Group, Hub, Lane, Librdkafka, Moves, Part, Topics};
 use crate::runtime::log::{self, CommitError};
 use crate::runtime::metrics::Metrics;
-use crate::runtime::store::{Error, Trees, chain};
-use crate::runtime::worker::{Leaving, Options, Restored, Views, Worker, inputs_of};
+use crate::runtime::standby::{self, Keeper, Standbys};
+use crate::runtime::store::{Bounds, Error, Trees, chain};
+use crate::runtime::worker::{Options, Restored, Views, Worker, inputs_of};
 
 /// First and longest wait after a commit that did not happen.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
@@ -24,6 +25,8 @@ const FAILURES_MAX: u32 = 200;
 
 /// How often the last owner's transaction is looked at. Chosen: it costs two requests.
 const HELD_UP: Duration = Duration::from_millis(100);
+/// How soon what keeps copies hears that it is to end.
+const STOPS: Duration = Duration::from_millis(100);
 
 /// How often a partition that waits for the schema registry looks whether it has answered. Chosen: as often as commits are made.
 pub(crate) const REGISTRY: Duration = Duration::from_millis(10);
@@ -57,6 +60,10 @@ pub struct Told<'a> {
     pub views: &'a Views,
     /// The metrics.
     pub metrics: &'a Arc<Metrics>,
+    /// Copies of partitions that others have.
+    pub standbys: &'a Standbys,
+    /// Partitions of which copies are to be kept.
+    pub wanted: &'a (dyn Fn() -> BTreeSet<Partition> + Sync),
 }
 
 /// The loop of one worker of a share, turn by turn.
@@ -100,16 +107,42 @@ pub fn work(
         hub.ended(share.part);
         outcome.and_then(|()| share.checkpoint())
     };
-    std::thread::scope(|scope| {
+    let keeps = cluster.settings.standbys > 0;
+    told.standbys.turn_on(keeps);
+    let keep_up = || {
+        let outcome = keep(cluster, &trees, options.bounds, (told, &ended));
+        ended.store(true, Ordering::Relaxed);
+        outcome
+    };
+    let outcome = std::thread::scope(|scope| {
+        let keeper = keeps.then(|| scope.spawn(keep_up));
         let workers: Vec<_> = (0..of)
             .map(|number| {
                 let work_on = &work_on;
                 scope.spawn(move || work_on(number))
             })
             .collect();
-        let outcomes = workers.into_iter().map(|worker| worker.join().unwrap_or(Err(Error::Panicked)));
-        outcomes.collect::<Vec<_>>().into_iter().collect()
-    })
+        let threads = workers.into_iter().chain(keeper);
+        threads.map(|thread| thread.join().unwrap_or(Err(Error::Panicked))).collect::<Vec<_>>().into_iter().collect()
+    });
+    told.standbys.clear();
+    outcome
+}
+
+/// Keeps copies of partitions that others have, beside the workers.
+fn keep(cluster: &Cluster, trees: &Trees, bounds: Bounds, (told, ended): (&Told<'_>, &AtomicBool)) -> Result<(), Error> {
+    let topics = Topics::new(&cluster.settings)?;
+    let rate = cluster.settings.standby_records_per_second;
+    let mut keeper = Keeper::new(told.standbys, (topics, trees.clone()), (bounds, rate), told.metrics);
+    let is_over = || told.stop.load(Ordering::Relaxed) || ended.load(Ordering::Relaxed);
+    while !is_over() {
+        keeper.turn(&(told.wanted)(), &is_over)?;
+        let until = Instant::now() + standby::LOOK;
+        while !is_over() && Instant::now() < until {
+            std::thread::sleep(STOPS);
+        }
+    }
+    told.standbys.put_all_away()
 }
 
 /// What is waited for before the next turn.
@@ -206,7 +239,10 @@ impl<'a, C: Client> Share<'a, C> {
         if !moves.leaving.is_empty() {
             let left = self.worker.remove(&moves.leaving, self.told.views);
             self.hub.released(&moves.leaving);
-            left.iter().try_for_each(Leaving::checkpoint)?;
+            for leaving in left {
+                let store = leaving.written()?;
+                self.told.standbys.give(store.shared().partition(), Some(store));
+            }
         }
         self.held_up.retain(|partition, _| moves.arrived.contains(partition));
         for partition in &moves.arrived {
@@ -217,9 +253,12 @@ impl<'a, C: Client> Share<'a, C> {
                 continue;
             }
             let began = Instant::now();
-            let restored = match self.worker.add(*partition, self.told.views) {
+            let kept = self.told.standbys.take(*partition);
+            let is_warm = kept.is_some();
+            let restored = match self.worker.add(*partition, kept, self.told.views) {
                 Ok(restored) => restored,
                 Err(error) => {
+                    self.told.standbys.give(*partition, None);
                     self.hub.released(&[*partition]);
                     return Err(error);
                 }
@@ -228,7 +267,7 @@ impl<'a, C: Client> Share<'a, C> {
                 self.hub.fetch(*partition, &positions);
             }
             let Restored { records, records_per_second } = restored;
-            tracing::info!(partition = partition.0, took = ?began.elapsed(), records, records_per_second, "took over partition");
+            tracing::info!(partition = partition.0, took = ?began.elapsed(), records, records_per_second, is_warm, "took over partition");
             (self.told.beat)(self.part.number);
         }
         Ok(())

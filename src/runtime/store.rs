@@ -8,6 +8,7 @@ mod cache;
 mod tree;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -177,8 +178,23 @@ impl Store {
         rules: Arc<Rules>,
         restored: &mut dyn FnMut(Stretch),
     ) -> Result<Self, Error> {
-        let tree = trees.partition(partition)?;
         let there = reader.start(STATE, partition)?..=reader.end(STATE, partition)?;
+        let mut store = Self::open(trees, (partition, bounds), &there, rules)?;
+        store.catch_up(reader, restored)?;
+        Ok(store)
+    }
+
+    /// What sled holds, which stands somewhere in `there`, the offsets of the changelog; else nothing.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn open(
+        trees: &Trees,
+        (partition, bounds): (Partition, Bounds),
+        there: &RangeInclusive<Offset>,
+        rules: Arc<Rules>,
+    ) -> Result<Self, Error> {
+        let tree = trees.partition(partition)?;
         if !tree.next().is_some_and(|next| there.contains(&next)) {
             tree.clear()?;
         }
@@ -189,9 +205,7 @@ impl Store {
             }
         })?;
         let cache = Mutex::new(Cache::new(tree, bounds, rules));
-        let mut store = Self { shared: Arc::new(Shared { partition, cache }), overlay: BTreeMap::new(), due, moved: Vec::new() };
-        store.catch_up(reader, restored)?;
-        Ok(store)
+        Ok(Self { shared: Arc::new(Shared { partition, cache }), overlay: BTreeMap::new(), due, moved: Vec::new() })
     }
 
     /// Reads the changelog behind what is known; `restored` hears of each record; gives the next offset.
@@ -199,26 +213,49 @@ impl Store {
     /// # Errors
     /// As [`Store::restore`].
     pub fn catch_up(&mut self, reader: &impl Reader, restored: &mut dyn FnMut(Stretch)) -> Result<Offset, Error> {
-        let (shared, due, partition) = (&self.shared, &mut self.due, self.shared.partition);
-        let (from, end) = (shared.cache().next(), reader.end(STATE, partition)?);
+        let partition = self.shared.partition;
+        let (from, end) = (self.next(), reader.end(STATE, partition)?);
         reader.each::<Error>((STATE, partition), (from, end), &mut |offset, record| {
-            let (key, row) = changed(partition, offset, &record)?;
-            let mut cache = shared.cache();
-            if let Key::Lead(lead) = &key {
-                let before = cache.load(&Key::Lead(lead.clone()))?;
-                due.reschedule(lead, due_of(before.as_ref()), due_of(row.as_ref()));
-            }
-            let next = Offset(offset.0 + 1);
-            cache.publish(BTreeMap::from([(key, row)]), next)?;
-            drop(cache);
-            restored(Stretch { from, next, end });
+            self.apply(offset, &record)?;
+            restored(Stretch { from, next: Offset(offset.0 + 1), end });
             Ok(())
         })?;
-        let mut cache = shared.cache();
-        if cache.next() < end {
-            cache.publish(BTreeMap::new(), end)?;
-        }
+        self.reach(end)?;
         Ok(end)
+    }
+
+    /// The changelog offset up to which all rows are known.
+    #[must_use]
+    pub fn next(&self) -> Offset {
+        self.shared.cache().next()
+    }
+
+    /// Takes over a committed record of the changelog: the next one.
+    ///
+    /// # Errors
+    /// [`Error::Cache`], [`Error::Full`] or [`Error::Changelog`].
+    pub fn apply(&mut self, offset: Offset, record: &Record) -> Result<(), Error> {
+        let (key, row) = changed(self.shared.partition, offset, record)?;
+        let mut cache = self.shared.cache();
+        if let Key::Lead(lead) = &key {
+            let before = cache.load(&Key::Lead(lead.clone()))?;
+            self.due.reschedule(lead, due_of(before.as_ref()), due_of(row.as_ref()));
+        }
+        cache.publish(BTreeMap::from([(key, row)]), Offset(offset.0 + 1))
+    }
+
+    /// Every record before `end` was taken over.
+    ///
+    /// # Errors
+    /// As [`Store::apply`].
+    pub fn reach(&mut self, end: Offset) -> Result<(), Error> {
+        let mut cache = self.shared.cache();
+        if cache.next() < end { cache.publish(BTreeMap::new(), end) } else { Ok(()) }
+    }
+
+    /// Bounds the memory anew.
+    pub fn bound(&mut self, bounds: Bounds) {
+        self.shared.cache().bound(bounds);
     }
 
     /// Drops what the batch in hand changed.
@@ -285,6 +322,13 @@ impl Store {
     /// [`Error::Cache`].
     pub fn checkpoint(&self) -> Result<(), Error> {
         self.shared.cache().checkpoint()
+    }
+}
+
+/// Whoever opens the tree next must not meet a checkpoint that is still being written.
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.shared.cache().abandon();
     }
 }
 

@@ -27,7 +27,7 @@ use crate::runtime::worker::task::Task;
 
 pub use crate::runtime::worker::flood::{Gate, Limit, Pause};
 pub use crate::runtime::worker::inputs::{
-    DEAD_LETTERS, LATE, coded, definition, emit, event, inbox, input, inputs_of, is_known, letter, output_topics,
+    DEAD_LETTERS, LATE, coded, define, definition, emit, event, inbox, input, inputs_of, is_known, letter, output_topics,
 };
 
 /// How the worker works.
@@ -182,7 +182,7 @@ impl<L: Log> Worker<L> {
         let mut worker = Self::new(log, trees, options, metrics);
         let add_all = |worker: &mut Self| {
             let all = (0..worker.log.partitions()).map(Partition);
-            all.into_iter().try_for_each(|partition| worker.add(partition, views).map(drop))
+            all.into_iter().try_for_each(|partition| worker.add(partition, None, views).map(drop))
         };
         match add_all(&mut worker) {
             Err(Error::Cache) => {
@@ -199,15 +199,15 @@ impl<L: Log> Worker<L> {
         Ok(worker)
     }
 
-    /// Takes over a partition: brings its state to what is committed.
+    /// Takes over a partition: brings its state, or the copy that was `kept` of it, to what is committed.
     ///
     /// # Errors
     /// [`Error::Cache`] when the state directory cannot be trusted, or when the log cannot be read.
-    pub fn add(&mut self, partition: Partition, views: &Views) -> Result<Restored, Error> {
+    pub fn add(&mut self, partition: Partition, kept: Option<Store>, views: &Views) -> Result<Restored, Error> {
         let reader = self.log.reader()?;
         let mut watch = views.restores.begin(partition);
         let place = (partition, self.log.partitions());
-        let task = Task::restore(&self.trees, &reader, place, &self.options, (&self.metrics, &mut watch))?;
+        let task = Task::restore((&self.trees, kept), &reader, place, &self.options, (&self.metrics, &mut watch))?;
         views.add(task.store.shared().clone(), task.flood.gate().clone());
         self.tasks.insert(partition, task);
         Ok(Restored { records: watch.records(), records_per_second: watch.records_per_second() })
@@ -363,11 +363,12 @@ pub struct Restored {
 pub struct Leaving(Store);
 
 impl Leaving {
-    /// Writes them.
+    /// Writes them; gives what may become a copy.
     ///
     /// # Errors
     /// [`Error::Cache`].
-    pub fn checkpoint(&self) -> Result<(), Error> {
-        self.0.checkpoint()
+    pub fn written(self) -> Result<Store, Error> {
+        self.0.checkpoint()?;
+        Ok(self.0)
     }
 }

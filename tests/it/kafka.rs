@@ -146,6 +146,8 @@ pub fn settings(servers: &str) -> Settings {
         reach_timeout_ms: 10_000,
         buffer_records: 1_000,
         workers: 1,
+        standbys: 0,
+        standby_records_per_second: 20_000,
         topic_prefix: String::new(),
         guarantee: Guarantee::ExactlyOnce,
         properties: BTreeMap::new(),

@@ -29,6 +29,8 @@ mod faults;
 #[cfg(feature = "runtime")]
 mod peers;
 #[cfg(feature = "runtime")]
+mod standby;
+#[cfg(feature = "runtime")]
 mod mutate;
 mod pipeline;
 mod properties;

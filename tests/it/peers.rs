@@ -12,21 +12,21 @@ use crate::broker::{Broker, is_there};
 use crate::command::get;
 use crate::kafka::{Fleet, PARTITIONS, PEERS, await_that, events, ids_by_lead, send, settings};
 
-fn address(fleet: &Fleet, instance: usize) -> Option<(String, String)> {
+pub fn address(fleet: &Fleet, instance: usize) -> Option<(String, String)> {
     let text = fs::read(fleet.folder.join(instance.to_string()).join("address.json")).ok()?;
     let address: Value = serde_json::from_slice(&text).ok()?;
     Some((address["url"].as_str()?.to_owned(), address["token"].as_str()?.to_owned()))
 }
 
 /// What an instance says of a lead.
-fn ask(fleet: &Fleet, instance: usize, lead: &str) -> (u16, Value) {
+pub fn ask(fleet: &Fleet, instance: usize, lead: &str) -> (u16, Value) {
     let Some((url, token)) = address(fleet, instance) else { return (0, Value::Null) };
     let (status, body) = get(&format!("{url}/local/v1/lead?key={lead}"), Some(&token));
     (status, serde_json::from_str(&body).unwrap_or_default())
 }
 
 /// Partitions that an instance answers for by itself.
-fn own(fleet: &Fleet, instance: usize, leads: &BTreeMap<u32, String>) -> BTreeSet<u32> {
+pub fn own(fleet: &Fleet, instance: usize, leads: &BTreeMap<u32, String>) -> BTreeSet<u32> {
     let Some((url, _)) = address(fleet, instance) else { return BTreeSet::new() };
     let has = |lead: &String| get(&format!("{url}/peer/v1/lead?key={lead}"), Some(PEERS)).0 == 200;
     leads.iter().filter(|(_, lead)| has(lead)).map(|(partition, _)| *partition).collect()

@@ -93,6 +93,18 @@ impl Cache {
         self.finish()
     }
 
+    /// Keeps so much in memory from now on.
+    pub(crate) fn bound(&mut self, bounds: Bounds) {
+        self.clean.resize(NonZeroUsize::new(bounds.cached_rows).unwrap_or(NonZeroUsize::MIN));
+        self.checkpoint_rows = bounds.checkpoint_rows;
+    }
+
+    /// Waits for the checkpoint under way, however it goes; what is dirty is dropped.
+    pub(crate) fn abandon(&mut self) {
+        // A writer that panicked has dropped its sender.
+        self.applying.take().map(|applying| applying.done.recv().ok());
+    }
+
     /// Hands the dirty rows to whoever writes them with the changelog position they stand for.
     fn begin(&mut self) {
         let rows = Arc::new(std::mem::take(&mut self.dirty));

@@ -4,7 +4,7 @@ use crate::codec::avro::{self, Writers};
 use crate::codec::internal::{self, InboxEntry};
 use crate::codec::{interaction, outputs};
 use crate::domain::event::Interaction;
-use crate::domain::rules::{Body, Definition};
+use crate::domain::rules::{Body, Definition, Rules};
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Source;
 use crate::pipeline::{Effect, Input};
@@ -98,6 +98,13 @@ pub fn is_known(key: &str, stored: Option<&[u8]>, value: &[u8]) -> Result<bool, 
         Some(stored) if stored == value => Ok(true),
         Some(_) => Err(format!("{key} is defined already and a version never changes: use the next version")),
         None => Ok(false),
+    }
+}
+
+/// Takes a record of the definitions into the rules; one that cannot be used is left out.
+pub fn define(rules: &mut Rules, record: &Record) {
+    if let Ok((definition, body)) = definition(record) {
+        rules.define(&definition, body);
     }
 }
 

@@ -43,9 +43,9 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// Brings a partition to what is committed: rows from the store, rules from the definitions that were taken.
+    /// Brings a partition to what is committed: rows from its copy or the store, rules from the definitions that were taken.
     pub(crate) fn restore(
-        trees: &Trees,
+        (trees, kept): (&Trees, Option<Store>),
         reader: &impl Reader,
         (partition, partitions): (Partition, u32),
         options: &Options,
@@ -56,7 +56,14 @@ impl Task {
             metrics.restored(1);
             watch.read(stretch);
         };
-        let store = Store::restore(trees, reader, (partition, options.bounds), none.clone(), restored)?;
+        let store = match kept {
+            Some(mut kept) => {
+                kept.bound(options.bounds);
+                kept.catch_up(reader, restored)?;
+                kept
+            }
+            None => Store::restore(trees, reader, (partition, options.bounds), none.clone(), restored)?,
+        };
         let mut task = Self {
             partition,
             partitions,
@@ -83,9 +90,7 @@ impl Task {
         let mut rules = rules();
         let until = self.positions.next[Source::Definitions as usize];
         reader.each::<Error>((DEFINITIONS, Partition(0)), (Offset(0), until), &mut |_, record| {
-            if let Ok((definition, body)) = inputs::definition(&record) {
-                rules.define(&definition, body);
-            }
+            inputs::define(&mut rules, &record);
             Ok(())
         })?;
         self.rules = Arc::new(rules);

@@ -21,10 +21,12 @@ pub enum Broken {
     DoubtIsAbort,
     /// A transaction shows no member and no generation.
     Unfenced,
+    /// A copy of a partition reads what is not committed.
+    CopiedEarly,
 }
 
 impl Broken {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoOffsets,
         Self::StableEnd,
         Self::AppliedEarly,
@@ -34,5 +36,6 @@ impl Broken {
         Self::SpentProducer,
         Self::DoubtIsAbort,
         Self::Unfenced,
+        Self::CopiedEarly,
     ];
 }

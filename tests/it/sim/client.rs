@@ -51,6 +51,8 @@ pub struct SimClient {
     pub sim: Rc<Sim>,
     pub process: Rc<Process>,
     pub id: String,
+    /// Another thread of the process: its worker goes on while this one waits.
+    pub is_keeper: bool,
 }
 
 impl SimClient {
@@ -61,7 +63,7 @@ impl SimClient {
     }
 
     pub fn wait(&self, ms: u64) {
-        self.sim.wait(self.process.number, ms);
+        self.sim.wait(if self.is_keeper { usize::MAX } else { self.process.number }, ms);
         self.die_if_killed();
     }
 

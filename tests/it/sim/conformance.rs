@@ -291,7 +291,7 @@ impl Subject for Simulated {
         let number = self.clients.len();
         let member = Rc::new(Instance::start(&self.sim, number, &cluster(PARTITIONS), self.stage.told(number)));
         let (sim, process, id) = (self.sim.clone(), member.process.clone(), format!("instance-{number}"));
-        self.clients.push(SimClient { sim, process, id });
+        self.clients.push(SimClient { sim, process, id, is_keeper: false });
         self.members.borrow_mut().push(member);
         let share = PARTITIONS as usize / self.clients.len();
         let until = self.sim.now_ms() + 60_000;
@@ -310,7 +310,7 @@ impl Subject for Simulated {
     }
 
     fn reads(&self) -> SimReads {
-        let nobody = SimClient { sim: self.sim.clone(), process: Rc::default(), id: "nobody".to_owned() };
+        let nobody = SimClient { sim: self.sim.clone(), process: Rc::default(), id: "nobody".to_owned(), is_keeper: false };
         SimReads::new(&nobody)
     }
 

@@ -24,6 +24,7 @@ pub enum Point {
     O2,
     P,
     Q,
+    Q2,
     R,
     S,
     T,
@@ -31,7 +32,7 @@ pub enum Point {
 }
 
 impl Point {
-    pub const ALL: [(Self, &'static str); 22] = [
+    pub const ALL: [(Self, &'static str); 23] = [
         (Self::A, "killed with no transaction open"),
         (Self::B, "killed after some of a transaction's records were written"),
         (Self::C, "killed with offsets pending, before the transaction was ended"),
@@ -50,6 +51,7 @@ impl Point {
         (Self::O2, "stopped past its session with the commit under way, which then happens"),
         (Self::P, "killed during a restore while an open transaction holds the changelog's end back"),
         (Self::Q, "taken over with an older prefix of another instance's partition on the disk"),
+        (Self::Q2, "taken over with a copy that was kept beside its owner"),
         (Self::R, "a dead letter that is not taken: its transaction is aborted"),
         (Self::S, "the disk is full"),
         (Self::T, "the group's offset is missing beside a changelog"),

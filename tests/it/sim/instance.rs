@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use leadstream::domain::units::Partition;
 use leadstream::pipeline::Source;
-use leadstream::runtime::log::kafka::{Cluster, Fetching, Hub, Lane, Part};
+use leadstream::runtime::log::kafka::{Cluster, Fetching, Hub, Lane, Part, Topics};
 use leadstream::runtime::share::{Pace, Share, Told, Wait};
+use leadstream::runtime::standby::Keeper;
 use leadstream::runtime::store::{Bounds, Error, Trees};
 use leadstream::runtime::worker::{Options, Worker, inputs_of};
 
@@ -52,6 +53,10 @@ pub struct Instance {
     pub hub: Arc<Hub>,
     share: RefCell<Share<'static, SimClient>>,
     fetching: RefCell<Fetching<SimInputs>>,
+    told: &'static Told<'static>,
+    keeper: RefCell<Keeper<'static, SimReads>>,
+    /// Partitions of which it keeps copies.
+    wanted: RefCell<BTreeSet<Partition>>,
     member: RefCell<Membership>,
     wakes_ms: Cell<u64>,
     seen: Cell<Option<u64>>,
@@ -63,7 +68,8 @@ impl Instance {
     pub fn start(sim: &Rc<Sim>, number: usize, cluster: &Arc<Cluster>, told: &'static Told<'static>) -> Self {
         let process = Rc::new(Process { number, ..Process::default() });
         let hub = Arc::new(Hub::default());
-        let client = SimClient { sim: sim.clone(), process: process.clone(), id: format!("instance-{number}") };
+        let client = SimClient { sim: sim.clone(), process: process.clone(), id: format!("instance-{number}"), is_keeper: false };
+        let beside = SimClient { is_keeper: true, ..client.clone() };
         let topics = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
         let reads = SimReads::new(&client);
         let lane = Lane::over(cluster, &hub, (client, reads), topics);
@@ -76,6 +82,12 @@ impl Instance {
             bounds,
             ..Options::default()
         };
+        let copied = Topics::over(&cluster.settings, SimReads::new(&beside));
+        let rate = cluster.settings.standby_records_per_second;
+        told.standbys.clear();
+        told.standbys.turn_on(true);
+        let trees = Trees::on(sim.disks[number].clone());
+        let keeper = RefCell::new(Keeper::new(told.standbys, (copied, trees), (bounds, rate), told.metrics));
         let worker = Worker::new(lane, Trees::on(sim.disks[number].clone()), options, told.metrics.clone());
         let pace = Pace { shortest: Duration::from_millis(10), longest: Duration::from_millis(100) };
         let share = RefCell::new(Share::new(&hub, worker, pace, told));
@@ -83,7 +95,10 @@ impl Instance {
         sim.tell(|| format!("instance {number} starts"));
         let (wakes_ms, seen) = (Cell::new(0), Cell::new(None));
         let (sim, member, untold) = (sim.clone(), RefCell::default(), RefCell::default());
-        Self { sim, process, hub, share, fetching, member, wakes_ms, seen, untold }
+        let wanted = RefCell::default();
+        let instance = Self { sim, process, hub, share, fetching, told, keeper, wanted, member, wakes_ms, seen, untold };
+        instance.want();
+        instance
     }
 
     pub fn is_busy(&self) -> bool {
@@ -121,6 +136,31 @@ impl Instance {
                 self.wakes_ms.set(self.sim.now_ms() + if ms > 100 { ms } else { 10 });
                 Ok(true)
             }
+        }
+    }
+
+    /// Draws anew of which partitions copies are kept.
+    pub fn want(&self) {
+        let partitions = self.sim.broker.borrow().partitions;
+        let wanted: BTreeSet<Partition> = (0..partitions).map(Partition).filter(|_| self.sim.percent(60)).collect();
+        self.sim.tell(|| format!("instance {} keeps copies of {wanted:?}", self.process.number));
+        self.wanted.replace(wanted);
+    }
+
+    /// A turn of the thread that keeps copies; how the process ended, if it did.
+    pub fn keep(&self) -> Result<(), End> {
+        let Ok(mut keeper) = self.keeper.try_borrow_mut() else { return Ok(()) };
+        if self.process.is_stopped.get() {
+            return Ok(());
+        }
+        let wanted = self.wanted.borrow().clone();
+        match catch_unwind(AssertUnwindSafe(|| keeper.turn(&wanted, &|| false))) {
+            Err(panic) if panic.is::<Crash>() => {
+                self.process.is_dead.set(true);
+                Err(End::Killed)
+            }
+            Err(panic) => resume_unwind(panic),
+            Ok(outcome) => outcome.map_err(End::Failed),
         }
     }
 
@@ -250,7 +290,10 @@ impl Instance {
         self.process.is_dead.set(true);
         self.sim.tell(|| format!("instance {} ends in order", self.process.number));
         self.hub.ended(Part::WHOLE);
-        let written = catch_unwind(AssertUnwindSafe(|| self.share.borrow().checkpoint()));
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            self.share.borrow().checkpoint()?;
+            self.told.standbys.put_all_away()
+        }));
         match written {
             Ok(outcome) => {
                 self.leave();

@@ -31,7 +31,11 @@ impl SimReads {
 impl Reads for SimReads {
     fn watermarks(&self, (topic, partition): (&str, Partition), isolation: Isolation) -> Result<(Offset, Offset), Error> {
         self.client.ask(Call::Read)?;
-        let isolation = if self.client.sim.broken == Some(Broken::StableEnd) { Isolation::Committed } else { isolation };
+        let isolation = match self.client.sim.broken {
+            Some(Broken::StableEnd) => Isolation::Committed,
+            Some(Broken::CopiedEarly) if self.client.is_keeper => Isolation::Uncommitted,
+            _ => isolation,
+        };
         let (start, next) = self.client.sim.broker.borrow().watermarks((topic, partition.0), isolation);
         Ok((Offset(start), Offset(next)))
     }
@@ -48,7 +52,8 @@ impl Reads for SimReads {
             return Ok(Polled::Nothing);
         }
         let sim = &self.client.sim;
-        let isolation = if sim.broken == Some(Broken::AbortedRead) { Isolation::Uncommitted } else { Isolation::Committed };
+        let is_wrong = sim.broken == Some(Broken::AbortedRead) || sim.broken == Some(Broken::CopiedEarly) && self.client.is_keeper;
+        let isolation = if is_wrong { Isolation::Uncommitted } else { Isolation::Committed };
         let broker = sim.broker.borrow();
         let log = broker.log((topic, partition.0));
         if self.from.get() < log.start || self.from.get() > log.next {

@@ -1,19 +1,21 @@
 //! A run: instances, a broker, disks and an operator, moved step by step by one seed; the same seed is the same run.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use leadstream::codec::rows;
+use leadstream::domain::units::Partition;
 use leadstream::pipeline::Key;
 use leadstream::runtime::instance::topics;
 use leadstream::runtime::log::STATE;
 use leadstream::runtime::log::kafka::{Cluster, Guarantee, Settings};
 use leadstream::runtime::metrics::Metrics;
 use leadstream::runtime::share::Told;
+use leadstream::runtime::standby::Standbys;
 use leadstream::runtime::store::Error;
 use leadstream::runtime::worker::Views;
 
@@ -36,6 +38,8 @@ const DEPTH_MAX: u32 = 3;
 pub const PANICKED: &str = "panicked: ";
 /// Steps in which everything must have been taken once nothing is disturbed any more.
 const SETTLES: u32 = 4_000;
+/// Turns in which a copy must have come up then.
+const COMES_UP: u32 = 12;
 
 /// What outlives a run: readers' views, one for each instance.
 pub struct Stage {
@@ -49,7 +53,9 @@ impl Stage {
         let told = || {
             let views: &'static Views = Box::leak(Box::default());
             let stop: &'static AtomicBool = Box::leak(Box::default());
-            &*Box::leak(Box::new(Told { stop, beat: &|_| {}, caught_up: &|_| {}, views, metrics }))
+            let standbys: &'static Standbys = Box::leak(Box::default());
+            let wanted = &BTreeSet::new;
+            &*Box::leak(Box::new(Told { stop, beat: &|_| {}, caught_up: &|_| {}, views, metrics, standbys, wanted }))
         };
         Self { told: (0..INSTANCES).map(|_| told()).collect() }
     }
@@ -96,6 +102,8 @@ pub fn cluster(partitions: u32) -> Arc<Cluster> {
         reach_timeout_ms: 1_000,
         buffer_records: 12,
         workers: 1,
+        standbys: 0,
+        standby_records_per_second: 20_000,
         topic_prefix: String::new(),
         guarantee: Guarantee::ExactlyOnce,
         properties: BTreeMap::new(),
@@ -183,6 +191,7 @@ impl World {
         let instance = slot.instance.borrow().clone();
         match instance {
             Some(instance) if self.sim.percent(50) => drop(instance.fetch(1 + self.sim.below(10))),
+            Some(instance) if self.sim.percent(30) => self.keep(&instance),
             Some(instance) if but != Some(number) => drop(self.round(&instance)),
             _ => {}
         }
@@ -195,6 +204,7 @@ impl World {
             13 => self.leave(number),
             14 if self.sim.percent(40) => self.kill(number),
             15 if self.sim.percent(20) => self.sim.down_until_ms.set(self.sim.now_ms() + self.sim.below(2_000)),
+            17 => self.live().iter().for_each(|instance| instance.want()),
             16 => self.sim.broker.borrow_mut().marker_delay_ms = 1 + self.sim.below(self.sim.below(800) + 1),
             _ => {}
         }
@@ -210,7 +220,9 @@ impl World {
     /// One round of an instance, and what follows from its end.
     fn round(&self, instance: &Rc<Instance>) -> bool {
         let number = instance.process.number;
+        let copies = self.told[number].standbys.behind();
         let outcome = instance.round();
+        copies.keys().filter(|partition| instance.hub.holds(&[Partition(**partition)])).for_each(|_| self.sim.hit(Point::Q2));
         let disk = &self.sim.disks[number];
         for (partition, next) in disk.opened() {
             let before = self.holders.borrow_mut().insert(partition, number);
@@ -223,16 +235,30 @@ impl World {
             self.sim.hit(if trouble == Trouble::Full { Point::S } else { Point::F });
         }
         match outcome {
-            Ok(has_taken) => return has_taken,
-            Err(End::Killed) => {
-                // Already replaced where the operator killed it.
-                if self.slots[number].instance.borrow().as_ref().is_some_and(|now| Rc::ptr_eq(now, instance)) {
-                    self.died(number);
-                }
+            Ok(has_taken) => has_taken,
+            Err(end) => {
+                self.ended(instance, &end);
+                true
             }
-            Err(End::Failed(error)) => self.failed(instance, &error),
         }
-        true
+    }
+
+    /// One turn of what keeps copies in an instance, and what follows from its end.
+    fn keep(&self, instance: &Rc<Instance>) {
+        if let Err(end) = instance.keep() {
+            self.ended(instance, &end);
+        }
+    }
+
+    fn ended(&self, instance: &Rc<Instance>, end: &End) {
+        // Already replaced where the operator killed it.
+        let number = instance.process.number;
+        let is_there = self.slots[number].instance.borrow().as_ref().is_some_and(|now| Rc::ptr_eq(now, instance));
+        match end {
+            End::Killed if is_there => self.died(number),
+            End::Failed(error) if is_there => self.failed(instance, error),
+            _ => {}
+        }
     }
 
     /// A process is gone: its disk keeps what it keeps, and another process follows at some time.
@@ -360,6 +386,7 @@ impl World {
                 if let Some(instance) = instance {
                     instance.fetch(30);
                     self.round(&instance);
+                    self.keep(&instance);
                 }
             }
             if let Some(failure) = self.failure.take() {
@@ -408,7 +435,40 @@ impl World {
                 }
             }
         }
+        for instance in self.live() {
+            if !self.compare_copies(&instance, &expected)? {
+                return Ok(false);
+            }
+        }
         if held == self.partitions { Ok(true) } else { Err(format!("{held} of {} partitions are held", self.partitions)) }
+    }
+
+    /// What copies hold, once they are brought up, is the same; `false` where a disk cannot be read.
+    fn compare_copies(&self, instance: &Rc<Instance>, expected: &[oracle::RowBytes]) -> Result<bool, String> {
+        let number = instance.process.number;
+        let standbys = self.told[number].standbys;
+        for _ in 0..COMES_UP {
+            self.keep(instance);
+            if self.slots[number].instance.borrow().is_none() {
+                return Ok(false);
+            }
+        }
+        for (partition, behind) in standbys.behind() {
+            if behind > 0 {
+                return Err(format!("instance {number}: the copy of partition {partition} stays {behind} records behind"));
+            }
+            let Some(standing) = standbys.of(Partition(partition)) else { continue };
+            let mut rows = oracle::RowBytes::new();
+            let each = &mut |key: Key, row| drop(rows.insert(rows::key_text(&key), rows::row_bytes(&row)));
+            if let Some(error) = KINDS.into_iter().find_map(|kind| standing.shared.scan(kind, each).err()) {
+                self.failed(instance, &error);
+                return Ok(false);
+            }
+            if let Some(row) = oracle::differ(&rows, &expected[partition as usize]) {
+                return Err(format!("instance {number} has another row {row} in its copy of partition {partition} than is committed"));
+            }
+        }
+        Ok(true)
     }
 
     fn run(&self) -> Result<(), String> {

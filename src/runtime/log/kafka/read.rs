@@ -1,5 +1,6 @@
 //! Reads a topic's partition from an offset to its end, once every transaction before that end has ended.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::domain::units::{Offset, Partition};
@@ -12,11 +13,22 @@ use crate::runtime::log::{Error, Record};
 const LOOK: Duration = Duration::from_millis(20);
 /// No record for this long is an error.
 const SILENCE: Duration = Duration::from_secs(30);
+/// No record for this long ends a look at what is new, which is repeated anyway.
+const HUSH: Duration = Duration::from_secs(1);
 
 /// Topics, outside the group.
 pub struct Topics<R: Reads = Consumers> {
     reads: R,
     patience: Duration,
+}
+
+/// How far a look at a topic's partition came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// Up to here every transaction had ended.
+    pub stable: Offset,
+    /// Whether everything that was committed before it was handed.
+    pub is_whole: bool,
 }
 
 impl Topics {
@@ -128,6 +140,57 @@ impl<R: Reads> Topics<R> {
         let outcome = self.drain((topic, partition), end, each);
         self.reads.leave()?;
         outcome
+    }
+
+    /// Hands committed records from an offset on, as far as no transaction is open, until `each` breaks off. Waits for nobody.
+    ///
+    /// # Errors
+    /// When it cannot be read, or what `each` gives.
+    pub fn tail<E: From<Error>>(
+        &self,
+        (topic, partition): (&str, Partition),
+        from: Offset,
+        each: &mut dyn FnMut(Offset, Record) -> Result<ControlFlow<()>, E>,
+    ) -> Result<Tail, E> {
+        let stable = self.stable(topic, partition)?;
+        if from >= stable {
+            return Ok(Tail { stable, is_whole: true });
+        }
+        self.reads.go_to((topic, partition), from)?;
+        let outcome = self.look_on((topic, partition), stable, each);
+        self.reads.leave()?;
+        Ok(Tail { stable, is_whole: outcome? })
+    }
+
+    /// Up to where every transaction has ended now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn stable(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
+        Ok(self.reads.watermarks((topic, partition), Isolation::Committed)?.1)
+    }
+
+    fn look_on<E: From<Error>>(
+        &self,
+        (topic, partition): (&str, Partition),
+        stable: Offset,
+        each: &mut dyn FnMut(Offset, Record) -> Result<ControlFlow<()>, E>,
+    ) -> Result<bool, E> {
+        let mut heard = self.reads.time();
+        loop {
+            match self.reads.poll((topic, partition))? {
+                Polled::Record(offset, _) if offset >= stable => return Ok(true),
+                Polled::Record(offset, record) => {
+                    heard = self.reads.time();
+                    if each(offset, record)?.is_break() {
+                        return Ok(false);
+                    }
+                }
+                Polled::End => return Ok(true),
+                Polled::Nothing if self.reads.time() - heard > HUSH => return Ok(false),
+                Polled::Nothing => {}
+            }
+        }
     }
 
     fn drain<E: From<Error>>(

@@ -50,6 +50,10 @@ pub struct Settings {
     pub buffer_records: usize,
     /// Workers of an instance, each with its partitions and transactions.
     pub workers: u32,
+    /// Instances that keep a copy of each partition beside the one that has it.
+    pub standbys: u32,
+    /// Records of the changelog that an instance reads for its copies in a second at most.
+    pub standby_records_per_second: u32,
     /// Before the name of every topic.
     pub topic_prefix: String,
     /// What a commit promises.

@@ -1,0 +1,111 @@
+//! Copies of partitions that are kept beside their owner, on Apache Kafka: the owner is killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use leadstream::domain::units::Partition;
+use leadstream::runtime::log::kafka::Topics;
+use leadstream::runtime::log::{STATE, TimeSource, partition_of};
+use leadstream::runtime::mutate::predict;
+
+use crate::broker::{Broker, is_there};
+use crate::command::get;
+use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, events, ids_by_lead, replays, send, settings};
+use crate::peers::{address, ask, own};
+
+/// How far the copies of an instance are behind, by partition.
+fn behind(fleet: &Fleet, instance: usize) -> BTreeMap<u32, u64> {
+    let Some((url, _)) = address(fleet, instance) else { return BTreeMap::new() };
+    let (_, metrics) = get(&format!("{url}/metrics"), None);
+    let of = |line: &str| {
+        let (partition, value) = line.strip_prefix("leadstream_standby_lag_records{partition=\"")?.split_once("\"} ")?;
+        Some((partition.parse().unwrap(), value.parse().unwrap()))
+    };
+    metrics.lines().filter_map(of).collect()
+}
+
+/// Partitions that an instance took over, with the records that it read for each, and whether it had a copy.
+fn taken_over(log: &str) -> Vec<(u32, u64, bool)> {
+    let field = |line: &str, name: &str| -> String {
+        let rest = &line[line.find(&format!(" {name}=")).unwrap() + name.len() + 2..];
+        rest.split_whitespace().next().unwrap().to_owned()
+    };
+    let taken =
+        |line: &str| (field(line, "partition").parse().unwrap(), field(line, "records").parse().unwrap(), field(line, "is_warm") == "true");
+    log.lines().filter(|line| line.contains("took over partition")).map(taken).collect()
+}
+
+fn changelog_records(topics: &Topics, partition: u32) -> u64 {
+    let mut records = 0;
+    topics.all(STATE, Partition(partition), &mut |_, _| records += 1).unwrap();
+    records
+}
+
+#[test]
+fn who_keeps_a_copy_answers_while_the_owner_is_dead_and_takes_over_with_the_rest_of_the_changelog_alone() {
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    let (folder, servers) = (folder.path().to_owned(), broker.servers.clone());
+    let mut fleet = Fleet { folder: folder.clone(), servers, more: "standbys = 1", running: BTreeMap::new() };
+    let lines = events(9_000);
+    let (most, rest) = lines.split_at(8_200);
+    let files = ["most.ndjson", "rest.ndjson"].map(|name| folder.join(name));
+    fs::write(&files[0], most.join(&b'\n')).unwrap();
+    fs::write(&files[1], rest.join(&b'\n')).unwrap();
+    // The third keeps no copies, and knows who does.
+    (0..2).for_each(|instance| fleet.start(instance));
+    fleet.more = "";
+    fleet.start(2);
+    assert_eq!(send(fleet.command(9, &["ingest", files[0].to_str().unwrap()])), predict(most, TimeSource::World.now().0).to_string());
+
+    let topics = Topics::new(&settings(&fleet.servers)).unwrap();
+    let all = ids_by_lead(&topics, "lead.interactions.v1");
+    let leads: BTreeMap<u32, String> = all.keys().map(|lead| (partition_of(lead.as_bytes(), PARTITIONS).0, lead.clone())).collect();
+    await_that(|| (0..3).all(|instance| own(&fleet, instance, &leads).len() == PARTITIONS as usize / 3));
+    let of_victim = own(&fleet, 1, &leads);
+    let is_up = |instance: usize, of: &BTreeSet<u32>| {
+        let behind = behind(&fleet, instance);
+        of.iter().all(|partition| behind.get(partition) == Some(&0))
+    };
+    await_that(|| is_up(0, &of_victim) && is_up(1, &own(&fleet, 0, &leads)));
+    assert!(behind(&fleet, 2).is_empty());
+    let long: BTreeMap<u32, u64> = of_victim.iter().map(|partition| (*partition, changelog_records(&topics, *partition))).collect();
+
+    // While events arrive, so that there is something behind the copies.
+    let sending = fleet.command(9, &["ingest", files[1].to_str().unwrap(), "--rate", "100"]);
+    let sender = std::thread::spawn(move || send(sending));
+    let begun = || ids_by_lead(&topics, "lead.predictions.v1").values().map(Vec::len).sum::<usize>() > most.len() + 100;
+    await_that(begun);
+    fleet.kill(1);
+    for partition in &of_victim {
+        let lead = &leads[partition];
+        for instance in [0, 2] {
+            let (status, answer) = ask(&fleet, instance, lead);
+            let as_of = &answer["as_of"];
+            assert_eq!((status, &as_of["state"], &as_of["partition"]), (200, &"standby".into(), &(*partition).into()), "{answer}");
+            assert!(answer["events"].as_u64().unwrap() >= all[lead].len() as u64, "{answer}");
+            assert!(as_of["offset"].as_u64().unwrap() > 0 && as_of["lag"].is_u64() && as_of["changelog_lag"].is_u64(), "{answer}");
+        }
+    }
+    await_that(|| own(&fleet, 0, &leads).len() + own(&fleet, 2, &leads).len() == PARTITIONS as usize);
+    for partition in &of_victim {
+        let (_, answer) = ask(&fleet, 2, &leads[partition]);
+        assert_eq!(answer["as_of"]["state"], "active", "{answer}");
+    }
+    assert_eq!(sender.join().unwrap(), predict(rest, TimeSource::World.now().0).to_string());
+    let warm: Vec<(u32, u64, bool)> =
+        taken_over(&fleet.log(0)).into_iter().filter(|(partition, ..)| of_victim.contains(partition)).collect();
+    let (partition, records, is_warm) = *warm.last().unwrap();
+    println!("partition {partition}: {records} records read of {}", long[&partition]);
+    assert!(is_warm && records * 5 < long[&partition], "{records} records read of {}", long[&partition]);
+
+    fleet.start(1);
+    await_that(|| own(&fleet, 1, &leads).len() == PARTITIONS as usize / 3);
+    fleet.look();
+    assert_taken(&topics, lines.len());
+    (0..3).for_each(|instance| fleet.end(instance));
+    replays(&fleet);
+}
