@@ -102,7 +102,7 @@ impl Standbys {
     pub fn give(&self, partition: Partition, store: Option<Store>) {
         match store.filter(|_| self.is_on.load(Ordering::Relaxed)) {
             Some(mut store) => {
-                store.roll_back();
+                store.rest();
                 self.keep(partition, store);
             }
             None => drop(self.lock().1.remove(&partition)),

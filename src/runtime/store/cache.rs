@@ -124,9 +124,10 @@ impl Cache {
 
     fn applied(&mut self, outcome: Result<(), Error>) -> Result<(), Error> {
         outcome?;
-        let rows = self.applying.take().map(|applying| applying.rows);
-        for (key, row) in rows.iter().flat_map(|rows| rows.iter()).filter(|(key, _)| !self.dirty.contains_key(*key)) {
-            self.clean.put(key.clone(), row.clone());
+        // Whoever wrote them has let go of them.
+        let rows = self.applying.take().map(|applying| Arc::unwrap_or_clone(applying.rows));
+        for (key, row) in rows.into_iter().flatten().filter(|(key, _)| !self.dirty.contains_key(key)) {
+            self.clean.put(key, row);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::codec::rows;
-use crate::domain::units::{Offset, Partition};
+use crate::domain::units::{EventTime, LeadKey, Offset, Partition};
 use crate::pipeline::{Key, Row};
 use crate::runtime::store::Error;
 
@@ -19,6 +19,10 @@ const ROWS_PER_WRITE: usize = 1_000;
 const NO_ROOM: [ErrorKind; 3] = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
 /// Name of the entry that says what the tree stands for; no row key begins like it.
 const META: &[u8] = b"#";
+/// Begins the names of the index that says when each lead is due: reading all leads for that takes seconds where there are a million.
+const DUE: u8 = b'D';
+/// How rows are laid out here; a directory with another layout is made anew.
+const LAYOUT: u8 = 2;
 
 /// Changes of rows as bytes; `None` removes one.
 pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
@@ -165,12 +169,12 @@ impl Trees {
     fn try_open(directory: &Path, identity: u64) -> Result<Self, Error> {
         let config = sled::Config::new().path(directory).cache_capacity(SLED_CACHE_BYTES).flush_every_ms(None);
         let database = guarded(|| config.open())?;
-        let owner = guarded(|| database.get(META))?;
-        match owner {
-            Some(owner) if owner.as_ref() != identity.to_le_bytes() => return Err(Error::Cache),
+        let owner = [identity.to_le_bytes().as_slice(), &[LAYOUT]].concat();
+        match guarded(|| database.get(META))? {
+            Some(found) if *found != *owner => return Err(Error::Cache),
             Some(_) => {}
             None => {
-                guarded(|| database.insert(META, identity.to_le_bytes().as_slice()))?;
+                guarded(|| database.insert(META, owner))?;
             }
         }
         Ok(Self::on(database))
@@ -246,7 +250,11 @@ impl Tree {
         done: impl FnOnce(Result<(), Error>) + Send + 'static,
     ) {
         let tree = self.clone();
-        self.rows.beside(Box::new(move || done(tree.write(&changes, next))));
+        self.rows.beside(Box::new(move || {
+            let outcome = tree.write(&changes, next);
+            drop(changes);
+            done(outcome);
+        }));
     }
 
     /// Writes rows, then the changelog offset they stand for, then makes both durable: a kill in between costs a longer
@@ -257,12 +265,23 @@ impl Tree {
             let change = |(key, row): &(&Key, &Option<Row>)| {
                 let name = rows::key_text(key).into_bytes();
                 let bytes = row.as_ref().map(|row| guard(&name, &rows::row_bytes(row)));
-                (name, bytes)
+                std::iter::once((name, bytes)).chain(due_change(key, row.as_ref()))
             };
-            self.rows.apply(piece.iter().map(change).collect())?;
+            self.rows.apply(piece.iter().flat_map(change).collect())?;
         }
         self.rows.apply(vec![(META.to_vec(), Some(guard(META, &next.0.to_le_bytes())))])?;
         self.rows.flush()
+    }
+
+    /// When each lead is due that is due at all, without the leads themselves.
+    pub(crate) fn due(&self, each: &mut dyn FnMut(LeadKey, EventTime)) -> Result<(), Error> {
+        self.rows.scan(&[DUE], &mut |name, bytes| {
+            let (sum, body) = bytes.split_first_chunk::<4>().ok_or(Error::Cache)?;
+            let due = body.try_into().ok().filter(|_| u32::from_le_bytes(*sum) == checksum(name, body)).ok_or(Error::Cache)?;
+            let lead = std::str::from_utf8(&name[1..]).ok().and_then(|text| LeadKey::parse(text).ok()).ok_or(Error::Cache)?;
+            each(lead, EventTime(i64::from_le_bytes(due)));
+            Ok(())
+        })
     }
 
     pub(crate) fn scan(&self, prefix: &str, each: &mut dyn FnMut(Key, Row)) -> Result<(), Error> {
@@ -272,6 +291,22 @@ impl Tree {
             each(key, row);
             Ok(())
         })
+    }
+}
+
+/// What the index of due times says of a row from now on.
+fn due_change(key: &Key, row: Option<&Row>) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let Key::Lead(lead) = key else { return None };
+    let name = [&[DUE], lead.as_str().as_bytes()].concat();
+    let due = due_of(row).map(|due| guard(&name, &due.0.to_le_bytes()));
+    Some((name, due))
+}
+
+/// When the lead of a row is due.
+pub(crate) fn due_of(row: Option<&Row>) -> Option<EventTime> {
+    match row {
+        Some(Row::Lead(lead)) => lead.risk.due,
+        _ => None,
     }
 }
 

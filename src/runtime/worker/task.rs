@@ -56,7 +56,7 @@ impl Task {
             metrics.restored(1);
             watch.read(stretch);
         };
-        let store = match kept {
+        let mut store = match kept {
             Some(mut kept) => {
                 kept.bound(options.bounds);
                 kept.catch_up(reader, restored)?;
@@ -64,6 +64,7 @@ impl Task {
             }
             None => Store::restore(trees, reader, (partition, options.bounds), none.clone(), restored)?,
         };
+        store.know_due()?;
         let mut task = Self {
             partition,
             partitions,
