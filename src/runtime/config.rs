@@ -93,6 +93,8 @@ pub struct Kafka {
     pub session_timeout_ms: u32,
     /// Age at which the broker aborts a transaction, milliseconds.
     pub transaction_timeout_ms: u32,
+    /// Longest time between two commits of offsets, milliseconds: idle partitions commit theirs again.
+    pub renew_offsets_ms: u64,
     /// How long one try to reach the cluster may take, milliseconds.
     pub reach_timeout_ms: u32,
     /// How long `run` waits at its start for a cluster that does not answer, milliseconds; 0: it ends at once.
@@ -220,6 +222,7 @@ impl Default for Kafka {
             replication: 3,
             session_timeout_ms: 10_000,
             transaction_timeout_ms: 10_000,
+            renew_offsets_ms: millis(worker::Options::default().renew),
             reach_timeout_ms: 8_000,
             start_wait_ms: 300_000,
             buffer_records: 10_000,
@@ -362,6 +365,7 @@ impl Config {
         check((1..=60_000).contains(&self.http.peer_timeout_ms), "http.peer_timeout_ms: must be 1 to 60000");
         check(self.kafka.start_wait_ms <= 86_400_000, "kafka.start_wait_ms: must be 0 to 86400000");
         check((1_000..=900_000).contains(&self.kafka.transaction_timeout_ms), "kafka.transaction_timeout_ms: must be 1000 to 900000");
+        check((100..=86_400_000).contains(&self.kafka.renew_offsets_ms), "kafka.renew_offsets_ms: must be 100 to 86400000");
         check((100..=600_000).contains(&self.kafka.reach_timeout_ms), "kafka.reach_timeout_ms: must be 100 to 600000");
         check((1..=256).contains(&self.kafka.workers), "kafka.workers: must be 1 to 256");
         check(self.kafka.standbys <= 100, "kafka.standbys: must be 0 to 100");
@@ -486,6 +490,7 @@ impl Config {
             commit_timers: self.worker.commit_timers,
             tick: Duration::from_millis(self.worker.tick_ms),
             report: Duration::from_millis(self.worker.report_ms),
+            renew: Duration::from_millis(self.kafka.renew_offsets_ms),
             flood: worker::Limit { share_max: self.worker.dead_letter_share_max, window: self.worker.dead_letter_window },
             bounds: Bounds { cached_rows: self.state.cached_rows, checkpoint_rows: self.state.checkpoint_rows },
             schemas: Schemas::default(),

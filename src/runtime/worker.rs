@@ -41,6 +41,8 @@ pub struct Options {
     pub tick: Duration,
     /// Shortest time between two reports of a partition's experiment counts.
     pub report: Duration,
+    /// Longest time without a commit on Kafka: then the same offsets are committed again, before the brokers let them expire.
+    pub renew: Duration,
     /// When a partition pauses because of dead letters.
     pub flood: Limit,
     /// Bounds of the state in memory.
@@ -56,6 +58,7 @@ impl Default for Options {
             commit_timers: 1_000,
             tick: Duration::from_secs(1),
             report: Duration::from_secs(1),
+            renew: Duration::from_secs(3_600),
             flood: Limit::default(),
             bounds: Bounds::default(),
             schemas: Schemas::default(),
@@ -158,6 +161,8 @@ pub struct Worker<L: Log> {
     tasks: BTreeMap<Partition, Task>,
     trees: Trees,
     metrics: Arc<Metrics>,
+    /// When offsets were committed last.
+    committed: Instant,
 }
 
 /// Where the state of a data directory is.
@@ -169,7 +174,7 @@ pub fn state_directory(data: &Path) -> PathBuf {
 impl<L: Log> Worker<L> {
     /// A worker without any partition.
     pub fn new(log: L, trees: Trees, options: Options, metrics: Arc<Metrics>) -> Self {
-        Self { log, options, tasks: BTreeMap::new(), trees, metrics }
+        Self { log, options, tasks: BTreeMap::new(), trees, metrics, committed: Instant::now() }
     }
 
     /// Opens the state of all partitions and brings it to what is committed. State that cannot be trusted is thrown away and
@@ -187,7 +192,7 @@ impl<L: Log> Worker<L> {
         match add_all(&mut worker) {
             Err(Error::Cache) => {
                 tracing::warn!("a row in the state directory does not match its checksum: restoring it from the changelog");
-                let Self { log, options, tasks, trees, metrics } = worker;
+                let Self { log, options, tasks, trees, metrics, .. } = worker;
                 drop((tasks, trees));
                 Trees::wipe(directory)?;
                 let trees = Trees::open(directory, log.identity())?;
@@ -231,7 +236,8 @@ impl<L: Log> Worker<L> {
         self.tasks.get(&partition).map(|task| task.positions)
     }
 
-    /// Takes one batch of every partition and commits it; gives how many inputs were taken, 0 when there was nothing.
+    /// Takes one batch of every partition and commits it; gives how many inputs were taken, 0 when there was nothing. Every commit has
+    /// the offsets of all partitions; when there was nothing for long, they are committed alone.
     ///
     /// # Errors
     /// When the commit did not happen: then [`Worker::roll_back`] or [`Worker::learn`]. When the log or the state fails: open
@@ -245,7 +251,8 @@ impl<L: Log> Worker<L> {
         }
         drop(reader);
         self.metrics.registry_waiting(self.tasks.values().filter(|task| task.is_waiting()).count());
-        if taken == 0 {
+        let is_due = L::POSITIONS_ARE_ROWS && !self.tasks.is_empty() && self.committed.elapsed() >= self.options.renew;
+        if taken == 0 && !is_due {
             return Ok(0);
         }
         let began = Instant::now();
@@ -259,6 +266,7 @@ impl<L: Log> Worker<L> {
         self.options.schemas.frame(&mut batches);
         let positions = self.tasks.values().map(|task| (task.partition.0, task.positions)).collect();
         let ends = self.log.commit(&batches, &positions)?;
+        self.committed = Instant::now();
         for task in self.tasks.values_mut() {
             task.publish(ends.get(&task.partition.0).copied())?;
         }

@@ -18,9 +18,11 @@ mod reads;
 mod shared;
 mod world;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use leadstream::runtime::log::Record;
 use leadstream::runtime::log::kafka::Remedy;
@@ -96,6 +98,29 @@ fn every_way_to_be_wrong_is_noticed_by_the_simulator() {
         let Some((seed, why)) = failures.first() else { panic!("{broken:?} is not noticed within {NOTICED} seeds") };
         assert!(!why.starts_with(PANICKED), "{broken:?}: seed {seed}: {why}");
         println!("{broken:?}: seed {seed}: {why}");
+    }
+}
+
+#[test]
+fn an_instance_without_events_commits_its_offsets_again() {
+    for renew in [Duration::MAX, Duration::ZERO] {
+        let sim = Rc::new(Sim::new(Broker::new(places(3).into_iter(), 3), 1, 1, None));
+        sim.renew.set(renew);
+        let instance = Instance::start(&sim, 0, &cluster(3), Stage::new().told(0));
+        let turns = |count| {
+            for _ in 0..count {
+                sim.broker.borrow_mut().advance(100);
+                instance.poll_group();
+                instance.round().unwrap();
+            }
+        };
+        turns(200);
+        assert!(instance.hub.is_settled());
+        // As if the brokers had let them expire.
+        sim.broker.borrow_mut().group.offsets.clear();
+        turns(200);
+        let wanted = if renew.is_zero() { BTreeMap::from([(0, 0), (1, 0), (2, 0)]) } else { BTreeMap::new() };
+        assert_eq!(sim.broker.borrow().group.offsets, wanted);
     }
 }
 

@@ -79,6 +79,7 @@ impl Instance {
             commit_timers: 1 + sim.below(6) as usize,
             tick: Duration::ZERO,
             report: Duration::ZERO,
+            renew: sim.renew.get(),
             bounds,
             ..Options::default()
         };

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use leadstream::domain::units::{AppendTime, Partition};
 use leadstream::runtime::log::{Record, STATE};
@@ -36,6 +37,8 @@ pub struct Sim {
     /// Where the time of the log stands still.
     pub frozen_at: Cell<Option<AppendTime>>,
     pub trace: RefCell<Option<Vec<String>>>,
+    /// Without a commit for so long, offsets are committed again; no run is as long as this.
+    pub renew: Cell<Duration>,
     /// Of each instance.
     pub disks: Vec<SimDisks>,
 }
@@ -68,6 +71,7 @@ impl Sim {
             down_until_ms: Cell::new(0),
             frozen_at: Cell::new(None),
             trace: RefCell::new(None),
+            renew: Cell::new(Duration::MAX),
             disks: (0..instances).map(|_| SimDisks::default()).collect(),
         }
     }
