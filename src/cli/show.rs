@@ -20,6 +20,7 @@ use leadstream::runtime::registry::{Registry, Schemas};
 use leadstream::runtime::replay;
 use leadstream::runtime::views::{Shown, Task};
 use leadstream::runtime::worker::{inputs_of, is_known, rules};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::{say, spinner};
@@ -72,6 +73,12 @@ pub async fn lead(config: &Config, key: &str) -> anyhow::Result<()> {
     Ok(client.close()?)
 }
 
+#[derive(Deserialize)]
+struct Listed {
+    tasks: Vec<Task>,
+    missing_partitions: Vec<u32>,
+}
+
 pub async fn worklist(config: &Config, (tenant, agent): (&str, Option<&str>), json: bool) -> anyhow::Result<()> {
     let client = Client::connect(config).await?;
     ready(&client).await?;
@@ -79,8 +86,12 @@ pub async fn worklist(config: &Config, (tenant, agent): (&str, Option<&str>), js
     if let Some(agent) = agent {
         query["agent"] = agent.into();
     }
-    let tasks: Vec<Task> = client.get("/local/v1/worklist", &query).await?;
-    for task in tasks {
+    let list: Listed = client.get("/local/v1/worklist", &query).await?;
+    if !list.missing_partitions.is_empty() {
+        let missing: Vec<String> = list.missing_partitions.iter().map(u32::to_string).collect();
+        eprintln!("without the leads of partitions {}, which did not answer", missing.join(", "));
+    }
+    for task in list.tasks {
         if json {
             say(serde_json::to_string(&task)?)?;
         } else {

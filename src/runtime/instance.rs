@@ -196,6 +196,12 @@ impl Instance {
         self.peers.get().and_then(|peers| peers.owner(partition))
     }
 
+    /// Where other instances are that have partitions.
+    #[must_use]
+    pub fn others(&self) -> BTreeSet<String> {
+        self.peers.get().map_or_else(BTreeSet::new, Peers::others)
+    }
+
     /// Where other instances are that have a copy of a partition.
     #[must_use]
     pub fn copies(&self, partition: Partition) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! What people are shown of leads: one lead with its reasons, and the worklist of a tenant, as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -83,13 +83,48 @@ pub struct Task {
 }
 
 /// The open leads of a tenant that may be contacted, by what is at stake, at most the daily cap per agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Worklist {
+    /// Them.
+    pub tasks: Vec<Task>,
+    /// The cap.
+    pub cap: usize,
+    /// Partitions whose leads were looked at.
+    pub partitions: BTreeSet<u32>,
+}
+
+impl Worklist {
+    /// With what other partitions have. Of a lead that both have, as while its partition moves, one task is kept.
+    pub fn merge(&mut self, other: Self) {
+        self.tasks.extend(other.tasks);
+        self.cap = self.cap.max(other.cap);
+        self.partitions.extend(other.partitions);
+        self.cut();
+    }
+
+    fn cut(&mut self) {
+        self.tasks.sort_by(|a, b| b.stake.total_cmp(&a.stake).then_with(|| a.key.cmp(&b.key)));
+        let mut shown: BTreeMap<Option<String>, usize> = BTreeMap::new();
+        let (mut keys, cap) = (BTreeSet::new(), self.cap);
+        self.tasks.retain(|task| {
+            if !keys.insert(task.key.clone()) {
+                return false;
+            }
+            let count = shown.entry(task.agent.clone()).or_default();
+            *count += 1;
+            *count <= cap
+        });
+    }
+}
+
+/// The worklist of the partitions that are here.
 ///
 /// # Errors
 /// [`Error::Cache`].
-pub fn worklist(views: &Views, tenant: &Tenant, agent: Option<&str>) -> Result<Vec<Task>, Error> {
-    let mut tasks = Vec::new();
-    let mut cap = 0;
+pub fn worklist(views: &Views, tenant: &Tenant, agent: Option<&str>) -> Result<Worklist, Error> {
+    let Worklist { mut tasks, mut cap, mut partitions } = Worklist::default();
     for shared in views.all() {
+        partitions.insert(shared.partition().0);
         let clock = shared.view(&Key::Clock(tenant.clone()))?;
         let Some(Row::Clock(clock)) = clock.row.clone() else { continue };
         let rules = shared.view(&Key::Clock(tenant.clone()))?.rules;
@@ -104,14 +139,9 @@ pub fn worklist(views: &Views, tenant: &Tenant, agent: Option<&str>) -> Result<V
             }
         })?;
     }
-    tasks.sort_by(|a, b| b.stake.total_cmp(&a.stake).then_with(|| a.key.cmp(&b.key)));
-    let mut shown: BTreeMap<Option<String>, usize> = BTreeMap::new();
-    tasks.retain(|task| {
-        let count = shown.entry(task.agent.clone()).or_default();
-        *count += 1;
-        *count <= cap
-    });
-    Ok(tasks)
+    let mut list = Worklist { tasks, cap, partitions };
+    list.cut();
+    Ok(list)
 }
 
 fn task(key: &LeadKey, lead: &Lead, (rules, at): (&InForce<'_>, EventTime)) -> Option<Task> {
@@ -202,5 +232,43 @@ fn text(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => Value::from(text),
         Err(_) => json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(cap: usize, partition: u32, tasks: &[(&str, &str, f64)]) -> Worklist {
+        let task = |(key, agent, stake): &(&str, &str, f64)| Task {
+            key: (*key).to_owned(),
+            agent: Some((*agent).to_owned()),
+            stake: *stake,
+            action: String::new(),
+            channel: String::new(),
+            due_ms: 0,
+            reason: String::new(),
+            draft: String::new(),
+        };
+        Worklist { tasks: tasks.iter().map(task).collect(), cap, partitions: BTreeSet::from([partition]) }
+    }
+
+    #[test]
+    fn merged_worklists_keep_the_most_at_stake_within_the_cap_of_each_agent_and_each_lead_once() {
+        let parts = [
+            list(2, 0, &[("t:a", "ann", 0.9), ("t:b", "ann", 0.3)]),
+            list(2, 1, &[("t:c", "ann", 0.5), ("t:d", "bob", 0.1)]),
+            list(2, 1, &[("t:c", "ann", 0.4)]),
+            Worklist::default(),
+        ];
+        let merged = |order: [usize; 4]| {
+            let mut whole = Worklist::default();
+            order.into_iter().for_each(|place| whole.merge(parts[place].clone()));
+            whole
+        };
+        let whole = merged([0, 1, 2, 3]);
+        let keys: Vec<&str> = whole.tasks.iter().map(|task| task.key.as_str()).collect();
+        assert_eq!((keys, whole.partitions.clone()), (vec!["t:a", "t:c", "t:d"], BTreeSet::from([0, 1])));
+        assert_eq!(merged([3, 2, 1, 0]), whole);
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::codec::{definition, internal};
-use crate::domain::units::{Offset, Partition, Tenant};
+use crate::domain::units::{Offset, Partition};
 use crate::pipeline::Source;
 use crate::pipeline::{Key, Row};
 use crate::runtime::http::Problem;
@@ -44,7 +44,7 @@ pub(crate) fn routes() -> Router<Arc<Instance>> {
         .route("/local/v1/ingest/counters", get(counters))
         .route("/local/v1/tail", get(tail))
         .route("/local/v1/lead", get(peer::lead))
-        .route("/local/v1/worklist", get(worklist))
+        .route("/local/v1/worklist", get(peer::worklist))
         .route("/local/v1/definitions", post(define))
         .route("/local/v1/replay", post(replay_all))
         .route("/local/v1/resume", post(resume))
@@ -141,17 +141,6 @@ async fn counters(State(instance): Shared, Query(query): Query<Run>) -> Result<J
         "dead_lettered": counters.dead_lettered,
         "paused": paused,
     })))
-}
-
-#[derive(Deserialize)]
-struct OfTenant {
-    tenant: String,
-    agent: Option<String>,
-}
-
-async fn worklist(State(instance): Shared, Query(query): Query<OfTenant>) -> Result<Json<Vec<views::Task>>, Problem> {
-    let tenant = Tenant::new(&query.tenant).map_err(|error| bad(&error))?;
-    blocking(move || Ok(Json(views::worklist(&instance.views, &tenant, query.agent.as_deref())?))).await
 }
 
 async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Problem> {

@@ -1,4 +1,5 @@
-//! One lead, answered by the instance that has it: here, or passed on to where it is; where that does not answer, by one that has a copy.
+//! Questions that other instances answer too: one lead, by the instance that has it, or where that does not answer by one that has a copy;
+//! and the worklist of a tenant, by all of them.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -11,24 +12,31 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
-use crate::domain::units::{LeadKey, Partition};
+use crate::domain::units::{LeadKey, Partition, Tenant};
 use crate::pipeline::{Key, Row, Source};
 use crate::runtime::http::Problem;
 use crate::runtime::http::local::{Shared, bad, blocking};
 use crate::runtime::instance::Instance;
 use crate::runtime::log::partition_of;
 use crate::runtime::store::View;
-use crate::runtime::views;
+use crate::runtime::views::{self, Worklist};
 
-/// Where other instances ask.
-const PEER: &str = "/peer/v1/lead";
+/// Where other instances ask for a lead.
+const LEAD: &str = "/peer/v1/lead";
+/// Where they ask for a worklist.
+const WORKLIST: &str = "/peer/v1/worklist";
 /// How many instances with a copy are asked when the owner does not answer. Chosen: each may take `http.peer_timeout_ms`.
 const COPIES_ASKED_MAX: usize = 2;
+/// How many instances are asked for one worklist. Chosen: more than any partition number needs; the partitions of others are named.
+const INSTANCES_ASKED_MAX: usize = 256;
+/// Bytes of an answer that is believed.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// Routes for other instances, which show the token that all have.
 pub(crate) fn routes() -> Router<Arc<Instance>> {
-    Router::new().route(PEER, get(own))
+    Router::new().route(LEAD, get(own)).route(WORKLIST, get(own_worklist))
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -143,22 +151,72 @@ fn restoring(instance: &Instance, partition: Partition) -> Problem {
 }
 
 async fn pass_on(instance: &Instance, (url, partition): (&str, Partition), query: &OfLead) -> Result<Response, Problem> {
-    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| reqwest::Client::builder().no_proxy().build().unwrap_or_default());
-    let http = &instance.config.http;
-    let away = |why: &str| {
+    let away = |why: String| {
         let sentence = format!("partition {} is on {url}: {why}", partition.0);
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "elsewhere", sentence)
     };
+    let (status, body) = ask(instance, &format!("{url}{LEAD}"), query).await.map_err(away)?;
+    Ok((status, [(CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Asks another instance; why it gave no answer.
+async fn ask(instance: &Instance, url: &str, query: &impl Serialize) -> Result<(StatusCode, Vec<u8>), String> {
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| reqwest::Client::builder().no_proxy().build().unwrap_or_default());
+    let http = &instance.config.http;
     if http.peer_token.is_empty() {
-        return Err(away("ask there, or set http.peer_token in all instances so that they pass questions on"));
+        return Err("ask there, or set http.peer_token in all instances so that they pass questions on".to_owned());
     }
-    let request = CLIENT.get(format!("{url}{PEER}")).query(query).bearer_auth(&http.peer_token);
-    let asked = request.timeout(Duration::from_millis(http.peer_timeout_ms)).send().await;
-    let response = asked.map_err(|error| away(if error.is_timeout() { "it takes too long to answer" } else { "it does not answer" }))?;
+    let request = CLIENT.get(url).query(query).bearer_auth(&http.peer_token);
+    let silent = |error: reqwest::Error| if error.is_timeout() { "it takes too long to answer" } else { "it does not answer" }.to_owned();
+    let mut response = request.timeout(Duration::from_millis(http.peer_timeout_ms)).send().await.map_err(silent)?;
     let status = response.status();
     if status == StatusCode::UNAUTHORIZED {
-        return Err(away("it has another http.peer_token"));
+        return Err("it has another http.peer_token".to_owned());
     }
-    let body = response.bytes().await.map_err(|_| away("its answer broke off"))?;
-    Ok((status, [(CONTENT_TYPE, "application/json")], body).into_response())
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|_| "its answer broke off")? {
+        if body.len() + piece.len() > ANSWER_BYTES_MAX {
+            return Err(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes"));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok((status, body))
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct OfTenant {
+    tenant: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<String>,
+}
+
+/// The worklist of all partitions, with those that did not answer.
+pub(crate) async fn worklist(State(instance): Shared, Query(query): Query<OfTenant>) -> Result<Json<Value>, Problem> {
+    let mut whole = of_own(instance.clone(), query.clone()).await?;
+    let mut asked = JoinSet::new();
+    for url in instance.others().into_iter().take(INSTANCES_ASKED_MAX) {
+        let (instance, query) = (instance.clone(), query.clone());
+        asked.spawn(async move {
+            let answer = ask(&instance, &format!("{url}{WORKLIST}"), &query).await;
+            let answer =
+                answer.and_then(|(_, body)| serde_json::from_slice::<Worklist>(&body).map_err(|_| "it has no such answer".to_owned()));
+            answer.inspect_err(|why| tracing::warn!(url, why, "a worklist is without the leads of another instance"))
+        });
+    }
+    while let Some(answer) = asked.join_next().await {
+        if let Ok(Ok(list)) = answer {
+            whole.merge(list);
+        }
+    }
+    let missing: Vec<u32> = (0..instance.log.partitions()).filter(|partition| !whole.partitions.contains(partition)).collect();
+    Ok(Json(json!({ "tasks": whole.tasks, "missing_partitions": missing })))
+}
+
+async fn own_worklist(State(instance): Shared, Query(query): Query<OfTenant>) -> Result<Json<Worklist>, Problem> {
+    Ok(Json(of_own(instance, query).await?))
+}
+
+async fn of_own(instance: Arc<Instance>, query: OfTenant) -> Result<Worklist, Problem> {
+    let tenant = Tenant::new(&query.tenant).map_err(|error| bad(&error))?;
+    blocking(move || Ok(views::worklist(&instance.views, &tenant, query.agent.as_deref())?)).await
 }

@@ -104,6 +104,14 @@ impl Peers {
         (*name != self.own).then(|| heard.said.url.clone())
     }
 
+    /// Where the other instances are that have partitions.
+    #[must_use]
+    pub fn others(&self) -> BTreeSet<String> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let others = known.iter().filter(|(name, heard)| **name != self.own && !heard.said.had.partitions.is_empty());
+        others.map(|(_, heard)| heard.said.url.clone()).collect()
+    }
+
     /// Where the other instances are that have a copy of a partition, those that spoke last first.
     #[must_use]
     pub fn standbys(&self, partition: Partition) -> Vec<String> {
