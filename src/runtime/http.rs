@@ -165,7 +165,14 @@ async fn live(State(instance): State<Arc<Instance>>) -> Response {
 
 async fn ready(State(instance): State<Arc<Instance>>) -> Response {
     let pauses: String = instance.views.pauses().into_iter().filter_map(|(_, pause)| Some(format!("{}\n", pause?))).collect();
-    if !instance.is_ready() {
+    let failing: String = instance
+        .failing()
+        .iter()
+        .map(|why| format!("nothing is committed: {why}; the last ERROR of the log and `leadstream doctor` say what to do\n"))
+        .collect();
+    if !failing.is_empty() {
+        (StatusCode::SERVICE_UNAVAILABLE, failing).into_response()
+    } else if !instance.is_ready() {
         let restores = instance.views.restores().all();
         let lines: String = restores.iter().map(|restoring| format!("{restoring}\n")).collect();
         (StatusCode::SERVICE_UNAVAILABLE, format!("restoring\n{lines}")).into_response()
@@ -180,6 +187,7 @@ async fn metrics(State(instance): State<Arc<Instance>>) -> Response {
     if let Err(error) = instance.lag() {
         tracing::error!(%error, "the lag cannot be read");
     }
+    instance.metrics.ready(instance.is_ready());
     instance.metrics.restoring(&instance.views.restores().all());
     instance.metrics.behind(&instance.standbys.behind());
     instance.metrics.paused(instance.views.pauses().into_iter().map(|(partition, pause)| (partition.0, pause.is_some())));

@@ -90,6 +90,8 @@ struct Beat {
     beat_ms: AtomicI64,
     /// It took everything once since the start.
     caught_up: AtomicBool,
+    /// Why it commits nothing.
+    failing: Mutex<Option<String>>,
 }
 
 impl Beat {
@@ -153,7 +155,11 @@ impl Instance {
             sources: Mutex::new(()),
             stop: AtomicBool::new(false),
             workers: (0..workers)
-                .map(|_| Beat { beat_ms: AtomicI64::new(TimeSource::World.now().0), caught_up: AtomicBool::new(false) })
+                .map(|_| Beat {
+                    beat_ms: AtomicI64::new(TimeSource::World.now().0),
+                    caught_up: AtomicBool::new(false),
+                    failing: Mutex::default(),
+                })
                 .collect(),
             hub: Mutex::default(),
             peers: OnceLock::new(),
@@ -263,6 +269,7 @@ impl Instance {
                     stop: &self.stop,
                     beat: &|worker| self.beat(worker),
                     caught_up: &|worker| self.caught_up(worker),
+                    fails: &|worker, why| self.fails(worker, why),
                     views: &self.views,
                     metrics: &self.metrics,
                     standbys: &self.standbys,
@@ -310,13 +317,25 @@ impl Instance {
         if let Some(worker) = self.workers.get(worker as usize) {
             worker.caught_up.store(true, Ordering::Relaxed);
         }
-        self.metrics.ready(self.workers.iter().all(Beat::is_caught_up));
+    }
+
+    /// A worker commits nothing, or does again.
+    fn fails(&self, worker: u32, why: Option<String>) {
+        if let Some(worker) = self.workers.get(worker as usize) {
+            *worker.failing.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        }
+    }
+
+    /// Why workers commit nothing for now although they try.
+    #[must_use]
+    pub fn failing(&self) -> Vec<String> {
+        let why = |worker: &Beat| worker.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.workers.iter().filter_map(why).collect()
     }
 
     fn fail(&self, why: &str) {
         tracing::error!(why, "the worker has stopped");
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
-        self.metrics.ready(false);
         self.wake();
     }
 
@@ -391,10 +410,10 @@ impl Instance {
         self.failure().is_none() && (self.workers.iter().all(moves) || self.views.restores().moved_within(STALLED))
     }
 
-    /// Whether everything was restored and taken once since the start.
+    /// Whether everything was restored and taken once since the start, and commits go through.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.is_alive() && self.workers.iter().all(Beat::is_caught_up)
+        self.is_alive() && self.workers.iter().all(Beat::is_caught_up) && self.failing().is_empty()
     }
 
     /// Interactions that wait to be taken, by partition of this instance; also told as a metric.

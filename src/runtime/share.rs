@@ -25,6 +25,10 @@ const FAILURES_MAX: u32 = 200;
 
 /// How often the last owner's transaction is looked at. Chosen: it costs two requests.
 const HELD_UP: Duration = Duration::from_millis(100);
+
+/// Turns in a row that fail before others are told. Chosen: one may fail whenever partitions move.
+const FAILURES_TOLD: u32 = 2;
+
 /// How soon what keeps copies hears that it is to end.
 const STOPS: Duration = Duration::from_millis(100);
 
@@ -56,6 +60,8 @@ pub struct Told<'a> {
     pub beat: &'a (dyn Fn(u32) + Sync),
     /// The share of the group was restored, and a worker has taken what was fetched for it.
     pub caught_up: &'a (dyn Fn(u32) + Sync),
+    /// Told by each worker, with its number, why it commits nothing, and `None` once it does again.
+    pub fails: &'a (dyn Fn(u32, Option<String>) + Sync),
     /// What readers see.
     pub views: &'a Views,
     /// The metrics.
@@ -199,6 +205,7 @@ impl<'a, C: Client> Share<'a, C> {
         let began = Instant::now();
         match self.turn() {
             Ok(0) => {
+                (self.told.fails)(self.part.number, None);
                 let is_waiting = self.worker.is_waiting() || !self.held_up.is_empty();
                 if self.hub.is_settled() && !is_waiting {
                     (self.told.caught_up)(self.part.number);
@@ -208,6 +215,7 @@ impl<'a, C: Client> Share<'a, C> {
             }
             Ok(_) => {
                 self.failures = 0;
+                (self.told.fails)(self.part.number, None);
                 self.told.metrics.handled(&self.hub.handled(self.part));
                 self.chores()?;
                 Ok(Wait::Time(self.rest(began)))
@@ -320,6 +328,9 @@ impl<'a, C: Client> Share<'a, C> {
             _ => return Err(error),
         }
         tracing::warn!(error = chain(&error), failures = self.failures, "the batch in hand is dropped");
+        if self.failures >= FAILURES_TOLD {
+            (self.told.fails)(self.part.number, Some(chain(&error)));
+        }
         self.worker.roll_back();
         let (shortest, longest) = BACKOFF;
         Ok((shortest * 2_u32.saturating_pow(self.failures.min(8) - 1)).min(longest))

@@ -17,7 +17,9 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::broker::{Broker, is_there};
+use crate::command::get;
 use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, events, pause, replays, settings};
+use crate::peers::address;
 
 const INTERACTIONS: &str = "lead.interactions.v1";
 
@@ -112,8 +114,11 @@ fn without_the_topic_of_dead_letters_nothing_is_committed_until_it_is_there_agai
     producer.send(BaseRecord::to(INTERACTIONS).partition(0).key("none").payload("no event")).unwrap();
     producer.flush(Duration::from_secs(60)).unwrap();
     await_that(|| fleet.log(0).contains(DEAD_LETTERS) && fleet.log(0).contains("the topic is gone"));
-    fleet.look();
+    let ready = || address(&fleet, 0).map(|(url, _)| get(&format!("{url}/readyz"), None));
+    await_that(|| ready().is_some_and(|(status, text)| status == 503 && text.contains("nothing is committed") && text.contains("doctor")));
     open(Settings { creates_topics: true, ..settings(&broker.servers) }, &all).unwrap();
+    await_that(|| ready().is_some_and(|(status, _)| status == 200));
+    fleet.look();
     produce(&broker, &lines[300..]);
     await_that(|| records(&broker, "lead.predictions.v1") >= lines.len() && records(&broker, DEAD_LETTERS) >= 1);
     fleet.end(0);

@@ -55,7 +55,7 @@ impl Stage {
             let stop: &'static AtomicBool = Box::leak(Box::default());
             let standbys: &'static Standbys = Box::leak(Box::default());
             let wanted = &BTreeSet::new;
-            &*Box::leak(Box::new(Told { stop, beat: &|_| {}, caught_up: &|_| {}, views, metrics, standbys, wanted }))
+            &*Box::leak(Box::new(Told { stop, beat: &|_| {}, caught_up: &|_| {}, fails: &|_, _| {}, views, metrics, standbys, wanted }))
         };
         Self { told: (0..INSTANCES).map(|_| told()).collect() }
     }

@@ -174,8 +174,9 @@ impl Inputs for InputConsumer {
                 Ok(Some(((source, Partition(partition)), offset_of(message.offset()), record_of(&message))))
             }
             Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
-                let why = "an input starts behind its committed offset: retention removed what was not taken yet; move the group's \
-                           offset to the start with kafka-consumer-groups --reset-offsets to go on without it";
+                let why = "an input starts behind its committed offset: start this instance again. If it stood still while others went \
+                           on, nothing is lost; if retention removed what nobody took, its next start names the command that goes on \
+                           without it";
                 Err(Error::Offsets(why.to_owned()))
             }
             Some(Err(error)) => {
