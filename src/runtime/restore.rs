@@ -68,6 +68,9 @@ impl Restoring {
 impl fmt::Display for Restoring {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { partition, stretch, .. } = self;
+        if stretch.whole() == 0 {
+            return write!(out, "partition {}: looks for the end of its changelog", partition.0);
+        }
         write!(out, "partition {}: {} % of {} records", partition.0, stretch.percent(), stretch.whole())?;
         match self.seconds_left() {
             Some(seconds) => write!(out, ", {seconds:.0} s left"),
@@ -166,7 +169,8 @@ mod tests {
     fn a_restore_is_told_while_it_reads_and_forgotten_with_its_end() {
         let restores = Restores::default();
         let mut watch = restores.begin(Partition(3));
-        assert_eq!(restores.of(Partition(3)).unwrap().seconds_left(), None);
+        let found = restores.of(Partition(3)).unwrap();
+        assert_eq!((found.seconds_left(), found.to_string()), (None, "partition 3: looks for the end of its changelog".to_owned()));
         let until = |next| Stretch { from: Offset(100), next: Offset(next), end: Offset(500) };
         (101..=200).for_each(|next| watch.read(until(next)));
         let found = restores.of(Partition(3)).unwrap();

@@ -232,7 +232,7 @@ impl<'a, R: Reads> Keeper<'a, R> {
     pub fn turn(&mut self, wanted: &BTreeSet<Partition>, is_over: &dyn Fn() -> bool) -> Result<(), Error> {
         self.let_go(wanted)?;
         let mut outcomes: Vec<(Partition, Result<(), Error>)> = Vec::new();
-        for partition in wanted {
+        for partition in wanted.iter().take_while(|_| !is_over()) {
             outcomes.push((*partition, self.open(*partition)));
         }
         for copy in self.standbys.kept() {

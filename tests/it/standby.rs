@@ -1,16 +1,22 @@
-//! Copies of partitions that are kept beside their owner, on Apache Kafka: the owner is killed.
+//! Restores on Apache Kafka, and copies of partitions that are kept beside their owner: the owner is killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::{Duration, Instant};
 
-use leadstream::domain::units::Partition;
+use leadstream::codec::{interaction, rows};
+use leadstream::domain::units::{AppendTime, LeadKey, Partition};
+use leadstream::pipeline::{Input, Key, Memory, Row};
 use leadstream::runtime::log::kafka::Topics;
 use leadstream::runtime::log::{STATE, TimeSource, partition_of};
 use leadstream::runtime::mutate::predict;
+use leadstream::runtime::worker::rules;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::broker::{Broker, is_there};
 use crate::command::get;
-use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, events, ids_by_lead, replays, send, settings};
+use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, cluster, events, ids_by_lead, number, replays, send, settings};
 use crate::peers::{address, ask, own};
 
 /// How far the copies of an instance are behind, by partition.
@@ -108,4 +114,58 @@ fn who_keeps_a_copy_answers_while_the_owner_is_dead_and_takes_over_with_the_rest
     assert_taken(&topics, lines.len());
     (0..3).for_each(|instance| fleet.end(instance));
     replays(&fleet);
+}
+
+/// A row as one event leaves it.
+fn row() -> Vec<u8> {
+    let event = interaction::from_json(&events(1)[0]).unwrap();
+    let appended = AppendTime(event.occurred_at.0);
+    let mut memory = Memory::default();
+    memory.run(&rules(), &Input::Interaction { event: Box::new(event), appended }, &mut Vec::new());
+    let lead = memory.rows().map(|(_, row)| row).find(|row| matches!(row, Row::Lead(_)));
+    rows::row_bytes(&lead.unwrap())
+}
+
+#[test]
+fn a_restore_counts_every_row_and_is_forgotten_with_its_end() {
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(folder.path());
+    drop(cluster(&broker, "rows"));
+    let (count, value) = (number("LEADSTREAM_RESTORE_ROWS", 3_000), row());
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &broker.servers).set("queue.buffering.max.messages", "10000000").set("linger.ms", "50");
+    let producer: BaseProducer = config.create().unwrap();
+    for lead in 0..count {
+        let key = LeadKey::parse(&format!("acme:lead-{lead}")).unwrap();
+        let (partition, name) = (partition_of(key.as_str().as_bytes(), PARTITIONS), rows::key_text(&Key::Lead(key)));
+        producer.send(BaseRecord::to(STATE).partition(partition.0.cast_signed()).key(&name).payload(&value)).unwrap();
+    }
+    producer.flush(Duration::from_secs(60)).unwrap();
+
+    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
+    let began = Instant::now();
+    fleet.start(0);
+    let mut seen = Vec::new();
+    let mut is_ready = || {
+        let Some((url, _)) = address(&fleet, 0) else { return false };
+        let (status, text) = get(&format!("{url}/readyz"), None);
+        seen.push(text);
+        status == 200
+    };
+    while !is_ready() {
+        assert!(began.elapsed() < Duration::from_secs(600), "{}", fleet.log(0));
+    }
+    let took = began.elapsed();
+    let taken = taken_over(&fleet.log(0));
+    assert_eq!(taken.len(), PARTITIONS as usize);
+    assert_eq!(taken.iter().map(|(_, records, _)| *records).sum::<u64>(), count as u64);
+    let (_, metrics) = get(&format!("{}/metrics", address(&fleet, 0).unwrap().0), None);
+    assert!(metrics.contains(&format!("leadstream_restored_rows_total {count}")) && !metrics.contains("leadstream_restore_"), "{metrics}");
+    let told = seen.iter().rfind(|text| text.contains(" % of "));
+    println!("{count} rows of {} bytes restored, {took:?} from start to ready; /readyz said: {told:?}", value.len());
+    fleet.log(0).lines().filter(|line| line.contains("partition=0 ")).for_each(|line| println!("{line}"));
+    fleet.end(0);
 }
