@@ -179,7 +179,7 @@ pub fn ids_by_lead(topics: &Topics, topic: &str) -> BTreeMap<String, Vec<String>
 /// One prediction for each event that was sent, in the order of its lead, and no other; and where a prediction says how many messages its
 /// lead has sent, it is as many as there are among the lead's events up to then: no event was lost or applied twice to the state either.
 pub fn assert_taken(read: &Topics, events: usize) {
-    let sent = by_lead(read, "lead.interactions.v1", |event| (id(event), event["event_type"] == "message.received"));
+    let sent = by_lead(read, "lead.interactions.v1", |event| (id(event), event["event_type"].as_str().unwrap().to_owned()));
     let taken = by_lead(read, PREDICTIONS, |prediction| {
         let reasons = prediction["engagement_receptivity"]["contributions"].as_array().into_iter().flatten();
         let messages = reasons.clone().find(|reason| reason["feature"] == "messages_in_total");
@@ -192,8 +192,13 @@ pub fn assert_taken(read: &Topics, events: usize) {
             (0..sent.len().max(taken.len())).find(|place| sent.get(*place).map(|(id, _)| id) != taken.get(*place).map(|(id, _)| id));
         assert_eq!(first, None, "{lead}: {} sent, {} taken", sent.len(), taken.len());
         let mut messages = 0.0;
-        for ((id, is_message), (_, said)) in sent.iter().zip(taken) {
-            messages += f64::from(u8::from(*is_message));
+        for ((id, kind), (_, said)) in sent.iter().zip(taken) {
+            match kind.as_str() {
+                "message.received" => messages += 1.0,
+                // Nothing of the lead is kept.
+                "contact.erased" => messages = 0.0,
+                _ => {}
+            }
             assert!(said.is_none_or(|said| said == messages), "{lead} {id}: {messages} messages, the prediction says {said:?}");
             compared += usize::from(said.is_some());
         }
