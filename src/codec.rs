@@ -4,6 +4,7 @@ pub mod avro;
 pub mod interaction;
 pub mod model;
 pub mod definition;
-pub mod internal;
 pub mod rows;
+pub mod internal;
+pub mod results;
 pub mod outputs;

@@ -7,16 +7,18 @@ mod memory;
 mod rows;
 
 use crate::domain::event::Interaction;
+use crate::domain::experiment::decision::{self, Setup, Verdict as Concluded};
+use crate::domain::experiment::plan::Act;
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
 use crate::domain::lead::{Decision, Lead, Verdict};
-use crate::domain::rules::Rules;
+use crate::domain::rules::{Manner, Policy, Rules};
 use crate::domain::units::{AppendTime, EventTime, LeadKey, Partition, Tenant};
 
 pub use crate::pipeline::memory::Memory;
 pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Positions, Row, Rows, Source, Trial, Unmapped};
 
 /// Version of the decisions made here: states and outputs repeat byte for byte only under the same one.
-pub const STEP_VERSION: u32 = 1;
+pub const STEP_VERSION: u32 = 2;
 
 /// One input of a partition.
 #[derive(Clone, Debug)]
@@ -55,10 +57,23 @@ pub enum Effect {
     Decided(Decision),
     /// The counts of an experiment over all partitions changed.
     Measured(Box<Metrics>),
+    /// An experiment that acts by itself is over: a definition for all partitions.
+    Concluded(Box<Conclusion>),
     /// The input cannot be used.
     DeadLetter(String),
     /// The input came too late.
     Late,
+}
+
+/// The end of an experiment, to be put in force through the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conclusion {
+    /// The experiment.
+    pub experiment: ExperimentKey,
+    /// What holds from now on.
+    pub policy: Policy,
+    /// From this event time on.
+    pub at: EventTime,
 }
 
 impl Effect {
@@ -109,12 +124,47 @@ pub fn take<R: Rows>(rules: &Rules, rows: &mut R, input: &Input, budget: &mut us
             let key = Key::Trial(experiment.clone());
             let mut trial = rows.load(&key)?.and_then(Row::into_trial).unwrap_or_default();
             if trial.replace(*source, *at, tally) {
-                effects.push(Effect::Measured(Box::new(trial.metrics(experiment))));
+                let metrics = measure(rules, trial.metrics(experiment));
+                let concluded = conclude(rules, &metrics);
+                effects.push(Effect::Measured(Box::new(metrics)));
+                effects.extend(concluded.map(|conclusion| Effect::Concluded(Box::new(conclusion))));
                 rows.save(key, Some(Row::Trial(trial)));
             }
             Ok(Taken::Done(Outcome::Internal))
         }
     }
+}
+
+/// Adds what follows from the counts, where it was registered what is to be looked at.
+#[must_use]
+pub fn measure(rules: &Rules, mut metrics: Metrics) -> Metrics {
+    let key = &metrics.experiment;
+    if let Some((first, plan)) = rules.experiment(&key.tenant, &key.name, key.version).and_then(|first| Some((first, first.plan.as_ref()?)))
+    {
+        let versions = rules.versions(key, metrics.at).map(|version| (version.version, version.arms.as_slice())).collect();
+        let setup = Setup { plan, window_hours: first.window_hours, versions };
+        metrics.report = decision::report(&setup, &metrics.tally, metrics.at).map(Box::new);
+    }
+    metrics
+}
+
+/// What ends an experiment that acts by itself and was not ended before.
+fn conclude(rules: &Rules, metrics: &Metrics) -> Option<Conclusion> {
+    let key = &metrics.experiment;
+    let newest = rules.versions(key, metrics.at).last()?;
+    let decision = &metrics.report.as_ref()?.decision;
+    let is_over = decision.verdict != Concluded::Continue && newest.plan.as_ref().is_some_and(|plan| plan.act == Act::Automatic);
+    if !is_over || rules.is_concluded(key) {
+        return None;
+    }
+    let strategy = if let Concluded::Promote(arm) = &decision.verdict { Some(Manner::Strategy(arm.clone())) } else { None };
+    let policy = Policy {
+        strategy,
+        stages: newest.stages.clone(),
+        concludes: Some((key.name.clone(), key.version)),
+        reason: format!("experiment {}: {}, {}", key.name, decision.verdict.as_str(), decision.rule),
+    };
+    Some(Conclusion { experiment: key.clone(), policy, at: metrics.at })
 }
 
 fn interaction<R: Rows>(
@@ -217,10 +267,11 @@ fn store<R: Rows>(rows: &mut R, key: &LeadKey, lead: Box<Lead>, due_before: Opti
 fn settle<R: Rows>(rows: &mut R, tenant: &Tenant, decisions: Vec<Decision>, effects: &mut Vec<Effect>) -> Result<(), R::Error> {
     for decision in decisions {
         match decision {
-            Decision::Count(experiment, counted) => {
+            Decision::Count(experiment, change) => {
                 let key = Key::Tally(experiment);
                 let mut tally = rows.load(&key)?.and_then(Row::into_tally).unwrap_or_default();
-                tally.merge(&counted);
+                tally.take_back(&change.removed);
+                tally.merge(&change.added);
                 rows.save(key, Some(Row::Tally(tally)));
             }
             Decision::Unmapped(name) => {

@@ -71,7 +71,7 @@ coded!(
 );
 coded!(
     /// Exposures.
-    EXPOSURES, "experiment.exposures.v1", [1]
+    EXPOSURES, "experiment.exposures.v1", [1, 2]
 );
 coded!(
     /// Profiles.
@@ -83,15 +83,15 @@ coded!(
 );
 coded!(
     /// What comes back to a partition from inside.
-    INBOX, "leadstream.inbox.v1", [1]
+    INBOX, "leadstream.inbox.v1", [1, 2]
 );
 coded!(
     /// Switches between a partition's inputs.
     ORDER, "leadstream.order.v1", [1]
 );
 coded!(
-    /// Counts of experiments.
-    METRICS, "experiment.metrics.v1", [1]
+    /// Counts and results of experiments.
+    METRICS, "experiment.metrics.v1", [1, 2]
 );
 coded!(
     /// Questions to the language model.

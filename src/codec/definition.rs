@@ -1,14 +1,17 @@
 //! Definitions: everything that changes a decision, as a person writes it (JSON) and as it is checked before it counts.
 
+mod experiment;
+mod policy;
+
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
+pub use crate::codec::definition::policy::conclusion;
 use crate::codec::{interaction, model};
 use crate::domain::contact::{QuietHours, zone};
-use crate::domain::experiment::{Experiment, Unit};
+use crate::domain::experiment::PLACES;
 use crate::domain::journey::{Meaning, Stage, StageMap, normal_name};
 use crate::domain::lexicon::{Entry, Lexicon, ObjectionKind, Topic};
 use crate::domain::rules::{Body, Definition, Settings, Thresholds};
@@ -19,7 +22,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// Ids of one lead that may be remembered.
 const DEDUPE_IDS_MAX: usize = 4_096;
 /// Kinds of definitions.
-pub const KINDS: [&str; 6] = ["experiment", "model", "thresholds", "lexicon", "stages", "settings"];
+pub const KINDS: [&str; 7] = ["experiment", "model", "thresholds", "lexicon", "stages", "settings", "policy"];
 
 /// Why a definition was refused: which field, what is wrong, what is expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,85 +76,23 @@ pub fn body_of(definition: &Definition) -> Result<Body, Error> {
     }
     let text = body.as_bytes();
     Ok(match kind.as_str() {
-        "experiment" => Body::Experiment(experiment(tenant.as_ref(), name, *version, text)?),
+        "experiment" => Body::Experiment(experiment::experiment(tenant.as_ref(), (name, *version), text)?),
         "model" => Body::Model(Arc::new(model(text)?)),
         "thresholds" => Body::Thresholds(thresholds(read(text, "body")?)?),
         "lexicon" => Body::Lexicon(Arc::new(lexicon(read(text, "body")?)?)),
         "stages" => Body::Stages(Arc::new(stages(read(text, "body")?)?)),
+        "policy" => Body::Policy(policy::policy(text)?),
         "settings" => Body::Settings(settings(&read(text, "body")?)?),
         other => return refused(format!("kind: {other:?} is none of {}", KINDS.join(", "))),
     })
 }
 
+fn stages_of(names: &[String]) -> Result<Vec<Stage>, Error> {
+    names.iter().map(|name| Stage::parse(name).ok_or_else(|| Error(format!("body.stages: {name:?} is no stage")))).collect()
+}
+
 fn read<T: DeserializeOwned>(text: &[u8], part: &str) -> Result<T, Error> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(text)).map_err(|error| Error(format!("{part}.{error}")))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExperimentBody {
-    unit: String,
-    salt: String,
-    arms: Vec<Arm>,
-    #[serde(default = "everybody")]
-    coverage: u32,
-    #[serde(default)]
-    stages: Vec<String>,
-    window_hours: i64,
-    #[serde(default = "yes")]
-    running: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Arm {
-    strategy: String,
-    weight: u32,
-}
-
-fn everybody() -> u32 {
-    10_000
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn experiment(tenant: Option<&Tenant>, name: &str, version: u32, text: &[u8]) -> Result<Experiment, Error> {
-    let Some(tenant) = tenant else { return refused("tenant: an experiment belongs to one tenant") };
-    let body: ExperimentBody = read(text, "body")?;
-    let unit = match body.unit.as_str() {
-        "lead" => Unit::Lead,
-        "agent" => Unit::Agent,
-        other => return refused(format!("body.unit: {other:?} is neither lead nor agent")),
-    };
-    let total: u64 = body.arms.iter().map(|arm| u64::from(arm.weight)).sum();
-    if !(2..=16).contains(&body.arms.len()) || total == 0 || total > 1_000_000 {
-        return refused("body.arms: 2 to 16 arms with weights that sum to 1 to 1,000,000 are needed");
-    }
-    let mut names: Vec<_> = body.arms.iter().map(|arm| arm.strategy.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    if names.len() != body.arms.len() || names.iter().any(|name| name.is_empty() || name.len() > 64) {
-        return refused("body.arms: each strategy needs its own name of 1 to 64 bytes");
-    }
-    if body.coverage > 10_000 || !(1..=24 * 365).contains(&body.window_hours) {
-        return refused("body: coverage must be 0 to 10,000 and window_hours 1 to 8,760");
-    }
-    let stages = body.stages.iter().map(|stage| Stage::parse(stage).ok_or_else(|| Error(format!("body.stages: {stage:?} is no stage"))));
-    Ok(Experiment {
-        tenant: tenant.clone(),
-        name: name.to_owned(),
-        version,
-        config_sha256: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
-        unit,
-        salt: body.salt,
-        stages: stages.collect::<Result<_, _>>()?,
-        arms: body.arms.into_iter().map(|arm| (arm.strategy, arm.weight)).collect(),
-        coverage: body.coverage,
-        window_hours: body.window_hours,
-        running: body.running,
-    })
 }
 
 #[derive(Deserialize)]
@@ -262,6 +203,7 @@ struct SettingsBody {
     quiet_from: Option<i8>,
     quiet_to: Option<i8>,
     daily_cap: Option<usize>,
+    holdout: Option<u32>,
 }
 
 fn settings(body: &SettingsBody) -> Result<Settings, Error> {
@@ -274,6 +216,10 @@ fn settings(body: &SettingsBody) -> Result<Settings, Error> {
         return refused("body: quiet_from and quiet_to must be hours 0 to 23");
     }
     settings.quiet = hours;
+    settings.holdout = body.holdout.unwrap_or(0);
+    if settings.holdout > PLACES {
+        return refused("body.holdout: is out of 10,000: 500 is 5 %");
+    }
     settings.daily_cap = body.daily_cap.unwrap_or(settings.daily_cap);
     Ok(settings)
 }
@@ -298,7 +244,8 @@ mod tests {
             ("thresholds", r#"{"lateness_hours":48}"#),
             ("lexicon", r#"{"entries":[{"phrase":"Tiny  House","topic":"interest","weight":1}]}"#),
             ("stages", r#"{"names":{"Stufe 1":"interest","Ende":"lost"}}"#),
-            ("settings", r#"{"timezone":"Europe/Amsterdam","quiet_from":20}"#),
+            ("settings", r#"{"timezone":"Europe/Amsterdam","quiet_from":20,"holdout":500}"#),
+            ("policy", r#"{"strategy":"assertive","stages":["intent"],"concludes":{"experiment":"tone","version":2},"reason":"tried"}"#),
         ] {
             let (read, body) = from_json(definition(kind, body).as_bytes()).unwrap();
             assert_eq!((read.kind.as_str(), read.version), (kind, 1));
@@ -309,7 +256,10 @@ mod tests {
                 }
                 Body::Lexicon(lexicon) => assert!(lexicon.read("a tiny house!").of(Topic::Interest) > 0.9),
                 Body::Stages(stages) => assert_eq!(stages.meaning("ENDE"), Some(Meaning::Lost)),
-                Body::Settings(settings) => assert_eq!(settings.quiet, QuietHours { from: 20, to: 8 }),
+                Body::Settings(settings) => assert_eq!((settings.quiet, settings.holdout), (QuietHours { from: 20, to: 8 }, 500)),
+                Body::Policy(policy) => {
+                    assert_eq!((policy.stages, policy.concludes), (vec![Stage::Intent], Some(("tone".to_owned(), 2))));
+                }
                 Body::Model(model) => assert_eq!(*model, crate::codec::model::starting()),
             }
         }
@@ -328,6 +278,9 @@ mod tests {
             (definition("model", r#"{"toml":"x"}"#), "toml"),
             (definition("experiment", &format!(r#"{{"unit":"team","salt":"s","window_hours":1,{arms}}}"#)), "unit"),
             (definition("experiment", r#"{"unit":"lead","salt":"s","window_hours":1,"arms":[]}"#), "arms"),
+            (definition("settings", r#"{"holdout":10001}"#), "holdout"),
+            (definition("policy", "{}"), "strategy"),
+            (definition("policy", r#"{"strategy":"rules","stages":["x"]}"#), "stages"),
             (definition("settings", "{}").replace("2026-01-01T00:00:00Z", "soon"), "effective_at"),
             (definition("settings", "{}").replace("\"version\":1", "\"version\":0"), "version"),
             (definition("settings", "{}").replace("acme", "a cme"), "tenant"),

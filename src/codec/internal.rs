@@ -1,11 +1,14 @@
-//! Records that leadstream writes for itself: definitions, inbox entries, switches between inputs; and experiment metrics.
+//! Records that leadstream writes for itself: definitions, inbox entries, switches between inputs.
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::codec::avro::{self, Error};
-use crate::domain::experiment::{Counts, ExperimentKey, Metrics, Tally};
+use crate::codec::rows;
+use crate::domain::experiment::{Counts, ExperimentKey, Tally};
 use crate::domain::rules::Definition;
 use crate::domain::units::{AppendTime, EventTime, Offset, Partition, Tenant};
+use crate::pipeline::{Key, Row};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "LeadstreamDefinition")]
@@ -106,6 +109,7 @@ struct WirePartial {
     version: i32,
     source: i32,
     counts: Vec<WireCounts>,
+    tally: Option<ByteBuf>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -130,7 +134,7 @@ struct WireErase {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "ArmCounts")]
-struct WireCounts {
+pub(crate) struct WireCounts {
     arm: String,
     exposed_units: i64,
     exposures: i64,
@@ -141,7 +145,7 @@ struct WireCounts {
     revenue_minor: i64,
 }
 
-fn arms(tally: &Tally) -> Vec<WireCounts> {
+pub(crate) fn arms(tally: &Tally) -> Vec<WireCounts> {
     let long = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let arm = |(arm, counts): (&String, &Counts)| WireCounts {
         arm: arm.clone(),
@@ -170,7 +174,7 @@ fn tally(arms: Vec<WireCounts>) -> Tally {
         };
         (wire.arm, counts)
     };
-    Tally { arms: arms.into_iter().map(arm).collect() }
+    Tally { arms: arms.into_iter().map(arm).collect(), ..Tally::default() }
 }
 
 /// A value of `leadstream.inbox.v1`.
@@ -189,6 +193,7 @@ pub fn inbox_bytes(entry: &InboxEntry) -> Vec<u8> {
                 version: int(experiment.version),
                 source: int(source.0),
                 counts: arms(tally),
+                tally: Some(ByteBuf::from(rows::row_bytes(&Row::Tally(tally.clone())))),
             }),
             ..wire("partial", at.0)
         },
@@ -214,7 +219,16 @@ pub fn inbox(bytes: &[u8]) -> Result<InboxEntry, Error> {
         version: u32::try_from(partial.version).map_err(|_| broken("version is below 0"))?,
     };
     let source = Partition(u32::try_from(partial.source).map_err(|_| broken("source is below 0"))?);
-    Ok(InboxEntry::Partial { experiment, source, at: EventTime(wire.at), tally: tally(partial.counts) })
+    let tally = match partial.tally {
+        Some(bytes) => whole(&experiment, &bytes)?,
+        None => tally(partial.counts),
+    };
+    Ok(InboxEntry::Partial { experiment, source, at: EventTime(wire.at), tally })
+}
+
+fn whole(experiment: &ExperimentKey, bytes: &[u8]) -> Result<Tally, Error> {
+    let row = rows::row(&Key::Tally(experiment.clone()), bytes).map_err(|error| broken(&error.to_string()))?;
+    row.into_tally().ok_or_else(|| broken("no tally"))
 }
 
 /// From here on a partition reads another input.
@@ -265,37 +279,18 @@ pub fn switch(bytes: &[u8]) -> Result<Switch, Error> {
     })
 }
 
-#[derive(Serialize)]
-#[serde(rename = "ExperimentMetrics")]
-struct WireMetrics<'a> {
-    tenant_id: &'a str,
-    experiment: &'a str,
-    version: i32,
-    at: i64,
-    arms: Vec<WireCounts>,
-}
-
-/// Key and value of `experiment.metrics.v1`.
-#[must_use]
-pub fn metrics_record(metrics: &Metrics) -> (String, Vec<u8>) {
-    let ExperimentKey { tenant, name, version } = &metrics.experiment;
-    let value = avro::METRICS.encode(&WireMetrics {
-        tenant_id: tenant.as_str(),
-        experiment: name,
-        version: i32::try_from(*version).unwrap_or(i32::MAX),
-        at: metrics.at.0,
-        arms: arms(&metrics.tally),
-    });
-    (format!("{tenant}:{name}"), value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::experiment::outcome::Outcome;
+    use crate::domain::experiment::tally::{Cell, Cohort, Group};
 
     #[test]
     fn internal_records_survive_and_cut_ones_are_errors() {
-        let tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
+        let mut tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
+        let cells = vec![Cell::of(Outcome { value: -5, base: 7 }), Cell { squares: i128::MAX, products: i128::MIN, ..Cell::default() }];
+        let group = Group { units: 1, cells };
+        tally.cohorts.insert(Cohort { day: -3, version: 2 }, [("assertive".to_owned(), group)].into());
         let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 2 };
         let entries = [
             InboxEntry::Tick { at: AppendTime(5), after: Offset(9) },
@@ -319,8 +314,5 @@ mod tests {
             };
             assert_eq!(definition(&definition_bytes(&told)).unwrap(), told);
         }
-        let (key, value) = metrics_record(&Metrics { experiment, at: EventTime(4), tally });
-        let shown = avro::describe(&value).unwrap();
-        assert_eq!((key.as_str(), shown["arms"][0]["exposures"].as_i64()), ("acme:tone", Some(3)));
     }
 }

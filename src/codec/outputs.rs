@@ -252,6 +252,7 @@ struct WireExposure<'a> {
     propensity: f64,
     config_sha256: &'a str,
     reason: &'a str,
+    chain: Option<String>,
 }
 
 impl<'a> From<&'a Exposure> for WireExposure<'a> {
@@ -271,6 +272,7 @@ impl<'a> From<&'a Exposure> for WireExposure<'a> {
             propensity: exposure.propensity,
             config_sha256: &exposure.config_sha256,
             reason: &exposure.reason,
+            chain: Some(exposure.chain.iter().map(|byte| format!("{byte:02x}")).collect()),
         }
     }
 }

@@ -1,18 +1,30 @@
-//! Which arm a unit gets, what was exposed, and mergeable counts of what followed.
+//! Which arm a unit gets, what was exposed, and what is registered, counted, concluded and done about it.
 //!
 //! Assignment is a pure function of the definition in force and the unit: murmur3 x86_32 over the UTF-8 bytes (NFC) of
 //! `salt:experiment:unit`, mapped to integer weights by `(hash * total) >> 32` (flagd's rule, without modulo bias).
 
-use std::collections::BTreeMap;
+pub mod plan;
+pub mod outcome;
+pub mod tally;
+pub mod places;
+pub mod inference;
+pub mod decision;
+
+use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::domain::event::{EventType, Interaction};
-use crate::domain::journey::{Outcome, Stage};
-use crate::domain::units::{EventId, EventTime, HOUR_MS, LeadKey, Tenant};
+use crate::domain::experiment::decision::Report;
+use crate::domain::experiment::plan::Plan;
+use crate::domain::features::{Feature, Features};
+use crate::domain::journey::Stage;
+use crate::domain::units::{EventId, EventTime, LeadKey, Tenant};
 
-/// At most this many experiments are remembered per lead; the oldest is forgotten first.
-const REMEMBERED_MAX: usize = 4;
+pub use crate::domain::experiment::places::{Place, Places};
+pub use crate::domain::experiment::tally::{Change, Counts, Tally};
+
+/// Places of a layer and of a holdout.
+pub const PLACES: u32 = 10_000;
 
 /// What is assigned as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +44,72 @@ impl Unit {
             Self::Agent => "agent",
         }
     }
+}
+
+/// Where an experiment stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Written down; nobody is let in.
+    Draft,
+    /// New units are let in.
+    Running,
+    /// No new units; those that are in keep their arm.
+    Paused,
+    /// Nobody gets an arm any more; outcomes are counted until their windows have passed.
+    Stopped,
+    /// As stopped, and no longer listed.
+    Archived,
+}
+
+impl State {
+    /// All states, in the order of a life.
+    pub const ALL: [Self; 5] = [Self::Draft, Self::Running, Self::Paused, Self::Stopped, Self::Archived];
+
+    /// The name in definitions.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::Archived => "archived",
+        }
+    }
+
+    /// The state of a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Whether units that are in keep their arm.
+    #[must_use]
+    pub fn keeps(self) -> bool {
+        matches!(self, Self::Running | Self::Paused)
+    }
+}
+
+/// A range of the places of a layer. A unit has one place per layer, so it is in at most one experiment of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Its name.
+    pub name: String,
+    /// First place, 0 to 9,999.
+    pub from: u32,
+    /// The place behind the last, up to 10,000.
+    pub to: u32,
+}
+
+/// A unit is let in only while a feature of the lead is known and within these bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// The feature.
+    pub feature: Feature,
+    /// Its lowest value; `None`: any.
+    pub at_least: Option<f32>,
+    /// It is below this; `None`: any.
+    pub below: Option<f32>,
 }
 
 /// An experiment on coaching strategies, as its definition says it.
@@ -55,10 +133,18 @@ pub struct Experiment {
     pub coverage: u32,
     /// Stages it applies to; empty: all.
     pub stages: Vec<Stage>,
+    /// Conditions on features; all must hold.
+    pub target: Vec<Condition>,
+    /// Which part of which layer it has.
+    pub layer: Option<Layer>,
     /// How long after the exposure an outcome counts, hours.
     pub window_hours: i64,
-    /// Whether new units are let in; a stopped one keeps counting outcomes only.
-    pub running: bool,
+    /// Where it stands.
+    pub state: State,
+    /// The version that began it: this one, or the one that this one continues.
+    pub began: u32,
+    /// What was registered; `None`: exposures and outcomes are counted and nothing is concluded.
+    pub plan: Option<Arc<Plan>>,
 }
 
 /// An arm given to a unit.
@@ -99,17 +185,30 @@ fn bucket(text: &str, total: u32) -> u32 {
     u32::try_from(scaled).expect("below the total, which is 32 bits")
 }
 
+/// Whether a unit gets the default policy whatever experiments there are; `share` of 10,000 do.
+#[must_use]
+pub fn is_held_out(tenant: &Tenant, unit: &str, share: u32) -> bool {
+    share > 0 && bucket(&format!("{tenant}:holdout:{unit}"), PLACES) < share
+}
+
 impl Experiment {
-    /// The arm of a unit; `None` when the unit is not let in or the stage is not targeted.
+    /// The arm of a unit; `None` when the unit is not let in.
     #[must_use]
-    pub fn assign(&self, unit: &str, stage: Stage) -> Option<Assignment> {
-        let targeted = self.stages.is_empty() || self.stages.contains(&stage);
-        let total: u32 = self.arms.iter().map(|(_, weight)| weight).sum();
+    pub fn assign(&self, unit: &str) -> Option<Assignment> {
         // The gate has its own salt, so that changing the coverage never moves a unit between arms.
-        let admitted = bucket(&format!("{}:gate:{}:{unit}", self.salt, self.name), 10_000) < self.coverage;
-        if !(self.running && targeted && admitted && total > 0) {
+        let admitted = || bucket(&format!("{}:gate:{}:{unit}", self.salt, self.name), PLACES) < self.coverage;
+        let owned =
+            |layer: &Layer| (layer.from..layer.to).contains(&bucket(&format!("{}:layer:{}:{unit}", self.tenant, layer.name), PLACES));
+        if self.state != State::Running || !self.layer.as_ref().is_none_or(owned) || !admitted() {
             return None;
         }
+        self.arm_of(unit)
+    }
+
+    /// The arm that its hash gives a unit, whether or not it is let in; `None` without any weight.
+    #[must_use]
+    pub fn arm_of(&self, unit: &str) -> Option<Assignment> {
+        let total: u32 = self.arms.iter().map(|(_, weight)| weight).sum();
         let bucket = bucket(&format!("{}:{}:{unit}", self.salt, self.name), total);
         let mut reached = 0;
         let (arm, weight) = self.arms.iter().find(|(_, weight)| {
@@ -118,29 +217,46 @@ impl Experiment {
         })?;
         Some(Assignment { arm: arm.clone(), bucket, propensity: f64::from(*weight) / f64::from(total) })
     }
-}
 
-/// A lead's place in an experiment, kept so that it stays in its arm.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Place {
-    /// The experiment.
-    pub experiment: String,
-    /// Version of the definition that assigned it.
-    pub version: u32,
-    /// The arm.
-    pub arm: String,
-    /// See [`Assignment::bucket`].
-    pub bucket: u32,
-    /// See [`Assignment::propensity`].
-    pub propensity: f64,
-    /// First exposure.
-    pub exposed_at: EventTime,
-    /// Outcomes after this no longer count.
-    pub until: EventTime,
-    /// An appointment was counted.
-    pub appointment: bool,
-    /// A win or loss was counted.
-    pub ended: bool,
+    /// Whether a lead that is not in it is meant.
+    #[must_use]
+    pub fn targets(&self, stage: Stage, features: &Features) -> bool {
+        let holds = |condition: &Condition| {
+            features.value(condition.feature).is_some_and(|value| {
+                condition.at_least.is_none_or(|least| value >= least) && condition.below.is_none_or(|bound| value < bound)
+            })
+        };
+        (self.stages.is_empty() || self.stages.contains(&stage)) && self.target.iter().all(holds)
+    }
+
+    /// Its name over all versions that continue it.
+    #[must_use]
+    pub fn key(&self) -> ExperimentKey {
+        ExperimentKey { tenant: self.tenant.clone(), name: self.name.clone(), version: self.began }
+    }
+
+    /// What may not differ from the version that is continued, by field; `None`: it may be continued so.
+    #[must_use]
+    pub fn differs(&self, first: &Self) -> Option<&'static str> {
+        let names = |arms: &[(String, u32)]| arms.iter().map(|(arm, _)| arm.clone()).collect::<Vec<_>>();
+        let fields = [
+            ("unit", self.unit == first.unit),
+            ("salt", self.salt == first.salt),
+            ("arms", names(&self.arms) == names(&first.arms) && (self.unit == Unit::Lead || self.arms == first.arms)),
+            ("layer", self.layer == first.layer),
+            ("window_hours", self.window_hours == first.window_hours),
+            ("goal, guardrails, metrics or decisions", self.plan == first.plan),
+        ];
+        fields.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
+    }
+
+    /// Whether two experiments claim a place of one layer.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let both = self.layer.as_ref().zip(other.layer.as_ref());
+        let alive = self.state.keeps() && other.state.keeps() && self.tenant == other.tenant && self.name != other.name;
+        alive && both.is_some_and(|(own, other)| own.name == other.name && own.from < other.to && other.from < own.to)
+    }
 }
 
 /// One use of an arm's strategy.
@@ -172,59 +288,8 @@ pub struct Exposure {
     pub config_sha256: String,
     /// `assigned` or `sticky`.
     pub reason: String,
-}
-
-/// Counts of one arm; merging adds them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Leads exposed for the first time.
-    pub exposed_units: u64,
-    /// Uses of the strategy.
-    pub exposures: u64,
-    /// Messages of exposed leads within the window.
-    pub replies: u64,
-    /// Exposed leads with an appointment within the window.
-    pub appointments: u64,
-    /// Exposed leads won within the window.
-    pub conversions: u64,
-    /// Exposed leads lost within the window.
-    pub losses: u64,
-    /// Value of the conversions, minor units.
-    pub revenue_minor: i64,
-}
-
-impl Counts {
-    fn merge(&mut self, other: &Self) {
-        self.exposed_units += other.exposed_units;
-        self.exposures += other.exposures;
-        self.replies += other.replies;
-        self.appointments += other.appointments;
-        self.conversions += other.conversions;
-        self.losses += other.losses;
-        self.revenue_minor = self.revenue_minor.saturating_add(other.revenue_minor);
-    }
-}
-
-/// Counts of an experiment by arm. Merging is associative and commutative; the empty tally is neutral.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Counts by arm.
-    pub arms: BTreeMap<String, Counts>,
-}
-
-impl Tally {
-    /// A tally of one arm.
-    #[must_use]
-    pub fn of(arm: &str, counts: Counts) -> Self {
-        Self { arms: BTreeMap::from([(arm.to_owned(), counts)]) }
-    }
-
-    /// Adds another tally.
-    pub fn merge(&mut self, other: &Self) {
-        for (arm, counts) in &other.arms {
-            self.arms.entry(arm.clone()).or_default().merge(counts);
-        }
-    }
+    /// See [`Exposure::sealed`]: a changed or missing exposure breaks the chain of its unit.
+    pub chain: [u8; 16],
 }
 
 /// Name of one experiment of one tenant.
@@ -234,11 +299,11 @@ pub struct ExperimentKey {
     pub tenant: Tenant,
     /// Its name.
     pub name: String,
-    /// Version of the definition.
+    /// Version of the definition that began it.
     pub version: u32,
 }
 
-/// Counts of an experiment over all partitions.
+/// Counts of an experiment over all partitions, and what follows from them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metrics {
     /// The experiment.
@@ -247,73 +312,8 @@ pub struct Metrics {
     pub at: EventTime,
     /// The merged counts.
     pub tally: Tally,
-}
-
-/// The places of one lead in experiments.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Places(pub Vec<Place>);
-
-impl Places {
-    /// Counts the outcomes that an event brings to the experiments this lead was exposed to.
-    #[must_use]
-    pub fn outcomes(&mut self, event: &Interaction, outcome: Option<Outcome>) -> Vec<(String, u32, Tally)> {
-        let at = event.occurred_at;
-        let value = event.opportunity.as_ref().and_then(|deal| deal.value_minor).unwrap_or(0);
-        let open = self.0.iter_mut().filter(|place| at >= place.exposed_at && at <= place.until);
-        open.filter_map(|place| {
-            let counts = place.count(&event.kind, outcome, value);
-            (counts != Counts::default()).then(|| (place.experiment.clone(), place.version, Tally::of(&place.arm, counts)))
-        })
-        .collect()
-    }
-
-    /// The place in an experiment.
-    #[must_use]
-    pub fn find(&self, experiment: &str, version: u32) -> Option<&Place> {
-        self.0.iter().find(|place| place.experiment == experiment && place.version == version)
-    }
-
-    /// Notes the first exposure to an arm.
-    pub fn enter(&mut self, experiment: &Experiment, assignment: Assignment, at: EventTime) {
-        if self.0.len() >= REMEMBERED_MAX {
-            self.0.remove(0);
-        }
-        self.0.push(Place {
-            experiment: experiment.name.clone(),
-            version: experiment.version,
-            arm: assignment.arm,
-            bucket: assignment.bucket,
-            propensity: assignment.propensity,
-            exposed_at: at,
-            until: at.plus(experiment.window_hours.saturating_mul(HOUR_MS)),
-            appointment: false,
-            ended: false,
-        });
-    }
-}
-
-impl Place {
-    fn count(&mut self, kind: &EventType, outcome: Option<Outcome>, value_minor: i64) -> Counts {
-        let mut counts = Counts::default();
-        match kind {
-            EventType::MessageReceived => counts.replies = 1,
-            EventType::AppointmentBooked | EventType::AppointmentRequested if !self.appointment => {
-                self.appointment = true;
-                counts.appointments = 1;
-            }
-            _ => {}
-        }
-        match outcome {
-            Some(Outcome::Won) if !self.ended => {
-                counts.conversions = 1;
-                counts.revenue_minor = value_minor;
-            }
-            Some(Outcome::Lost) if !self.ended => counts.losses = 1,
-            _ => {}
-        }
-        self.ended |= outcome.is_some();
-        counts
-    }
+    /// What follows; `None` for an experiment without a plan, or whose definition is not known.
+    pub report: Option<Box<Report>>,
 }
 
 #[cfg(test)]
@@ -331,8 +331,12 @@ mod tests {
             arms: arms.iter().map(|(arm, weight)| ((*arm).to_owned(), *weight)).collect(),
             coverage,
             stages: Vec::new(),
+            target: Vec::new(),
+            layer: None,
             window_hours: 24,
-            running: true,
+            state: State::Running,
+            began: 1,
+            plan: None,
         }
     }
 
@@ -360,11 +364,11 @@ mod tests {
         let (mut assertive, mut both, mut admitted, mut admitted_assertive) = (0, 0, 0, 0);
         for unit in 0..UNITS {
             let unit = format!("lead-{unit}");
-            let all = full.assign(&unit, Stage::Awareness).unwrap();
+            let all = full.assign(&unit).unwrap();
             let is_assertive = i32::from(all.arm == "assertive");
             assertive += is_assertive;
-            both += i32::from(is_assertive == 1 && other.assign(&unit, Stage::Awareness).unwrap().arm == "assertive");
-            if let Some(some) = half.assign(&unit, Stage::Awareness) {
+            both += i32::from(is_assertive == 1 && other.assign(&unit).unwrap().arm == "assertive");
+            if let Some(some) = half.assign(&unit) {
                 admitted += 1;
                 admitted_assertive += is_assertive;
                 assert_eq!(some, all);
@@ -386,7 +390,7 @@ mod tests {
         let arms: Vec<String> = (0..64).map(|arm| arm.to_string()).collect();
         let arms: Vec<(&str, u32)> = arms.iter().map(|arm| (arm.as_str(), 1)).collect();
         let experiment = experiment(&arms, 10_000);
-        let of = |unit: &str| experiment.assign(unit, Stage::Awareness).unwrap();
+        let of = |unit: &str| experiment.assign(unit).unwrap();
         for (composed, apart) in [("Zo\u{eb}", "Zoe\u{308}"), ("\u{d55c}", "\u{1112}\u{1161}\u{11ab}"), ("s\u{e9}ance", "se\u{301}ance")] {
             assert_eq!(of(composed), of(apart));
         }

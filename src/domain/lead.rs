@@ -11,7 +11,7 @@ use crate::domain::contact::Contact;
 use crate::domain::conversation::Conversation;
 use crate::domain::engagement::{self, NextAction, Profile};
 use crate::domain::event::{EventType, Interaction};
-use crate::domain::experiment::{Counts, ExperimentKey, Exposure, Places, Tally, Unit};
+use crate::domain::experiment::{Change, Experiment, ExperimentKey, Exposure, Places, Unit, is_held_out};
 use crate::domain::features::{self, Features};
 use crate::domain::journey::{self, Journey, Outcome, View};
 use crate::domain::lexicon::{Signals, Topic};
@@ -99,8 +99,8 @@ pub enum Decision {
     Exposure(Box<Exposure>),
     /// The profile changed; `None`: the lead was erased.
     Profile(LeadKey, Option<Box<Profile>>),
-    /// Counts for an experiment.
-    Count(ExperimentKey, Tally),
+    /// What an experiment counts otherwise than before.
+    Count(ExperimentKey, Box<Change>),
     /// A word of the CRM that no map knows.
     Unmapped(String),
 }
@@ -173,6 +173,7 @@ impl Lead {
             unanswered: self.activity.unanswered,
             declined: self.conversation.said[Topic::Hesitation as usize] >= 0.5,
         };
+        let newest = self.activity.last.unwrap_or(event.occurred_at);
         self.activity.apply(event);
         self.contact.apply(event, signals.as_ref(), &rules.settings.timezone);
         self.conversation.apply(event, signals.as_ref());
@@ -181,9 +182,13 @@ impl Lead {
         if let Some(name) = evidence.unmapped {
             decisions.push(Decision::Unmapped(name));
         }
-        for (experiment, version, tally) in self.places.outcomes(event, evidence.outcome) {
-            let key = ExperimentKey { tenant: event.key.tenant().clone(), name: experiment, version };
-            decisions.push(Decision::Count(key, tally));
+        if !(rules.experiments.is_empty() && self.places.list.is_empty()) {
+            let plans = |experiment: &str, began: u32| rules.plan(experiment, began);
+            let counted = self.places.outcomes((event, evidence.outcome), newest, rules.thresholds.lateness_ms, &plans);
+            for (name, version, change) in counted {
+                let key = ExperimentKey { tenant: event.key.tenant().clone(), name, version };
+                decisions.push(Decision::Count(key, Box::new(change)));
+            }
         }
         self.decide(rules, &turn, decisions);
     }
@@ -223,8 +228,9 @@ impl Lead {
         let Turn { event, signals, .. } = *turn;
         // An event that comes late is decided on as of the lead's newest one: nothing is recommended for the past.
         let now = self.activity.last.unwrap_or(event.occurred_at);
-        let scores = self.scores(rules, now);
-        let choice = self.choose(rules, event, signals, &scores);
+        let features = self.features(now);
+        let scores = scoring::predict(rules.model, &features, self.activity.events);
+        let choice = self.choose(rules, turn, &features, &scores);
         let next = self.next(rules, &scores, now);
         let place = decisions.len();
         decisions.extend(self.warn(rules, &event.key, &scores, now));
@@ -263,11 +269,10 @@ impl Lead {
     }
 
     /// The experiment's arm where one applies (kept once given), else the default policy.
-    fn choose(&self, rules: &InForce<'_>, event: &Interaction, signals: Option<&Signals>, scores: &[Score; 6]) -> Choice {
+    fn choose(&self, rules: &InForce<'_>, turn: &Turn<'_>, features: &Features, scores: &[Score; 6]) -> Choice {
+        let Turn { event, signals, .. } = *turn;
         for experiment in &rules.experiments {
-            let unit = self.unit_id(experiment.unit, &event.key);
-            let kept = self.places.find(&experiment.name, experiment.version).map(|place| place.arm.clone());
-            if let Some(arm) = kept.or_else(|| experiment.assign(unit, self.journey.stage).map(|assignment| assignment.arm)) {
+            if let Some(arm) = self.arm(rules, event, experiment, features) {
                 let reason = format!("experiment {} gives {arm}", experiment.name);
                 return Choice {
                     strategy: Strategy::parse(&arm),
@@ -275,6 +280,9 @@ impl Lead {
                     reason,
                 };
             }
+        }
+        if let Some((name, reason)) = rules.policy(self.journey.stage) {
+            return Choice { strategy: Strategy::parse(name), source: Source::Policy, reason: reason.to_owned() };
         }
         let age_ms = self.activity.first.map_or(0, |first| event.occurred_at.since(first));
         strategy::policy(&strategy::Situation {
@@ -290,7 +298,20 @@ impl Lead {
         })
     }
 
-    /// What is assigned as one with this lead: itself, or its owner.
+    /// The arm that the lead has in an experiment, or would be given.
+    fn arm(&self, rules: &InForce<'_>, event: &Interaction, experiment: &Experiment, features: &Features) -> Option<String> {
+        if let Some(place) = self.places.find(&experiment.name, experiment.began) {
+            return Some(place.arm.clone());
+        }
+        let unit = self.unit_id(experiment.unit, &event.key);
+        let is_meant = !unit.is_empty() && experiment.targets(self.journey.stage, features) && self.places.has_room(event.occurred_at);
+        if !is_meant || is_held_out(event.key.tenant(), unit, rules.settings.holdout) {
+            return None;
+        }
+        experiment.assign(unit).map(|assignment| assignment.arm)
+    }
+
+    /// What is assigned as one with this lead: itself, or its owner; empty where nobody owns it.
     fn unit_id<'a>(&'a self, unit: Unit, key: &'a LeadKey) -> &'a str {
         match unit {
             Unit::Lead => key.lead_id(),
@@ -392,28 +413,28 @@ impl Lead {
     fn expose(&mut self, rules: &InForce<'_>, event: &Interaction, name: &str, arm: &str) -> Vec<Decision> {
         let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name) else { return Vec::new() };
         let unit_id = self.unit_id(experiment.unit, &event.key).to_owned();
-        let first = self.places.find(name, experiment.version).is_none();
-        if let (true, Some(assignment)) = (first, experiment.assign(&unit_id, self.journey.stage)) {
+        let first = self.places.find(name, experiment.began).is_none();
+        if let (true, Some(assignment)) = (first, experiment.assign(&unit_id)) {
             self.places.enter(experiment, assignment, event.occurred_at);
         }
-        let Some(place) = self.places.find(name, experiment.version) else { return Vec::new() };
-        let exposure = Decision::Exposure(Box::new(Exposure {
+        let Some(place) = self.places.find(name, experiment.began) else { return Vec::new() };
+        let mut exposure = Exposure {
             exposure_id: event.event_id.derive(&format!("exposure/{name}")),
             event_id: event.event_id,
             key: event.key.clone(),
             at: event.occurred_at,
             experiment: name.to_owned(),
-            version: experiment.version,
+            version: place.version,
             unit: experiment.unit,
             unit_id,
             arm: arm.to_owned(),
             bucket: place.bucket,
             propensity: place.propensity,
-            config_sha256: experiment.config_sha256.clone(),
+            config_sha256: rules.version(name, place.version).unwrap_or(experiment).config_sha256.clone(),
             reason: if first { "assigned" } else { "sticky" }.to_owned(),
-        }));
-        let counts = Counts { exposed_units: u64::from(first), exposures: 1, ..Counts::default() };
-        let key = ExperimentKey { tenant: event.key.tenant().clone(), name: name.to_owned(), version: experiment.version };
-        vec![exposure, Decision::Count(key, Tally::of(arm, counts))]
+            chain: [0; 16],
+        };
+        let change = self.places.expose(experiment, &mut exposure, first);
+        vec![Decision::Exposure(Box::new(exposure)), Decision::Count(experiment.key(), Box::new(change))]
     }
 }

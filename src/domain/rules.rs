@@ -8,8 +8,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::domain::contact::QuietHours;
-use crate::domain::experiment::Experiment;
-use crate::domain::journey::StageMap;
+use crate::domain::experiment::plan::Plan;
+use crate::domain::experiment::{Experiment, ExperimentKey};
+use crate::domain::journey::{Stage, StageMap};
 use crate::domain::lexicon::Lexicon;
 use crate::domain::scoring::Model;
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS, Tenant};
@@ -19,7 +20,7 @@ use crate::domain::units::{DAY_MS, EventTime, HOUR_MS, Tenant};
 pub struct Definition {
     /// Whose; `None`: all tenants.
     pub tenant: Option<Tenant>,
-    /// `experiment`, `model`, `thresholds`, `lexicon`, `stages` or `settings`.
+    /// `experiment`, `model`, `thresholds`, `lexicon`, `stages`, `settings` or `policy`.
     pub kind: String,
     /// Its name within the kind.
     pub name: String,
@@ -46,7 +47,36 @@ pub enum Body {
     Stages(Arc<StageMap>),
     /// Settings of a tenant.
     Settings(Settings),
+    /// A default strategy, or the end of an experiment.
+    Policy(Policy),
 }
+
+/// What holds where no experiment gives an arm, and which experiment it ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// The strategy; `None`: it stays what it was.
+    pub strategy: Option<Manner>,
+    /// Stages it holds for; empty: all.
+    pub stages: Vec<Stage>,
+    /// The experiment that is over: its name and the version that began it.
+    pub concludes: Option<(String, u32)>,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// What the default policy becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// The rules of [`crate::domain::strategy::policy`].
+    Rules,
+    /// One strategy.
+    Strategy(String),
+}
+
+/// Why a definition cannot stand beside those that are there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(String);
 
 /// Bounds and levels of decisions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,11 +110,13 @@ pub struct Settings {
     pub quiet: QuietHours,
     /// Leads shown to one agent per worklist and day.
     pub daily_cap: usize,
+    /// Share of units that get the default policy whatever experiments there are, of 10,000.
+    pub holdout: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timezone: TimeZone::UTC, quiet: QuietHours { from: 21, to: 8 }, daily_cap: 20 }
+        Self { timezone: TimeZone::UTC, quiet: QuietHours { from: 21, to: 8 }, daily_cap: 20, holdout: 0 }
     }
 }
 
@@ -96,6 +128,12 @@ struct Version<T> {
     version: u32,
     effective_at: EventTime,
     rule: T,
+}
+
+impl<T> Version<T> {
+    fn holds(&self, tenant: &Tenant, at: EventTime) -> bool {
+        self.effective_at <= at && self.tenant.as_ref().is_none_or(|own| own == tenant)
+    }
 }
 
 /// Versions of one kind with the default that is in force before any.
@@ -111,9 +149,8 @@ impl<T> Versions<T> {
     }
 
     fn in_force(&self, tenant: &Tenant, at: EventTime) -> &T {
-        let effective = self.list.iter().filter(|version| version.effective_at <= at);
-        let ranked = effective.filter(|version| version.tenant.as_ref().is_none_or(|own| own == tenant));
-        ranked
+        let holding = self.list.iter().filter(|version| version.holds(tenant, at));
+        holding
             .max_by_key(|version| (version.tenant.is_some(), version.effective_at, version.version))
             .map_or(&self.initial, |version| &version.rule)
     }
@@ -135,6 +172,7 @@ pub struct Rules {
     stages: Versions<Arc<StageMap>>,
     settings: Versions<Settings>,
     experiments: Vec<Version<Experiment>>,
+    policies: Vec<Version<Policy>>,
 }
 
 /// What holds for one tenant at one time.
@@ -150,8 +188,38 @@ pub struct InForce<'a> {
     pub stages: &'a StageMap,
     /// The tenant's settings.
     pub settings: &'a Settings,
-    /// The tenant's experiments, each in its newest effective version, by name.
+    /// The tenant's experiments that give arms, each in its newest effective version, by name.
     pub experiments: Vec<&'a Experiment>,
+    rules: &'a Rules,
+    tenant: &'a Tenant,
+    at: EventTime,
+}
+
+impl<'a> InForce<'a> {
+    /// What was registered of an experiment of the tenant, whether or not it still runs.
+    #[must_use]
+    pub fn plan(&self, experiment: &str, began: u32) -> Option<&'a Plan> {
+        self.rules.experiment(self.tenant, experiment, began)?.plan.as_deref()
+    }
+
+    /// A version of an experiment of the tenant.
+    #[must_use]
+    pub fn version(&self, experiment: &str, version: u32) -> Option<&'a Experiment> {
+        self.rules.experiment(self.tenant, experiment, version)
+    }
+
+    /// The default policy of a stage, and why; `None`: the built-in rules.
+    #[must_use]
+    pub fn policy(&self, stage: Stage) -> Option<(&'a str, &'a str)> {
+        let own = self.rules.policies.iter().filter(|version| version.holds(self.tenant, self.at));
+        let told = own.filter(|version| version.rule.stages.is_empty() || version.rule.stages.contains(&stage));
+        let told = told.filter(|version| version.rule.strategy.is_some());
+        let newest = told.max_by_key(|version| (version.tenant.is_some(), version.effective_at, &version.name, version.version))?;
+        match newest.rule.strategy.as_ref()? {
+            Manner::Rules => None,
+            Manner::Strategy(strategy) => Some((strategy, &newest.rule.reason)),
+        }
+    }
 }
 
 impl Rules {
@@ -165,11 +233,15 @@ impl Rules {
             stages: Versions::new(Arc::new(StageMap::default())),
             settings: Versions::new(Settings::default()),
             experiments: Vec::new(),
+            policies: Vec::new(),
         }
     }
 
     /// Adds a definition; a version that is there already changes nothing.
-    pub fn define(&mut self, definition: &Definition, body: Body) {
+    ///
+    /// # Errors
+    /// [`Refusal`] when an experiment continues another one than it may, or claims places of a layer that another one has.
+    pub fn define(&mut self, definition: &Definition, body: Body) -> Result<(), Refusal> {
         let Definition { tenant, name, version, effective_at, .. } = definition.clone();
         macro_rules! insert {
             ($versions:expr, $rule:expr) => {
@@ -182,19 +254,76 @@ impl Rules {
             Body::Lexicon(lexicon) => insert!(self.lexicons, lexicon),
             Body::Stages(stages) => insert!(self.stages, stages),
             Body::Settings(settings) => insert!(self.settings, settings),
+            Body::Policy(policy) => {
+                let known = self.policies.iter().any(|other| (&other.tenant, &other.name, other.version) == (&tenant, &name, version));
+                if !known {
+                    self.policies.push(Version { tenant, name, version, effective_at, rule: policy });
+                }
+            }
             Body::Experiment(experiment) => {
                 let known = self.experiments.iter().any(|other| (&other.tenant, &other.name, other.version) == (&tenant, &name, version));
                 if !known {
+                    self.check(&experiment)?;
                     self.experiments.push(Version { tenant, name, version, effective_at, rule: experiment });
                     self.experiments.sort_by(|a, b| (&a.name, a.effective_at, a.version).cmp(&(&b.name, b.effective_at, b.version)));
                 }
             }
         }
+        Ok(())
+    }
+
+    fn check(&self, experiment: &Experiment) -> Result<(), Refusal> {
+        let Experiment { tenant, name, version, began, .. } = experiment;
+        if began != version {
+            let Some(first) = self.experiment(tenant, name, *began) else {
+                return Err(Refusal(format!("body.continues: version {began} of {name} is not there: define it first")));
+            };
+            if first.began != *began {
+                let began = first.began;
+                return Err(Refusal(format!("body.continues: name the version that began it, {began}")));
+            }
+            if let Some(field) = experiment.differs(first) {
+                return Err(Refusal(format!(
+                    "body.{field}: was registered with version {began} and may not change in a version that continues it: leave out \
+                     continues to begin a new experiment"
+                )));
+            }
+        }
+        // Only the newest version of each other experiment counts: sorted by name, then time.
+        let newest = self.experiments.chunk_by(|a, b| (&a.tenant, &a.name) == (&b.tenant, &b.name)).filter_map(<[_]>::last);
+        match newest.map(|other| &other.rule).find(|other| experiment.overlaps(other)) {
+            Some(other) => {
+                Err(Refusal(format!("body.layer: {} has places of it already: choose a range beside it, or stop it first", other.name)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A version of an experiment.
+    #[must_use]
+    pub fn experiment(&self, tenant: &Tenant, name: &str, version: u32) -> Option<&Experiment> {
+        let found = self.experiments.iter().find(|known| known.rule.tenant == *tenant && known.name == name && known.version == version);
+        found.map(|known| &known.rule)
+    }
+
+    /// Every version of an experiment that is effective at `at`, by version.
+    pub fn versions(&self, experiment: &ExperimentKey, at: EventTime) -> impl Iterator<Item = &Experiment> {
+        let own = self.experiments.iter().filter(move |known| known.effective_at <= at).map(|known| &known.rule);
+        own.filter(|known| known.tenant == experiment.tenant && known.name == experiment.name && known.began == experiment.version)
+    }
+
+    /// Whether a policy ends an experiment, effective or not yet.
+    #[must_use]
+    pub fn is_concluded(&self, experiment: &ExperimentKey) -> bool {
+        self.policies.iter().any(|policy| {
+            let ends = policy.rule.concludes.as_ref().is_some_and(|(name, began)| (name, began) == (&experiment.name, &experiment.version));
+            ends && policy.tenant.as_ref() == Some(&experiment.tenant)
+        })
     }
 
     /// What holds for a tenant at `at`.
     #[must_use]
-    pub fn in_force(&self, tenant: &Tenant, at: EventTime) -> InForce<'_> {
+    pub fn in_force<'a>(&'a self, tenant: &'a Tenant, at: EventTime) -> InForce<'a> {
         let mut experiments: Vec<&Experiment> = Vec::new();
         for version in self.experiments.iter().filter(|version| version.tenant.as_ref() == Some(tenant) && version.effective_at <= at) {
             if experiments.last().is_some_and(|last| last.name == version.name) {
@@ -202,6 +331,12 @@ impl Rules {
             }
             experiments.push(&version.rule);
         }
+        let over = |experiment: &&Experiment| {
+            let mut ends =
+                self.policies.iter().filter(|policy| policy.holds(tenant, at)).filter_map(|policy| policy.rule.concludes.as_ref());
+            ends.any(|(name, began)| (name, began) == (&experiment.name, &experiment.began))
+        };
+        experiments.retain(|experiment| experiment.state.keeps() && !over(experiment));
         InForce {
             model: self.models.in_force(tenant, at),
             thresholds: self.thresholds.in_force(tenant, at),
@@ -209,6 +344,9 @@ impl Rules {
             stages: self.stages.in_force(tenant, at),
             settings: self.settings.in_force(tenant, at),
             experiments,
+            rules: self,
+            tenant,
+            at,
         }
     }
 }

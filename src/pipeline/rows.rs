@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
 use crate::domain::lead::Lead;
-use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
+use crate::domain::units::{DAY_MS, EventTime, LeadKey, Offset, Partition, Tenant};
 use crate::pipeline::Outcome;
 
 /// CRM stage names counted per tenant by name; further ones are counted together.
@@ -134,9 +134,10 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Takes a report; `false` when it says nothing new.
+    /// Takes a report; `false` when it says nothing new: neither other counts nor another day, on which more windows have passed.
     pub fn replace(&mut self, source: Partition, at: EventTime, tally: &Tally) -> bool {
-        let known = self.sources.get(&source.0).is_some_and(|(_, known)| known == tally);
+        let day = |at: EventTime| at.0.div_euclid(DAY_MS);
+        let known = self.sources.get(&source.0).is_some_and(|(known_at, known)| known == tally && day(at) <= day(*known_at));
         if !known {
             self.sources.insert(source.0, (at, tally.clone()));
         }
@@ -149,7 +150,7 @@ impl Trial {
         let mut whole = Tally::default();
         self.sources.values().for_each(|(_, tally)| whole.merge(tally));
         let at = self.sources.values().map(|(at, _)| *at).max().unwrap_or_default();
-        Metrics { experiment: experiment.clone(), at, tally: whole }
+        Metrics { experiment: experiment.clone(), at, tally: whole, report: None }
     }
 }
 

@@ -80,6 +80,10 @@ impl Comparison<'_> {
 
     fn compare(&mut self, batches: Batches) -> Result<(), Error> {
         for ((topic, partition), records) in batches {
+            if topic == inputs_of(Source::Definitions, Partition(0)).0 {
+                self.defined(&records)?;
+                continue;
+            }
             let mut next = match self.next.get(&(topic, partition)) {
                 Some(next) => *next,
                 None => Offset(0),
@@ -104,6 +108,23 @@ impl Comparison<'_> {
                 digest_record(self.digests.entry((topic, partition)).or_default(), topic, record);
             }
             self.next.insert((topic, partition), next);
+        }
+        Ok(())
+    }
+
+    /// Definitions come from people as well: those that the inputs give have to be among them.
+    fn defined(&mut self, records: &[Record]) -> Result<(), Error> {
+        let (topic, partition) = inputs_of(Source::Definitions, Partition(0));
+        let end = self.snapshot.end(topic, partition)?;
+        for record in records {
+            let mut found = false;
+            self.snapshot.each::<Error>((topic, partition), (Offset(0), end), &mut |_, other| {
+                found |= same(topic, &other, record);
+                Ok(())
+            })?;
+            if !found {
+                self.differs(|| format!("{topic}: a definition that the inputs give is not stored"));
+            }
         }
         Ok(())
     }
@@ -222,8 +243,8 @@ impl Replayed<'_> {
     fn take(&mut self, (source, offset, record): (Source, Offset, &Record), partitions: u32, batches: &mut Batches) -> Result<(), Error> {
         let mut effects: Vec<Effect> = Vec::new();
         match source {
-            Source::Definitions => match worker::definition(record) {
-                Ok((definition, body)) => self.rules.define(&definition, body),
+            Source::Definitions => match worker::define(&mut self.rules, record) {
+                Ok(()) => {}
                 Err(reason) if self.partition == Partition(0) => {
                     batches.entry((DEAD_LETTERS, 0)).or_default().push(letter(reason, (source, self.partition, offset), record));
                 }

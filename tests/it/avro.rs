@@ -15,17 +15,20 @@ use serde_json::{Value, json};
 const PRIMITIVES: [&str; 7] = ["string", "bytes", "boolean", "int", "long", "float", "double"];
 
 /// Fingerprint of every released version, its bytes in reverse, as computed by fastavro 1.13: a released version is never edited.
-const RELEASED: [(&str, usize, u64); 12] = [
+const RELEASED: [(&str, usize, u64); 15] = [
     ("coaching.prompts.v1", 1, 0xd7ea_3668_3c20_586d),
     ("coaching.requests.v1", 1, 0xf556_33df_58d4_f035),
     ("experiment.exposures.v1", 1, 0x377c_1b43_68c6_2dc5),
+    ("experiment.exposures.v1", 2, 0x4dda_6e2f_8713_26b3),
     ("experiment.metrics.v1", 1, 0x3a5c_d766_465c_db9d),
+    ("experiment.metrics.v1", 2, 0xd2b1_edbb_0cec_16c7),
     ("lead.alerts.v1", 1, 0x5b1d_4697_673a_fe55),
     ("lead.interactions.v1", 1, 0x912e_2aa7_0763_ef8a),
     ("lead.predictions.v1", 1, 0xc92b_469d_dd27_c893),
     ("lead.profiles.v1", 1, 0x6e7d_7281_822a_caf2),
     ("leadstream.definitions.v1", 1, 0x7f0c_0793_24a8_2bb8),
     ("leadstream.inbox.v1", 1, 0xfcbc_852f_df20_9544),
+    ("leadstream.inbox.v1", 2, 0x048d_7368_9342_3a6d),
     ("leadstream.llm-ledger.v1", 1, 0x81f4_9030_73a4_ea7c),
     ("leadstream.order.v1", 1, 0x26d5_77d8_11b2_1063),
 ];

@@ -36,6 +36,7 @@ mod pipeline;
 mod properties;
 mod vectors;
 mod simulation;
+mod experiments;
 mod scenarios;
 #[cfg(feature = "runtime")]
 mod registry;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use leadstream::codec::avro::Writers;
 use leadstream::codec::internal::definition_bytes;
 use leadstream::codec::{avro, definition, interaction};
+use leadstream::domain::rules::Body;
 use leadstream::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS, Offset, Partition};
 use leadstream::pipeline::{Memory, Source};
 use leadstream::runtime::ingest::Lines;
@@ -252,7 +253,7 @@ fn the_worker_puts_out_what_the_driver_in_memory_does() {
     for partition in 0..2 {
         let (mut memory, mut rules, mut batches) = (Memory::default(), rules(), Batches::new());
         let (definition, body) = definition::from_json(EXPERIMENT.as_bytes()).unwrap();
-        rules.define(&definition, body);
+        rules.define(&definition, body).unwrap();
         for (offset, record) in (0..).map(Offset).zip(directory.records("lead.interactions.v1", partition)) {
             let mut effects = Vec::new();
             memory.run(&rules, &input(&record, (Partition(partition), 2), &Writers::new()), &mut effects);
@@ -290,6 +291,45 @@ fn an_experiment_exposes_who_is_coached_and_its_counts_come_together_from_all_pa
     drop(worker);
     directory.open(options(100, 1_000)).settle().unwrap();
     assert_eq!(directory.values("experiment.metrics.v1"), metrics);
+    directory.replays();
+}
+
+#[test]
+fn a_decision_is_taken_in_one_partition_and_holds_in_all_of_them_through_the_log() {
+    const DECIDED: &str = r#"{"tenant":"acme","kind":"experiment","name":"tone","version":1,"effective_at":"2026-01-01T00:00:00Z",
+        "body":{"unit":"lead","salt":"s","arms":[{"strategy":"empathetic","weight":1},{"strategy":"assertive","weight":1}],"window_hours":24,
+        "goal":{"metric":"conversion_rate"},"planned_units":400,"decisions":{"act":"automatic"}}}"#;
+    let Body::Experiment(experiment) = definition::from_json(DECIDED.as_bytes()).unwrap().1 else { panic!("no experiment") };
+    let mut directory = Directory::new(4);
+    directory.define(DECIDED);
+    for number in 0..360 {
+        let (lead, at) = (format!("lead-{number}"), number * 30 * MINUTE_MS);
+        directory.says(&format!("acme:{lead}"), at, "Can we see it Saturday?");
+        let wins = if experiment.assign(&lead).unwrap().arm == "assertive" { 4 } else { 2 };
+        if number % 5 < wins {
+            directory.event(&format!("acme:{lead}"), at + HOUR_MS, "lead.converted", r#","pipeline":{"status":"won","value_minor":100}"#);
+        }
+    }
+    directory.open(options(50, 1_000)).settle().unwrap();
+    let decided = |directory: &Directory| directory.values("experiment.metrics.v1").last().unwrap()["results"]["decision"].clone();
+    assert_eq!((decided(&directory), directory.records("leadstream.definitions.v1", 0).len()), ("continue".into(), 1));
+    // Nothing is counted any more, but days pass and windows with them.
+    directory.event("acme:other", 14 * DAY_MS, "page.viewed", "");
+    directory.open(options(50, 1_000)).settle().unwrap();
+    assert_eq!(decided(&directory), "promote");
+    let definitions = directory.values("leadstream.definitions.v1");
+    assert_eq!((definitions.len(), &definitions[1]["kind"], &definitions[1]["name"]), (2, &"policy".into(), &"tone".into()));
+    let exposed = directory.values("experiment.exposures.v1").len();
+    for lead in 0..8 {
+        directory.says(&format!("acme:new-{lead}"), 15 * DAY_MS, "Can we see it Saturday?");
+    }
+    directory.open(options(50, 1_000)).settle().unwrap();
+    let predictions = directory.values("lead.predictions.v1");
+    let new: Vec<_> = predictions.iter().filter(|told| told["lead_id"].as_str().unwrap().starts_with("new")).collect();
+    assert!(
+        new.len() == 8 && new.iter().all(|told| (&told["strategy"], &told["strategy_source"]) == (&"assertive".into(), &"policy".into()))
+    );
+    assert_eq!((directory.values("experiment.exposures.v1").len(), directory.records("leadstream.definitions.v1", 0).len()), (exposed, 2));
     directory.replays();
 }
 

@@ -7,6 +7,8 @@ use crate::domain::appointments::{Appointments, Status};
 use crate::domain::contact::{Contact, Reach};
 use crate::domain::conversation::Conversation;
 use crate::domain::event::Channel;
+use crate::domain::experiment::outcome::{Did, Mark, Marks};
+use crate::domain::experiment::tally::{Cell, Cohort, Group};
 use crate::domain::experiment::{Counts, Place, Places, Tally};
 use crate::domain::journey::{Journey, Outcome, Stage};
 use crate::domain::lead::Lead;
@@ -63,6 +65,29 @@ impl Stored for i64 {
     fn get(input: &mut &[u8]) -> Option<Self> {
         let zigzag = u64::get(input)?;
         Some((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
+    }
+}
+
+impl Stored for i128 {
+    fn put(&self, out: &mut Vec<u8>) {
+        let mut rest = ((*self << 1) ^ (*self >> 127)) as u128;
+        while rest >= 0x80 {
+            out.push((rest & 0x7f) as u8 | 0x80);
+            rest >>= 7;
+        }
+        out.push(rest as u8);
+    }
+
+    fn get(input: &mut &[u8]) -> Option<Self> {
+        let mut zigzag = 0_u128;
+        for shift in (0..128).step_by(7) {
+            let [byte] = take::<1>(input)?;
+            zigzag |= u128::from(byte & 0x7f).checked_shl(shift)?;
+            if byte < 0x80 {
+                return Some((zigzag >> 1) as i128 ^ -((zigzag & 1) as i128));
+            }
+        }
+        None
     }
 }
 
@@ -349,9 +374,14 @@ fields! {
     Appointments { asked, kept, missed, no_shows, status, starts_at, changed_at }
     Standing { rule, raised_at }
     Risk { standing, due }
-    Place { experiment, version, arm, bucket, propensity, exposed_at, until, appointment, ended }
+    Place { experiment, began, version, arm, bucket, propensity, exposed_at, until, exposures, chain }
+    Mark { at, did }
+    Places { list, marks }
     Counts { exposed_units, exposures, replies, appointments, conversions, losses, revenue_minor }
-    Tally { arms }
+    Cohort { day, version }
+    Cell { nonzero, sum, squares, base, base_squares, products }
+    Group { units, cells }
+    Tally { arms, cohorts }
     Trial { sources }
     Clock { at, live }
     Counters { advanced, duplicate, late, dead_lettered }
@@ -376,6 +406,50 @@ impl Stored for Positions {
     }
 }
 
+impl Stored for Marks {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+
+    fn get(input: &mut &[u8]) -> Option<Self> {
+        Stored::get(input).map(Self)
+    }
+}
+
+/// The kind, then the value of kinds that have one.
+impl Stored for Did {
+    fn put(&self, out: &mut Vec<u8>) {
+        let (kind, value) = match self {
+            Self::Received => (0_u8, None),
+            Self::Sent => (1, None),
+            Self::Appointment => (2, None),
+            Self::Won(value) => (3, Some(value)),
+            Self::Lost => (4, None),
+            Self::Raised => (5, None),
+            Self::Resolved => (6, None),
+            Self::Engagement(value) => (7, Some(value)),
+            Self::Satisfaction(value) => (8, Some(value)),
+        };
+        kind.put(out);
+        value.into_iter().for_each(|value| value.put(out));
+    }
+
+    fn get(input: &mut &[u8]) -> Option<Self> {
+        Some(match u8::get(input)? {
+            0 => Self::Received,
+            1 => Self::Sent,
+            2 => Self::Appointment,
+            3 => Self::Won(Stored::get(input)?),
+            4 => Self::Lost,
+            5 => Self::Raised,
+            6 => Self::Resolved,
+            7 => Self::Engagement(Stored::get(input)?),
+            8 => Self::Satisfaction(Stored::get(input)?),
+            _ => return None,
+        })
+    }
+}
+
 impl Stored for Lead {
     fn put(&self, out: &mut Vec<u8>) {
         let Self { seen, floor, erased_at, activity, journey, contact, conversation, appointments, risk, places, profile_mark } = self;
@@ -388,23 +462,28 @@ impl Stored for Lead {
         conversation.put(out);
         appointments.put(out);
         risk.put(out);
-        places.0.put(out);
+        places.put(out);
         profile_mark.put(out);
     }
 
     fn get(input: &mut &[u8]) -> Option<Self> {
-        Some(Self {
-            seen: Vec::<Seen>::get(input)?.into_iter().map(|Seen(at, id)| (at, id)).collect(),
-            floor: Stored::get(input)?,
-            erased_at: Stored::get(input)?,
-            activity: Stored::get(input)?,
-            journey: Stored::get(input)?,
-            contact: Stored::get(input)?,
-            conversation: Stored::get(input)?,
-            appointments: Stored::get(input)?,
-            risk: Stored::get(input)?,
-            places: Places(Stored::get(input)?),
-            profile_mark: Stored::get(input)?,
-        })
+        lead(input, Places::get)
     }
+}
+
+/// A lead whose places are read so.
+pub(crate) fn lead(input: &mut &[u8], places: impl Fn(&mut &[u8]) -> Option<Places>) -> Option<Lead> {
+    Some(Lead {
+        seen: Vec::<Seen>::get(input)?.into_iter().map(|Seen(at, id)| (at, id)).collect(),
+        floor: Stored::get(input)?,
+        erased_at: Stored::get(input)?,
+        activity: Stored::get(input)?,
+        journey: Stored::get(input)?,
+        contact: Stored::get(input)?,
+        conversation: Stored::get(input)?,
+        appointments: Stored::get(input)?,
+        risk: Stored::get(input)?,
+        places: places(input)?,
+        profile_mark: Stored::get(input)?,
+    })
 }

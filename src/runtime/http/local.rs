@@ -25,7 +25,7 @@ use crate::runtime::http::Problem;
 use crate::runtime::ingest::{self, LINE_BYTES_MAX, Progress};
 use crate::runtime::instance::{Instance, topic};
 use crate::runtime::log::{Batches, Reader, Record};
-use crate::runtime::worker::{inputs_of, is_known, rules};
+use crate::runtime::worker::{self, inputs_of, is_known, rules};
 use crate::runtime::{replay, store, views};
 
 /// Bytes of lines in one append.
@@ -144,14 +144,15 @@ async fn counters(State(instance): Shared, Query(query): Query<Run>) -> Result<J
 }
 
 async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Problem> {
-    let (definition, _) = definition::from_json(&body).map_err(|error| bad(&error))?;
+    let (definition, body) = definition::from_json(&body).map_err(|error| bad(&error))?;
     blocking(move || {
         let key = internal::definition_key(&definition);
         let (topic, partition) = inputs_of(Source::Definitions, Partition(0));
         let snapshot = instance.log.embedded()?.snapshot()?;
         let value = internal::definition_bytes(&definition);
-        let mut known = None;
+        let (mut known, mut rules) = (None, rules());
         snapshot.each::<Problem>((topic, partition), (Offset(0), snapshot.end(topic, partition)?), &mut |_, record| {
+            drop(worker::define(&mut rules, &record));
             if record.has_key(&key) {
                 known = record.value;
             }
@@ -161,6 +162,7 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
         if is_known.map_err(|sentence| Problem::new(StatusCode::CONFLICT, "version_exists", sentence))? {
             return Ok(Json(json!({ "key": key, "known": true })));
         }
+        rules.define(&definition, body).map_err(|error| bad(&error))?;
         let record = Record {
             key: Some(key.clone().into()),
             value: Some(value),

@@ -1,8 +1,9 @@
 //! Records of the log as inputs of the pipeline, and effects as records.
 
 use crate::codec::avro::{self, Writers};
+use crate::codec::definition::{body_of, conclusion};
 use crate::codec::internal::{self, InboxEntry};
-use crate::codec::{interaction, outputs};
+use crate::codec::{interaction, outputs, results};
 use crate::domain::event::Interaction;
 use crate::domain::rules::{Body, Definition, Rules};
 use crate::domain::units::{AppendTime, Offset, Partition};
@@ -85,8 +86,17 @@ pub fn inbox(record: &Record) -> (Input, Offset) {
 /// Why it cannot be used.
 pub fn definition(record: &Record) -> Result<(Definition, Body), String> {
     let definition = internal::definition(record.value.as_deref().unwrap_or_default()).map_err(|error| error.to_string())?;
-    let body = crate::codec::definition::body_of(&definition).map_err(|error| format!("invalid_definition: {error}"))?;
+    let body = body_of(&definition).map_err(|error| format!("invalid_definition: {error}"))?;
     Ok((definition, body))
+}
+
+/// Puts one record of the definitions in force.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn define(rules: &mut Rules, record: &Record) -> Result<(), String> {
+    let (definition, body) = definition(record)?;
+    rules.define(&definition, body).map_err(|error| format!("invalid_definition: {error}"))
 }
 
 /// Whether exactly this definition is stored already under its key.
@@ -101,16 +111,12 @@ pub fn is_known(key: &str, stored: Option<&[u8]>, value: &[u8]) -> Result<bool, 
     }
 }
 
-/// Takes a record of the definitions into the rules; one that cannot be used is left out.
-pub fn define(rules: &mut Rules, record: &Record) {
-    if let Ok((definition, body)) = definition(record) {
-        rules.define(&definition, body);
-    }
-}
-
 /// The records that the effects of one input become, in order.
 pub fn emit(partition: Partition, (source, offset, record): (Source, Offset, &Record), effects: &mut Vec<Effect>, batches: &mut Batches) {
-    let mut put = |topic: &'static str, record: Record| batches.entry((topic, partition.0)).or_default().push(record);
+    let mut put = |topic: &'static str, record: Record| {
+        let place = if topic == DEFINITIONS { 0 } else { partition.0 };
+        batches.entry((topic, place)).or_default().push(record);
+    };
     let made = |key: String, value| Record {
         key: Some(key.into()),
         value,
@@ -128,8 +134,12 @@ pub fn emit(partition: Partition, (source, offset, record): (Source, Offset, &Re
                 }
             }
             Effect::Measured(metrics) => {
-                let (key, value) = internal::metrics_record(&metrics);
+                let (key, value) = results::metrics_record(&metrics);
                 put(avro::METRICS.topic, made(key, Some(value)));
+            }
+            Effect::Concluded(concluded) => {
+                let definition = conclusion(&concluded);
+                put(DEFINITIONS, made(internal::definition_key(&definition), Some(internal::definition_bytes(&definition))));
             }
             Effect::DeadLetter(reason) => put(DEAD_LETTERS, kept(reason)),
             Effect::Late => put(LATE, kept("late".to_owned())),

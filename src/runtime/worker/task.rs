@@ -8,7 +8,7 @@ use crate::codec::avro;
 use crate::codec::internal::{InboxEntry, Switch, switch_bytes};
 use crate::domain::experiment::ExperimentKey;
 use crate::domain::rules::Rules;
-use crate::domain::units::{AppendTime, EventTime, Offset, Partition};
+use crate::domain::units::{AppendTime, DAY_MS, EventTime, Offset, Partition};
 use crate::pipeline::{Counters, Effect, Input, Key, Outcome, Row, Rows, Taken, take};
 use crate::pipeline::{Positions, Source};
 use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
@@ -38,6 +38,8 @@ pub(crate) struct Task {
     committed: (Positions, Arc<Rules>),
     /// Experiments whose counts changed since they were reported.
     tallied: BTreeSet<ExperimentKey>,
+    /// Experiments with counts here, and the day of the tenant's clock when they were last reported.
+    reported_day: BTreeMap<ExperimentKey, i64>,
     counted: BTreeMap<u32, Counters>,
     pub(crate) flood: Flood,
 }
@@ -77,6 +79,7 @@ impl Task {
             committed: (Positions::default(), none.clone()),
             rules: none,
             tallied: BTreeSet::new(),
+            reported_day: BTreeMap::new(),
             counted: BTreeMap::new(),
             flood: Flood::new(options.flood),
         };
@@ -91,7 +94,8 @@ impl Task {
         let mut rules = rules();
         let until = self.positions.next[Source::Definitions as usize];
         reader.each::<Error>((DEFINITIONS, Partition(0)), (Offset(0), until), &mut |_, record| {
-            inputs::define(&mut rules, &record);
+            // What cannot be used was told of when it was taken.
+            drop(inputs::define(&mut rules, &record));
             Ok(())
         })?;
         self.rules = Arc::new(rules);
@@ -185,8 +189,8 @@ impl Task {
             }
             for (offset, record) in records {
                 self.switch_to(Source::Definitions, record.appended_ms, batches);
-                match inputs::definition(&record) {
-                    Ok((definition, body)) => Arc::make_mut(&mut self.rules).define(&definition, body),
+                match inputs::define(Arc::make_mut(&mut self.rules), &record) {
+                    Ok(()) => {}
                     // Every partition reads every definition; one of them keeps what cannot be used.
                     Err(reason) if self.partition == Partition(0) => {
                         let letter = inputs::letter(reason, (Source::Definitions, Partition(0), offset), &record);
@@ -313,16 +317,36 @@ impl Task {
         Ok(false)
     }
 
-    /// Sends changed counts to the partitions of their experiments.
+    /// The tenant's clock here.
+    fn clock_at(&mut self, experiment: &ExperimentKey) -> Result<EventTime, Error> {
+        let clock = self.store.load(&Key::Clock(experiment.tenant.clone()))?.and_then(Row::into_clock);
+        Ok(clock.map_or(EventTime(0), |clock| clock.at))
+    }
+
+    /// Sends counts that changed, or whose day did, to the partitions of their experiments.
     pub(crate) fn report(&mut self, log: &impl Log, batches: &mut Batches) -> Result<(), Error> {
-        for experiment in std::mem::take(&mut self.tallied) {
+        let mut changed = std::mem::take(&mut self.tallied);
+        // On another day more windows have passed, although nothing was counted.
+        for (experiment, day) in self.reported_day.clone() {
+            let first = self.rules.experiment(&experiment.tenant, &experiment.name, experiment.version);
+            let is_open = first.is_some_and(|first| first.plan.is_some()) && !self.rules.is_concluded(&experiment);
+            if is_open && day_of(self.clock_at(&experiment)?) > day {
+                changed.insert(experiment);
+            }
+        }
+        for experiment in changed {
             self.reported = Some(Instant::now());
-            let clock = self.store.load(&Key::Clock(experiment.tenant.clone()))?.and_then(Row::into_clock);
+            let at = self.clock_at(&experiment)?;
+            self.reported_day.insert(experiment.clone(), day_of(at));
             let tally = self.store.load(&Key::Tally(experiment.clone()))?.and_then(Row::into_tally).unwrap_or_default();
             let target = partition_of(format!("{}:{}", experiment.tenant, experiment.name).as_bytes(), log.partitions());
-            let at = clock.map_or(EventTime(0), |clock| clock.at);
             put(batches, target, &InboxEntry::Partial { experiment, source: self.partition, at, tally }, log.now().0);
         }
         Ok(())
     }
+}
+
+/// Days since 1970-01-01, UTC.
+fn day_of(at: EventTime) -> i64 {
+    at.0.div_euclid(DAY_MS)
 }

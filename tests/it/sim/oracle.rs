@@ -69,8 +69,8 @@ impl Retaken<'_> {
     fn take(&mut self, source: Source, offset: Offset, record: &Record) {
         let mut effects: Vec<Effect> = Vec::new();
         match source {
-            Source::Definitions => match worker::definition(record) {
-                Ok((definition, body)) => self.rules.define(&definition, body),
+            Source::Definitions => match worker::define(&mut self.rules, record) {
+                Ok(()) => {}
                 Err(reason) if self.partition == Partition(0) => {
                     let letter = letter(reason, (source, self.partition, offset), record);
                     self.batches.entry((DEAD_LETTERS, 0)).or_default().push(letter);

@@ -1,0 +1,265 @@
+//! The body of an experiment's definition.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::codec::definition::{Error, read, refused, stages_of};
+use crate::domain::experiment::plan::{Act, Measure, Metric, Plan, Role};
+use crate::domain::experiment::{Condition, Experiment, Layer, PLACES, State, Unit};
+use crate::domain::features::Feature;
+use crate::domain::units::Tenant;
+
+/// Full days that every experiment runs before a decision other than a roll back: a week, since its days differ.
+const DAYS_MIN: i64 = 7;
+/// Metrics of one experiment.
+const MEASURES_MAX: usize = 8;
+/// Longest window, hours: a year.
+const WINDOW_MAX: i64 = 24 * 365;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExperimentBody {
+    unit: String,
+    salt: String,
+    arms: Vec<Arm>,
+    #[serde(default = "everybody")]
+    coverage: u32,
+    #[serde(default)]
+    stages: Vec<String>,
+    #[serde(default)]
+    target: Vec<Target>,
+    layer: Option<LayerBody>,
+    window_hours: i64,
+    running: Option<bool>,
+    state: Option<String>,
+    continues: Option<u32>,
+    goal: Option<MeasureBody>,
+    #[serde(default)]
+    guardrails: Vec<MeasureBody>,
+    #[serde(default)]
+    metrics: Vec<MeasureBody>,
+    alpha: Option<f64>,
+    planned_units: Option<u64>,
+    control: Option<String>,
+    decisions: Option<DecisionsBody>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Arm {
+    strategy: String,
+    weight: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    feature: String,
+    at_least: Option<f32>,
+    below: Option<f32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LayerBody {
+    name: String,
+    from: u32,
+    to: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MeasureBody {
+    metric: String,
+    margin: Option<f64>,
+    window_hours: Option<i64>,
+    cap: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionsBody {
+    days_min: Option<i64>,
+    equivalence: Option<f64>,
+    act: Option<String>,
+}
+
+fn everybody() -> u32 {
+    PLACES
+}
+
+pub(crate) fn experiment(tenant: Option<&Tenant>, (name, version): (&str, u32), text: &[u8]) -> Result<Experiment, Error> {
+    let Some(tenant) = tenant else { return refused("tenant: an experiment belongs to one tenant") };
+    let body: ExperimentBody = read(text, "body")?;
+    let unit = match body.unit.as_str() {
+        "lead" => Unit::Lead,
+        "agent" => Unit::Agent,
+        other => return refused(format!("body.unit: {other:?} is neither lead nor agent")),
+    };
+    let arms = arms(&body.arms)?;
+    if body.coverage > PLACES || !(1..=WINDOW_MAX).contains(&body.window_hours) {
+        return refused("body: coverage must be 0 to 10,000 and window_hours 1 to 8,760");
+    }
+    if body.continues.is_some_and(|began| began == 0 || began >= version) {
+        return refused("body.continues: names an earlier version, the one that began the experiment");
+    }
+    let plan = plan(&body, &arms, unit)?;
+    Ok(Experiment {
+        tenant: tenant.clone(),
+        name: name.to_owned(),
+        version,
+        config_sha256: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
+        unit,
+        salt: body.salt,
+        arms,
+        coverage: body.coverage,
+        stages: stages_of(&body.stages)?,
+        target: body.target.into_iter().enumerate().map(condition).collect::<Result<_, _>>()?,
+        layer: body.layer.map(layer).transpose()?,
+        window_hours: body.window_hours,
+        state: state(body.running, body.state.as_deref())?,
+        began: body.continues.unwrap_or(version),
+        plan: plan.map(Arc::new),
+    })
+}
+
+fn arms(arms: &[Arm]) -> Result<Vec<(String, u32)>, Error> {
+    let total: u64 = arms.iter().map(|arm| u64::from(arm.weight)).sum();
+    if !(2..=16).contains(&arms.len()) || total == 0 || total > 1_000_000 {
+        return refused("body.arms: 2 to 16 arms with weights that sum to 1 to 1,000,000 are needed");
+    }
+    let mut names: Vec<_> = arms.iter().map(|arm| arm.strategy.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() != arms.len() || names.iter().any(|name| name.is_empty() || name.len() > 64) {
+        return refused("body.arms: each strategy needs its own name of 1 to 64 bytes");
+    }
+    Ok(arms.iter().map(|arm| (arm.strategy.clone(), arm.weight)).collect())
+}
+
+/// `running` is how states were told before there were more than two.
+fn state(running: Option<bool>, state: Option<&str>) -> Result<State, Error> {
+    match (running, state) {
+        (Some(_), Some(_)) => refused("body.running: says the same as state: leave it out"),
+        (Some(false), None) => Ok(State::Paused),
+        (_, None) => Ok(State::Running),
+        (None, Some(name)) => match State::parse(name) {
+            Some(state) => Ok(state),
+            None => refused(format!("body.state: {name:?} is none of {}", State::ALL.map(State::as_str).join(", "))),
+        },
+    }
+}
+
+fn condition((place, target): (usize, Target)) -> Result<Condition, Error> {
+    let Target { feature, at_least, below } = target;
+    let Some(feature) = Feature::parse(&feature) else {
+        return refused(format!("body.target[{place}].feature: {feature:?} is no feature: docs/definitions.md says where they are listed"));
+    };
+    if at_least.is_none() && below.is_none() {
+        return refused(format!("body.target[{place}]: at_least, below or both are needed"));
+    }
+    Ok(Condition { feature, at_least, below })
+}
+
+fn layer(body: LayerBody) -> Result<Layer, Error> {
+    let LayerBody { name, from, to } = body;
+    if name.is_empty() || name.len() > 64 || from >= to || to > PLACES {
+        return refused("body.layer: a name of 1 to 64 bytes and a range from .. to within 0 to 10,000 are needed");
+    }
+    Ok(Layer { name, from, to })
+}
+
+fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Option<Plan>, Error> {
+    let window_hours = body.window_hours;
+    let Some(goal) = &body.goal else {
+        let more = [
+            ("guardrails", !body.guardrails.is_empty()),
+            ("metrics", !body.metrics.is_empty()),
+            ("alpha", body.alpha.is_some()),
+            ("planned_units", body.planned_units.is_some()),
+            ("control", body.control.is_some()),
+            ("decisions", body.decisions.is_some()),
+        ];
+        return match more.into_iter().find(|(_, given)| *given) {
+            Some((field, _)) => refused(format!("body.{field}: means nothing without a goal")),
+            None => Ok(None),
+        };
+    };
+    if unit == Unit::Agent {
+        return refused("body.goal: an experiment by agent is counted and not concluded: leave the goal out, or take the lead as unit");
+    }
+    if goal.margin.is_some() {
+        return refused("body.goal.margin: a goal has none; guardrails have");
+    }
+    let mut measures = vec![measure("goal", goal, Role::Goal, window_hours)?];
+    for (place, guardrail) in body.guardrails.iter().enumerate() {
+        let field = format!("guardrails[{place}]");
+        let Some(margin) = guardrail.margin.filter(|margin| *margin > 0.0 && *margin < 1.0) else {
+            return refused(format!("body.{field}.margin: how much may be lost at most, above 0 and below 1: 0.05 is a twentieth"));
+        };
+        measures.push(measure(&field, guardrail, Role::Guardrail { margin }, window_hours)?);
+    }
+    for (place, metric) in body.metrics.iter().enumerate() {
+        measures.push(measure(&format!("metrics[{place}]"), metric, Role::Secondary, window_hours)?);
+    }
+    let mut names: Vec<Metric> = measures.iter().map(|measure| measure.metric).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() != measures.len() || names.len() > MEASURES_MAX {
+        return refused("body.metrics: each metric is measured once, as goal, guardrail or beside them");
+    }
+    let Some(planned_units) = body.planned_units.filter(|units| (100..=100_000_000).contains(units)) else {
+        return refused(
+            "body.planned_units: units in all arms at which it ends, 100 to 100,000,000: `leadstream experiment design` finds it",
+        );
+    };
+    let alpha = body.alpha.unwrap_or(0.05);
+    if !(0.0001..=0.2).contains(&alpha) {
+        return refused("body.alpha: must be 0.0001 to 0.2");
+    }
+    let control = body.control.clone().unwrap_or_else(|| arms[0].0.clone());
+    if !arms.iter().any(|(arm, weight)| *arm == control && *weight > 0) {
+        return refused("body.control: is no arm with a weight");
+    }
+    let (days_min, equivalence, act) = decided(body.decisions.as_ref(), arms.len())?;
+    Ok(Some(Plan { measures, alpha, planned_units, days_min, equivalence, control, act }))
+}
+
+fn measure(field: &str, body: &MeasureBody, role: Role, window_hours: i64) -> Result<Measure, Error> {
+    let Some(metric) = Metric::parse(&body.metric) else {
+        return refused(format!("body.{field}.metric: {:?} is none of {}", body.metric, Metric::ALL.map(Metric::as_str).join(", ")));
+    };
+    if role == Role::Secondary && body.margin.is_some() {
+        return refused(format!("body.{field}.margin: only guardrails have one"));
+    }
+    if body.cap.is_some() != metric.needs_cap() || body.cap == Some(0) {
+        let sentence =
+            if metric.needs_cap() { "the largest outcome of a unit has to be set beforehand, 1 or more" } else { "this metric has none" };
+        return refused(format!("body.{field}.cap: {sentence}"));
+    }
+    let own = body.window_hours.unwrap_or(window_hours);
+    if !(1..=window_hours).contains(&own) {
+        return refused(format!("body.{field}.window_hours: must be 1 to the window of the experiment, {window_hours}"));
+    }
+    Ok(Measure { metric, role, window_hours: own, cap: body.cap })
+}
+
+fn decided(body: Option<&DecisionsBody>, arms: usize) -> Result<(i64, Option<f64>, Act), Error> {
+    let Some(body) = body else { return Ok((DAYS_MIN, None, Act::Advise)) };
+    let days_min = body.days_min.unwrap_or(DAYS_MIN);
+    if !(DAYS_MIN..=365).contains(&days_min) {
+        return refused(format!("body.decisions.days_min: must be {DAYS_MIN} to 365"));
+    }
+    if body.equivalence.is_some_and(|most| !(most > 0.0 && most < 1.0)) {
+        return refused("body.decisions.equivalence: a relative effect that is no difference, above 0 and below 1: 0.03 is 3 %");
+    }
+    let act = match body.act.as_deref() {
+        None | Some("advise") => Act::Advise,
+        Some("automatic") if arms > 2 => return refused("body.decisions.act: with more than two arms a person acts: advise"),
+        Some("automatic") => Act::Automatic,
+        Some(other) => return refused(format!("body.decisions.act: {other:?} is neither advise nor automatic")),
+    };
+    Ok((days_min, body.equivalence, act))
+}

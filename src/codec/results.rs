@@ -1,0 +1,191 @@
+//! Counts and results of experiments as records of `experiment.metrics.v1`.
+
+use serde::Serialize;
+
+use crate::codec::avro;
+use crate::codec::internal::{WireCounts, arms};
+use crate::domain::experiment::decision::{Look, Report, Verdict};
+use crate::domain::experiment::inference::{Comparison, Display};
+use crate::domain::experiment::plan::Role;
+use crate::domain::experiment::{ExperimentKey, Metrics};
+use crate::domain::statistics::level::Interval;
+
+#[derive(Serialize)]
+#[serde(rename = "ExperimentMetrics")]
+struct WireMetrics<'a> {
+    tenant_id: &'a str,
+    experiment: &'a str,
+    version: i32,
+    at: i64,
+    arms: Vec<WireCounts>,
+    results: Option<WireResults<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "ExperimentResults")]
+struct WireResults<'a> {
+    decision: &'static str,
+    promoted: Option<&'a str>,
+    rule: &'a str,
+    decided_at: i64,
+    units: i64,
+    waiting_units: i64,
+    planned_units: i64,
+    full_days: i64,
+    sample_ratio_log_evidence: Option<f64>,
+    comparisons: Vec<WireComparison<'a>>,
+    looks: Vec<WireLook<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Comparison")]
+struct WireComparison<'a> {
+    metric: &'static str,
+    role: &'static str,
+    margin: Option<f64>,
+    arm: &'a str,
+    control_units: i64,
+    units: i64,
+    control_outcomes: i64,
+    outcomes: i64,
+    control_mean: f64,
+    mean: f64,
+    may_be_acted_on: bool,
+    lift: Option<f64>,
+    lift_lower: Option<f64>,
+    lift_upper: Option<f64>,
+    p_value: Option<f64>,
+    loss_max: Option<f64>,
+    gain_max: Option<f64>,
+    difference: Option<f64>,
+    difference_lower: Option<f64>,
+    difference_upper: Option<f64>,
+    log_evidence: Option<f64>,
+    fixed_p_value: Option<f64>,
+    fixed_lower: Option<f64>,
+    fixed_upper: Option<f64>,
+    chance_to_win: Option<f64>,
+    expected_loss: Option<f64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Look")]
+struct WireLook<'a> {
+    at: i64,
+    arm: &'a str,
+    units: i64,
+    lift: f64,
+    lift_lower: f64,
+    lift_upper: Option<f64>,
+}
+
+fn long(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+fn lower(interval: Option<Interval>) -> Option<f64> {
+    interval.and_then(|interval| finite(interval.lower))
+}
+
+fn upper(interval: Option<Interval>) -> Option<f64> {
+    interval.and_then(|interval| finite(interval.upper))
+}
+
+fn comparison<'a>((comparison, display): &'a (Comparison, Display)) -> WireComparison<'a> {
+    let (role, margin) = match comparison.role {
+        Role::Goal => ("goal", None),
+        Role::Guardrail { margin } => ("guardrail", Some(margin)),
+        Role::Secondary => ("secondary", None),
+    };
+    let (lift, difference) = (comparison.lift, comparison.difference);
+    WireComparison {
+        metric: comparison.metric.as_str(),
+        role,
+        margin,
+        arm: &comparison.arm,
+        control_units: long(comparison.units.control),
+        units: long(comparison.units.treatment),
+        control_outcomes: long(comparison.outcomes.control),
+        outcomes: long(comparison.outcomes.treatment),
+        control_mean: comparison.means.control,
+        mean: comparison.means.treatment,
+        may_be_acted_on: comparison.is_open,
+        lift: lift.and_then(|lift| finite(lift.estimate)),
+        lift_lower: lower(lift.map(|lift| lift.interval)),
+        lift_upper: upper(lift.map(|lift| lift.interval)),
+        p_value: comparison.p_value,
+        loss_max: comparison.loss_max.and_then(finite),
+        gain_max: comparison.gain_max.and_then(finite),
+        difference: difference.and_then(|difference| finite(difference.estimate)),
+        difference_lower: lower(difference.map(|difference| difference.interval)),
+        difference_upper: upper(difference.map(|difference| difference.interval)),
+        log_evidence: display.log_evidence.and_then(finite),
+        fixed_p_value: display.fixed_p,
+        fixed_lower: lower(display.fixed),
+        fixed_upper: upper(display.fixed),
+        chance_to_win: display.chance_to_win,
+        expected_loss: display.expected_loss.and_then(finite),
+    }
+}
+
+fn look(look: &Look) -> WireLook<'_> {
+    WireLook {
+        at: look.at.0,
+        arm: &look.arm,
+        units: long(look.units),
+        lift: look.estimate,
+        lift_lower: look.interval.lower,
+        lift_upper: finite(look.interval.upper),
+    }
+}
+
+fn results(report: &Report) -> WireResults<'_> {
+    WireResults {
+        decision: report.decision.verdict.as_str(),
+        promoted: if let Verdict::Promote(arm) = &report.decision.verdict { Some(arm) } else { None },
+        rule: &report.decision.rule,
+        decided_at: report.decision.at.0,
+        units: long(report.units),
+        waiting_units: long(report.waiting),
+        planned_units: long(report.planned),
+        full_days: report.days,
+        sample_ratio_log_evidence: finite(report.sample_ratio),
+        comparisons: report.comparisons.iter().map(comparison).collect(),
+        looks: report.looks.iter().map(look).collect(),
+    }
+}
+
+/// Key and value of `experiment.metrics.v1`.
+#[must_use]
+pub fn metrics_record(metrics: &Metrics) -> (String, Vec<u8>) {
+    let ExperimentKey { tenant, name, version } = &metrics.experiment;
+    let value = avro::METRICS.encode(&WireMetrics {
+        tenant_id: tenant.as_str(),
+        experiment: name,
+        version: i32::try_from(*version).unwrap_or(i32::MAX),
+        at: metrics.at.0,
+        arms: arms(&metrics.tally),
+        results: metrics.report.as_deref().map(results),
+    });
+    (format!("{tenant}:{name}"), value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::experiment::{Counts, Tally};
+    use crate::domain::units::{EventTime, Tenant};
+
+    #[test]
+    fn counts_without_results_are_a_record() {
+        let tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
+        let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 2 };
+        let (key, value) = metrics_record(&Metrics { experiment, at: EventTime(4), tally, report: None });
+        let shown = avro::describe(&value).unwrap();
+        assert_eq!((key.as_str(), shown["arms"][0]["exposures"].as_i64()), ("acme:tone", Some(3)));
+    }
+}

@@ -1,0 +1,64 @@
+//! Rows of format 1: their places and tallies, lifted to what they are now.
+
+use std::collections::BTreeMap;
+
+use crate::codec::rows::fields::{Stored, lead};
+use crate::domain::experiment::outcome::Marks;
+use crate::domain::experiment::{Counts, Place, Places, Tally};
+use crate::domain::lead::Lead;
+use crate::domain::units::EventTime;
+use crate::pipeline::Trial;
+
+/// A lead.
+pub(crate) fn first_lead(input: &mut &[u8]) -> Option<Lead> {
+    lead(input, places)
+}
+
+/// What was counted then is kept as marks, so that it is not counted again.
+fn places(input: &mut &[u8]) -> Option<Places> {
+    let length = u64::get(input)?;
+    let places: Vec<FirstPlace> = (0..length).map(|_| first_place(input)).collect::<Option<_>>()?;
+    let mut marks: Vec<_> =
+        places.iter().flat_map(|FirstPlace(place, [appointment, ended])| place.counted_before(*appointment, *ended)).collect();
+    marks.sort_unstable();
+    Some(Places { list: places.into_iter().map(|FirstPlace(place, _)| place).collect(), marks: Marks(marks) })
+}
+
+/// A place, whether an appointment was counted, and whether its end was.
+struct FirstPlace(Place, [bool; 2]);
+
+fn first_place(input: &mut &[u8]) -> Option<FirstPlace> {
+    let experiment = Stored::get(input)?;
+    let version = Stored::get(input)?;
+    let place = Place {
+        experiment,
+        began: version,
+        version,
+        arm: Stored::get(input)?,
+        bucket: Stored::get(input)?,
+        propensity: Stored::get(input)?,
+        exposed_at: Stored::get(input)?,
+        until: Stored::get(input)?,
+        exposures: 0,
+        chain: [0; 16],
+    };
+    Some(FirstPlace(place, [Stored::get(input)?, Stored::get(input)?]))
+}
+
+/// A tally without cohorts.
+pub(crate) fn first_tally(input: &mut &[u8]) -> Option<Tally> {
+    let arms: BTreeMap<String, Counts> = Stored::get(input)?;
+    Some(Tally { arms, cohorts: BTreeMap::new() })
+}
+
+/// A trial of such tallies.
+pub(crate) fn first_trial(input: &mut &[u8]) -> Option<Trial> {
+    let sources = u64::get(input)?;
+    let mut trial = Trial::default();
+    for _ in 0..sources {
+        let source: u32 = Stored::get(input)?;
+        let at: EventTime = Stored::get(input)?;
+        trial.sources.insert(source, (at, first_tally(input)?));
+    }
+    Some(trial)
+}

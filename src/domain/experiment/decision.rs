@@ -1,0 +1,289 @@
+//! What follows from the outcomes at each look, by rules that were registered before: a function of the tally and the time alone.
+//!
+//! A look is the end of a day whose units have all had their windows, and a day more for what comes late. All looks are walked
+//! through again at every report, so the same units give the same decision whatever the order in which partitions reported.
+
+use std::collections::BTreeMap;
+
+use crate::domain::experiment::inference::{Comparison, Display, Groups, Pair, compare, display};
+use crate::domain::experiment::plan::{Plan, Role};
+use crate::domain::experiment::tally::{Cohort, Tally};
+use crate::domain::statistics::asymptotic::Tuning;
+use crate::domain::statistics::counts::Shares;
+use crate::domain::statistics::level::{Alpha, Interval};
+use crate::domain::units::{DAY_MS, EventTime, HOUR_MS};
+
+/// How long after its last window a day is left alone for what comes late: the default of the allowed lateness.
+const SETTLE_MS: i64 = DAY_MS;
+/// Logarithm of the evidence at which an uneven sample ratio stops all other conclusions: 1,000. Specified.
+const RATIO_ALARM: f64 = 6.907_755_278_982_137;
+
+/// What an experiment is judged by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setup<'a> {
+    /// What was registered.
+    pub plan: &'a Plan,
+    /// Window of the experiment, hours.
+    pub window_hours: i64,
+    /// Arms and weights of each version.
+    pub versions: BTreeMap<u32, &'a [(String, u32)]>,
+}
+
+/// What a look comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Nothing yet.
+    Continue,
+    /// Units are not shared out as planned: nothing can be concluded.
+    SampleRatio,
+    /// No arm is left that is not shown to be worse.
+    RollBack,
+    /// This arm is better, and no guardrail fell below its margin.
+    Promote(String),
+    /// No arm differs by more than was registered as a difference.
+    Equivalent,
+    /// The planned units are reached and nothing is shown: the control stays.
+    Futile,
+}
+
+impl Verdict {
+    /// The name in outputs.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::SampleRatio => "sample_ratio",
+            Self::RollBack => "roll_back",
+            Self::Promote(_) => "promote",
+            Self::Equivalent => "equivalent",
+            Self::Futile => "futile",
+        }
+    }
+}
+
+/// A verdict with its rule in words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The rule and the numbers it saw.
+    pub rule: String,
+    /// The moment of the look, event time.
+    pub at: EventTime,
+}
+
+/// The goal at one look.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    /// The moment.
+    pub at: EventTime,
+    /// The arm that is tried.
+    pub arm: String,
+    /// Units of both arms.
+    pub units: u64,
+    /// Relative effect.
+    pub estimate: f64,
+    /// Its bounds.
+    pub interval: Interval,
+}
+
+/// All that is known of an experiment at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The first verdict that ended it, or what the newest look says.
+    pub decision: Decision,
+    /// Each measure of each arm at the look of the decision, or the newest.
+    pub comparisons: Vec<(Comparison, Display)>,
+    /// The goal at every look until then.
+    pub looks: Vec<Look>,
+    /// Units whose windows have passed.
+    pub units: u64,
+    /// Units whose windows have not.
+    pub waiting: u64,
+    /// Units at which it ends.
+    pub planned: u64,
+    /// Full days of exposures at the look.
+    pub days: i64,
+    /// Largest logarithm of the evidence against the planned sample ratio; infinite where an arm without weight has a unit.
+    pub sample_ratio: f64,
+}
+
+/// Walks through all looks that are possible at `at`.
+///
+/// `None` while the plan cannot be used, which its definition does not let in.
+#[must_use]
+pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report> {
+    let pairs = pairs(setup)?;
+    let ratios = ratios(setup, tally);
+    let mut days: Vec<i64> = tally.cohorts.keys().map(|cohort| cohort.day).collect();
+    days.dedup();
+    let first = days.first().copied().unwrap_or_default();
+    let all: u64 = tally.cohorts.values().flat_map(BTreeMap::values).map(|group| group.units).sum();
+    let nothing = Decision { verdict: Verdict::Continue, rule: "no window has passed yet".to_owned(), at };
+    let mut told = Report {
+        decision: nothing,
+        comparisons: Vec::new(),
+        looks: Vec::new(),
+        units: 0,
+        waiting: all,
+        planned: setup.plan.planned_units,
+        days: 0,
+        sample_ratio: ratio_at(&ratios, at),
+    };
+    let mut groups = Groups::new();
+    for day in days {
+        let look = EventTime((day + 1) * DAY_MS).plus(setup.window_hours * HOUR_MS + SETTLE_MS);
+        if look > at {
+            break;
+        }
+        let cohorts = tally.cohorts.range(Cohort { day, version: 0 }..=Cohort { day, version: u32::MAX });
+        for (cohort, arms) in cohorts {
+            let place = groups.entry(cohort.version).or_default();
+            arms.iter().for_each(|(arm, group)| place.entry(arm.clone()).or_default().merge(group));
+        }
+        told.units = groups.values().flat_map(BTreeMap::values).map(|group| group.units).sum();
+        told.waiting = all - told.units;
+        told.days = day - first;
+        told.sample_ratio = ratio_at(&ratios, look);
+        let compared: Vec<Comparison> = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| compare(&groups, pair, of))).collect();
+        let goals = compared.iter().filter(|comparison| comparison.role == Role::Goal);
+        told.looks.extend(goals.filter_map(|goal| {
+            let units = goal.units.control + goal.units.treatment;
+            goal.lift.map(|lift| Look { at: look, arm: goal.arm.clone(), units, estimate: lift.estimate, interval: lift.interval })
+        }));
+        let (verdict, rule) = judge(setup.plan, &compared, &told);
+        told.decision = Decision { verdict, rule, at: look };
+        let shown = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| display(&groups, pair, of)));
+        let is_last = told.decision.verdict != Verdict::Continue || is_newest(setup, tally, day, at);
+        if is_last {
+            told.comparisons = compared.into_iter().zip(shown).collect();
+            break;
+        }
+    }
+    Some(told)
+}
+
+fn measured(plan: &Plan) -> impl Iterator<Item = (usize, &crate::domain::experiment::plan::Measure)> {
+    plan.measures.iter().enumerate()
+}
+
+/// Whether no later day can be looked at.
+fn is_newest(setup: &Setup<'_>, tally: &Tally, day: i64, at: EventTime) -> bool {
+    let next = tally.cohorts.range(Cohort { day: day + 1, version: 0 }..).next();
+    next.is_none_or(|(cohort, _)| EventTime((cohort.day + 1) * DAY_MS).plus(setup.window_hours * HOUR_MS + SETTLE_MS) > at)
+}
+
+/// Each arm beside the control, at its part of the level.
+fn pairs<'a>(setup: &Setup<'a>) -> Option<Vec<Pair<'a>>> {
+    let plan = setup.plan;
+    let weights = *setup.versions.values().next()?;
+    let weight = |arm: &str| weights.iter().find(|(name, _)| name == arm).map_or(0.0, |(_, weight)| f64::from(*weight));
+    let total: f64 = weights.iter().map(|(_, weight)| f64::from(*weight)).sum();
+    let control = weight(&plan.control);
+    let others: Vec<&(String, u32)> = weights.iter().filter(|(arm, _)| *arm != plan.control).collect();
+    let (arms, guardrails) =
+        (u32::try_from(others.len()).ok()?, plan.measures.iter().filter(|of| matches!(of.role, Role::Guardrail { .. })));
+    let alpha = Alpha::new(plan.alpha).ok()?.split(arms);
+    let harm = alpha.split(1 + u32::try_from(guardrails.count()).ok()?);
+    let pair = |(treatment, own): &'a (String, u32)| {
+        let both = control + f64::from(*own);
+        let share = f64::from(*own) / both;
+        Pair {
+            control: &plan.control,
+            treatment,
+            allocation: Some(share).filter(|share| setup.versions.len() == 1 && *share > 0.0 && *share < 1.0),
+            tuning: Tuning { alpha, planned: plan.planned_units as f64 * both / total },
+            harm,
+        }
+    };
+    Some(others.into_iter().map(pair).collect())
+}
+
+/// The largest evidence against the planned shares so far, after each day of exposures.
+fn ratios(setup: &Setup<'_>, tally: &Tally) -> Vec<(EventTime, f64)> {
+    let mut counts: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
+    let (mut largest, mut leaked, mut path) = (0.0_f64, false, Vec::new());
+    for (cohort, arms) in &tally.cohorts {
+        let Some(weights) = setup.versions.get(&cohort.version) else { continue };
+        let counts = counts.entry(cohort.version).or_insert_with(|| vec![0; weights.len()]);
+        for (arm, group) in arms {
+            match weights.iter().position(|(name, _)| name == arm) {
+                Some(place) => counts[place] += group.units,
+                None => leaked = true,
+            }
+        }
+        path.push((cohort.day, cohort.version, counts.clone()));
+    }
+    let mut newest: BTreeMap<u32, f64> = BTreeMap::new();
+    let mut told = Vec::new();
+    for (place, (day, version, counts)) in path.iter().enumerate() {
+        let weights: Vec<f64> = setup.versions[version].iter().map(|(_, weight)| f64::from(*weight)).collect();
+        let evidence = Shares::planned(&weights).and_then(|shares| shares.log_evidence(counts)).unwrap_or(f64::INFINITY);
+        newest.insert(*version, if leaked { f64::INFINITY } else { evidence });
+        // Versions that share a day are looked at together.
+        if path.get(place + 1).is_none_or(|(next, ..)| next != day) {
+            largest = largest.max(newest.values().sum());
+            told.push((EventTime((day + 1) * DAY_MS), largest));
+        }
+    }
+    told
+}
+
+fn ratio_at(ratios: &[(EventTime, f64)], at: EventTime) -> f64 {
+    ratios.iter().take_while(|(day, _)| *day <= at).last().map_or(0.0, |(_, evidence)| *evidence)
+}
+
+/// The first rule that holds, in the order written here.
+fn judge(plan: &Plan, compared: &[Comparison], told: &Report) -> (Verdict, String) {
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    if told.sample_ratio >= RATIO_ALARM {
+        let odds = if told.sample_ratio.is_finite() { format!("{:.0} to 1", libm::exp(told.sample_ratio)) } else { "certain".to_owned() };
+        return (Verdict::SampleRatio, format!("units are not shared out as planned (evidence {odds}): find out why before anything else"));
+    }
+    let arms: Vec<&Comparison> = compared.iter().filter(|comparison| comparison.role == Role::Goal).collect();
+    let of_arm = |arm: &str| compared.iter().filter(move |comparison| comparison.arm == arm).collect::<Vec<_>>();
+    let harm = |arm: &str| {
+        let judged = |comparison: &&&Comparison| comparison.is_open && comparison.role != Role::Secondary;
+        of_arm(arm)
+            .iter()
+            .filter(judged)
+            .find_map(|comparison| comparison.gain_max.filter(|most| *most < 0.0).map(|most| (comparison.metric, most)))
+    };
+    let harms: Vec<_> = arms.iter().filter_map(|goal| harm(&goal.arm).map(|harm| (goal.arm.as_str(), harm))).collect();
+    if let [(arm, (metric, most)), ..] = harms.as_slice()
+        && harms.len() == arms.len()
+    {
+        return (Verdict::RollBack, format!("{arm} is worse: {} changed by {} at most", metric.as_str(), percent(*most)));
+    }
+    if told.days < plan.days_min {
+        return (Verdict::Continue, format!("{} of {} full days", told.days, plan.days_min));
+    }
+    let is_kept = |comparison: &&Comparison| match comparison.role {
+        Role::Guardrail { margin } => comparison.is_open && comparison.loss_max.is_some_and(|least| least > -margin),
+        Role::Goal | Role::Secondary => true,
+    };
+    let is_better = |goal: &&&Comparison| {
+        let above = goal.is_open && goal.lift.is_some_and(|lift| lift.interval.lower > 0.0);
+        above && harm(&goal.arm).is_none() && of_arm(&goal.arm).iter().all(is_kept)
+    };
+    let estimate = |goal: &Comparison| goal.lift.map_or(f64::NEG_INFINITY, |lift| lift.estimate);
+    if let Some(best) = arms.iter().filter(is_better).max_by(|a, b| estimate(a).total_cmp(&estimate(b))) {
+        let least = best.lift.map_or(0.0, |lift| lift.interval.lower);
+        let rule = format!("{} rose by {} at least and no guardrail fell below its margin", best.metric.as_str(), percent(least));
+        return (Verdict::Promote(best.arm.clone()), rule);
+    }
+    let within = |goal: &&Comparison| {
+        let inside = |bound: f64| goal.lift.is_some_and(|lift| -bound < lift.interval.lower && lift.interval.upper < bound);
+        goal.is_open && plan.equivalence.is_some_and(inside)
+    };
+    if arms.iter().all(within) {
+        return (Verdict::Equivalent, format!("no arm differs by {} or more", percent(plan.equivalence.unwrap_or_default())));
+    }
+    if told.units >= plan.planned_units {
+        return (
+            Verdict::Futile,
+            format!("{} of {} planned units, and nothing is shown: the control stays", told.units, plan.planned_units),
+        );
+    }
+    (Verdict::Continue, format!("{} of {} planned units", told.units, plan.planned_units))
+}

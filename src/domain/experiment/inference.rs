@@ -1,0 +1,191 @@
+//! What the outcomes of two arms say about one metric: bounds that hold at every look, and beside them what is only displayed.
+
+use std::collections::BTreeMap;
+
+use crate::domain::experiment::plan::{Measure, Metric, Role, Shape};
+use crate::domain::experiment::tally::Group;
+use crate::domain::statistics::asymptotic::{Sequence, Tuning, sequence};
+use crate::domain::statistics::bayes::{self, Better};
+use crate::domain::statistics::counts::{Conversions, rate_ratio};
+use crate::domain::statistics::level::{Alpha, Error, Interval};
+use crate::domain::statistics::log_ratio::{lift, log_ratio};
+use crate::domain::statistics::moments::{Arms, Moments};
+use crate::domain::statistics::proportion::{Share, newcombe};
+use crate::domain::statistics::welch::{self, Effect, Scale};
+
+/// Outcomes of the units of each arm, by the version that set the weights under which they came in.
+pub type Groups = BTreeMap<u32, BTreeMap<String, Group>>;
+
+/// Which arms are compared, and how strictly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pair<'a> {
+    /// What is compared with.
+    pub control: &'a str,
+    /// What is tried.
+    pub treatment: &'a str,
+    /// Share of the treatment among the units of both arms, where the weights never changed.
+    pub allocation: Option<f64>,
+    /// Level of the two-sided bounds on the goal, and units of both arms at which they are tightest.
+    pub tuning: Tuning,
+    /// Level of the bound that shows harm.
+    pub harm: Alpha,
+}
+
+/// An effect with bounds that hold at every look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounded {
+    /// The estimate.
+    pub estimate: f64,
+    /// The bounds.
+    pub interval: Interval,
+}
+
+/// One metric of one arm beside the control.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// The metric.
+    pub metric: Metric,
+    /// What it is for.
+    pub role: Role,
+    /// The arm that is tried.
+    pub arm: String,
+    /// Units whose windows have passed.
+    pub units: Arms<u64>,
+    /// Units with an outcome other than 0.
+    pub outcomes: Arms<u64>,
+    /// Means; of ratios the ratio.
+    pub means: Arms<f64>,
+    /// Relative effect; `None` while it is not defined.
+    pub lift: Option<Bounded>,
+    /// Effect in ones of the metric.
+    pub difference: Option<Bounded>,
+    /// p-value of the relative effect, valid at every look.
+    pub p_value: Option<f64>,
+    /// One-sided lower bound of the relative effect: what it may have lost at most.
+    pub loss_max: Option<f64>,
+    /// One-sided upper bound at the level of harm: below 0 it is worse.
+    pub gain_max: Option<f64>,
+    /// Whether both arms have the outcomes that bounds need before they may be acted on.
+    pub is_open: bool,
+}
+
+/// What is displayed beside a comparison and decides nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Display {
+    /// Logarithm of the evidence of conversions alone against equal rates; of shares under constant weights.
+    pub log_evidence: Option<f64>,
+    /// Two-sided p-value of Welch's test: valid at one planned look.
+    pub fixed_p: Option<f64>,
+    /// Interval of the difference at one planned look: Newcombe's of shares, Welch's of others.
+    pub fixed: Option<Interval>,
+    /// Probability that the arm is better, under a flat prior of the log ratio.
+    pub chance_to_win: Option<f64>,
+    /// What choosing the arm loses on average, on the log scale.
+    pub expected_loss: Option<f64>,
+}
+
+/// Mean and variance of one arm over versions: each version weighs as many units as both arms have in it, so that a change of weights
+/// between good and bad weeks moves no mean. With one version they are the plain ones.
+fn moments(groups: &Groups, arms: [&str; 2], (place, shape): (usize, Shape)) -> Result<[Moments; 2], Error> {
+    let of = |group: &Group| -> Result<Moments, Error> {
+        let sums = group.cells.get(place).copied().unwrap_or_default().sums(group.units);
+        match shape {
+            Shape::Share | Shape::Mean => sums.first.moments(),
+            Shape::Ratio => sums.moments()?.ratio(),
+        }
+    };
+    let mut parts = Vec::new();
+    for version in groups.values() {
+        if let (Some(control), Some(treatment)) = (version.get(arms[0]), version.get(arms[1]))
+            && control.units > 1
+            && treatment.units > 1
+        {
+            parts.push(((control.units + treatment.units) as f64, [of(control)?, of(treatment)?]));
+        }
+    }
+    let total: f64 = parts.iter().map(|(units, _)| units).sum();
+    if parts.is_empty() {
+        return Err(Error::TooFew { name: "units", count: 0, least: 2 });
+    }
+    let arm = |arm: usize| {
+        let n = parts.iter().map(|(_, moments)| moments[arm].n).sum::<u64>();
+        let mean = parts.iter().map(|(units, moments)| units / total * moments[arm].mean).sum();
+        let variance: f64 = parts.iter().map(|(units, moments)| (units / total) * (units / total) * moments[arm].variance_of_mean()).sum();
+        Moments { n, mean, variance: variance * n as f64 }
+    };
+    Ok([arm(0), arm(1)])
+}
+
+fn count(groups: &Groups, arm: &str, of: impl Fn(&Group) -> u64) -> u64 {
+    groups.values().filter_map(|version| version.get(arm)).map(of).sum()
+}
+
+fn arms(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Measure)) -> Result<Arms<Moments>, Error> {
+    let [control, treatment] = moments(groups, [pair.control, pair.treatment], (place, measure.metric.shape()))?;
+    Ok(Arms { control, treatment })
+}
+
+/// One metric of one arm beside the control.
+#[must_use]
+pub fn compare(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Measure)) -> Comparison {
+    let both = |of: &dyn Fn(&Group) -> u64| Arms { control: count(groups, pair.control, of), treatment: count(groups, pair.treatment, of) };
+    let outcomes = both(&|group| group.cells.get(place).map_or(0, |cell| cell.nonzero));
+    let units = both(&|group| group.units);
+    let moments = arms(groups, pair, (place, measure));
+    let means = moments
+        .as_ref()
+        .map_or(Arms { control: 0.0, treatment: 0.0 }, |moments| Arms { control: moments.control.mean, treatment: moments.treatment.mean });
+    let n = units.control + units.treatment;
+    let effect = moments.as_ref().ok().and_then(|moments| log_ratio(moments).ok());
+    let at = |effect: Option<Effect>, tuning: Tuning| -> Option<Sequence> { sequence(effect?, n, tuning).ok() };
+    let watched = at(effect, pair.tuning);
+    let harm = at(effect, Tuning { alpha: pair.harm, ..pair.tuning });
+    let absolute = moments.as_ref().ok().and_then(|moments| Effect::between(moments, Scale::Absolute).ok());
+    let bounded =
+        |effect: Option<Effect>, sequence: Option<Sequence>| Some(Bounded { estimate: effect?.estimate, interval: sequence?.interval });
+    let least = measure.metric.outcomes_min();
+    Comparison {
+        metric: measure.metric,
+        role: measure.role,
+        arm: pair.treatment.to_owned(),
+        units,
+        outcomes,
+        means,
+        lift: bounded(effect, watched).map(|told| Bounded { estimate: lift(told.estimate), interval: told.interval.map(lift) }),
+        difference: bounded(absolute, at(absolute, pair.tuning)),
+        p_value: watched.map(|sequence| sequence.p_value),
+        loss_max: watched.map(|sequence| lift(sequence.one_sided.lower)),
+        gain_max: harm.map(|sequence| lift(sequence.one_sided.upper)),
+        is_open: outcomes.control >= least && outcomes.treatment >= least,
+    }
+}
+
+/// What is displayed beside a comparison.
+#[must_use]
+pub fn display(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Measure)) -> Display {
+    let Ok(moments) = arms(groups, pair, (place, measure)) else { return Display::default() };
+    let alpha = pair.tuning.alpha;
+    let successes = |arm: &str| count(groups, arm, |group| group.cells.get(place).map_or(0, |cell| cell.nonzero));
+    let is_share = measure.metric.shape() == Shape::Share;
+    let share = |arm: &str| Share { trials: count(groups, arm, |group| group.units), successes: successes(arm) };
+    let test = welch::test(&moments, Scale::Absolute, alpha).ok();
+    let fixed = if is_share && groups.len() == 1 {
+        newcombe(&Arms { control: share(pair.control), treatment: share(pair.treatment) }, alpha).ok()
+    } else {
+        test.map(|test| test.interval)
+    };
+    let conversions = pair.allocation.filter(|_| is_share).map(|allocation| Conversions {
+        treatment: successes(pair.treatment),
+        control: successes(pair.control),
+        allocation,
+        prior: (1.0, 1.0),
+    });
+    let belief = log_ratio(&moments).ok().and_then(|effect| bayes::effect(effect, None, Better::Higher, alpha).ok());
+    Display {
+        log_evidence: conversions.and_then(|conversions| rate_ratio(conversions, alpha).ok()).map(|ratio| ratio.log_evidence),
+        fixed_p: test.map(|test| test.p_value),
+        fixed,
+        chance_to_win: belief.map(|belief| belief.chance_to_win),
+        expected_loss: belief.map(|belief| belief.loss_treatment),
+    }
+}

@@ -1,0 +1,194 @@
+//! The places of one lead in experiments: which arm it has, since when, and what it counts there.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::event::Interaction;
+use crate::domain::experiment::outcome::{Did, Mark, Marks, revenue_minor};
+use crate::domain::experiment::plan::Plan;
+use crate::domain::experiment::tally::{Cell, Change, Cohort, Counts, Group, Tally};
+use crate::domain::experiment::{Assignment, Experiment, Exposure};
+use crate::domain::journey::Outcome;
+use crate::domain::units::{DAY_MS, EventTime, HOUR_MS};
+
+/// Experiments that a lead may be in at once; while all their windows are open it is let into no other one.
+const PLACES_MAX: usize = 8;
+
+/// A lead's place in an experiment, kept so that it stays in its arm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// The experiment.
+    pub experiment: String,
+    /// Version of the definition that began the experiment.
+    pub began: u32,
+    /// Version of the definition that assigned the arm.
+    pub version: u32,
+    /// The arm.
+    pub arm: String,
+    /// See [`Assignment::bucket`].
+    pub bucket: u32,
+    /// See [`Assignment::propensity`].
+    pub propensity: f64,
+    /// First exposure.
+    pub exposed_at: EventTime,
+    /// Outcomes after this no longer count.
+    pub until: EventTime,
+    /// Uses of the arm's strategy.
+    pub exposures: u64,
+    /// See [`Exposure::chain`]: that of the newest exposure.
+    pub chain: [u8; 16],
+}
+
+/// The places of one lead in experiments, and what it did lately.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Places {
+    /// The places, in the order in which they were entered.
+    pub list: Vec<Place>,
+    /// What the windows of the places may still count.
+    pub marks: Marks,
+}
+
+/// Finds the plan of an experiment by its name and the version that began it.
+pub type Plans<'a> = &'a dyn Fn(&str, u32) -> Option<&'a Plan>;
+
+impl Places {
+    /// Counts what an event brings to the experiments this lead was exposed to. `newest` is the lead's newest event time before it.
+    pub fn outcomes(
+        &mut self,
+        (event, outcome): (&Interaction, Option<Outcome>),
+        newest: EventTime,
+        lateness_ms: i64,
+        plans: Plans<'_>,
+    ) -> Vec<(String, u32, Change)> {
+        let open = |place: &Place| newest.since(place.until) <= lateness_ms;
+        let count = |places: &Self| -> Vec<Option<Tally>> {
+            let counted = |place: &Place| open(place).then(|| place.counted(&places.marks, plans(&place.experiment, place.began)));
+            places.list.iter().map(counted).collect()
+        };
+        let before = count(self);
+        self.marks.keep(event, outcome);
+        let after = count(self);
+        let newest = newest.max(event.occurred_at);
+        // A message may still come late and turn out to be the first exposure.
+        let list = &self.list;
+        self.marks.forget(|at| {
+            let in_window = |place: &Place| newest.since(place.until) <= lateness_ms && at >= place.exposed_at && at <= place.until;
+            newest.since(at) <= lateness_ms || list.iter().any(in_window)
+        });
+        let changes = self.list.iter().zip(before.into_iter().zip(after));
+        let changed = changes.filter_map(|(place, (before, after))| {
+            let (removed, added) = (before?, after?);
+            (removed != added).then(|| (place.experiment.clone(), place.began, Change { removed, added }))
+        });
+        changed.collect()
+    }
+
+    /// The place in an experiment.
+    #[must_use]
+    pub fn find(&self, experiment: &str, began: u32) -> Option<&Place> {
+        self.list.iter().find(|place| place.experiment == experiment && place.began == began)
+    }
+
+    /// Whether the lead may be let into another experiment at a time.
+    #[must_use]
+    pub fn has_room(&self, at: EventTime) -> bool {
+        self.list.len() < PLACES_MAX || self.list.iter().any(|place| at > place.until)
+    }
+
+    /// Notes the first exposure to an arm; `false` when there is no room.
+    pub fn enter(&mut self, experiment: &Experiment, assignment: Assignment, at: EventTime) -> bool {
+        if self.list.len() >= PLACES_MAX {
+            let Some(ended) = self.list.iter().position(|place| at > place.until) else { return false };
+            self.list.remove(ended);
+        }
+        self.list.push(Place {
+            experiment: experiment.name.clone(),
+            began: experiment.began,
+            version: experiment.version,
+            arm: assignment.arm,
+            bucket: assignment.bucket,
+            propensity: assignment.propensity,
+            exposed_at: at,
+            until: at.plus(experiment.window_hours.saturating_mul(HOUR_MS)),
+            exposures: 0,
+            chain: [0; 16],
+        });
+        true
+    }
+
+    /// Counts a use of the arm's strategy and seals its record; the first use by time begins the window.
+    pub fn expose(&mut self, experiment: &Experiment, exposure: &mut Exposure, is_first: bool) -> Change {
+        let plan = experiment.plan.as_deref();
+        let Some(place) = self.list.iter_mut().find(|place| place.experiment == experiment.name && place.began == experiment.began) else {
+            return Change::default();
+        };
+        let removed = if is_first { Tally::default() } else { place.counted(&self.marks, plan) };
+        if exposure.at < place.exposed_at {
+            place.until = place.until.plus(exposure.at.since(place.exposed_at));
+            place.exposed_at = exposure.at;
+        }
+        place.exposures += 1;
+        place.chain = exposure.sealed(place.chain);
+        exposure.chain = place.chain;
+        Change { removed, added: place.counted(&self.marks, plan) }
+    }
+}
+
+impl Place {
+    /// What this unit comes to now.
+    #[must_use]
+    pub fn counted(&self, marks: &Marks, plan: Option<&Plan>) -> Tally {
+        let hours = self.until.since(self.exposed_at) / HOUR_MS;
+        let did = || marks.within(self.exposed_at, hours);
+        let has = |is: fn(&Did) -> bool| u64::from(did().any(|did| is(&did)));
+        let mut tally = Tally::of(
+            &self.arm,
+            Counts {
+                exposed_units: 1,
+                exposures: self.exposures,
+                replies: did().filter(|did| *did == Did::Received).count() as u64,
+                appointments: has(|did| *did == Did::Appointment),
+                conversions: has(|did| matches!(did, Did::Won(_))),
+                losses: has(|did| *did == Did::Lost),
+                revenue_minor: revenue_minor(did()),
+            },
+        );
+        if let Some(plan) = plan {
+            let cells = plan.measures.iter().map(|measure| Cell::of(marks.outcome(self.exposed_at, measure))).collect();
+            let cohort = Cohort { day: self.exposed_at.0.div_euclid(DAY_MS), version: self.version };
+            tally.cohorts.insert(cohort, BTreeMap::from([(self.arm.clone(), Group { units: 1, cells })]));
+        }
+        tally
+    }
+
+    /// Marks that stand for what a place of the first row format had counted, so that it is not counted again.
+    #[must_use]
+    pub fn counted_before(&self, has_appointment: bool, has_ended: bool) -> Vec<Mark> {
+        let mark = |did| Mark { at: self.exposed_at, did };
+        let appointment = has_appointment.then(|| mark(Did::Appointment));
+        let ended = has_ended.then(|| [mark(Did::Won(i64::MAX)), mark(Did::Lost)]);
+        appointment.into_iter().chain(ended.into_iter().flatten()).collect()
+    }
+}
+
+impl Exposure {
+    /// SHA-256 over the seal of the unit's exposure before and every field of this one, its first 16 bytes.
+    #[must_use]
+    pub fn sealed(&self, before: [u8; 16]) -> [u8; 16] {
+        let mut digest = Sha256::new();
+        digest.update(before);
+        let numbers = [i64::from(self.version), i64::from(self.bucket), self.propensity.to_bits().cast_signed(), self.at.0];
+        numbers.iter().for_each(|number| digest.update(number.to_le_bytes()));
+        digest.update(self.exposure_id.0);
+        digest.update(self.event_id.0);
+        let texts = [self.key.as_str(), &self.experiment, self.unit.as_str(), &self.unit_id, &self.arm, &self.config_sha256, &self.reason];
+        for text in texts {
+            digest.update((text.len() as u64).to_le_bytes());
+            digest.update(text.as_bytes());
+        }
+        let mut seal = [0; 16];
+        seal.copy_from_slice(&digest.finalize()[..16]);
+        seal
+    }
+}

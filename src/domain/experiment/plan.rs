@@ -1,0 +1,147 @@
+//! What is registered before an experiment begins: what is measured, what may not get worse, and when it ends.
+
+use crate::domain::statistics::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN};
+
+/// What is measured of each unit within its attribution window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    /// Share of leads won.
+    ConversionRate,
+    /// Share of leads with an appointment requested or booked.
+    AppointmentRate,
+    /// Share of leads that wrote again after the exposure.
+    ReplyRate,
+    /// Value of what was won, in units of the tenant's currency, up to the cap.
+    Revenue,
+    /// Messages in both directions after the exposure, up to the cap.
+    ConversationLength,
+    /// Objections resolved out of those raised.
+    ObjectionResolution,
+    /// Mean of `engagement_score` over ended coaching sessions.
+    EngagementScore,
+    /// Mean of `coaching_satisfaction` over ended coaching sessions, and of `rating` over feedback.
+    CoachingSatisfaction,
+}
+
+/// How a metric comes together from the outcomes of units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Each unit is 0 or 1.
+    Share,
+    /// Each unit has a number.
+    Mean,
+    /// Each unit has a sum and what it is divided by; both are summed over units first.
+    Ratio,
+}
+
+impl Metric {
+    /// All metrics.
+    pub const ALL: [Self; 8] = [
+        Self::ConversionRate,
+        Self::AppointmentRate,
+        Self::ReplyRate,
+        Self::Revenue,
+        Self::ConversationLength,
+        Self::ObjectionResolution,
+        Self::EngagementScore,
+        Self::CoachingSatisfaction,
+    ];
+
+    /// The name in definitions and outputs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConversionRate => "conversion_rate",
+            Self::AppointmentRate => "appointment_rate",
+            Self::ReplyRate => "reply_rate",
+            Self::Revenue => "revenue",
+            Self::ConversationLength => "conversation_length",
+            Self::ObjectionResolution => "objection_resolution",
+            Self::EngagementScore => "engagement_score",
+            Self::CoachingSatisfaction => "coaching_satisfaction",
+        }
+    }
+
+    /// The metric of a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.as_str() == name)
+    }
+
+    /// How it comes together.
+    #[must_use]
+    pub fn shape(self) -> Shape {
+        match self {
+            Self::ConversionRate | Self::AppointmentRate | Self::ReplyRate => Shape::Share,
+            Self::Revenue | Self::ConversationLength => Shape::Mean,
+            Self::ObjectionResolution | Self::EngagementScore | Self::CoachingSatisfaction => Shape::Ratio,
+        }
+    }
+
+    /// Whether it needs a cap that is set before the data come: a few units could otherwise decide.
+    #[must_use]
+    pub fn needs_cap(self) -> bool {
+        self.shape() == Shape::Mean
+    }
+
+    /// Units with an outcome other than 0 that each arm needs before a bound may be acted on.
+    #[must_use]
+    pub fn outcomes_min(self) -> u64 {
+        if self.shape() == Shape::Share { CONVERSIONS_MIN } else { OUTCOMES_MIN }
+    }
+}
+
+/// What a metric is measured for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Role {
+    /// It decides.
+    Goal,
+    /// It may fall by at most this share, above 0 and below 1.
+    Guardrail {
+        /// The non-inferiority margin.
+        margin: f64,
+    },
+    /// It is told.
+    Secondary,
+}
+
+/// A metric as registered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measure {
+    /// The metric.
+    pub metric: Metric,
+    /// What for.
+    pub role: Role,
+    /// How long after the exposure an outcome counts, hours; at most the window of the experiment.
+    pub window_hours: i64,
+    /// Largest outcome of a unit, in ones of the metric; of metrics that need a cap.
+    pub cap: Option<u32>,
+}
+
+/// Who acts on a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// It is told, and a person acts.
+    Advise,
+    /// It is put in force through the log.
+    Automatic,
+}
+
+/// Everything registered before the first exposure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The goal first, then guardrails, then what is only told.
+    pub measures: Vec<Measure>,
+    /// Probability of an error that is accepted, for the goal over all arms and looks.
+    pub alpha: f64,
+    /// Units in all arms at which the experiment ends without a decision.
+    pub planned_units: u64,
+    /// Full days before a decision other than a roll back.
+    pub days_min: i64,
+    /// Effects within this distance of 0 on either side are no difference; `None`: equivalence is not looked for.
+    pub equivalence: Option<f64>,
+    /// The arm that others are compared with.
+    pub control: String,
+    /// Who acts.
+    pub act: Act,
+}

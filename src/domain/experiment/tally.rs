@@ -1,0 +1,215 @@
+//! Counts of an experiment that can be merged in any order: by arm, and by the day on which units were first exposed.
+//!
+//! Every number is an exact integer. What a unit counted before is taken back when its outcome changes, so a tally is a
+//! function of the units in it, whatever the order, the repetition and the partitioning of the events.
+
+use std::collections::BTreeMap;
+
+use crate::domain::experiment::outcome::Outcome;
+use crate::domain::statistics::moments::{PairSums, Sums};
+
+/// Days by which units are told apart; earlier ones are counted with the oldest of these.
+const DAYS_MAX: i64 = 400;
+
+/// Counts of one arm; merging adds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Leads exposed for the first time.
+    pub exposed_units: u64,
+    /// Uses of the strategy.
+    pub exposures: u64,
+    /// Messages of exposed leads within the window.
+    pub replies: u64,
+    /// Exposed leads with an appointment within the window.
+    pub appointments: u64,
+    /// Exposed leads won within the window.
+    pub conversions: u64,
+    /// Exposed leads lost within the window.
+    pub losses: u64,
+    /// Value of the conversions, minor units.
+    pub revenue_minor: i64,
+}
+
+impl Counts {
+    fn merge(&mut self, other: &Self) {
+        self.exposed_units = self.exposed_units.wrapping_add(other.exposed_units);
+        self.exposures = self.exposures.wrapping_add(other.exposures);
+        self.replies = self.replies.wrapping_add(other.replies);
+        self.appointments = self.appointments.wrapping_add(other.appointments);
+        self.conversions = self.conversions.wrapping_add(other.conversions);
+        self.losses = self.losses.wrapping_add(other.losses);
+        self.revenue_minor = self.revenue_minor.wrapping_add(other.revenue_minor);
+    }
+
+    fn take_back(&mut self, other: &Self) {
+        self.exposed_units = self.exposed_units.wrapping_sub(other.exposed_units);
+        self.exposures = self.exposures.wrapping_sub(other.exposures);
+        self.replies = self.replies.wrapping_sub(other.replies);
+        self.appointments = self.appointments.wrapping_sub(other.appointments);
+        self.conversions = self.conversions.wrapping_sub(other.conversions);
+        self.losses = self.losses.wrapping_sub(other.losses);
+        self.revenue_minor = self.revenue_minor.wrapping_sub(other.revenue_minor);
+    }
+}
+
+/// Units first exposed on one day under one version of the definition, which sets the weights of the arms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cohort {
+    /// Days since 1970-01-01, UTC.
+    pub day: i64,
+    /// Version of the definition.
+    pub version: u32,
+}
+
+/// Sums of one metric over units. Merging adds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// Units whose outcome is not 0.
+    pub nonzero: u64,
+    /// Sum of the outcomes, millionths.
+    pub sum: i128,
+    /// Sum of their squares, millionths of millionths.
+    pub squares: i128,
+    /// Sum of what ratios are divided by, millionths.
+    pub base: i128,
+    /// Sum of its squares.
+    pub base_squares: i128,
+    /// Sum of the products of both.
+    pub products: i128,
+}
+
+impl Cell {
+    /// One unit.
+    #[must_use]
+    pub fn of(outcome: Outcome) -> Self {
+        let (value, base) = (i128::from(outcome.value), i128::from(outcome.base));
+        Self { nonzero: u64::from(value != 0), sum: value, squares: value * value, base, base_squares: base * base, products: value * base }
+    }
+
+    /// Adds other units. A billion squares of the largest outcome fit; beyond that the sums wrap around, the same in any order.
+    pub fn merge(&mut self, other: &Self) {
+        self.nonzero = self.nonzero.wrapping_add(other.nonzero);
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.squares = self.squares.wrapping_add(other.squares);
+        self.base = self.base.wrapping_add(other.base);
+        self.base_squares = self.base_squares.wrapping_add(other.base_squares);
+        self.products = self.products.wrapping_add(other.products);
+    }
+
+    fn take_back(&mut self, other: &Self) {
+        self.nonzero = self.nonzero.wrapping_sub(other.nonzero);
+        self.sum = self.sum.wrapping_sub(other.sum);
+        self.squares = self.squares.wrapping_sub(other.squares);
+        self.base = self.base.wrapping_sub(other.base);
+        self.base_squares = self.base_squares.wrapping_sub(other.base_squares);
+        self.products = self.products.wrapping_sub(other.products);
+    }
+
+    /// The sums of so many units as statistics take them.
+    #[must_use]
+    pub fn sums(&self, n: u64) -> PairSums {
+        PairSums {
+            first: Sums { n, sum: self.sum, sum_squares: self.squares },
+            second: Sums { n, sum: self.base, sum_squares: self.base_squares },
+            sum_products: self.products,
+        }
+    }
+}
+
+/// Units of one cohort in one arm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// How many.
+    pub units: u64,
+    /// Their outcomes, in the order of the plan's measures.
+    pub cells: Vec<Cell>,
+}
+
+impl Group {
+    /// Adds other units.
+    pub fn merge(&mut self, other: &Self) {
+        self.units = self.units.wrapping_add(other.units);
+        self.cells.resize(self.cells.len().max(other.cells.len()), Cell::default());
+        self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.merge(other));
+    }
+
+    fn take_back(&mut self, other: &Self) {
+        self.units = self.units.wrapping_sub(other.units);
+        self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.take_back(other));
+    }
+}
+
+/// Counts of an experiment. Merging is associative and commutative; the empty tally is neutral.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Counts by arm.
+    pub arms: BTreeMap<String, Counts>,
+    /// Outcomes by cohort and arm, of experiments with a plan.
+    pub cohorts: BTreeMap<Cohort, BTreeMap<String, Group>>,
+}
+
+impl Tally {
+    /// A tally of one arm.
+    #[must_use]
+    pub fn of(arm: &str, counts: Counts) -> Self {
+        Self { arms: BTreeMap::from([(arm.to_owned(), counts)]), cohorts: BTreeMap::new() }
+    }
+
+    /// Adds another tally.
+    pub fn merge(&mut self, other: &Self) {
+        for (arm, counts) in &other.arms {
+            self.arms.entry(arm.clone()).or_default().merge(counts);
+        }
+        for (cohort, arms) in &other.cohorts {
+            let place = self.cohorts.entry(*cohort).or_default();
+            arms.iter().for_each(|(arm, group)| place.entry(arm.clone()).or_default().merge(group));
+        }
+        self.fold();
+    }
+
+    /// Takes back what was added before. A cohort that was counted with the oldest days is found there.
+    pub fn take_back(&mut self, other: &Self) {
+        for (arm, counts) in &other.arms {
+            self.arms.entry(arm.clone()).or_default().take_back(counts);
+        }
+        let oldest = self.oldest_day();
+        for (cohort, arms) in &other.cohorts {
+            let cohort = Cohort { day: cohort.day.max(oldest), ..*cohort };
+            let place = self.cohorts.entry(cohort).or_default();
+            for (arm, group) in arms {
+                let left = place.entry(arm.clone()).or_default();
+                left.take_back(group);
+                // Of a unit whose window has passed only its presence is taken back and added again.
+                if left.units == 0 && left.cells.iter().all(|cell| *cell == Cell::default()) {
+                    place.remove(arm);
+                }
+            }
+            if place.is_empty() {
+                self.cohorts.remove(&cohort);
+            }
+        }
+    }
+
+    fn oldest_day(&self) -> i64 {
+        self.cohorts.last_key_value().map_or(i64::MIN, |(newest, _)| newest.day - DAYS_MAX + 1)
+    }
+
+    fn fold(&mut self) {
+        let oldest = self.oldest_day();
+        while let Some((cohort, arms)) = self.cohorts.first_key_value().filter(|(cohort, _)| cohort.day < oldest) {
+            let (cohort, arms) = (*cohort, arms.clone());
+            self.cohorts.remove(&cohort);
+            let place = self.cohorts.entry(Cohort { day: oldest, ..cohort }).or_default();
+            arms.iter().for_each(|(arm, group)| place.entry(arm.clone()).or_default().merge(group));
+        }
+    }
+}
+
+/// What an event changes in the counts of one experiment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// What its unit counted before.
+    pub removed: Tally,
+    /// What it counts now.
+    pub added: Tally,
+}
