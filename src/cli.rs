@@ -9,6 +9,7 @@ pub mod dlq;
 pub mod doctor;
 pub mod schemas;
 pub mod evaluate;
+pub mod trials;
 pub mod experiment;
 pub mod mutate;
 

@@ -7,4 +7,5 @@ pub mod definition;
 pub mod rows;
 pub mod internal;
 pub mod results;
+pub mod shown;
 pub mod outputs;

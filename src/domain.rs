@@ -19,4 +19,5 @@ pub mod strategy;
 pub mod engagement;
 pub mod coaching;
 pub mod rules;
+pub mod audit;
 pub mod lead;

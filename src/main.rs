@@ -76,7 +76,7 @@ enum Command {
         /// The file.
         file: String,
     },
-    /// Design experiments, and see what their statistics promise.
+    /// Design experiments, see what their statistics promise, and what came of those that run.
     #[command(subcommand)]
     Experiment(cli::experiment::Command),
     /// Mutate a file of events, and predict what ingest will count: for tests of a set-up.
@@ -147,7 +147,7 @@ async fn run() -> anyhow::Result<()> {
         Command::Define { file } => cli::show::define(&config, &file).await,
         Command::Replay => cli::show::replay(&config).await,
         Command::Evaluate { file } => cli::evaluate::evaluate(&file),
-        Command::Experiment(command) => tokio::task::block_in_place(|| cli::experiment::experiment(&command, json)),
+        Command::Experiment(command) => cli::experiment::experiment(&config, &command, json).await,
         Command::Mutate(options) => cli::mutate::mutate(&options),
         Command::Malformed { seed, lines } => cli::mutate::malformed(seed, lines),
         Command::Bench { what } => tokio::task::block_in_place(|| cli::bench::bench(&config, &what)),

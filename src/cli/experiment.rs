@@ -1,4 +1,4 @@
-//! `experiment`: whether a design can answer its question, and whether the statistics keep what they promise.
+//! `experiment`: whether a design can answer its question, whether the statistics keep what they promise, and what came of it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -10,14 +10,23 @@ use leadstream::domain::simulation::{Limit, Scenario, scenarios, stream};
 use leadstream::domain::statistics::design::{Agents, Design, Plan};
 use leadstream::domain::statistics::level::{Alpha, Error};
 use leadstream::domain::statistics::power::SharePlan;
+use leadstream::runtime::config::Config;
 use serde_json::json;
 
-use crate::cli::{say, table};
+use crate::cli::{say, table, trials};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Say how many leads or agents and weeks an experiment needs; fails when it could not answer in time.
     Design(DesignOptions),
+    /// List experiments with their state and decision.
+    List(trials::ListOptions),
+    /// Print every version of an experiment.
+    Show(trials::Which),
+    /// Print what came of an experiment: metrics, bounds, decision, and the goal over time.
+    Results(trials::Which),
+    /// Recompute every assignment from the log; fails when an exposure was changed, lost or given to another arm.
+    Audit,
     /// Run experiments whose truth is known and count how often the statistics reject; fails when a promise is broken.
     Simulate(SimulateOptions),
 }
@@ -66,10 +75,14 @@ pub struct SimulateOptions {
     seed: u64,
 }
 
-pub fn experiment(command: &Command, json: bool) -> anyhow::Result<()> {
+pub async fn experiment(config: &Config, command: &Command, json: bool) -> anyhow::Result<()> {
     match command {
-        Command::Design(options) => design(options, json),
-        Command::Simulate(options) => simulate(options, json),
+        Command::List(options) => trials::list(config, options, json).await,
+        Command::Show(which) => trials::show(config, which, json).await,
+        Command::Results(which) => trials::results(config, which, json).await,
+        Command::Audit => trials::audit(config, json).await,
+        Command::Design(options) => tokio::task::block_in_place(|| design(options, json)),
+        Command::Simulate(options) => tokio::task::block_in_place(|| simulate(options, json)),
     }
 }
 

@@ -19,7 +19,7 @@ use leadstream::runtime::mirror::mirror;
 use leadstream::runtime::registry::{Registry, Schemas};
 use leadstream::runtime::replay;
 use leadstream::runtime::views::{Shown, Task};
-use leadstream::runtime::worker::{inputs_of, is_known, rules};
+use leadstream::runtime::worker::{self, inputs_of, is_known, rules};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -63,6 +63,42 @@ pub async fn tail(config: &Config, options: &TailOptions) -> anyhow::Result<()> 
     // A reader that has enough (a closed pipe) ends the command.
     client.lines("/local/v1/tail", &query, Method::Get, &mut |line| writeln!(out, "{line}").is_ok()).await?;
     Ok(client.close()?)
+}
+
+/// All records of a topic, as `tail` shows them: by partition, in the order of the log.
+pub async fn records(config: &Config, topic: &str) -> anyhow::Result<Vec<Value>> {
+    let mut records = Vec::new();
+    if let Some(settings) = config.kafka_settings()? {
+        let schemas = schemas(config);
+        tokio::task::block_in_place(|| records_kafka(settings, topic, &mut Shown::new(&schemas), &mut records))?;
+    } else {
+        let client = Client::connect(config).await?;
+        ready(&client).await?;
+        let query = json!({ "topic": topic, "from_start": true, "until_end": true });
+        let each = &mut |line: &str| {
+            records.extend(serde_json::from_str::<Value>(line));
+            true
+        };
+        client.lines("/local/v1/tail", &query, Method::Get, each).await?;
+        client.close()?;
+    }
+    records.sort_by_key(|record| (record["partition"].as_u64(), record["offset"].as_u64()));
+    Ok(records)
+}
+
+fn records_kafka(settings: Settings, name: &str, shown: &mut Shown<'_>, records: &mut Vec<Value>) -> anyhow::Result<()> {
+    let name = topic(name).map_err(anyhow::Error::msg)?;
+    let cluster = kafka::open(settings, &topics())?;
+    let reader = Topics::new(&cluster.settings)?;
+    let is_single = topics().iter().any(|topic| topic.name == name && topic.is_single);
+    for partition in (0..if is_single { 1 } else { cluster.partitions }).map(Partition) {
+        let (start, end) = (reader.start(name, partition)?, reader.end(name, partition)?);
+        reader.each::<anyhow::Error>((name, partition), (start, end), &mut |offset, record| {
+            records.push(shown.record((partition, offset), &record));
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 pub async fn lead(config: &Config, key: &str) -> anyhow::Result<()> {
@@ -196,14 +232,21 @@ fn tail_kafka(settings: Settings, schemas: &Schemas, options: &TailOptions) -> a
 
 /// Puts a definition on Kafka, unless it is there.
 fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
-    let (definition, _) = definition::from_json(text)?;
+    let (definition, body) = definition::from_json(text)?;
     let cluster = kafka::open(settings, &topics())?;
     let (key, value) = (internal::definition_key(&definition), internal::definition_bytes(&definition));
     let (name, partition) = inputs_of(Source::Definitions, Partition(0));
-    let stored = Topics::new(&cluster.settings)?.newest((name, partition), &key)?;
+    let (mut stored, mut before) = (None, rules());
+    Topics::new(&cluster.settings)?.all(name, partition, &mut |_, record| {
+        drop(worker::define(&mut before, &record));
+        if record.has_key(&key) {
+            stored = record.value;
+        }
+    })?;
     if is_known(&key, stored.as_deref(), &value).map_err(anyhow::Error::msg)? {
         return Ok(say(format!("{key} (was known already)"))?);
     }
+    before.define(&definition, body)?;
     let appender = Appender::new(&cluster, "define")?;
     let record =
         Record { key: Some(key.clone().into()), value: Some(value), reason: None, appended_ms: appender.now().0, source: 0, origin: None };

@@ -529,6 +529,67 @@ fn a_chain_of_exposures_breaks_where_one_is_changed_or_missing() {
     assert!(!holds(&missing));
 }
 
+#[test]
+fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
+    use leadstream::codec::{avro, outputs, shown};
+    use leadstream::domain::audit::Audit;
+    let mut rules = rules(&body());
+    let weights = json!([{"strategy": "empathetic", "weight": 9}, {"strategy": "assertive", "weight": 1}]);
+    define(&mut rules, &told(2, 2, &with(&[("continues", 1.into()), ("arms", weights)]))).unwrap();
+    let mut ran = Ran::new(1);
+    ran.take(&rules, (0..12).flat_map(|hour| ["a", "b"].map(|lead| says(lead, START + hour * 6 * HOUR_MS))));
+    ran.take(&rules, (0..20).map(|number| says(&format!("new-{number}"), START + 3 * DAY_MS + number)));
+    let records: Vec<(Value, Vec<u8>)> = ran
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Decided(decision @ Decision::Exposure(_)) => outputs::output(decision),
+            _ => None,
+        })
+        .map(|output| (Value::from(output.key), output.value.unwrap()))
+        .collect();
+    let audit = |records: &[(Value, Vec<u8>)]| {
+        let mut audit = Audit::default();
+        for (place, (key, value)) in records.iter().enumerate() {
+            let exposure = avro::describe(value).map_err(|error| error.to_string()).and_then(|value| shown::exposure(key, &value));
+            match exposure {
+                Ok(Some(exposure)) => audit.take(&rules, &place.to_string(), &exposure),
+                Ok(None) => audit.find(&place.to_string(), "no chain"),
+                Err(reason) => audit.find(&place.to_string(), reason),
+            }
+        }
+        audit
+    };
+    let clean = audit(&records);
+    assert_eq!((clean.exposures, clean.units, clean.wrong), (44, 22, 0), "{:?}", clean.told);
+    for (place, bit) in [(5, 0), (5, 3), (5, 5), (40, 1), (40, 5), (40, 7)] {
+        for byte in 0..records[place].1.len() {
+            let mut flipped = records.clone();
+            flipped[place].1[byte] ^= 1 << bit;
+            let found = audit(&flipped);
+            assert!(found.wrong > 0 && found.told[0].starts_with(&place.to_string()), "bit {bit} of byte {byte}: {:?}", found.told);
+        }
+    }
+    let mut missing = records.clone();
+    missing.remove(5);
+    assert!(audit(&missing).wrong > 0);
+    // An arm that the definition does not give, sealed anew, is found by recomputing it.
+    let mut other = exposures(&ran.effects)[0].clone();
+    other.bucket ^= 1;
+    other.chain = other.sealed([0; 16]);
+    let mut found = Audit::default();
+    found.take(&rules, "0/0", &other);
+    assert!(found.wrong == 1 && found.told[0].contains("are not what a gets"), "{:?}", found.told);
+    // And a unit in two arms.
+    let [mut first, mut second] = [0, 2].map(|place| exposures(&ran.effects)[place].clone());
+    (first.reason, second.reason) = ("assigned".to_owned(), "assigned".to_owned());
+    second.arm = if first.arm == "assertive" { "empathetic".to_owned() } else { "assertive".to_owned() };
+    let mut found = Audit::default();
+    found.take(&rules, "0/0", &first);
+    found.take(&rules, "0/1", &second);
+    assert_eq!(found.crossed, 1);
+}
+
 /// Verdicts of experiments on markets of their own, each through a pipeline of its own.
 fn verdicts(runs: u64, body: &Value, leads: usize, arm: impl Fn(&str) -> Arm + Sync) -> BTreeMap<&'static str, u64> {
     let (rules, own) = (rules(body), experiment(body));

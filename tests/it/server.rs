@@ -212,3 +212,62 @@ fn a_followed_file_is_taken_as_it_grows() {
     signal(&ingest, "INT");
     assert!(ingest.wait().unwrap().success());
 }
+
+#[test]
+fn an_experiment_is_listed_shown_told_of_and_audited() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let define = |version: u32, more: &str| {
+        let path = folder.path().join(format!("{version}.json"));
+        let text = format!(
+            r#"{{"tenant":"acme","kind":"experiment","name":"tone","version":{version},"effective_at":"2026-01-0{version}T00:00:00Z","body":{{
+            "unit":"lead","salt":"s","window_hours":24,"arms":[{{"strategy":"empathetic","weight":1}},{{"strategy":"assertive","weight":1}}],
+            "goal":{{"metric":"reply_rate"}},"planned_units":100{more}}}}}"#
+        );
+        fs::write(&path, text).unwrap();
+        leadstream(&data, &["define", path.to_str().unwrap()]).output().unwrap()
+    };
+    assert!(define(1, "").status.success());
+    let refused = define(2, r#","continues":1,"alpha":0.1"#);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && told.contains("was registered with version 1"), "{told}");
+    assert!(define(2, r#","continues":1,"coverage":9000"#).status.success());
+    let day_ms = 86_400_000_i64;
+    let mut lines = String::new();
+    for number in 0..120_i64 {
+        let at = 1_767_225_600_000 + number * day_ms / 10;
+        for (again, at) in [at, at + day_ms / 24].into_iter().take(1 + usize::from(number % 3 > 0)).enumerate() {
+            lines += &format!(
+                r#"{{"event_id":"00000000-0000-5000-8000-{:012}","event_type":"message.received","tenant_id":"acme","lead_id":"l-{number}","occurred_at":{at},"received_at":{at},"source_system":"crm","channel":"sms","content":{{"text":"hi"}}}}"#,
+                number * 2 + again as i64
+            );
+            lines.push('\n');
+        }
+    }
+    let path = folder.path().join("events.ndjson");
+    fs::write(&path, lines).unwrap();
+    output(&data, &["ingest", path.to_str().unwrap()]);
+
+    let list = output(&data, &["experiment", "list"]);
+    let row: Vec<&str> = list.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row[..6], ["acme", "tone", "2", "running", "lead", "reply_rate"], "{list}");
+    assert!(row[6].parse::<u64>().unwrap() > 90 && row[7] == "continue", "{list}");
+    let listed: Value = serde_json::from_str(&output(&data, &["--json", "experiment", "list", "--tenant", "acme"])).unwrap();
+    assert_eq!((&listed[0]["experiment"], listed.as_array().unwrap().len()), (&"tone".into(), 1));
+    assert_eq!(output(&data, &["experiment", "list", "--tenant", "other"]).lines().count(), 1);
+    let shown = output(&data, &["experiment", "show", "acme", "tone"]);
+    assert!(
+        shown.contains("version 1, from 2026-01-01, begins it, running")
+            && shown.contains("version 2, from 2026-01-02, continues version 1")
+    );
+    assert!(!leadstream(&data, &["experiment", "show", "acme", "tune"]).output().unwrap().status.success());
+
+    let results = output(&data, &["experiment", "results", "acme", "tone"]);
+    let told: Value = serde_json::from_str(&output(&data, &["--json", "experiment", "results", "acme", "tone"])).unwrap();
+    let looks = told["results"]["looks"].as_array().unwrap().len();
+    assert!(looks >= 5 && results.lines().filter(|line| line.starts_with("2026-01-") && line.contains('o')).count() == looks, "{results}");
+    assert!(results.contains("continue:") && results.contains("reply_rate  goal"), "{results}");
+    let audit = output(&data, &["experiment", "audit"]);
+    let units = row[6];
+    assert!(audit.starts_with("exposures=") && audit.contains(&format!("units={units} crossed=0 unsealed=0 wrong=0")), "{audit}");
+}

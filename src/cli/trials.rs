@@ -1,0 +1,241 @@
+//! `experiment list`, `show`, `results` and `audit`: what is registered, what came of it, and whether it was done as registered.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail};
+use leadstream::codec::definition::body_of;
+use leadstream::codec::shown;
+use leadstream::domain::audit::Audit;
+use leadstream::domain::experiment::{Experiment, State};
+use leadstream::domain::rules::{Body, Definition, Rules};
+use leadstream::runtime::config::Config;
+use leadstream::runtime::worker::rules;
+use serde_json::{Value, json};
+
+use crate::cli::show::records;
+use crate::cli::{say, table};
+
+/// Looks in a plot.
+const LOOKS_SHOWN: usize = 24;
+/// Characters on each side of 0 in a plot.
+const SIDE: usize = 30;
+/// Relative effects beyond this are drawn at the edge of a plot.
+const EFFECT_MAX: f64 = 1.0;
+
+#[derive(clap::Args)]
+pub struct Which {
+    /// The tenant.
+    tenant: String,
+    /// The experiment.
+    experiment: String,
+}
+
+#[derive(clap::Args)]
+pub struct ListOptions {
+    /// Only of this tenant.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Also what is archived.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Every version of every experiment, in the order of the log, and the rules that all definitions give.
+async fn defined(config: &Config) -> anyhow::Result<(Vec<(Definition, Experiment)>, Rules)> {
+    let (mut experiments, mut rules) = (Vec::new(), rules());
+    for record in records(config, "leadstream.definitions.v1").await? {
+        let Ok(definition) = shown::definition(&record["value"]) else { continue };
+        let Ok(body) = body_of(&definition) else { continue };
+        let experiment = if let Body::Experiment(experiment) = &body { Some(experiment.clone()) } else { None };
+        if rules.define(&definition, body).is_ok() {
+            experiments.extend(experiment.map(|experiment| (definition, experiment)));
+        }
+    }
+    Ok((experiments, rules))
+}
+
+/// The newest counts and results by `tenant:experiment`.
+async fn newest(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
+    let records = records(config, "experiment.metrics.v1").await?;
+    Ok(records.into_iter().filter_map(|mut record| Some((record["key"].as_str()?.to_owned(), record["value"].take()))).collect())
+}
+
+fn date(at: i64) -> String {
+    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.strftime("%Y-%m-%d").to_string())
+}
+
+pub async fn list(config: &Config, options: &ListOptions, json: bool) -> anyhow::Result<()> {
+    let (all, rules) = defined(config).await?;
+    let results = newest(config).await?;
+    let mut experiments: BTreeMap<(&str, &str), &(Definition, Experiment)> = BTreeMap::new();
+    for told in &all {
+        let (definition, experiment) = told;
+        let place = experiments.entry((experiment.tenant.as_str(), &experiment.name)).or_insert(told);
+        if (definition.effective_at, definition.version) >= (place.0.effective_at, place.0.version) {
+            *place = told;
+        }
+    }
+    let wanted = |experiment: &Experiment| {
+        options.tenant.as_deref().is_none_or(|tenant| tenant == experiment.tenant.as_str())
+            && (options.all || experiment.state != State::Archived)
+    };
+    let mut rows = vec![["tenant", "experiment", "version", "state", "unit", "goal", "units", "decision"].map(str::to_owned).to_vec()];
+    for ((tenant, name), (_, experiment)) in experiments.into_iter().filter(|(_, (_, experiment))| wanted(experiment)) {
+        let counts =
+            results.get(&format!("{tenant}:{name}")).filter(|counts| counts["version"] == experiment.began).unwrap_or(&Value::Null);
+        let units: u64 = counts["arms"].as_array().into_iter().flatten().filter_map(|arm| arm["exposed_units"].as_u64()).sum();
+        let state = if rules.is_concluded(&experiment.key()) { "concluded" } else { experiment.state.as_str() };
+        let goal = experiment.plan.as_ref().and_then(|plan| plan.measures.first()).map_or("-", |measure| measure.metric.as_str());
+        let decision = counts["results"]["decision"].as_str().unwrap_or("-");
+        let cells = [tenant, name, &experiment.version.to_string(), state, experiment.unit.as_str(), goal, &units.to_string(), decision];
+        rows.push(cells.map(str::to_owned).to_vec());
+    }
+    if json {
+        let names = rows[0].clone();
+        let rows = rows.iter().skip(1).map(|row| names.iter().cloned().zip(row.iter().map(|cell| Value::from(cell.as_str()))));
+        return Ok(say(Value::from(rows.map(Iterator::collect::<serde_json::Map<_, _>>).collect::<Vec<_>>()))?);
+    }
+    Ok(say(table(&rows))?)
+}
+
+pub async fn show(config: &Config, which: &Which, json: bool) -> anyhow::Result<()> {
+    let (all, rules) = defined(config).await?;
+    let own =
+        |(_, experiment): &&(Definition, Experiment)| experiment.tenant.as_str() == which.tenant && experiment.name == which.experiment;
+    let versions: Vec<_> = all.iter().filter(own).collect();
+    if versions.is_empty() {
+        bail!("{} has no experiment {}", which.tenant, which.experiment);
+    }
+    for (definition, experiment) in versions {
+        let body: Value = serde_json::from_str(&definition.body)?;
+        let concluded = rules.is_concluded(&experiment.key());
+        if json {
+            let told = json!({"version": definition.version, "began": experiment.began, "state": experiment.state.as_str(), "concluded": concluded,
+                "effective_at": definition.effective_at.0, "config_sha256": experiment.config_sha256, "body": body});
+            say(told)?;
+            continue;
+        }
+        let (version, from) = (definition.version, date(definition.effective_at.0));
+        let began = if experiment.began == version { "begins it".to_owned() } else { format!("continues version {}", experiment.began) };
+        let over = if concluded { ", concluded" } else { "" };
+        say(format!("version {version}, from {from}, {began}, {}{over}", experiment.state.as_str()))?;
+        say(format!("{}\n", serde_json::to_string_pretty(&body)?))?;
+    }
+    Ok(())
+}
+
+pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Result<()> {
+    let mut newest = newest(config).await?;
+    let Which { tenant, experiment } = which;
+    let told = newest.remove(&format!("{tenant}:{experiment}"));
+    let told = told.with_context(|| format!("nothing was counted for experiment {experiment} of {tenant} yet"))?;
+    if json {
+        return Ok(say(told)?);
+    }
+    let mut rows = vec![["arm", "units", "uses", "replies", "appointments", "conversions", "losses"].map(str::to_owned).to_vec()];
+    let fields = ["exposed_units", "exposures", "replies", "appointments", "conversions", "losses"];
+    for arm in told["arms"].as_array().into_iter().flatten() {
+        let cells = fields.iter().map(|field| arm[*field].to_string());
+        rows.push(std::iter::once(arm["arm"].as_str().unwrap_or_default().to_owned()).chain(cells).collect());
+    }
+    say(format!("{experiment}, version {}, all that was exposed until {}\n", told["version"], date(told["at"].as_i64().unwrap_or(0))))?;
+    say(table(&rows))?;
+    let results = &told["results"];
+    if results.is_null() {
+        return Ok(say("\nit has no goal, so nothing is concluded")?);
+    }
+    let number = |field: &str| results[field].as_i64().unwrap_or(0);
+    let decision = results["decision"].as_str().unwrap_or_default();
+    say(format!("\n{decision}: {} (look of {})", results["rule"].as_str().unwrap_or_default(), date(number("decided_at"))))?;
+    let (units, waiting, planned) = (number("units"), number("waiting_units"), number("planned_units"));
+    say(format!("{units} of {planned} planned units have had their windows, {waiting} have not; {} full days\n", number("full_days")))?;
+    say(table(&comparisons(results)))?;
+    let plot = plot(results["looks"].as_array().map_or(&[], Vec::as_slice));
+    if !plot.is_empty() {
+        say(format!("\nrelative effect on the goal, bounds that hold at every look\n{}", plot.join("\n")))?;
+    }
+    Ok(())
+}
+
+fn percent(value: &Value) -> String {
+    value.as_f64().map_or_else(|| "-".to_owned(), |share| format!("{:+.1} %", share * 100.0))
+}
+
+fn comparisons(results: &Value) -> Vec<Vec<String>> {
+    let heads = ["metric", "role", "arm", "control", "arm's", "effect", "from", "to", "at worst", "chance to win", "bounds"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for told in results["comparisons"].as_array().into_iter().flatten() {
+        let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
+        let mean = |field: &str| told[field].as_f64().map_or_else(|| "-".to_owned(), |mean| format!("{mean:.4}"));
+        let chance = told["chance_to_win"].as_f64().map_or_else(|| "-".to_owned(), |chance| format!("{chance:.3}"));
+        let bounds = if told["may_be_acted_on"] == true { "hold" } else { "too early" };
+        rows.push(vec![
+            text("metric"),
+            text("role"),
+            text("arm"),
+            mean("control_mean"),
+            mean("mean"),
+            percent(&told["lift"]),
+            percent(&told["lift_lower"]),
+            percent(&told["lift_upper"]),
+            percent(&told["loss_max"]),
+            chance,
+            bounds.to_owned(),
+        ]);
+    }
+    rows
+}
+
+/// One line per look: the bounds as a bar, the estimate as `o`, no effect as `|`. Of many looks some are left out, never the last.
+fn plot(looks: &[Value]) -> Vec<String> {
+    let step = looks.len().div_ceil(LOOKS_SHOWN).max(1);
+    let shown: Vec<&Value> = looks.iter().rev().step_by(step).collect();
+    let bounds = |look: &Value| [look["lift_lower"].as_f64().unwrap_or(-1.0), look["lift_upper"].as_f64().unwrap_or(f64::INFINITY)];
+    let Some(last) = shown.first() else { return Vec::new() };
+    // The scale is that of the newest bounds, twice: what was wider before runs off the edge.
+    let widest = bounds(last).map(f64::abs).into_iter().filter(|bound| bound.is_finite()).fold(0.0, f64::max);
+    let scale = (2.0 * widest).clamp(0.01, EFFECT_MAX);
+    let place = |effect: f64| ((effect / scale).clamp(-1.0, 1.0) * SIDE as f64).round() as i64 + SIDE as i64;
+    let line = |look: &&Value| {
+        let ([lower, upper], estimate) = (bounds(look).map(place), place(look["lift"].as_f64().unwrap_or(0.0)));
+        let mark = |at: i64| match at {
+            at if at == estimate => 'o',
+            at if at == SIDE as i64 => '|',
+            at if (lower..=upper).contains(&at) => '=',
+            _ => ' ',
+        };
+        let bar: String = (0..=2 * SIDE as i64).map(mark).collect();
+        let arm = look["arm"].as_str().unwrap_or_default();
+        format!("{}  {:>8} units  {bar}  {arm}", date(look["at"].as_i64().unwrap_or(0)), look["units"].as_i64().unwrap_or(0))
+            .trim_end()
+            .to_owned()
+    };
+    let edge = format!("{:.0} %", scale * 100.0);
+    let heading = format!("{:27}-{edge:<width$}0{:>width$}", "", format!("+{edge}"), width = SIDE - 1);
+    std::iter::once(heading).chain(shown.iter().rev().map(line)).collect()
+}
+
+pub async fn audit(config: &Config, json: bool) -> anyhow::Result<()> {
+    let (_, rules) = defined(config).await?;
+    let mut audit = Audit::default();
+    let mut unsealed = 0_u64;
+    for record in records(config, "experiment.exposures.v1").await? {
+        let place = format!("{}/{}", record["partition"], record["offset"]);
+        match shown::exposure(&record["key"], &record["value"]) {
+            Ok(Some(exposure)) => audit.take(&rules, &place, &exposure),
+            Ok(None) => unsealed += 1,
+            Err(reason) => audit.find(&place, reason),
+        }
+    }
+    let Audit { exposures, units, crossed, wrong, told, .. } = audit;
+    if json {
+        say(json!({"exposures": exposures, "units": units, "crossed": crossed, "unsealed": unsealed, "wrong": wrong, "told": told}))?;
+    } else {
+        told.iter().try_for_each(say)?;
+        say(format!("exposures={exposures} units={units} crossed={crossed} unsealed={unsealed} wrong={wrong}"))?;
+    }
+    if wrong > 0 {
+        bail!("{wrong} exposures are not as the definitions and their chain say");
+    }
+    Ok(())
+}

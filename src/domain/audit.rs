@@ -1,0 +1,97 @@
+//! Recomputes every assignment from the exposures that were logged, and finds what was changed, lost or given to the wrong arm.
+
+use std::collections::BTreeMap;
+
+use crate::domain::experiment::{Assignment, Exposure, Unit};
+use crate::domain::rules::Rules;
+
+/// Findings that are kept in words; all are counted.
+const TOLD_MAX: usize = 100;
+
+/// What an audit found so far.
+#[derive(Clone, Debug, Default)]
+pub struct Audit {
+    /// Exposures looked at.
+    pub exposures: u64,
+    /// Units seen.
+    pub units: u64,
+    /// Units that were exposed to more than one arm.
+    pub crossed: u64,
+    /// Everything that is not as the definitions and the chain say.
+    pub wrong: u64,
+    /// The first of those in words.
+    pub told: Vec<String>,
+    chains: BTreeMap<(String, String, u32), Link>,
+    arms: BTreeMap<(String, String, u32, String), String>,
+}
+
+/// The newest exposure of a lead in an experiment.
+#[derive(Clone, Debug)]
+struct Link {
+    chain: [u8; 16],
+    assignment: Assignment,
+    version: u32,
+}
+
+impl Audit {
+    /// Notes something that is not as it has to be; `place` says where it is.
+    pub fn find(&mut self, place: &str, what: impl Into<String>) {
+        self.wrong += 1;
+        if self.told.len() < TOLD_MAX {
+            self.told.push(format!("{place}: {}", what.into()));
+        }
+    }
+
+    /// Looks at the next exposure of its partition, in the order of the log.
+    pub fn take(&mut self, rules: &Rules, place: &str, exposure: &Exposure) {
+        self.exposures += 1;
+        let tenant = exposure.key.tenant();
+        let Some(version) = rules.experiment(tenant, &exposure.experiment, exposure.version) else {
+            let Exposure { experiment, version, .. } = exposure;
+            return self.find(place, format!("version {version} of experiment {experiment} is not defined"));
+        };
+        if version.config_sha256 != exposure.config_sha256 {
+            self.find(place, "config_sha256 is not that of the definition");
+        }
+        let given = Assignment { arm: exposure.arm.clone(), bucket: exposure.bucket, propensity: exposure.propensity };
+        let name = (exposure.key.as_str().to_owned(), exposure.experiment.clone(), version.began);
+        let before = self.chains.get(&name).cloned();
+        let is_first = exposure.reason == "assigned";
+        // A lead that was erased and came back is assigned once more.
+        let follows = is_first || exposure.reason == "sticky" && before.is_some();
+        if !follows {
+            self.find(place, format!("reason {:?} does not follow from what came before", exposure.reason));
+        }
+        let seal = exposure.sealed(if is_first { [0; 16] } else { before.as_ref().map_or([0; 16], |link| link.chain) });
+        if seal != exposure.chain {
+            self.find(place, "the chain is broken: this exposure was changed, or one before it was changed or removed");
+        }
+        // A lead that was handed to another agent keeps what it had.
+        let expected = match &before {
+            Some(link) if !is_first => Some(link.assignment.clone()).filter(|_| link.version == exposure.version),
+            _ => version.arm_of(&exposure.unit_id),
+        };
+        if version.unit != exposure.unit || expected.as_ref() != Some(&given) {
+            self.find(place, format!("arm {}, bucket {} and propensity are not what {} gets", given.arm, given.bucket, exposure.unit_id));
+        }
+        self.chains.insert(name, Link { chain: exposure.chain, assignment: given, version: exposure.version });
+        if exposure.unit == Unit::Lead || is_first {
+            self.see(exposure, version.began, place);
+        }
+    }
+
+    fn see(&mut self, exposure: &Exposure, began: u32, place: &str) {
+        let unit = (exposure.key.tenant().to_string(), exposure.experiment.clone(), began, exposure.unit_id.clone());
+        match self.arms.get(&unit) {
+            None => {
+                self.units += 1;
+                self.arms.insert(unit, exposure.arm.clone());
+            }
+            Some(arm) if *arm != exposure.arm => {
+                self.crossed += 1;
+                self.find(place, format!("unit {} was in arm {arm} before", exposure.unit_id));
+            }
+            Some(_) => {}
+        }
+    }
+}
