@@ -150,6 +150,14 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     let (units, waiting, planned) = (number("units"), number("waiting_units"), number("planned_units"));
     say(format!("{units} of {planned} planned units have had their windows, {waiting} have not; {} full days\n", number("full_days")))?;
     say(table(&comparisons(results)))?;
+    let worth = worth(results);
+    if worth.len() > 1 {
+        say(format!(
+            "\nworth a week if every lead got it, at {:.0} leads a week as so far\n{}",
+            results["units_per_week"].as_f64().unwrap_or(0.0),
+            table(&worth)
+        ))?;
+    }
     let plot = plot(results["looks"].as_array().map_or(&[], Vec::as_slice));
     if !plot.is_empty() {
         say(format!("\nrelative effect on the goal, bounds that hold at every look\n{}", plot.join("\n")))?;
@@ -182,6 +190,23 @@ fn comparisons(results: &Value) -> Vec<Vec<String>> {
             chance,
             bounds.to_owned(),
         ]);
+    }
+    rows
+}
+
+/// What arms are worth in conversions, appointments or money; what may not be acted on is not yet known.
+fn worth(results: &Value) -> Vec<Vec<String>> {
+    let mut rows = vec![["metric", "arm", "a week", "from", "to", "a year, from", "to"].map(str::to_owned).to_vec()];
+    for told in results["comparisons"].as_array().into_iter().flatten() {
+        let cell = |field: &str, weeks: f64| {
+            told[field].as_f64().map_or_else(|| "not yet known".to_owned(), |worth| format!("{:+.1}", worth * weeks))
+        };
+        let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
+        let (week, year) = (1.0, 365.25 / 7.0);
+        let mut row = vec![text("metric"), text("arm"), cell("weekly", week)];
+        let bounds = [("weekly_lower", week), ("weekly_upper", week), ("weekly_lower", year), ("weekly_upper", year)];
+        row.extend(bounds.map(|(field, weeks)| cell(field, weeks)));
+        rows.push(row);
     }
     rows
 }

@@ -281,6 +281,8 @@ pub fn switch(bytes: &[u8]) -> Result<Switch, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::domain::experiment::outcome::Outcome;
     use crate::domain::experiment::tally::{Cell, Cohort, Group};
@@ -290,7 +292,7 @@ mod tests {
         let mut tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
         let cells = vec![Cell::of(Outcome { value: -5, base: 7 }), Cell { squares: i128::MAX, products: i128::MIN, ..Cell::default() }];
         let group = Group { units: 1, cells };
-        tally.cohorts.insert(Cohort { day: -3, version: 2 }, [("assertive".to_owned(), group)].into());
+        tally.cohorts.insert(Cohort { day: -3, version: 2 }, Arc::new([("assertive".to_owned(), group)].into()));
         let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 2 };
         let entries = [
             InboxEntry::Tick { at: AppendTime(5), after: Offset(9) },

@@ -32,6 +32,7 @@ struct WireResults<'a> {
     waiting_units: i64,
     planned_units: i64,
     full_days: i64,
+    units_per_week: Option<f64>,
     sample_ratio_log_evidence: Option<f64>,
     comparisons: Vec<WireComparison<'a>>,
     looks: Vec<WireLook<'a>>,
@@ -60,6 +61,9 @@ struct WireComparison<'a> {
     difference: Option<f64>,
     difference_lower: Option<f64>,
     difference_upper: Option<f64>,
+    weekly: Option<f64>,
+    weekly_lower: Option<f64>,
+    weekly_upper: Option<f64>,
     log_evidence: Option<f64>,
     fixed_p_value: Option<f64>,
     fixed_lower: Option<f64>,
@@ -95,13 +99,13 @@ fn upper(interval: Option<Interval>) -> Option<f64> {
     interval.and_then(|interval| finite(interval.upper))
 }
 
-fn comparison<'a>((comparison, display): &'a (Comparison, Display)) -> WireComparison<'a> {
+fn comparison<'a>(report: &Report, (comparison, display): &'a (Comparison, Display)) -> WireComparison<'a> {
     let (role, margin) = match comparison.role {
         Role::Goal => ("goal", None),
         Role::Guardrail { margin } => ("guardrail", Some(margin)),
         Role::Secondary => ("secondary", None),
     };
-    let (lift, difference) = (comparison.lift, comparison.difference);
+    let (lift, difference, worth) = (comparison.lift, comparison.difference, report.worth(comparison));
     WireComparison {
         metric: comparison.metric.as_str(),
         role,
@@ -123,6 +127,9 @@ fn comparison<'a>((comparison, display): &'a (Comparison, Display)) -> WireCompa
         difference: difference.and_then(|difference| finite(difference.estimate)),
         difference_lower: lower(difference.map(|difference| difference.interval)),
         difference_upper: upper(difference.map(|difference| difference.interval)),
+        weekly: worth.map(|worth| worth.estimate),
+        weekly_lower: lower(worth.map(|worth| worth.interval)),
+        weekly_upper: upper(worth.map(|worth| worth.interval)),
         log_evidence: display.log_evidence.and_then(finite),
         fixed_p_value: display.fixed_p,
         fixed_lower: lower(display.fixed),
@@ -153,8 +160,9 @@ fn results(report: &Report) -> WireResults<'_> {
         waiting_units: long(report.waiting),
         planned_units: long(report.planned),
         full_days: report.days,
+        units_per_week: report.units_per_week(),
         sample_ratio_log_evidence: finite(report.sample_ratio),
-        comparisons: report.comparisons.iter().map(comparison).collect(),
+        comparisons: report.comparisons.iter().map(|told| comparison(report, told)).collect(),
         looks: report.looks.iter().map(look).collect(),
     }
 }

@@ -1,6 +1,7 @@
 //! How each stored type is written: primitives first, then one field list per struct.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::domain::activity::{Activity, Count};
 use crate::domain::appointments::{Appointments, Status};
@@ -180,6 +181,16 @@ impl Stored for Channel {
 }
 
 impl<T: Stored> Stored for Box<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.as_ref().put(out);
+    }
+
+    fn get(input: &mut &[u8]) -> Option<Self> {
+        T::get(input).map(Self::new)
+    }
+}
+
+impl<T: Stored> Stored for Arc<T> {
     fn put(&self, out: &mut Vec<u8>) {
         self.as_ref().put(out);
     }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::experiment::inference::{Comparison, Display, Groups, Pair, compare, display};
-use crate::domain::experiment::plan::{Plan, Role};
+use crate::domain::experiment::inference::{Bounded, Comparison, Display, Groups, Pair, compare, display};
+use crate::domain::experiment::plan::{Plan, Role, Shape};
 use crate::domain::experiment::tally::{Cohort, Tally};
 use crate::domain::statistics::asymptotic::Tuning;
 use crate::domain::statistics::counts::Shares;
@@ -108,6 +108,24 @@ pub struct Report {
     pub sample_ratio: f64,
 }
 
+impl Report {
+    /// Units a week so far, in all arms; `None` before a full day.
+    #[must_use]
+    pub fn units_per_week(&self) -> Option<f64> {
+        (self.days > 0).then(|| self.units as f64 / (self.days + 1) as f64 * 7.0)
+    }
+
+    /// What an arm is worth a week if every unit got it, in ones of the metric, at the pace of units so far. `None`: not yet known, because
+    /// the bounds may not be acted on, or not a thing that adds up over units.
+    #[must_use]
+    pub fn worth(&self, comparison: &Comparison) -> Option<Bounded> {
+        let pace = self.units_per_week()?;
+        let adds_up = comparison.is_open && comparison.metric.shape() != Shape::Ratio;
+        let difference = comparison.difference.filter(|_| adds_up)?;
+        Some(Bounded { estimate: difference.estimate * pace, interval: difference.interval.map(|bound| bound * pace) })
+    }
+}
+
 /// Walks through all looks that are possible at `at`.
 ///
 /// `None` while the plan cannot be used, which its definition does not let in.
@@ -118,7 +136,7 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
     let mut days: Vec<i64> = tally.cohorts.keys().map(|cohort| cohort.day).collect();
     days.dedup();
     let first = days.first().copied().unwrap_or_default();
-    let all: u64 = tally.cohorts.values().flat_map(BTreeMap::values).map(|group| group.units).sum();
+    let all: u64 = tally.cohorts.values().flat_map(|arms| arms.values()).map(|group| group.units).sum();
     let nothing = Decision { verdict: Verdict::Continue, rule: "no window has passed yet".to_owned(), at };
     let mut told = Report {
         decision: nothing,
@@ -206,7 +224,7 @@ fn ratios(setup: &Setup<'_>, tally: &Tally) -> Vec<(EventTime, f64)> {
     for (cohort, arms) in &tally.cohorts {
         let Some(weights) = setup.versions.get(&cohort.version) else { continue };
         let counts = counts.entry(cohort.version).or_insert_with(|| vec![0; weights.len()]);
-        for (arm, group) in arms {
+        for (arm, group) in arms.iter() {
             match weights.iter().position(|(name, _)| name == arm) {
                 Some(place) => counts[place] += group.units,
                 None => leaked = true,

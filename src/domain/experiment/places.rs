@@ -1,6 +1,7 @@
 //! The places of one lead in experiments: which arm it has, since when, and what it counts there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -157,7 +158,7 @@ impl Place {
         if let Some(plan) = plan {
             let cells = plan.measures.iter().map(|measure| Cell::of(marks.outcome(self.exposed_at, measure))).collect();
             let cohort = Cohort { day: self.exposed_at.0.div_euclid(DAY_MS), version: self.version };
-            tally.cohorts.insert(cohort, BTreeMap::from([(self.arm.clone(), Group { units: 1, cells })]));
+            tally.cohorts.insert(cohort, Arc::new(BTreeMap::from([(self.arm.clone(), Group { units: 1, cells })])));
         }
         tally
     }

@@ -4,6 +4,7 @@
 //! function of the units in it, whatever the order, the repetition and the partitioning of the events.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::domain::experiment::outcome::Outcome;
 use crate::domain::statistics::moments::{PairSums, Sums};
@@ -139,13 +140,17 @@ impl Group {
     }
 }
 
+/// Units of one cohort, by arm.
+pub type Arms = BTreeMap<String, Group>;
+
 /// Counts of an experiment. Merging is associative and commutative; the empty tally is neutral.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Counts by arm.
     pub arms: BTreeMap<String, Counts>,
-    /// Outcomes by cohort and arm, of experiments with a plan.
-    pub cohorts: BTreeMap<Cohort, BTreeMap<String, Group>>,
+    /// Outcomes by cohort and arm, of experiments with a plan. Shared, because a tally is copied for each event and an event touches
+    /// one cohort.
+    pub cohorts: BTreeMap<Cohort, Arc<Arms>>,
 }
 
 impl Tally {
@@ -161,7 +166,7 @@ impl Tally {
             self.arms.entry(arm.clone()).or_default().merge(counts);
         }
         for (cohort, arms) in &other.cohorts {
-            let place = self.cohorts.entry(*cohort).or_default();
+            let place = Arc::make_mut(self.cohorts.entry(*cohort).or_default());
             arms.iter().for_each(|(arm, group)| place.entry(arm.clone()).or_default().merge(group));
         }
         self.fold();
@@ -175,8 +180,8 @@ impl Tally {
         let oldest = self.oldest_day();
         for (cohort, arms) in &other.cohorts {
             let cohort = Cohort { day: cohort.day.max(oldest), ..*cohort };
-            let place = self.cohorts.entry(cohort).or_default();
-            for (arm, group) in arms {
+            let place = Arc::make_mut(self.cohorts.entry(cohort).or_default());
+            for (arm, group) in arms.iter() {
                 let left = place.entry(arm.clone()).or_default();
                 left.take_back(group);
                 // Of a unit whose window has passed only its presence is taken back and added again.
@@ -199,7 +204,7 @@ impl Tally {
         while let Some((cohort, arms)) = self.cohorts.first_key_value().filter(|(cohort, _)| cohort.day < oldest) {
             let (cohort, arms) = (*cohort, arms.clone());
             self.cohorts.remove(&cohort);
-            let place = self.cohorts.entry(Cohort { day: oldest, ..cohort }).or_default();
+            let place = Arc::make_mut(self.cohorts.entry(Cohort { day: oldest, ..cohort }).or_default());
             arms.iter().for_each(|(arm, group)| place.entry(arm.clone()).or_default().merge(group));
         }
     }
@@ -212,4 +217,56 @@ pub struct Change {
     pub removed: Tally,
     /// What it counts now.
     pub added: Tally,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One unit of an arm, exposed on a day under a version, with an outcome.
+    fn unit((arm, day, version, value): (u8, i64, u32, i64)) -> Tally {
+        let arm = format!("arm-{arm}");
+        let mut tally = Tally::of(&arm, Counts { exposed_units: 1, revenue_minor: value, ..Counts::default() });
+        let group = Group { units: 1, cells: vec![Cell::of(Outcome { value, base: 1_000_000 })] };
+        tally.cohorts.insert(Cohort { day, version }, Arc::new(Arms::from([(arm, group)])));
+        tally
+    }
+
+    fn merged(parts: &[Tally]) -> Tally {
+        parts.iter().fold(Tally::default(), |mut sum, part| {
+            sum.merge(part);
+            sum
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_free_of_order_and_grouping_also_over_more_days_than_are_kept(
+            units in prop::collection::vec((0..3_u8, -900..900_i64, 1..3_u32, -9_000_000..9_000_000_i64), 1..40), cut in any::<prop::sample::Index>(),
+        ) {
+            let parts: Vec<Tally> = units.into_iter().map(unit).collect();
+            let cut = cut.index(parts.len());
+            let (left, right) = (merged(&parts[..cut]), merged(&parts[cut..]));
+            let whole = merged(&parts);
+            prop_assert_eq!(&merged(&[right, left]), &whole);
+            let days: Vec<i64> = whole.cohorts.keys().map(|cohort| cohort.day).collect();
+            prop_assert!(days[days.len() - 1] - days[0] < DAYS_MAX);
+            prop_assert_eq!(whole.cohorts.values().flat_map(|arms| arms.values()).map(|group| group.units).sum::<u64>(), parts.len() as u64);
+        }
+
+        #[test]
+        fn what_is_taken_back_was_never_there(
+            units in prop::collection::vec((0..3_u8, 0..300_i64, 1..3_u32, -9_000_000..9_000_000_i64), 2..40), taken in any::<prop::sample::Index>(),
+        ) {
+            let mut parts: Vec<Tally> = units.into_iter().map(unit).collect();
+            let mut whole = merged(&parts);
+            let taken = parts.remove(taken.index(parts.len()));
+            whole.take_back(&taken);
+            let left = merged(&parts);
+            prop_assert_eq!(&whole.cohorts, &left.cohorts);
+            prop_assert!(left.arms.iter().all(|(arm, counts)| whole.arms.get(arm) == Some(counts)));
+        }
+    }
 }
