@@ -1,5 +1,5 @@
-//! Reads an Avro datum into a record of ours, without looking at its schema: the way back of [`super::datum`], right under the same
-//! conditions. What a datum may ask for is bounded before, by [`super::walk`].
+//! Reads an Avro datum into a record of ours, without looking at its schema: the way back of `codec::avro::datum`, right under the same
+//! conditions. What a datum may ask for is bounded before, by `codec::avro::walk`.
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
