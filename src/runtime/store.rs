@@ -19,7 +19,7 @@ use crate::domain::rules::Rules;
 use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
 use crate::pipeline::Positions;
 use crate::pipeline::{Due, Key, Row, Rows};
-use crate::runtime::log::{CommitError, Reader, Record};
+use crate::runtime::log::{CommitError, Reader, Record, TimeSource};
 use crate::runtime::restore::Stretch;
 use crate::runtime::store::cache::Cache;
 use crate::runtime::store::tree::due_of;
@@ -203,7 +203,7 @@ impl Store {
         rules: Arc<Rules>,
     ) -> Result<Self, Error> {
         let tree = trees.partition(partition)?;
-        if !tree.next().is_some_and(|next| there.contains(&next)) {
+        if !tree.is_usable(there, TimeSource::World.now()) {
             tree.clear()?;
         }
         let cache = Mutex::new(Cache::new(tree, bounds, rules));

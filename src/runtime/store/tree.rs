@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::codec::rows;
-use crate::domain::units::{EventTime, LeadKey, Offset, Partition};
+use crate::domain::units::{AppendTime, DAY_MS, EventTime, LeadKey, Offset, Partition};
 use crate::pipeline::{Key, Row};
+use crate::runtime::log::TimeSource;
 use crate::runtime::store::Error;
 
 /// Memory that sled may use for its cache.
@@ -21,6 +23,8 @@ const NO_ROOM: [ErrorKind; 3] = [ErrorKind::StorageFull, ErrorKind::QuotaExceede
 const META: &[u8] = b"#";
 /// Begins the names of the index that says when each lead is due: reading all leads for that takes seconds where there are a million.
 const DUE: u8 = b'D';
+/// A tree that was written longer ago is not gone on with, milliseconds: a day less than the changelog keeps what removes a row.
+const TOMBSTONES_KEPT_MS: i64 = 6 * DAY_MS;
 /// How rows are laid out here; a directory with another layout is made anew.
 const LAYOUT: u8 = 2;
 
@@ -226,10 +230,22 @@ pub(crate) struct Tree {
 impl Tree {
     /// The changelog offset up to which the tree holds every row; `None` for a new tree.
     pub(crate) fn next(&self) -> Option<Offset> {
+        self.stands().map(|(next, _)| next)
+    }
+
+    /// Whether the tree and the changelog behind it give every row: what removes a row is itself removed from the changelog in the end.
+    pub(crate) fn is_usable(&self, there: &RangeInclusive<Offset>, now: AppendTime) -> bool {
+        self.stands().is_some_and(|(next, written)| {
+            there.contains(&next) && (next == *there.end() || now.0.saturating_sub(written.0) <= TOMBSTONES_KEPT_MS)
+        })
+    }
+
+    /// Up to which changelog offset it holds every row, and when that was written.
+    fn stands(&self) -> Option<(Offset, AppendTime)> {
         let meta = self.rows.get(META).ok()??;
-        let (sum, body) = meta.split_first_chunk::<4>()?;
-        let next = body.try_into().ok().filter(|_| u32::from_le_bytes(*sum) == checksum(META, body))?;
-        Some(Offset(u64::from_le_bytes(next)))
+        let (_, body) = meta.split_first_chunk::<4>().filter(|(sum, body)| u32::from_le_bytes(**sum) == checksum(META, body))?;
+        let (next, written) = body.split_first_chunk::<8>()?;
+        Some((Offset(u64::from_le_bytes(*next)), AppendTime(i64::from_le_bytes(written.try_into().ok()?))))
     }
 
     pub(crate) fn clear(&self) -> Result<(), Error> {
@@ -269,8 +285,13 @@ impl Tree {
             };
             self.rows.apply(piece.iter().flat_map(change).collect())?;
         }
-        self.rows.apply(vec![(META.to_vec(), Some(guard(META, &next.0.to_le_bytes())))])?;
+        self.stand(next, TimeSource::World.now())?;
         self.rows.flush()
+    }
+
+    fn stand(&self, next: Offset, written: AppendTime) -> Result<(), Error> {
+        let body = [next.0.to_le_bytes(), written.0.to_le_bytes()].concat();
+        self.rows.apply(vec![(META.to_vec(), Some(guard(META, &body)))])
     }
 
     /// When each lead is due that is due at all, without the leads themselves.
@@ -328,4 +349,22 @@ fn row(key: &Key, name: &[u8], bytes: &[u8]) -> Result<Row, Error> {
         return Err(Error::Cache);
     }
     rows::row(key, body).map_err(|_| Error::Cache)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_that_was_written_before_tombstones_were_removed_is_not_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = Trees::open(folder.path(), 1).unwrap().partition(Partition(0)).unwrap();
+        let now = AppendTime(1_800_000_000_000);
+        let behind = |end: u64| tree.is_usable(&(Offset(3)..=Offset(end)), now);
+        assert!(!behind(9));
+        tree.stand(Offset(5), AppendTime(now.0 - TOMBSTONES_KEPT_MS)).unwrap();
+        assert_eq!((tree.next(), behind(9), behind(4)), (Some(Offset(5)), true, false));
+        tree.stand(Offset(5), AppendTime(now.0 - TOMBSTONES_KEPT_MS - 1)).unwrap();
+        assert_eq!((behind(9), behind(5)), (false, true));
+    }
 }

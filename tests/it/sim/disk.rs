@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use leadstream::domain::units::Partition;
+use leadstream::runtime::log::TimeSource;
 use leadstream::runtime::store::{Changes, Disk, Disks, Error};
 
 use crate::sim::coverage::Random;
@@ -123,7 +124,7 @@ impl SimDisks {
     pub fn pretend(&self, partition: u32, next: u64) -> bool {
         let mut written = lock(&self.0);
         let Some(rows) = written.current.get_mut(&partition).filter(|rows| !rows.is_empty()) else { return false };
-        rows.insert(META.to_vec(), guarded(META, &next.to_le_bytes()));
+        rows.insert(META.to_vec(), guarded(META, &[next.to_le_bytes(), TimeSource::World.now().0.cast_unsigned().to_le_bytes()].concat()));
         written.durable = written.current.clone();
         true
     }
