@@ -208,6 +208,9 @@ impl Job {
     fn start(&self, script: Option<&Script>) -> Result<Subject, Error> {
         let mut subject = self.start_only(script)?;
         subject.await_ready()?;
+        if script.is_none() {
+            subject.await_restored(TAKES)?;
+        }
         Ok(subject)
     }
 

@@ -102,10 +102,11 @@ pub fn run(settings: &Settings, template: &Template<'_>, pace: Pace, ready: &Pat
     }
 }
 
-/// Writes the records of a script up to a count.
+/// Writes the records of a script up to a count; one that is at its end begins again.
 fn send(producer: &BaseProducer, script: &mut Script, due: usize) -> Result<(), Error> {
-    let due = due.min(script.records.len());
-    for (key, value) in script.records.get(script.written..due).unwrap_or_default() {
+    let at = script.written % script.records.len().max(1);
+    let more = script.records.iter().cycle().skip(at).take(due.saturating_sub(script.written));
+    for (key, value) in more {
         let mut record = BaseRecord::<[u8], [u8]>::to(&script.topic).partition(script.partition.cast_signed());
         record.key = key.as_deref();
         record.payload = value.as_deref();

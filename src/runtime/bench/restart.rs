@@ -10,7 +10,7 @@ use crate::domain::units::Partition;
 use crate::runtime::bench::latency::watch;
 use crate::runtime::bench::load::{Load, Spread};
 use crate::runtime::bench::subject::Subject;
-use crate::runtime::bench::{Bench, Error, Job, LOOK, Mode, PREDICTIONS, Plan, TAKES};
+use crate::runtime::bench::{Bench, Error, Job, Mode, PREDICTIONS, Plan, TAKES};
 use crate::runtime::log::kafka::Topics;
 use crate::runtime::log::{Record, STATE, TimeSource};
 use crate::runtime::metrics::RESTORED;
@@ -57,7 +57,8 @@ impl Bench {
         std::fs::remove_dir_all(job.folder.join("state"))?;
         let began = Instant::now();
         let mut subject = job.start_only(None)?;
-        let restored = (await_restored(&mut subject, began)?, restored(&subject)?);
+        subject.await_restored(TAKES)?;
+        let restored = (began.elapsed(), restored(&subject)?);
         subject.end()?;
         Ok(Restart { killed, restored, read: read(job)? })
     }
@@ -72,17 +73,6 @@ fn first(seen: &BaseConsumer, subject: &mut Subject, began: Instant) -> Result<D
         }
     }
     Err(Error::Ended(format!("nothing is committed after {TAKES:?}")))
-}
-
-fn await_restored(subject: &mut Subject, began: Instant) -> Result<Duration, Error> {
-    while began.elapsed() < TAKES {
-        subject.look()?;
-        if subject.metrics().is_ok_and(|text| text.contains("\nleadstream_ready_state 1\n")) {
-            return Ok(began.elapsed());
-        }
-        std::thread::sleep(LOOK);
-    }
-    Err(Error::Ended(format!("it is not ready after {TAKES:?}")))
 }
 
 /// Records of the changelog that a process has read since its start.

@@ -52,6 +52,22 @@ impl Subject {
         Ok(())
     }
 
+    /// Waits until an instance has restored everything and takes events.
+    ///
+    /// # Errors
+    /// When it ends instead, or takes longer.
+    pub fn await_restored(&mut self, wait: Duration) -> Result<(), Error> {
+        let until = Instant::now() + wait;
+        while !self.metrics().is_ok_and(|text| text.contains("\nleadstream_ready_state 1\n")) {
+            self.look()?;
+            if Instant::now() >= until {
+                return Err(Error::Ended(format!("it has not restored everything after {wait:?}")));
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
     /// Whether it still runs.
     ///
     /// # Errors
