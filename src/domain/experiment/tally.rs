@@ -12,6 +12,29 @@ use crate::domain::statistics::moments::{PairSums, Sums};
 /// Days by which units are told apart; earlier ones are counted with the oldest of these.
 const DAYS_MAX: i64 = 400;
 
+/// Sums that can be added and taken back, field by field; a field that the list lacks does not compile. A billion squares of the largest
+/// outcome fit; beyond that the sums wrap around, the same in any order.
+macro_rules! sums {
+    ($($name:ident { $($field:ident),+ })+) => {
+        $(impl $name {
+            fn merge(&mut self, other: &Self) {
+                let Self { $($field),+ } = *other;
+                $(self.$field = self.$field.wrapping_add($field);)+
+            }
+
+            fn take_back(&mut self, other: &Self) {
+                let Self { $($field),+ } = *other;
+                $(self.$field = self.$field.wrapping_sub($field);)+
+            }
+        })+
+    };
+}
+
+sums! {
+    Counts { exposed_units, exposures, replies, appointments, conversions, losses, revenue_minor }
+    Cell { nonzero, sum, squares, base, base_squares, products }
+}
+
 /// Counts of one arm; merging adds them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -29,28 +52,6 @@ pub struct Counts {
     pub losses: u64,
     /// Value of the conversions, minor units.
     pub revenue_minor: i64,
-}
-
-impl Counts {
-    fn merge(&mut self, other: &Self) {
-        self.exposed_units = self.exposed_units.wrapping_add(other.exposed_units);
-        self.exposures = self.exposures.wrapping_add(other.exposures);
-        self.replies = self.replies.wrapping_add(other.replies);
-        self.appointments = self.appointments.wrapping_add(other.appointments);
-        self.conversions = self.conversions.wrapping_add(other.conversions);
-        self.losses = self.losses.wrapping_add(other.losses);
-        self.revenue_minor = self.revenue_minor.wrapping_add(other.revenue_minor);
-    }
-
-    fn take_back(&mut self, other: &Self) {
-        self.exposed_units = self.exposed_units.wrapping_sub(other.exposed_units);
-        self.exposures = self.exposures.wrapping_sub(other.exposures);
-        self.replies = self.replies.wrapping_sub(other.replies);
-        self.appointments = self.appointments.wrapping_sub(other.appointments);
-        self.conversions = self.conversions.wrapping_sub(other.conversions);
-        self.losses = self.losses.wrapping_sub(other.losses);
-        self.revenue_minor = self.revenue_minor.wrapping_sub(other.revenue_minor);
-    }
 }
 
 /// Units first exposed on one day under one version of the definition, which sets the weights of the arms.
@@ -85,25 +86,6 @@ impl Cell {
     pub fn of(outcome: Outcome) -> Self {
         let (value, base) = (i128::from(outcome.value), i128::from(outcome.base));
         Self { nonzero: u64::from(value != 0), sum: value, squares: value * value, base, base_squares: base * base, products: value * base }
-    }
-
-    /// Adds other units. A billion squares of the largest outcome fit; beyond that the sums wrap around, the same in any order.
-    pub fn merge(&mut self, other: &Self) {
-        self.nonzero = self.nonzero.wrapping_add(other.nonzero);
-        self.sum = self.sum.wrapping_add(other.sum);
-        self.squares = self.squares.wrapping_add(other.squares);
-        self.base = self.base.wrapping_add(other.base);
-        self.base_squares = self.base_squares.wrapping_add(other.base_squares);
-        self.products = self.products.wrapping_add(other.products);
-    }
-
-    fn take_back(&mut self, other: &Self) {
-        self.nonzero = self.nonzero.wrapping_sub(other.nonzero);
-        self.sum = self.sum.wrapping_sub(other.sum);
-        self.squares = self.squares.wrapping_sub(other.squares);
-        self.base = self.base.wrapping_sub(other.base);
-        self.base_squares = self.base_squares.wrapping_sub(other.base_squares);
-        self.products = self.products.wrapping_sub(other.products);
     }
 
     /// The sums of so many units as statistics take them.
