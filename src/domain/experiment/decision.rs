@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::experiment::inference::{Bounded, Comparison, Display, Groups, Pair, compare, display};
-use crate::domain::experiment::plan::{Plan, Role, Shape};
+use crate::domain::experiment::plan::{Measure, Plan, Role, Shape};
 use crate::domain::experiment::tally::{Cohort, Tally};
 use crate::domain::statistics::asymptotic::Tuning;
 use crate::domain::statistics::counts::Shares;
@@ -149,11 +149,9 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         sample_ratio: ratio_at(&ratios, at),
     };
     let mut groups = Groups::new();
-    for day in days {
-        let look = EventTime((day + 1) * DAY_MS).plus(setup.window_hours * HOUR_MS + SETTLE_MS);
-        if look > at {
-            break;
-        }
+    let look_of = |day: i64| EventTime((day + 1) * DAY_MS).plus(setup.window_hours * HOUR_MS + SETTLE_MS);
+    let mut ready = days.into_iter().map(|day| (day, look_of(day))).take_while(|(_, look)| *look <= at).peekable();
+    while let Some((day, look)) = ready.next() {
         let cohorts = tally.cohorts.range(Cohort { day, version: 0 }..=Cohort { day, version: u32::MAX });
         for (cohort, arms) in cohorts {
             let place = groups.entry(cohort.version).or_default();
@@ -172,8 +170,7 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         let (verdict, rule) = judge(setup.plan, &compared, &told);
         told.decision = Decision { verdict, rule, at: look };
         let shown = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| display(&groups, pair, of)));
-        let is_last = told.decision.verdict != Verdict::Continue || is_newest(setup, tally, day, at);
-        if is_last {
+        if told.decision.verdict != Verdict::Continue || ready.peek().is_none() {
             told.comparisons = compared.into_iter().zip(shown).collect();
             break;
         }
@@ -181,14 +178,8 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
     Some(told)
 }
 
-fn measured(plan: &Plan) -> impl Iterator<Item = (usize, &crate::domain::experiment::plan::Measure)> {
+fn measured(plan: &Plan) -> impl Iterator<Item = (usize, &Measure)> {
     plan.measures.iter().enumerate()
-}
-
-/// Whether no later day can be looked at.
-fn is_newest(setup: &Setup<'_>, tally: &Tally, day: i64, at: EventTime) -> bool {
-    let next = tally.cohorts.range(Cohort { day: day + 1, version: 0 }..).next();
-    next.is_none_or(|(cohort, _)| EventTime((cohort.day + 1) * DAY_MS).plus(setup.window_hours * HOUR_MS + SETTLE_MS) > at)
 }
 
 /// Each arm beside the control, at its part of the level.
