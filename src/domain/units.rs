@@ -28,6 +28,12 @@ impl EventTime {
     pub fn plus(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
+
+    /// Days since 1970-01-01, UTC.
+    #[must_use]
+    pub fn day(self) -> i64 {
+        self.0.div_euclid(DAY_MS)
+    }
 }
 
 /// A length of time in words, rounded down: `under a minute`, `5 min`, `47 h`, `3 days`.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
 use crate::domain::lead::Lead;
-use crate::domain::units::{DAY_MS, EventTime, LeadKey, Offset, Partition, Tenant};
+use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
 use crate::pipeline::Outcome;
 
 /// CRM stage names counted per tenant by name; further ones are counted together.
@@ -136,8 +136,7 @@ pub struct Trial {
 impl Trial {
     /// Takes a report; `false` when it says nothing new: neither other counts nor another day, on which more windows have passed.
     pub fn replace(&mut self, source: Partition, at: EventTime, tally: &Tally) -> bool {
-        let day = |at: EventTime| at.0.div_euclid(DAY_MS);
-        let known = self.sources.get(&source.0).is_some_and(|(known_at, known)| known == tally && day(at) <= day(*known_at));
+        let known = self.sources.get(&source.0).is_some_and(|(known_at, known)| known == tally && at.day() <= known_at.day());
         if !known {
             self.sources.insert(source.0, (at, tally.clone()));
         }

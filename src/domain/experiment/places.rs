@@ -11,7 +11,7 @@ use crate::domain::experiment::plan::Plan;
 use crate::domain::experiment::tally::{Cell, Change, Cohort, Counts, Group, Tally};
 use crate::domain::experiment::{Assignment, Experiment, Exposure};
 use crate::domain::journey::Outcome;
-use crate::domain::units::{DAY_MS, EventTime, HOUR_MS};
+use crate::domain::units::{EventTime, HOUR_MS};
 
 /// Experiments that a lead may be in at once; while all their windows are open it is let into no other one.
 const PLACES_MAX: usize = 8;
@@ -157,7 +157,7 @@ impl Place {
         );
         if let Some(plan) = plan {
             let cells = plan.measures.iter().map(|measure| Cell::of(marks.outcome(self.exposed_at, measure))).collect();
-            let cohort = Cohort { day: self.exposed_at.0.div_euclid(DAY_MS), version: self.version };
+            let cohort = Cohort { day: self.exposed_at.day(), version: self.version };
             tally.cohorts.insert(cohort, Arc::new(BTreeMap::from([(self.arm.clone(), Group { units: 1, cells })])));
         }
         tally

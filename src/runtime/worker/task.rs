@@ -8,7 +8,7 @@ use crate::codec::avro;
 use crate::codec::internal::{InboxEntry, Switch, switch_bytes};
 use crate::domain::experiment::ExperimentKey;
 use crate::domain::rules::Rules;
-use crate::domain::units::{AppendTime, DAY_MS, EventTime, Offset, Partition};
+use crate::domain::units::{AppendTime, EventTime, Offset, Partition};
 use crate::pipeline::{Counters, Effect, Input, Key, Outcome, Row, Rows, Taken, take};
 use crate::pipeline::{Positions, Source};
 use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
@@ -330,23 +330,18 @@ impl Task {
         for (experiment, day) in self.reported_day.clone() {
             let first = self.rules.experiment(&experiment.tenant, &experiment.name, experiment.version);
             let is_open = first.is_some_and(|first| first.plan.is_some()) && !self.rules.is_concluded(&experiment);
-            if is_open && day_of(self.clock_at(&experiment)?) > day {
+            if is_open && self.clock_at(&experiment)?.day() > day {
                 changed.insert(experiment);
             }
         }
         for experiment in changed {
             self.reported = Some(Instant::now());
             let at = self.clock_at(&experiment)?;
-            self.reported_day.insert(experiment.clone(), day_of(at));
+            self.reported_day.insert(experiment.clone(), at.day());
             let tally = self.store.load(&Key::Tally(experiment.clone()))?.and_then(Row::into_tally).unwrap_or_default();
             let target = partition_of(format!("{}:{}", experiment.tenant, experiment.name).as_bytes(), log.partitions());
             put(batches, target, &InboxEntry::Partial { experiment, source: self.partition, at, tally }, log.now().0);
         }
         Ok(())
     }
-}
-
-/// Days since 1970-01-01, UTC.
-fn day_of(at: EventTime) -> i64 {
-    at.0.div_euclid(DAY_MS)
 }
