@@ -64,6 +64,12 @@ pub struct Policy {
     pub reason: String,
 }
 
+impl Policy {
+    fn ends(&self, experiment: &str, began: u32) -> bool {
+        self.concludes.as_ref().is_some_and(|(name, version)| (name.as_str(), *version) == (experiment, began))
+    }
+}
+
 /// What the default policy becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manner {
@@ -134,6 +140,10 @@ impl<T> Version<T> {
     fn holds(&self, tenant: &Tenant, at: EventTime) -> bool {
         self.effective_at <= at && self.tenant.as_ref().is_none_or(|own| own == tenant)
     }
+
+    fn is_in(&self, list: &[Self]) -> bool {
+        list.iter().any(|other| (&other.tenant, &other.name, other.version) == (&self.tenant, &self.name, self.version))
+    }
 }
 
 /// Versions of one kind with the default that is in force before any.
@@ -156,8 +166,7 @@ impl<T> Versions<T> {
     }
 
     fn insert(&mut self, version: Version<T>) {
-        let same = |other: &Version<T>| (&other.tenant, &other.name, other.version) == (&version.tenant, &version.name, version.version);
-        if !self.list.iter().any(same) {
+        if !version.is_in(&self.list) {
             self.list.push(version);
         }
     }
@@ -255,16 +264,16 @@ impl Rules {
             Body::Stages(stages) => insert!(self.stages, stages),
             Body::Settings(settings) => insert!(self.settings, settings),
             Body::Policy(policy) => {
-                let known = self.policies.iter().any(|other| (&other.tenant, &other.name, other.version) == (&tenant, &name, version));
-                if !known {
-                    self.policies.push(Version { tenant, name, version, effective_at, rule: policy });
+                let policy = Version { tenant, name, version, effective_at, rule: policy };
+                if !policy.is_in(&self.policies) {
+                    self.policies.push(policy);
                 }
             }
             Body::Experiment(experiment) => {
-                let known = self.experiments.iter().any(|other| (&other.tenant, &other.name, other.version) == (&tenant, &name, version));
-                if !known {
-                    self.check(&experiment)?;
-                    self.experiments.push(Version { tenant, name, version, effective_at, rule: experiment });
+                let experiment = Version { tenant, name, version, effective_at, rule: experiment };
+                if !experiment.is_in(&self.experiments) {
+                    self.check(&experiment.rule)?;
+                    self.experiments.push(experiment);
                     self.experiments.sort_by(|a, b| (&a.name, a.effective_at, a.version).cmp(&(&b.name, b.effective_at, b.version)));
                 }
             }
@@ -315,10 +324,8 @@ impl Rules {
     /// Whether a policy ends an experiment, effective or not yet.
     #[must_use]
     pub fn is_concluded(&self, experiment: &ExperimentKey) -> bool {
-        self.policies.iter().any(|policy| {
-            let ends = policy.rule.concludes.as_ref().is_some_and(|(name, began)| (name, began) == (&experiment.name, &experiment.version));
-            ends && policy.tenant.as_ref() == Some(&experiment.tenant)
-        })
+        let mut own = self.policies.iter().filter(|policy| policy.tenant.as_ref() == Some(&experiment.tenant));
+        own.any(|policy| policy.rule.ends(&experiment.name, experiment.version))
     }
 
     /// What holds for a tenant at `at`.
@@ -332,9 +339,8 @@ impl Rules {
             experiments.push(&version.rule);
         }
         let over = |experiment: &&Experiment| {
-            let mut ends =
-                self.policies.iter().filter(|policy| policy.holds(tenant, at)).filter_map(|policy| policy.rule.concludes.as_ref());
-            ends.any(|(name, began)| (name, began) == (&experiment.name, &experiment.began))
+            let mut holding = self.policies.iter().filter(|policy| policy.holds(tenant, at));
+            holding.any(|policy| policy.rule.ends(&experiment.name, experiment.began))
         };
         experiments.retain(|experiment| experiment.state.keeps() && !over(experiment));
         InForce {
