@@ -35,62 +35,47 @@ fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     Some(*bytes)
 }
 
-impl Stored for u64 {
-    fn put(&self, out: &mut Vec<u8>) {
-        let mut rest = *self;
-        while rest >= 0x80 {
-            out.push((rest & 0x7f) as u8 | 0x80);
-            rest >>= 7;
-        }
-        out.push(rest as u8);
-    }
+/// LEB128 of the unsigned one, and of the signed one in zigzag.
+macro_rules! varint {
+    ($unsigned:ty, $signed:ty) => {
+        impl Stored for $unsigned {
+            fn put(&self, out: &mut Vec<u8>) {
+                let mut rest = *self;
+                while rest >= 0x80 {
+                    out.push((rest & 0x7f) as u8 | 0x80);
+                    rest >>= 7;
+                }
+                out.push(rest as u8);
+            }
 
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let [byte] = take::<1>(input)?;
-            value |= u64::from(byte & 0x7f).checked_shl(shift)?;
-            if byte < 0x80 {
-                return Some(value);
+            fn get(input: &mut &[u8]) -> Option<Self> {
+                let mut value: Self = 0;
+                for shift in (0..Self::BITS).step_by(7) {
+                    let [byte] = take::<1>(input)?;
+                    value |= Self::from(byte & 0x7f).checked_shl(shift)?;
+                    if byte < 0x80 {
+                        return Some(value);
+                    }
+                }
+                None
             }
         }
-        None
-    }
-}
 
-impl Stored for i64 {
-    fn put(&self, out: &mut Vec<u8>) {
-        (((*self << 1) ^ (*self >> 63)) as u64).put(out);
-    }
+        impl Stored for $signed {
+            fn put(&self, out: &mut Vec<u8>) {
+                (((*self << 1) ^ (*self >> (Self::BITS - 1))) as $unsigned).put(out);
+            }
 
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        let zigzag = u64::get(input)?;
-        Some((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
-    }
-}
-
-impl Stored for i128 {
-    fn put(&self, out: &mut Vec<u8>) {
-        let mut rest = ((*self << 1) ^ (*self >> 127)) as u128;
-        while rest >= 0x80 {
-            out.push((rest & 0x7f) as u8 | 0x80);
-            rest >>= 7;
-        }
-        out.push(rest as u8);
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        let mut zigzag = 0_u128;
-        for shift in (0..128).step_by(7) {
-            let [byte] = take::<1>(input)?;
-            zigzag |= u128::from(byte & 0x7f).checked_shl(shift)?;
-            if byte < 0x80 {
-                return Some((zigzag >> 1) as i128 ^ -((zigzag & 1) as i128));
+            fn get(input: &mut &[u8]) -> Option<Self> {
+                let zigzag = <$unsigned>::get(input)?;
+                Some((zigzag >> 1) as Self ^ -((zigzag & 1) as Self))
             }
         }
-        None
-    }
+    };
 }
+
+varint!(u64, i64);
+varint!(u128, i128);
 
 impl Stored for u32 {
     fn put(&self, out: &mut Vec<u8>) {
