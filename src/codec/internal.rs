@@ -12,7 +12,7 @@ use crate::pipeline::{Key, Row};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "LeadstreamDefinition")]
-struct WireDefinition {
+pub(crate) struct WireDefinition {
     tenant_id: Option<String>,
     kind: String,
     name: String,
@@ -43,15 +43,22 @@ pub fn definition_bytes(definition: &Definition) -> Vec<u8> {
 /// # Errors
 /// [`Error`].
 pub fn definition(bytes: &[u8]) -> Result<Definition, Error> {
-    let wire: WireDefinition = avro::DEFINITIONS.decode(bytes)?;
-    Ok(Definition {
-        tenant: wire.tenant_id.as_deref().map(Tenant::new).transpose().map_err(|error| broken(&error.to_string()))?,
-        kind: wire.kind,
-        name: wire.name,
-        version: u32::try_from(wire.version).map_err(|_| broken("version must be 1 or more"))?,
-        effective_at: EventTime(wire.effective_at),
-        body: wire.body,
-    })
+    avro::DEFINITIONS.decode::<WireDefinition>(bytes)?.try_into()
+}
+
+impl TryFrom<WireDefinition> for Definition {
+    type Error = Error;
+
+    fn try_from(wire: WireDefinition) -> Result<Self, Error> {
+        Ok(Self {
+            tenant: wire.tenant_id.as_deref().map(Tenant::new).transpose().map_err(|error| broken(&error.to_string()))?,
+            kind: wire.kind,
+            name: wire.name,
+            version: u32::try_from(wire.version).map_err(|_| broken("version must be 1 or more"))?,
+            effective_at: EventTime(wire.effective_at),
+            body: wire.body,
+        })
+    }
 }
 
 /// The key of a definition: `tenant:kind:name:version`, with `*` for all tenants.

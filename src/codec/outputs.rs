@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::codec::avro::{self, Coded};
+use crate::codec::hex;
 use crate::domain::coaching::Prompt;
 use crate::domain::engagement::{NextAction, Profile, Signal};
 use crate::domain::experiment::Exposure;
@@ -272,7 +273,7 @@ impl<'a> From<&'a Exposure> for WireExposure<'a> {
             propensity: exposure.propensity,
             config_sha256: &exposure.config_sha256,
             reason: &exposure.reason,
-            chain: Some(exposure.chain.iter().map(|byte| format!("{byte:02x}")).collect()),
+            chain: Some(hex(&exposure.chain)),
         }
     }
 }

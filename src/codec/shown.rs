@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::codec::avro;
+use crate::codec::internal::WireDefinition;
 use crate::domain::experiment::{Exposure, Unit};
 use crate::domain::rules::Definition;
 use crate::domain::units::{EventId, EventTime, LeadKey, Tenant};
@@ -24,16 +26,6 @@ struct ShownExposure {
     config_sha256: String,
     reason: String,
     chain: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct ShownDefinition {
-    tenant_id: Option<String>,
-    kind: String,
-    name: String,
-    version: u32,
-    effective_at: i64,
-    body: String,
 }
 
 /// The bytes of lower case hexadecimal digits and hyphens where they are in their one usual form.
@@ -88,13 +80,6 @@ pub fn exposure(key: &Value, value: &Value) -> Result<Option<Exposure>, String> 
 /// # Errors
 /// Which field is not what it has to be.
 pub fn definition(value: &Value) -> Result<Definition, String> {
-    let shown = ShownDefinition::deserialize(value).map_err(|error| error.to_string())?;
-    Ok(Definition {
-        tenant: shown.tenant_id.as_deref().map(Tenant::new).transpose().map_err(|error| error.to_string())?,
-        kind: shown.kind,
-        name: shown.name,
-        version: shown.version,
-        effective_at: EventTime(shown.effective_at),
-        body: shown.body,
-    })
+    let wire = WireDefinition::deserialize(value).map_err(|error| error.to_string())?;
+    wire.try_into().map_err(|error: avro::Error| error.to_string())
 }

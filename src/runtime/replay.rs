@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::codec::avro::{self, Writers};
 use crate::codec::internal::{self, Switch};
-use crate::codec::rows;
+use crate::codec::{hex, rows};
 use crate::domain::rules::Rules;
 use crate::domain::units::{Offset, Partition};
 use crate::pipeline::Source;
@@ -328,7 +328,7 @@ pub fn replay(snapshot: &Snapshot, rules: &Rules, schemas: &Schemas, progress: &
         whole.update(digest.finalize());
     }
     whole.update(states.finalize());
-    let digest = whole.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&whole.finalize());
     comparison.lead_bytes.sort_unstable();
     Ok(Report { digest, difference: comparison.difference, lead_bytes: comparison.lead_bytes })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::codec::avro;
+use crate::codec::{avro, hex};
 use crate::domain::lead::Lead;
 use crate::domain::rules::InForce;
 use crate::domain::scoring::{Score, Target};
@@ -231,7 +231,7 @@ fn line((partition, offset): (Partition, Offset), record: &Record, value: Option
 fn text(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => Value::from(text),
-        Err(_) => json!({ "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
+        Err(_) => json!({ "hex": hex(bytes) }),
     }
 }
 

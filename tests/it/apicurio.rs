@@ -8,8 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use leadstream::codec::avro;
 use leadstream::codec::interaction::{from_json, to_avro};
+use leadstream::codec::{avro, hex};
 use leadstream::runtime::log::partition_of;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -314,7 +314,6 @@ fn values_of_registered_schemas_are_taken_exactly_once_also_when_the_registry_is
     place.produce(&waits, &strange);
     place.produce(&goes_on, &single(&goes_on, 3));
     place.await_that("a known schema is read", || place.predicted().len() == 2);
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     place.await_that("an unknown schema is a dead letter", || place.tail("lead.dead-letters.v1").len() == 1);
     let letter = &place.tail("lead.dead-letters.v1")[0];
     assert!(letter["reason"].as_str().unwrap().starts_with("unknown_schema"), "{letter}");

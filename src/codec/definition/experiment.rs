@@ -6,6 +6,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::codec::definition::{Error, read, refused, stages_of};
+use crate::codec::hex;
 use crate::domain::experiment::plan::{Act, Measure, Metric, Plan, Role};
 use crate::domain::experiment::{Condition, Experiment, Layer, PLACES, State, Unit};
 use crate::domain::features::Feature;
@@ -110,7 +111,7 @@ pub(crate) fn experiment(tenant: Option<&Tenant>, (name, version): (&str, u32), 
         tenant: tenant.clone(),
         name: name.to_owned(),
         version,
-        config_sha256: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
+        config_sha256: hex(&Sha256::digest(text)),
         unit,
         salt: body.salt,
         arms,
