@@ -243,8 +243,7 @@ impl Tree {
     /// Up to which changelog offset it holds every row, and when that was written.
     fn stands(&self) -> Option<(Offset, AppendTime)> {
         let meta = self.rows.get(META).ok()??;
-        let (_, body) = meta.split_first_chunk::<4>().filter(|(sum, body)| u32::from_le_bytes(**sum) == checksum(META, body))?;
-        let (next, written) = body.split_first_chunk::<8>()?;
+        let (next, written) = unguard(META, &meta).ok()?.split_first_chunk::<8>()?;
         Some((Offset(u64::from_le_bytes(*next)), AppendTime(i64::from_le_bytes(written.try_into().ok()?))))
     }
 
@@ -297,8 +296,7 @@ impl Tree {
     /// When each lead is due that is due at all, without the leads themselves.
     pub(crate) fn due(&self, each: &mut dyn FnMut(LeadKey, EventTime)) -> Result<(), Error> {
         self.rows.scan(&[DUE], &mut |name, bytes| {
-            let (sum, body) = bytes.split_first_chunk::<4>().ok_or(Error::Cache)?;
-            let due = body.try_into().ok().filter(|_| u32::from_le_bytes(*sum) == checksum(name, body)).ok_or(Error::Cache)?;
+            let due = unguard(name, bytes)?.try_into().map_err(|_| Error::Cache)?;
             let lead = std::str::from_utf8(&name[1..]).ok().and_then(|text| LeadKey::parse(text).ok()).ok_or(Error::Cache)?;
             each(lead, EventTime(i64::from_le_bytes(due)));
             Ok(())
@@ -343,12 +341,14 @@ fn checksum(name: &[u8], row: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-fn row(key: &Key, name: &[u8], bytes: &[u8]) -> Result<Row, Error> {
+/// What stands behind a checksum that is right.
+fn unguard<'a>(name: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], Error> {
     let (sum, body) = bytes.split_first_chunk::<4>().ok_or(Error::Cache)?;
-    if u32::from_le_bytes(*sum) != checksum(name, body) {
-        return Err(Error::Cache);
-    }
-    rows::row(key, body).map_err(|_| Error::Cache)
+    if u32::from_le_bytes(*sum) == checksum(name, body) { Ok(body) } else { Err(Error::Cache) }
+}
+
+fn row(key: &Key, name: &[u8], bytes: &[u8]) -> Result<Row, Error> {
+    rows::row(key, unguard(name, bytes)?).map_err(|_| Error::Cache)
 }
 
 #[cfg(test)]
