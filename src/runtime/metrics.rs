@@ -215,7 +215,7 @@ impl Metrics {
 
     /// Tells how many interactions wait, by partition; partitions that are not named have left.
     pub fn lag(&self, partitions: &BTreeMap<u32, u64>) {
-        tell(&self.lag, partitions);
+        tell(&self.lag, partitions.iter().map(|(partition, records)| (*partition, *records)));
     }
 
     /// Counts rows read from the changelog for copies.
@@ -225,7 +225,7 @@ impl Metrics {
 
     /// Tells how far copies are behind, by partition; those that are not named are not kept any more.
     pub fn behind(&self, partitions: &BTreeMap<u32, u64>) {
-        tell(&self.behind, partitions);
+        tell(&self.behind, partitions.iter().map(|(partition, records)| (*partition, *records)));
     }
 
     /// Tells how far the restores under way are; those that are not named have ended.
@@ -243,8 +243,7 @@ impl Metrics {
 
     /// Tells which of the partitions that are here pause.
     pub fn paused(&self, partitions: impl Iterator<Item = (u32, bool)>) {
-        self.paused.reset();
-        partitions.for_each(|(partition, is_paused)| self.paused.with_label_values(&[&partition.to_string()]).set(i64::from(is_paused)));
+        tell(&self.paused, partitions.map(|(partition, is_paused)| (partition, u64::from(is_paused))));
     }
 
     /// Tells the sizes on disk, bytes, and how many rows wait for the state directory.
@@ -284,10 +283,10 @@ impl Metrics {
 }
 
 /// Sets a gauge for each partition, and forgets the others.
-fn tell(gauge: &IntGaugeVec, partitions: &BTreeMap<u32, u64>) {
+fn tell(gauge: &IntGaugeVec, partitions: impl Iterator<Item = (u32, u64)>) {
     gauge.reset();
     for (partition, value) in partitions {
-        gauge.with_label_values(&[&partition.to_string()]).set(i64::try_from(*value).unwrap_or(i64::MAX));
+        gauge.with_label_values(&[&partition.to_string()]).set(i64::try_from(value).unwrap_or(i64::MAX));
     }
 }
 
