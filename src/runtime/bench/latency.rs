@@ -11,11 +11,11 @@ use rdkafka::message::Message;
 use rdkafka::producer::BaseProducer;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use crate::domain::units::Partition;
+use crate::domain::units::{Offset, Partition};
 use crate::runtime::bench::load::{Load, Spread};
 use crate::runtime::bench::{Bench, Error, INTERACTIONS, Job, Mode, PREDICTIONS, Plan, Script, TAKES};
 use crate::runtime::log::kafka::{self, Topics};
-use crate::runtime::log::{TimeSource, partition_of};
+use crate::runtime::log::{self, TimeSource, partition_of};
 use crate::runtime::metrics::HANDLED;
 
 /// Quantiles of one run, milliseconds.
@@ -110,17 +110,27 @@ impl Bench {
 
 /// A committed reader at the end of a topic.
 pub(super) fn watch(job: &Job, topic: &str) -> Result<BaseConsumer, Error> {
+    let consumer = job.cluster.settings.consumer("bench-watch").create()?;
+    assign(job, &consumer, topic, Topics::end)?;
+    Ok(consumer)
+}
+
+/// Lets a consumer begin in each partition of a topic where `place` says.
+pub(super) fn assign(
+    job: &Job,
+    consumer: &BaseConsumer,
+    topic: &str,
+    place: impl Fn(&Topics, &str, Partition) -> Result<Offset, log::Error>,
+) -> Result<(), Error> {
     let settings = &job.cluster.settings;
-    let consumer: BaseConsumer = settings.consumer("bench-watch").create()?;
-    let reader = Topics::new(settings)?;
+    let topics = Topics::new(settings)?;
     let mut list = TopicPartitionList::new();
     for partition in 0..job.cluster.partitions {
-        let end = reader.end(topic, Partition(partition))?;
-        let end = KafkaOffset::Offset(i64::try_from(end.0).unwrap_or(i64::MAX));
-        list.add_partition_offset(&settings.topic(topic), partition.cast_signed(), end)?;
+        let offset = place(&topics, topic, Partition(partition))?;
+        let offset = KafkaOffset::Offset(i64::try_from(offset.0).unwrap_or(i64::MAX));
+        list.add_partition_offset(&settings.topic(topic), partition.cast_signed(), offset)?;
     }
-    consumer.assign(&list)?;
-    Ok(consumer)
+    Ok(consumer.assign(&list)?)
 }
 
 /// Sends at a fixed rate whatever comes back; gives all latencies and how many were sent to each partition.

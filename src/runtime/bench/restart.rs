@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+use rdkafka::consumer::BaseConsumer;
 
-use crate::domain::units::Partition;
-use crate::runtime::bench::latency::watch;
+use crate::runtime::bench::latency::{assign, watch};
 use crate::runtime::bench::load::{Load, Spread};
 use crate::runtime::bench::subject::Subject;
 use crate::runtime::bench::{Bench, Error, Job, Mode, PREDICTIONS, Plan, TAKES};
@@ -84,21 +82,11 @@ fn restored(subject: &Subject) -> Result<u64, Error> {
 
 /// Reads the changelog and throws it away.
 fn read(job: &Job) -> Result<(Duration, u64), Error> {
-    let settings = &job.cluster.settings;
-    let topic = settings.topic(STATE);
-    let topics = Topics::new(settings)?;
-    let mut reader = settings.consumer("bench-read");
+    let mut reader = job.cluster.settings.consumer("bench-read");
     let consumer: BaseConsumer = reader.set("enable.partition.eof", "true").create()?;
     let began = Instant::now();
-    let mut list = TopicPartitionList::new();
-    let mut left = BTreeSet::new();
-    for partition in 0..job.cluster.partitions {
-        let start = topics.start(STATE, Partition(partition))?;
-        let start = KafkaOffset::Offset(i64::try_from(start.0).unwrap_or(i64::MAX));
-        list.add_partition_offset(&topic, partition.cast_signed(), start)?;
-        left.insert(partition.cast_signed());
-    }
-    consumer.assign(&list)?;
+    assign(job, &consumer, STATE, Topics::start)?;
+    let mut left: BTreeSet<i32> = (0..job.cluster.partitions.cast_signed()).collect();
     let mut records = 0;
     while !left.is_empty() && began.elapsed() < TAKES {
         match consumer.poll(Duration::from_millis(100)) {

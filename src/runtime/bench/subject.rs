@@ -41,15 +41,7 @@ impl Subject {
     /// # Errors
     /// When it ends instead, or is not ready in time.
     pub fn await_ready(&mut self) -> Result<(), Error> {
-        let until = Instant::now() + READY;
-        while !self.ready.exists() {
-            self.look()?;
-            if Instant::now() >= until {
-                return Err(Error::Ended(format!("it is not ready after {READY:?}")));
-            }
-            std::thread::sleep(LOOK);
-        }
-        Ok(())
+        self.await_that(READY, "is not ready", |subject| subject.ready.exists())
     }
 
     /// Waits until an instance has restored everything and takes events.
@@ -57,11 +49,16 @@ impl Subject {
     /// # Errors
     /// When it ends instead, or takes longer.
     pub fn await_restored(&mut self, wait: Duration) -> Result<(), Error> {
+        let is_restored = |subject: &Self| subject.metrics().is_ok_and(|text| text.contains("\nleadstream_ready_state 1\n"));
+        self.await_that(wait, "has not restored everything", is_restored)
+    }
+
+    fn await_that(&mut self, wait: Duration, else_it: &str, holds: impl Fn(&Self) -> bool) -> Result<(), Error> {
         let until = Instant::now() + wait;
-        while !self.metrics().is_ok_and(|text| text.contains("\nleadstream_ready_state 1\n")) {
+        while !holds(self) {
             self.look()?;
             if Instant::now() >= until {
-                return Err(Error::Ended(format!("it has not restored everything after {wait:?}")));
+                return Err(Error::Ended(format!("it {else_it} after {wait:?}")));
             }
             std::thread::sleep(LOOK);
         }
