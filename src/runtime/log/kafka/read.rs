@@ -118,8 +118,8 @@ impl<R: Reads> Topics<R> {
     }
 
     /// Where the first transaction before an offset is that has not ended.
-    fn open(&self, place: (&str, Partition), end: Offset) -> Result<Option<Offset>, Error> {
-        let (_, stable) = self.reads.watermarks(place, Isolation::Committed)?;
+    fn open(&self, (topic, partition): (&str, Partition), end: Offset) -> Result<Option<Offset>, Error> {
+        let stable = self.stable(topic, partition)?;
         Ok((stable < end).then_some(stable))
     }
 
