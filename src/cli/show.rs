@@ -19,7 +19,7 @@ use leadstream::runtime::mirror::mirror;
 use leadstream::runtime::registry::{Registry, Schemas};
 use leadstream::runtime::replay;
 use leadstream::runtime::views::{Shown, Task};
-use leadstream::runtime::worker::{self, inputs_of, is_known, rules};
+use leadstream::runtime::worker::{Defined, inputs_of, rules};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -90,13 +90,8 @@ fn records_kafka(settings: Settings, name: &str, shown: &mut Shown<'_>, records:
     let name = topic(name).map_err(anyhow::Error::msg)?;
     let cluster = kafka::open(settings, &topics())?;
     let reader = Topics::new(&cluster.settings)?;
-    let is_single = topics().iter().any(|topic| topic.name == name && topic.is_single);
-    for partition in (0..if is_single { 1 } else { cluster.partitions }).map(Partition) {
-        let (start, end) = (reader.start(name, partition)?, reader.end(name, partition)?);
-        reader.each::<anyhow::Error>((name, partition), (start, end), &mut |offset, record| {
-            records.push(shown.record((partition, offset), &record));
-            Ok(())
-        })?;
+    for partition in partitions_of(name, cluster.partitions) {
+        reader.all(name, partition, &mut |offset, record| records.push(shown.record((partition, offset), &record)))?;
     }
     Ok(())
 }
@@ -200,13 +195,18 @@ pub fn schemas(config: &Config) -> Schemas {
     Schemas::new(config.registry_settings().map(|settings| Arc::new(Registry::start(&settings, metrics))))
 }
 
+/// Partitions that a topic has.
+fn partitions_of(name: &str, partitions: u32) -> impl Iterator<Item = Partition> {
+    let is_single = topics().iter().any(|topic| topic.name == name && topic.is_single);
+    (0..if is_single { 1 } else { partitions }).map(Partition)
+}
+
 /// Prints records as a committed reader of Kafka sees them.
 fn tail_kafka(settings: Settings, schemas: &Schemas, options: &TailOptions) -> anyhow::Result<()> {
     let name = topic(&options.topic).map_err(anyhow::Error::msg)?;
     let cluster = kafka::open(settings, &topics())?;
     let reader = Topics::new(&cluster.settings)?;
-    let is_single = topics().iter().any(|topic| topic.name == name && topic.is_single);
-    let places: Vec<Partition> = (0..if is_single { 1 } else { cluster.partitions }).map(Partition).collect();
+    let places: Vec<Partition> = partitions_of(name, cluster.partitions).collect();
     let first = |partition: &Partition| if options.from_start { reader.start(name, *partition) } else { reader.end(name, *partition) };
     let mut next = places.iter().map(first).collect::<Result<Vec<_>, _>>()?;
     let mut left = options.limit.unwrap_or(u64::MAX);
@@ -236,17 +236,12 @@ fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
     let cluster = kafka::open(settings, &topics())?;
     let (key, value) = (internal::definition_key(&definition), internal::definition_bytes(&definition));
     let (name, partition) = inputs_of(Source::Definitions, Partition(0));
-    let (mut stored, mut before) = (None, rules());
-    Topics::new(&cluster.settings)?.all(name, partition, &mut |_, record| {
-        drop(worker::define(&mut before, &record));
-        if record.has_key(&key) {
-            stored = record.value;
-        }
-    })?;
-    if is_known(&key, stored.as_deref(), &value).map_err(anyhow::Error::msg)? {
+    let mut defined = Defined::new(&key, rules());
+    Topics::new(&cluster.settings)?.all(name, partition, &mut |_, record| defined.take(record))?;
+    if defined.is_known(&value).map_err(anyhow::Error::msg)? {
         return Ok(say(format!("{key} (was known already)"))?);
     }
-    before.define(&definition, body)?;
+    defined.allows(&definition, body)?;
     let appender = Appender::new(&cluster, "define")?;
     let record =
         Record { key: Some(key.clone().into()), value: Some(value), reason: None, appended_ms: appender.now().0, source: 0, origin: None };

@@ -27,7 +27,7 @@ use crate::runtime::worker::task::Task;
 
 pub use crate::runtime::worker::flood::{Gate, Limit, Pause};
 pub use crate::runtime::worker::inputs::{
-    DEAD_LETTERS, LATE, coded, define, definition, emit, event, inbox, input, inputs_of, is_known, letter, output_topics,
+    DEAD_LETTERS, Defined, LATE, coded, define, definition, emit, event, inbox, input, inputs_of, letter, output_topics,
 };
 
 /// How the worker works.
@@ -186,8 +186,7 @@ impl<L: Log> Worker<L> {
         let trees = Trees::open(directory, log.identity())?;
         let mut worker = Self::new(log, trees, options, metrics);
         let add_all = |worker: &mut Self| {
-            let all = (0..worker.log.partitions()).map(Partition);
-            all.into_iter().try_for_each(|partition| worker.add(partition, None, views).map(drop))
+            (0..worker.log.partitions()).map(Partition).try_for_each(|partition| worker.add(partition, None, views).map(drop))
         };
         match add_all(&mut worker) {
             Err(Error::Cache) => {

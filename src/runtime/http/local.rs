@@ -25,7 +25,7 @@ use crate::runtime::http::Problem;
 use crate::runtime::ingest::{self, LINE_BYTES_MAX, Progress};
 use crate::runtime::instance::{Instance, topic};
 use crate::runtime::log::{Batches, Reader, Record};
-use crate::runtime::worker::{self, inputs_of, is_known, rules};
+use crate::runtime::worker::{Defined, inputs_of, rules};
 use crate::runtime::{replay, store, views};
 
 /// Bytes of lines in one append.
@@ -150,19 +150,15 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
         let (topic, partition) = inputs_of(Source::Definitions, Partition(0));
         let snapshot = instance.log.embedded()?.snapshot()?;
         let value = internal::definition_bytes(&definition);
-        let (mut known, mut rules) = (None, rules());
+        let mut defined = Defined::new(&key, rules());
         snapshot.each::<Problem>((topic, partition), (Offset(0), snapshot.end(topic, partition)?), &mut |_, record| {
-            drop(worker::define(&mut rules, &record));
-            if record.has_key(&key) {
-                known = record.value;
-            }
+            defined.take(record);
             Ok(())
         })?;
-        let is_known = is_known(&key, known.as_deref(), &value);
-        if is_known.map_err(|sentence| Problem::new(StatusCode::CONFLICT, "version_exists", sentence))? {
+        if defined.is_known(&value).map_err(|sentence| Problem::new(StatusCode::CONFLICT, "version_exists", sentence))? {
             return Ok(Json(json!({ "key": key, "known": true })));
         }
-        rules.define(&definition, body).map_err(|error| bad(&error))?;
+        defined.allows(&definition, body).map_err(|error| bad(&error))?;
         let record = Record {
             key: Some(key.clone().into()),
             value: Some(value),

@@ -5,7 +5,7 @@ use crate::codec::definition::{body_of, conclusion};
 use crate::codec::internal::{self, InboxEntry};
 use crate::codec::{interaction, outputs, results};
 use crate::domain::event::Interaction;
-use crate::domain::rules::{Body, Definition, Rules};
+use crate::domain::rules::{Body, Definition, Refusal, Rules};
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Source;
 use crate::pipeline::{Effect, Input};
@@ -99,15 +99,47 @@ pub fn define(rules: &mut Rules, record: &Record) -> Result<(), String> {
     rules.define(&definition, body).map_err(|error| format!("invalid_definition: {error}"))
 }
 
-/// Whether exactly this definition is stored already under its key.
-///
-/// # Errors
-/// A sentence where another one is: versions never change.
-pub fn is_known(key: &str, stored: Option<&[u8]>, value: &[u8]) -> Result<bool, String> {
-    match stored {
-        Some(stored) if stored == value => Ok(true),
-        Some(_) => Err(format!("{key} is defined already and a version never changes: use the next version")),
-        None => Ok(false),
+/// What is defined, gathered record by record to see whether one definition more may be added.
+pub struct Defined<'a> {
+    key: &'a str,
+    stored: Option<Vec<u8>>,
+    rules: Rules,
+}
+
+impl<'a> Defined<'a> {
+    /// Nothing yet; `key` is that of the definition to add, `rules` hold without any.
+    #[must_use]
+    pub fn new(key: &'a str, rules: Rules) -> Self {
+        Self { key, stored: None, rules }
+    }
+
+    /// Takes the next record of the definitions.
+    pub fn take(&mut self, record: Record) {
+        // What cannot be used was told of when it was taken.
+        drop(define(&mut self.rules, &record));
+        if record.has_key(self.key) {
+            self.stored = record.value;
+        }
+    }
+
+    /// Whether exactly this value is stored already under the key.
+    ///
+    /// # Errors
+    /// A sentence where another one is: versions never change.
+    pub fn is_known(&self, value: &[u8]) -> Result<bool, String> {
+        match &self.stored {
+            Some(stored) if stored == value => Ok(true),
+            Some(_) => Err(format!("{} is defined already and a version never changes: use the next version", self.key)),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether a definition may stand beside what is there.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn allows(mut self, definition: &Definition, body: Body) -> Result<(), Refusal> {
+        self.rules.define(definition, body)
     }
 }
 
