@@ -361,7 +361,7 @@ fn on_kafka_dead_letters_go_back_with_their_bytes_once_and_what_was_an_event_alr
     }
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
+    let mut fleet = Fleet::new(folder.path(), &broker.servers, "");
     let run = |fleet: &Fleet, arguments: &[&str]| {
         let output = fleet.command(9, arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -1,6 +1,5 @@
 //! `doctor`: every check is told whatever is down, what is wrong is named with its remedy, and no secret is.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
@@ -106,8 +105,7 @@ fn a_cluster_that_is_as_it_has_to_be_is_green_and_one_wrong_setting_is_red() {
         return;
     }
     let more = format!("[schema_registry]\nurl = \"{}\"", registry.url);
-    let mut fleet =
-        Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: more.leak(), running: BTreeMap::new() };
+    let mut fleet = Fleet::new(folder.path(), &broker.servers, more.leak());
     let doctor = |fleet: &Fleet| {
         let output = fleet.command(0, &["--json", "doctor"]).output().unwrap();
         (output.status.success(), rows(&output))

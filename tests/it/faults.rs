@@ -25,7 +25,7 @@ fn requests_that_end_transactions_may_be_lost_unanswered_or_late() {
     }
     let folder = tempfile::tempdir().unwrap();
     let (broker, proxy) = Broker::start_behind(folder.path());
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
+    let mut fleet = Fleet::new(folder.path(), &broker.servers, "");
     let lines = events(3_000);
     let expected = predict(&lines, START_MS * 2).to_string();
     let file = folder.path().join("events.ndjson");
@@ -58,7 +58,7 @@ fn an_instance_that_starts_before_its_cluster_waits_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start(folder.path());
     broker.kill();
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
+    let mut fleet = Fleet::new(folder.path(), &broker.servers, "");
     fleet.start(0);
     await_that(|| fleet.log(0).contains("the cluster is waited for"));
     fleet.look();
@@ -88,7 +88,7 @@ fn several_workers_share_the_partitions_of_an_instance_under_prefixed_names() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
     let more = "workers = 3\ntopic_prefix = \"sales.\"";
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more, running: BTreeMap::new() };
+    let mut fleet = Fleet::new(folder.path(), &broker.servers, more);
     let lines = events(3_000);
     let expected = predict(&lines, START_MS * 2).to_string();
     let file = folder.path().join("events.ndjson");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +61,11 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// Nobody runs yet.
+    pub fn new(folder: &Path, servers: &str, more: &'static str) -> Self {
+        Self { folder: folder.to_owned(), servers: servers.to_owned(), more, running: BTreeMap::new() }
+    }
+
     pub fn command(&self, instance: usize, arguments: &[&str]) -> Command {
         let config = self.folder.join(format!("{instance}.toml"));
         let text = format!(
@@ -269,7 +274,7 @@ fn disturb(fleet: &mut Fleet, broker: &mut Broker, seed: &mut u64, round: usize)
 fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &mut Broker, &mut u64, usize) -> &'static str) {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start_to_crash(folder.path());
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
+    let mut fleet = Fleet::new(folder.path(), &broker.servers, "");
     let lines = events(rounds * rate * 6);
     let expected = predict(&lines, TimeSource::World.now().0).to_string();
     let file = folder.path().join("events.ndjson");
@@ -456,7 +461,7 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     }
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
+    let mut fleet = Fleet::new(folder.path(), &broker.servers, "");
     let told = |fleet: &Fleet, arguments: &[&str]| {
         let output = fleet.command(0, arguments).output().unwrap();
         let fine = output.status.success();
@@ -525,7 +530,7 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
     if !broker.is_ours() {
         return;
     }
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
+    let mut fleet = Fleet::new(folder.path(), &broker.servers, "");
     let lines = events(600);
     let file = folder.path().join("events.ndjson");
     let ingest = |fleet: &Fleet, lines: &[Vec<u8>]| {
@@ -573,8 +578,7 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
     let told = ingest(&fleet, &lines);
     assert!(told.starts_with("received=600 advanced=300 ") && told.ends_with(" dead_lettered=0"), "{told}");
     fleet.end(0);
-    let replayed = fleet.command(9, &["replay"]).output().unwrap();
-    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    replays(&fleet);
 
     broker.tool("org.apache.kafka.tools.TopicCommand", &["--alter", "--topic", "lead.alerts.v1", "--partitions", "13"]);
     let told = fleet.command(0, &["run"]).output().unwrap();

@@ -39,7 +39,7 @@ fn any_instance_answers_for_any_lead_and_says_how_fresh_that_is() {
     }
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
+    let mut fleet = Fleet::new(folder.path(), &broker.servers, "");
     let lines = events(600);
     let file = folder.path().join("events.ndjson");
     fs::write(&file, lines.join(&b'\n')).unwrap();

@@ -206,8 +206,7 @@ fn a_steady_lead_takes_at_most_600_bytes() {
 #[test]
 fn a_row_of_every_released_format_is_still_read() {
     // Written by format 1.
-    let hex = include_str!("../fixtures/lead.row.1.hex").trim();
-    let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(|place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap()).collect();
+    let bytes = row_of_format_1();
     let key = Key::Lead(LeadKey::parse("acme:lead-0").unwrap());
     let Row::Lead(lead) = rows::row(&key, &bytes).unwrap() else { panic!("no lead") };
     assert_eq!((lead.activity.events, lead.appointments.asked, lead.contact.timezone.as_deref()), (40, 5, Some("Asia/Kolkata")));
@@ -216,12 +215,16 @@ fn a_row_of_every_released_format_is_still_read() {
     assert_eq!((newest[0], rows::row(&key, &newest)), (2, Ok(Row::Lead(lead))));
 }
 
+fn row_of_format_1() -> Vec<u8> {
+    let hex = include_str!("../fixtures/lead.row.1.hex").trim();
+    (0..hex.len()).step_by(2).map(|place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap()).collect()
+}
+
 #[test]
 fn what_format_1_had_counted_of_an_experiment_is_kept_and_not_counted_again() {
     use leadstream::domain::experiment::ExperimentKey;
     use leadstream::domain::units::Tenant;
-    let hex = include_str!("../fixtures/lead.row.1.hex").trim();
-    let mut bytes: Vec<u8> = (0..hex.len()).step_by(2).map(|place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap()).collect();
+    let mut bytes = row_of_format_1();
     // The fixture ends with no place and a mark of five bytes; format 1 wrote a place like this.
     let mark = bytes.split_off(bytes.len() - 5);
     assert_eq!(bytes.pop(), Some(0));

@@ -1,6 +1,5 @@
 //! Kafka behind passwords and certificates: each way in works, and what is refused is told soon, clearly and without a secret.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
@@ -24,7 +23,7 @@ fn fleet(folder: &Path, (servers, protocol): (&str, &str), (user, password): (&s
         more += &format!("\"ssl.ca.location\" = \"{}\"\n", trusted.display());
     }
     fs::create_dir_all(folder).unwrap();
-    Fleet { folder: folder.to_owned(), servers: servers.to_owned(), more: more.leak(), running: BTreeMap::new() }
+    Fleet::new(folder, servers, more.leak())
 }
 
 /// What a command says, with all that its log may hold.

@@ -54,8 +54,8 @@ fn who_keeps_a_copy_answers_while_the_owner_is_dead_and_takes_over_with_the_rest
     }
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
-    let (folder, servers) = (folder.path().to_owned(), broker.servers.clone());
-    let mut fleet = Fleet { folder: folder.clone(), servers, more: "standbys = 1", running: BTreeMap::new() };
+    let folder = folder.path().to_owned();
+    let mut fleet = Fleet::new(&folder, &broker.servers, "standbys = 1");
     let lines = events(9_000);
     let (most, rest) = lines.split_at(8_200);
     let files = ["most.ndjson", "rest.ndjson"].map(|name| folder.join(name));
@@ -145,7 +145,7 @@ fn a_restore_counts_every_row_and_is_forgotten_with_its_end() {
     }
     producer.flush(Duration::from_secs(60)).unwrap();
 
-    let mut fleet = Fleet { folder: folder.path().to_owned(), servers: broker.servers.clone(), more: "", running: BTreeMap::new() };
+    let mut fleet = Fleet::new(folder.path(), &broker.servers, "");
     let began = Instant::now();
     fleet.start(0);
     let mut seen = Vec::new();

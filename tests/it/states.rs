@@ -1,7 +1,6 @@
 //! What an instance on Kafka does when something under it is full, gone or expired: it stops or waits, says what to do, and nothing is
 //! lost or doubled once that is done.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,7 +33,7 @@ fn place(folder: &Path, more: &'static str) -> Option<(Broker, Fleet)> {
     }
     let servers = broker.servers.clone();
     open(Settings { creates_topics: true, ..settings(&servers) }, &topics()).unwrap();
-    let fleet = Fleet { folder: folder.to_owned(), servers, more, running: BTreeMap::new() };
+    let fleet = Fleet::new(folder, &servers, more);
     Some((broker, fleet))
 }
 

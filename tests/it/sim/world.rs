@@ -16,7 +16,7 @@ use leadstream::runtime::log::kafka::{Cluster, Guarantee, Settings};
 use leadstream::runtime::metrics::Metrics;
 use leadstream::runtime::share::Told;
 use leadstream::runtime::standby::Standbys;
-use leadstream::runtime::store::Error;
+use leadstream::runtime::store::{Error, Shared};
 use leadstream::runtime::worker::Views;
 
 use crate::sim::broken::Broken;
@@ -419,14 +419,7 @@ impl World {
                     continue;
                 }
                 held += 1;
-                let mut rows = oracle::RowBytes::new();
-                let each = &mut |key: Key, row| drop(rows.insert(rows::key_text(&key), rows::row_bytes(&row)));
-                for kind in KINDS {
-                    if let Err(error) = shared.scan(kind, each) {
-                        self.failed(&instance, &error);
-                        return Ok(false);
-                    }
-                }
+                let Some(rows) = self.rows_of(&instance, &shared) else { return Ok(false) };
                 if let Some(row) = oracle::differ(&rows, &expected[partition.0 as usize]) {
                     return Err(format!(
                         "instance {number} has another row {row} of partition {} than follows from the inputs",
@@ -441,6 +434,14 @@ impl World {
             }
         }
         if held == self.partitions { Ok(true) } else { Err(format!("{held} of {} partitions are held", self.partitions)) }
+    }
+
+    /// All rows of a partition; `None`: the disk cannot be read, and the instance begins anew.
+    fn rows_of(&self, instance: &Rc<Instance>, shared: &Shared) -> Option<oracle::RowBytes> {
+        let mut rows = oracle::RowBytes::new();
+        let each = &mut |key: Key, row| drop(rows.insert(rows::key_text(&key), rows::row_bytes(&row)));
+        let outcome = KINDS.into_iter().try_for_each(|kind| shared.scan(kind, each).map(drop));
+        outcome.inspect_err(|error| self.failed(instance, error)).ok().map(|()| rows)
     }
 
     /// What copies hold, once they are brought up, is the same; `false` where a disk cannot be read.
@@ -458,12 +459,7 @@ impl World {
                 return Err(format!("instance {number}: the copy of partition {partition} stays {behind} records behind"));
             }
             let Some(standing) = standbys.of(Partition(partition)) else { continue };
-            let mut rows = oracle::RowBytes::new();
-            let each = &mut |key: Key, row| drop(rows.insert(rows::key_text(&key), rows::row_bytes(&row)));
-            if let Some(error) = KINDS.into_iter().find_map(|kind| standing.shared.scan(kind, each).err()) {
-                self.failed(instance, &error);
-                return Ok(false);
-            }
+            let Some(rows) = self.rows_of(instance, &standing.shared) else { return Ok(false) };
             if let Some(row) = oracle::differ(&rows, &expected[partition as usize]) {
                 return Err(format!("instance {number} has another row {row} in its copy of partition {partition} than is committed"));
             }
