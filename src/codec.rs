@@ -9,3 +9,9 @@ pub mod internal;
 pub mod results;
 pub mod shown;
 pub mod outputs;
+
+/// Bytes in lower case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
