@@ -140,6 +140,9 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     }
     say(format!("{experiment}, version {}, all that was exposed until {}\n", told["version"], date(told["at"].as_i64().unwrap_or(0))))?;
     say(table(&rows))?;
+    if let Some(crossed) = told["crossed_units"].as_i64().filter(|crossed| *crossed > 0) {
+        say(format!("\nalarm: units that were seen in two arms: {crossed}; of these only uses are counted"))?;
+    }
     let results = &told["results"];
     if results.is_null() {
         return Ok(say("\nit has no goal, so nothing is concluded")?);

@@ -18,6 +18,7 @@ struct WireMetrics<'a> {
     version: i32,
     at: i64,
     arms: Vec<WireCounts>,
+    crossed_units: Option<i64>,
     results: Option<WireResults<'a>>,
 }
 
@@ -177,6 +178,7 @@ pub fn metrics_record(metrics: &Metrics) -> (String, Vec<u8>) {
         version: i32::try_from(*version).unwrap_or(i32::MAX),
         at: metrics.at.0,
         arms: arms(&metrics.tally),
+        crossed_units: Some(long(metrics.tally.crossed)),
         results: metrics.report.as_deref().map(results),
     });
     (format!("{tenant}:{name}"), value)

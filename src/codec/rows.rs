@@ -5,15 +5,17 @@
 
 mod fields;
 mod first;
+mod second;
 
 use crate::codec::rows::fields::Stored;
-use crate::codec::rows::first::{first_lead, first_tally, first_trial};
+use crate::codec::rows::first::{first_lead, first_tally};
+use crate::codec::rows::second::{second_tally, trial};
 use crate::domain::experiment::ExperimentKey;
 use crate::domain::units::{LeadKey, Tenant};
 use crate::pipeline::{Key, Row};
 
 /// The format that is written. Every released one keeps its decoder and its fixture.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// Why bytes are no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,23 +97,23 @@ pub fn row_bytes(row: &Row) -> Vec<u8> {
 /// [`Error::Format`] or [`Error::Damaged`].
 pub fn row(key: &Key, bytes: &[u8]) -> Result<Row, Error> {
     let (format, mut input) = bytes.split_first().ok_or(Error::Damaged)?;
-    let is_first = match *format {
-        1 => true,
-        FORMAT => false,
-        unknown => return Err(Error::Format(unknown)),
-    };
+    if !(1..=FORMAT).contains(format) {
+        return Err(Error::Format(*format));
+    }
     let input = &mut input;
-    let row = match key {
-        Key::Lead(_) if is_first => first_lead(input).map(|lead| Row::Lead(Box::new(lead))),
-        Key::Tally(_) if is_first => first_tally(input).map(Row::Tally),
-        Key::Trial(_) if is_first => first_trial(input).map(Row::Trial),
-        Key::Lead(_) => Stored::get(input).map(Row::Lead),
-        Key::Clock(_) => Stored::get(input).map(Row::Clock),
-        Key::Tally(_) => Stored::get(input).map(Row::Tally),
-        Key::Trial(_) => Stored::get(input).map(Row::Trial),
-        Key::Counters(_) => Stored::get(input).map(Row::Counters),
-        Key::Unmapped(_) => Stored::get(input).map(Row::Unmapped),
-        Key::Positions => Stored::get(input).map(Row::Positions),
+    let row = match (key, *format) {
+        (Key::Lead(_), 1) => first_lead(input).map(|lead| Row::Lead(Box::new(lead))),
+        (Key::Tally(_), 1) => first_tally(input).map(Row::Tally),
+        (Key::Tally(_), 2) => second_tally(input).map(Row::Tally),
+        (Key::Trial(_), 1) => trial(input, first_tally).map(Row::Trial),
+        (Key::Trial(_), 2) => trial(input, second_tally).map(Row::Trial),
+        (Key::Lead(_), _) => Stored::get(input).map(Row::Lead),
+        (Key::Clock(_), _) => Stored::get(input).map(Row::Clock),
+        (Key::Tally(_), _) => Stored::get(input).map(Row::Tally),
+        (Key::Trial(_), _) => Stored::get(input).map(Row::Trial),
+        (Key::Counters(_), _) => Stored::get(input).map(Row::Counters),
+        (Key::Unmapped(_), _) => Stored::get(input).map(Row::Unmapped),
+        (Key::Positions, _) => Stored::get(input).map(Row::Positions),
     };
     row.filter(|_| input.is_empty()).ok_or(Error::Damaged)
 }

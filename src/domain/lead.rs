@@ -11,7 +11,7 @@ use crate::domain::contact::Contact;
 use crate::domain::conversation::Conversation;
 use crate::domain::engagement::{self, NextAction, Profile};
 use crate::domain::event::{EventType, Interaction};
-use crate::domain::experiment::{Change, Experiment, ExperimentKey, Exposure, Places, Unit, is_held_out};
+use crate::domain::experiment::{Change, Experiment, ExperimentKey, Exposure, Place, Places, Unit, is_held_out};
 use crate::domain::features::{self, Features};
 use crate::domain::journey::{self, Journey, Outcome, View};
 use crate::domain::lexicon::{Signals, Topic};
@@ -183,8 +183,8 @@ impl Lead {
             decisions.push(Decision::Unmapped(name));
         }
         if !(rules.experiments.is_empty() && self.places.list.is_empty()) {
-            let plans = |experiment: &str, began: u32| rules.plan(experiment, began);
-            let counted = self.places.outcomes((event, evidence.outcome), newest, rules.thresholds.lateness_ms, &plans);
+            let find = |experiment: &str, began: u32| rules.version(experiment, began);
+            let counted = self.places.outcomes((event, evidence.outcome), newest, rules.thresholds.lateness_ms, &find);
             for (name, version, change) in counted {
                 let key = ExperimentKey { tenant: event.key.tenant().clone(), name, version };
                 decisions.push(Decision::Count(key, Box::new(change)));
@@ -304,7 +304,9 @@ impl Lead {
             return Some(place.arm.clone());
         }
         let unit = self.unit_id(experiment.unit, &event.key);
-        let is_meant = !unit.is_empty() && experiment.targets(self.journey.stage, features) && self.places.has_room(event.occurred_at);
+        let is_meant = !unit.is_empty()
+            && experiment.targets(self.journey.stage, features)
+            && self.places.has_room(event.occurred_at, &rules.experiments);
         if !is_meant || is_held_out(event.key.tenant(), unit, rules.settings.holdout) {
             return None;
         }
@@ -413,9 +415,11 @@ impl Lead {
     fn expose(&mut self, rules: &InForce<'_>, event: &Interaction, name: &str, arm: &str) -> Vec<Decision> {
         let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name) else { return Vec::new() };
         let unit_id = self.unit_id(experiment.unit, &event.key).to_owned();
+        let find = |experiment: &str, began: u32| rules.version(experiment, began);
+        let before = self.places.counted_as(name, &find);
         let first = self.places.find(name, experiment.began).is_none();
         if let (true, Some(assignment)) = (first, experiment.assign(&unit_id)) {
-            self.places.enter(experiment, assignment, event.occurred_at);
+            self.places.enter(Place::new(experiment, assignment, event.occurred_at), &rules.experiments);
         }
         let Some(place) = self.places.find(name, experiment.began) else { return Vec::new() };
         let mut exposure = Exposure {
@@ -434,7 +438,15 @@ impl Lead {
             reason: if first { "assigned" } else { "sticky" }.to_owned(),
             chain: [0; 16],
         };
-        let change = self.places.expose(experiment, &mut exposure, first);
-        vec![Decision::Exposure(Box::new(exposure)), Decision::Count(experiment.key(), Box::new(change))]
+        self.places.expose(experiment, &mut exposure);
+        let mut decisions = vec![Decision::Exposure(Box::new(exposure))];
+        // An arm that is not the one of an experiment of the same name before takes back what was counted there.
+        for (version, added) in self.places.counted_as(name, &find) {
+            let removed = before.get(&version).cloned().unwrap_or_default();
+            if removed != added {
+                decisions.push(Decision::Count(ExperimentKey { version, ..experiment.key() }, Box::new(Change { removed, added })));
+            }
+        }
+        decisions
     }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::domain::contact::QuietHours;
-use crate::domain::experiment::plan::Plan;
 use crate::domain::experiment::{Experiment, ExperimentKey};
 use crate::domain::journey::{Stage, StageMap};
 use crate::domain::lexicon::Lexicon;
@@ -205,13 +204,7 @@ pub struct InForce<'a> {
 }
 
 impl<'a> InForce<'a> {
-    /// What was registered of an experiment of the tenant, whether or not it still runs.
-    #[must_use]
-    pub fn plan(&self, experiment: &str, began: u32) -> Option<&'a Plan> {
-        self.rules.experiment(self.tenant, experiment, began)?.plan.as_deref()
-    }
-
-    /// A version of an experiment of the tenant.
+    /// A version of an experiment of the tenant, whether or not it still runs.
     #[must_use]
     pub fn version(&self, experiment: &str, version: u32) -> Option<&'a Experiment> {
         self.rules.experiment(self.tenant, experiment, version)

@@ -7,8 +7,9 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::domain::experiment::decision::Verdict;
 use crate::domain::units::AppendTime;
-use crate::pipeline::Counters;
+use crate::pipeline::{Counters, Effect};
 use crate::runtime::log::Batches;
 use crate::runtime::restore::Restoring;
 
@@ -63,6 +64,33 @@ impl Answer {
     }
 }
 
+/// Why someone has to look at the results of an experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// Units were seen in two arms.
+    Crossed,
+    /// Units are not shared out as planned.
+    SampleRatio,
+}
+
+impl Alarm {
+    /// What the results of an experiment alarm of.
+    pub fn of(effect: &Effect) -> impl Iterator<Item = Self> {
+        let metrics = if let Effect::Measured(metrics) = effect { Some(metrics) } else { None };
+        let crossed = metrics.filter(|metrics| metrics.tally.crossed > 0).map(|_| Self::Crossed);
+        let report = metrics.and_then(|metrics| metrics.report.as_ref());
+        let uneven = report.filter(|report| report.decision.verdict == Verdict::SampleRatio).map(|_| Self::SampleRatio);
+        crossed.into_iter().chain(uneven)
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Crossed => "crossed",
+            Self::SampleRatio => "sample_ratio",
+        }
+    }
+}
+
 /// All metrics of a process.
 pub struct Metrics {
     registry: Registry,
@@ -72,6 +100,7 @@ pub struct Metrics {
     late: IntCounter,
     dead_lettered: IntCounter,
     outputs: IntCounterVec,
+    alarms: IntCounterVec,
     stages: [Histogram; 3],
     handled: Histogram,
     latency: Histogram,
@@ -129,6 +158,13 @@ impl Metrics {
                 &registry,
                 IntCounterVec::new(Opts::new("leadstream_committed_records_total", "Records committed, by topic."), &["topic"]),
             ),
+            alarms: register(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new("leadstream_alarming_records_total", "Results of experiments that someone has to look at, by why."),
+                    &["alarm"],
+                ),
+            ),
             stages: [Stage::Decode, Stage::Take, Stage::Commit].map(|stage| stages.with_label_values(&[stage.as_str()])),
             handled: histogram(HANDLED, "From the fetch of an interaction to the begin of the transaction with what it led to.", &SHORT),
             latency: histogram("leadstream_append_to_commit_seconds", "From the append of an interaction to its commit.", &SHORT),
@@ -177,6 +213,11 @@ impl Metrics {
         self.duplicate.inc_by(counters.duplicate);
         self.late.inc_by(counters.late);
         self.dead_lettered.inc_by(counters.dead_lettered);
+    }
+
+    /// Counts results of experiments that alarm.
+    pub fn alarmed(&self, alarms: impl Iterator<Item = Alarm>) {
+        alarms.for_each(|alarm| self.alarms.with_label_values(&[alarm.as_str()]).inc());
     }
 
     /// Tells how long a stage took.
@@ -310,6 +351,7 @@ mod tests {
         metrics.behind(&BTreeMap::from([(0, 1)]));
         metrics.registry_answered(Answer::Known);
         metrics.paused([(0, true)].into_iter());
+        metrics.alarmed([Alarm::Crossed, Alarm::SampleRatio].into_iter());
         let restores = Restores::default();
         let mut watch = restores.begin(Partition(0));
         watch.read(Stretch { from: Offset(0), next: Offset(1), end: Offset(4) });
@@ -327,7 +369,7 @@ mod tests {
             assert!(units.iter().any(|unit| base.ends_with(unit)), "{name} has no unit");
             names += 1;
         }
-        assert_eq!(names, 25);
+        assert_eq!(names, 26);
         // What is drawn and alerted on exists.
         let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
         for file in ["alerts.yml", "alerts.test.yml", "grafana/leadstream.json"] {

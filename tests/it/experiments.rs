@@ -1,5 +1,7 @@
 //! Experiments through the pipeline: what is counted, concluded and done, whatever the order and partitioning of the events.
 
+mod crossed;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -180,13 +182,17 @@ impl Ran {
 
     /// Reports of all partitions, in an order that the seed decides; what they come to.
     fn report(&mut self, rules: &Rules, seed: u64) -> Vec<Effect> {
+        self.report_of(rules, &key(), seed)
+    }
+
+    fn report_of(&mut self, rules: &Rules, key: &ExperimentKey, seed: u64) -> Vec<Effect> {
         let mut random = Random::new(seed, 3);
         let mut reports = Vec::new();
         for (place, memory) in self.partitions.iter().enumerate() {
             let row = |wanted: Key| memory.rows().find(|(key, _)| *key == wanted).map(|(_, row)| row);
-            let Some(tally) = row(Key::Tally(key())).and_then(Row::into_tally) else { continue };
-            let at = row(Key::Clock(key().tenant)).and_then(Row::into_clock).unwrap().at;
-            reports.push(Input::Partial { experiment: key(), source: Partition(place as u32), at, tally });
+            let Some(tally) = row(Key::Tally(key.clone())).and_then(Row::into_tally) else { continue };
+            let at = row(Key::Clock(key.tenant.clone())).and_then(Row::into_clock).unwrap().at;
+            reports.push(Input::Partial { experiment: key.clone(), source: Partition(place as u32), at, tally });
         }
         let mut effects = Vec::new();
         while !reports.is_empty() {
@@ -215,23 +221,18 @@ fn bytes(effects: &[Effect]) -> Vec<u8> {
     results::metrics_record(measured(effects)).1
 }
 
-#[test]
-fn metrics_are_the_same_bytes_after_duplicates_any_order_within_lateness_and_any_partitioning() {
-    let (rules, own) = (rules(&body()), experiment(&body()));
-    let events = market(1, 600, &own, |_| Arm { converts: 0.3, replies: 0.5, books: 0.3 });
+/// What events come to, after it was seen that duplicates, any order within lateness and any partitioning give the same bytes.
+fn same_in_any_order(rules: &Rules, events: &[Interaction], key: &ExperimentKey) -> Metrics {
     let mut plain = Ran::new(1);
-    plain.take(&rules, events.clone());
-    let effects = plain.report(&rules, 0);
+    plain.take(rules, events.to_vec());
+    let effects = plain.report_of(rules, key, 0);
     let expected = bytes(&effects);
-    let metrics = measured(&effects);
-    let report = metrics.report.as_ref().unwrap();
-    assert_eq!((report.units, report.waiting), (600, 0));
-    assert!(report.comparisons.iter().all(|(comparison, _)| comparison.outcomes.control > 0 && comparison.outcomes.treatment > 0));
+    let metrics = measured(&effects).clone();
     for (partitions, seed) in [(1, 1), (4, 2), (12, 3), (4, 4), (12, 5)] {
         let mut random = Random::new(seed, 0);
         // Each event is up to ten hours late, so that a lead's own come in another order, and one in four comes twice.
         let mut late: Vec<(i64, Interaction)> = Vec::new();
-        for event in &events {
+        for event in events {
             let last = event.occurred_at.0 >= START + (DAYS + 6) * DAY_MS;
             for _ in 0..1 + usize::from(random.is_once_in(4)) {
                 let delay = if last { 0 } else { (random.unit() * 10.0 * HOUR_MS as f64) as i64 };
@@ -244,14 +245,25 @@ fn metrics_are_the_same_bytes_after_duplicates_any_order_within_lateness_and_any
         // Reports in between, as a running instance sends them, change nothing in the end.
         let half = late.len() / 2;
         let rest = late.split_off(half);
-        ran.take(&rules, late.into_iter().map(|(_, event)| event));
-        ran.report(&rules, seed);
-        ran.take(&rules, rest.into_iter().map(|(_, event)| event));
-        let effects = ran.report(&rules, seed);
+        ran.take(rules, late.into_iter().map(|(_, event)| event));
+        ran.report_of(rules, key, seed);
+        ran.take(rules, rest.into_iter().map(|(_, event)| event));
+        let effects = ran.report_of(rules, key, seed);
         let other = measured(&effects);
         assert_eq!((other.at, &other.tally), (metrics.at, &metrics.tally), "{partitions} partitions, seed {seed}");
         assert!(bytes(&effects) == expected, "{partitions} partitions, seed {seed}");
     }
+    metrics
+}
+
+#[test]
+fn metrics_are_the_same_bytes_after_duplicates_any_order_within_lateness_and_any_partitioning() {
+    let (rules, own) = (rules(&body()), experiment(&body()));
+    let events = market(1, 600, &own, |_| Arm { converts: 0.3, replies: 0.5, books: 0.3 });
+    let metrics = same_in_any_order(&rules, &events, &key());
+    let report = metrics.report.as_ref().unwrap();
+    assert_eq!((report.units, report.waiting), (600, 0));
+    assert!(report.comparisons.iter().all(|(comparison, _)| comparison.outcomes.control > 0 && comparison.outcomes.treatment > 0));
 }
 
 #[test]

@@ -212,12 +212,37 @@ fn a_row_of_every_released_format_is_still_read() {
     assert_eq!((lead.activity.events, lead.appointments.asked, lead.contact.timezone.as_deref()), (40, 5, Some("Asia/Kolkata")));
     assert_eq!(lead.conversation.facts.iter().map(|fact| fact.value.as_str()).collect::<Vec<_>>(), ["3"]);
     let newest = rows::row_bytes(&Row::Lead(lead.clone()));
-    assert_eq!((newest[0], rows::row(&key, &newest)), (2, Ok(Row::Lead(lead))));
+    assert_eq!((newest[0], rows::row(&key, &newest)), (3, Ok(Row::Lead(lead))));
+}
+
+#[test]
+fn what_format_2_had_counted_of_an_experiment_is_read_as_it_was() {
+    use leadstream::domain::experiment::ExperimentKey;
+    use leadstream::domain::units::Tenant;
+    // A lead that wrote twice, two hours apart, and booked an appointment in between, with the counts of its partition.
+    let lead = bytes_of(include_str!("../fixtures/lead.row.2.hex"));
+    let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:a").unwrap()), &lead).unwrap() else { panic!("no lead") };
+    let bytes = bytes_of(include_str!("../fixtures/tally.row.2.hex"));
+    let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
+    let tally = rows::row(&Key::Tally(experiment.clone()), &bytes).unwrap().into_tally().unwrap();
+    let place = &lead.places.list[0];
+    assert_eq!((place.arm.as_str(), place.exposures, lead.places.marks.0.len()), ("empathetic", 2, 3));
+    // Without the plan the lead counts the same; the plan adds its four metrics.
+    assert_eq!((place.counted(&lead.places.marks, None).arms, tally.crossed), (tally.arms.clone(), 0));
+    let group = &tally.cohorts.values().next().unwrap()["empathetic"];
+    assert_eq!((group.units, group.cells.iter().map(|cell| cell.nonzero).collect::<Vec<_>>()), (1, vec![0, 1, 1, 0]));
+    let trial: Vec<u8> = [&[2, 1, 4, 10][..], &bytes[1..]].concat();
+    let trial = rows::row(&Key::Trial(experiment), &trial).unwrap().into_trial().unwrap();
+    assert_eq!(trial.sources[&4], (EventTime(5), tally));
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let hex = hex.trim();
+    (0..hex.len()).step_by(2).map(|place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap()).collect()
 }
 
 fn row_of_format_1() -> Vec<u8> {
-    let hex = include_str!("../fixtures/lead.row.1.hex").trim();
-    (0..hex.len()).step_by(2).map(|place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap()).collect()
+    bytes_of(include_str!("../fixtures/lead.row.1.hex"))
 }
 
 #[test]

@@ -377,7 +377,7 @@ fields! {
     Cohort { day, version }
     Cell { nonzero, sum, squares, base, base_squares, products }
     Group { units, cells }
-    Tally { arms, cohorts }
+    Tally { arms, crossed, cohorts }
     Trial { sources }
     Clock { at, live }
     Counters { advanced, duplicate, late, dead_lettered }
@@ -419,12 +419,13 @@ impl Stored for Did {
             Self::Received => (0_u8, None),
             Self::Sent => (1, None),
             Self::Appointment => (2, None),
-            Self::Won(value) => (3, Some(value)),
+            Self::Won(value) => (3, Some(*value)),
             Self::Lost => (4, None),
             Self::Raised => (5, None),
             Self::Resolved => (6, None),
-            Self::Engagement(value) => (7, Some(value)),
-            Self::Satisfaction(value) => (8, Some(value)),
+            Self::Engagement(value) => (7, Some(*value)),
+            Self::Satisfaction(value) => (8, Some(*value)),
+            Self::Handed(place) => (9, Some(i64::from(*place))),
         };
         kind.put(out);
         value.into_iter().for_each(|value| value.put(out));
@@ -441,6 +442,7 @@ impl Stored for Did {
             6 => Self::Resolved,
             7 => Self::Engagement(Stored::get(input)?),
             8 => Self::Satisfaction(Stored::get(input)?),
+            9 => Self::Handed(i64::get(input)?.try_into().ok()?),
             _ => return None,
         })
     }

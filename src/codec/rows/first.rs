@@ -6,8 +6,6 @@ use crate::codec::rows::fields::{Stored, lead};
 use crate::domain::experiment::outcome::Marks;
 use crate::domain::experiment::{Counts, Place, Places, Tally};
 use crate::domain::lead::Lead;
-use crate::domain::units::EventTime;
-use crate::pipeline::Trial;
 
 /// A lead.
 pub(crate) fn first_lead(input: &mut &[u8]) -> Option<Lead> {
@@ -48,17 +46,5 @@ fn first_place(input: &mut &[u8]) -> Option<FirstPlace> {
 /// A tally without cohorts.
 pub(crate) fn first_tally(input: &mut &[u8]) -> Option<Tally> {
     let arms: BTreeMap<String, Counts> = Stored::get(input)?;
-    Some(Tally { arms, cohorts: BTreeMap::new() })
-}
-
-/// A trial of such tallies.
-pub(crate) fn first_trial(input: &mut &[u8]) -> Option<Trial> {
-    let sources = u64::get(input)?;
-    let mut trial = Trial::default();
-    for _ in 0..sources {
-        let source: u32 = Stored::get(input)?;
-        let at: EventTime = Stored::get(input)?;
-        trial.sources.insert(source, (at, first_tally(input)?));
-    }
-    Some(trial)
+    Some(Tally { arms, ..Tally::default() })
 }

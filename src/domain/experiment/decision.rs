@@ -175,7 +175,14 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
             break;
         }
     }
+    told.decision.rule.extend(alarm(tally.crossed));
     Some(told)
+}
+
+/// What is said of units in two arms: they are left out, and nobody meant them to be there.
+fn alarm(crossed: u64) -> Option<String> {
+    let units = if crossed == 1 { "unit was" } else { "units were" };
+    (crossed > 0).then(|| format!("; alarm: {crossed} {units} seen in two arms and left out of all numbers but the exposures"))
 }
 
 fn measured(plan: &Plan) -> impl Iterator<Item = (usize, &Measure)> {

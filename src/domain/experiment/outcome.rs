@@ -37,6 +37,8 @@ pub enum Did {
     Engagement(i64),
     /// A coaching session or prompt was rated so, millionths.
     Satisfaction(i64),
+    /// An agent of another arm had the lead: of the experiment with this number, see [`crate::domain::experiment::places::Place::number`].
+    Handed(u32),
 }
 
 /// Something a lead did that an experiment may count.
@@ -85,10 +87,11 @@ fn said(event: &Interaction, ended: Option<journey::Outcome>) -> Vec<Did> {
 }
 
 impl Marks {
-    /// Keeps what an event says.
-    pub fn keep(&mut self, event: &Interaction, ended: Option<journey::Outcome>) {
-        for did in said(event, ended) {
-            let room = if matches!(did, Did::Received | Did::Sent) { MARKS_MAX } else { MARKS_MAX + MARKS_RESERVED };
+    /// Keeps what an event says, and that it hands the lead to another arm of these experiments.
+    pub fn keep(&mut self, event: &Interaction, ended: Option<journey::Outcome>, handed: impl Iterator<Item = u32>) {
+        for did in said(event, ended).into_iter().chain(handed.map(Did::Handed)) {
+            let is_many = matches!(did, Did::Received | Did::Sent | Did::Handed(_));
+            let room = if is_many { MARKS_MAX } else { MARKS_MAX + MARKS_RESERVED };
             if self.0.len() < room {
                 let mark = Mark { at: event.occurred_at, did };
                 self.0.insert(self.0.partition_point(|other| *other < mark), mark);
@@ -105,7 +108,7 @@ impl Marks {
     pub fn within(&self, exposed_at: EventTime, hours: i64) -> impl Iterator<Item = Did> + '_ {
         let until = exposed_at.plus(hours.saturating_mul(HOUR_MS));
         let counts = move |mark: &&Mark| match mark.did {
-            Did::Received | Did::Sent => mark.at > exposed_at && mark.at <= until,
+            Did::Received | Did::Sent | Did::Handed(_) => mark.at > exposed_at && mark.at <= until,
             _ => mark.at >= exposed_at && mark.at <= until,
         };
         self.0.iter().filter(counts).map(|mark| mark.did)

@@ -9,11 +9,11 @@ use crate::domain::event::Interaction;
 use crate::domain::experiment::outcome::{Did, Mark, Marks, revenue_minor};
 use crate::domain::experiment::plan::Plan;
 use crate::domain::experiment::tally::{Cell, Change, Cohort, Counts, Group, Tally};
-use crate::domain::experiment::{Assignment, Experiment, Exposure};
+use crate::domain::experiment::{Assignment, Experiment, Exposure, Unit, murmur3};
 use crate::domain::journey::Outcome;
 use crate::domain::units::{EventTime, HOUR_MS};
 
-/// Experiments that a lead may be in at once; while all their windows are open it is let into no other one.
+/// Experiments that a lead may be in at once; while all of them run or their windows are open it is let into no other one.
 const PLACES_MAX: usize = 8;
 
 /// A lead's place in an experiment, kept so that it stays in its arm.
@@ -50,8 +50,8 @@ pub struct Places {
     pub marks: Marks,
 }
 
-/// Finds the plan of an experiment by its name and the version that began it.
-pub type Plans<'a> = &'a dyn Fn(&str, u32) -> Option<&'a Plan>;
+/// Finds an experiment by its name and the version that began it.
+pub type Find<'a> = &'a dyn Fn(&str, u32) -> Option<&'a Experiment>;
 
 impl Places {
     /// Counts what an event brings to the experiments this lead was exposed to. `newest` is the lead's newest event time before it.
@@ -60,15 +60,16 @@ impl Places {
         (event, outcome): (&Interaction, Option<Outcome>),
         newest: EventTime,
         lateness_ms: i64,
-        plans: Plans<'_>,
+        find: Find<'_>,
     ) -> Vec<(String, u32, Change)> {
         let open = |place: &Place| newest.since(place.until) <= lateness_ms;
         let count = |places: &Self| -> Vec<Option<Tally>> {
-            let counted = |place: &Place| open(place).then(|| place.counted(&places.marks, plans(&place.experiment, place.began)));
-            places.list.iter().map(counted).collect()
+            places.list.iter().map(|place| open(place).then(|| places.counted(place, find))).collect()
         };
         let before = count(self);
-        self.marks.keep(event, outcome);
+        let agent = event.agent_id.as_deref();
+        let handed = self.list.iter().filter(|place| agent.is_some_and(|agent| place.is_other(agent, find)));
+        self.marks.keep(event, outcome, handed.map(Place::number));
         let after = count(self);
         let newest = newest.max(event.occurred_at);
         // A message may still come late and turn out to be the first exposure.
@@ -91,19 +92,75 @@ impl Places {
         self.list.iter().find(|place| place.experiment == experiment && place.began == began)
     }
 
-    /// Whether the lead may be let into another experiment at a time.
+    /// Whether the lead may be let into another experiment at a time, while these give arms.
     #[must_use]
-    pub fn has_room(&self, at: EventTime) -> bool {
-        self.list.len() < PLACES_MAX || self.list.iter().any(|place| at > place.until)
+    pub fn has_room(&self, at: EventTime, giving: &[&Experiment]) -> bool {
+        self.list.len() < PLACES_MAX || self.over(at, giving).is_some()
     }
 
-    /// Notes the first exposure to an arm; `false` when there is no room.
-    pub fn enter(&mut self, experiment: &Experiment, assignment: Assignment, at: EventTime) -> bool {
+    /// A place that may be forgotten. That of an experiment which still gives arms stays: entered again, perhaps after a change of weights,
+    /// the lead would be a second unit. So does one that crosses another.
+    fn over(&self, at: EventTime, giving: &[&Experiment]) -> Option<usize> {
+        let gives = |place: &Place| giving.iter().any(|experiment| place.is_of(experiment));
+        self.list.iter().position(|place| at > place.until && !gives(place) && !self.meets_another(place))
+    }
+
+    /// Notes the first exposure to an arm; without room for it nothing is noted.
+    pub fn enter(&mut self, place: Place, giving: &[&Experiment]) {
         if self.list.len() >= PLACES_MAX {
-            let Some(ended) = self.list.iter().position(|place| at > place.until) else { return false };
-            self.list.remove(ended);
+            let Some(over) = self.over(place.exposed_at, giving) else { return };
+            self.list.remove(over);
         }
-        self.list.push(Place {
+        self.list.push(place);
+    }
+
+    /// Counts a use of the arm's strategy and seals its record; the first use by time begins the window.
+    pub fn expose(&mut self, experiment: &Experiment, exposure: &mut Exposure) {
+        if let Some(place) = self.list.iter_mut().find(|place| place.is_of(experiment)) {
+            if exposure.at < place.exposed_at {
+                place.until = place.until.plus(exposure.at.since(place.exposed_at));
+                place.exposed_at = exposure.at;
+            }
+            place.exposures += 1;
+            place.chain = exposure.sealed(place.chain);
+            exposure.chain = place.chain;
+        }
+    }
+
+    /// What this unit comes to now in every experiment of a name, by the version that began it.
+    #[must_use]
+    pub fn counted_as(&self, experiment: &str, find: Find<'_>) -> BTreeMap<u32, Tally> {
+        let own = self.list.iter().filter(|place| place.experiment == experiment);
+        own.map(|place| (place.began, self.counted(place, find))).collect()
+    }
+
+    fn counted(&self, place: &Place, find: Find<'_>) -> Tally {
+        if self.is_crossed(place) {
+            let counts = Counts { exposures: place.exposures, ..Counts::default() };
+            return Tally { crossed: 1, ..Tally::of(&place.arm, counts) };
+        }
+        place.counted(&self.marks, find(&place.experiment, place.began).and_then(|experiment| experiment.plan.as_deref()))
+    }
+
+    /// Whether the unit was in another arm within its window: an experiment of this name began anew and gave it that, or an agent of that
+    /// arm had the lead.
+    fn is_crossed(&self, place: &Place) -> bool {
+        let number = place.number();
+        self.meets_another(place) || self.marks.within(place.exposed_at, place.hours()).any(|did| did == Did::Handed(number))
+    }
+
+    fn meets_another(&self, place: &Place) -> bool {
+        let differs = |other: &Place| other.experiment == place.experiment && other.arm != place.arm;
+        let meets = |other: &Place| other.exposed_at <= place.until && place.exposed_at <= other.until;
+        self.list.iter().any(|other| differs(other) && meets(other))
+    }
+}
+
+impl Place {
+    /// A place entered at a time.
+    #[must_use]
+    pub fn new(experiment: &Experiment, assignment: Assignment, at: EventTime) -> Self {
+        Self {
             experiment: experiment.name.clone(),
             began: experiment.began,
             version: experiment.version,
@@ -114,34 +171,33 @@ impl Places {
             until: at.plus(experiment.window_hours.saturating_mul(HOUR_MS)),
             exposures: 0,
             chain: [0; 16],
-        });
-        true
-    }
-
-    /// Counts a use of the arm's strategy and seals its record; the first use by time begins the window.
-    pub fn expose(&mut self, experiment: &Experiment, exposure: &mut Exposure, is_first: bool) -> Change {
-        let plan = experiment.plan.as_deref();
-        let Some(place) = self.list.iter_mut().find(|place| place.experiment == experiment.name && place.began == experiment.began) else {
-            return Change::default();
-        };
-        let removed = if is_first { Tally::default() } else { place.counted(&self.marks, plan) };
-        if exposure.at < place.exposed_at {
-            place.until = place.until.plus(exposure.at.since(place.exposed_at));
-            place.exposed_at = exposure.at;
         }
-        place.exposures += 1;
-        place.chain = exposure.sealed(place.chain);
-        exposure.chain = place.chain;
-        Change { removed, added: place.counted(&self.marks, plan) }
     }
-}
 
-impl Place {
+    /// Tells experiments apart in the marks of one lead.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        murmur3(self.experiment.as_bytes(), self.began)
+    }
+
+    fn is_of(&self, experiment: &Experiment) -> bool {
+        self.experiment == experiment.name && self.began == experiment.began
+    }
+
+    /// Whether an agent's own arm is another one. The weights of agents never change, so any version says it.
+    fn is_other(&self, agent: &str, find: Find<'_>) -> bool {
+        let experiment = find(&self.experiment, self.began).filter(|experiment| experiment.unit == Unit::Agent);
+        experiment.and_then(|experiment| experiment.arm_of(agent)).is_some_and(|own| own.arm != self.arm)
+    }
+
+    fn hours(&self) -> i64 {
+        self.until.since(self.exposed_at) / HOUR_MS
+    }
+
     /// What this unit comes to now.
     #[must_use]
     pub fn counted(&self, marks: &Marks, plan: Option<&Plan>) -> Tally {
-        let hours = self.until.since(self.exposed_at) / HOUR_MS;
-        let did = || marks.within(self.exposed_at, hours);
+        let did = || marks.within(self.exposed_at, self.hours());
         let has = |is: fn(&Did) -> bool| u64::from(did().any(|did| is(&did)));
         let mut tally = Tally::of(
             &self.arm,

@@ -130,6 +130,8 @@ pub type Arms = BTreeMap<String, Group>;
 pub struct Tally {
     /// Counts by arm.
     pub arms: BTreeMap<String, Counts>,
+    /// Units that were seen in two arms; nothing else is counted of them but their exposures.
+    pub crossed: u64,
     /// Outcomes by cohort and arm, of experiments with a plan. Shared, because a tally is copied for each event and an event touches
     /// one cohort.
     pub cohorts: BTreeMap<Cohort, Arc<Arms>>,
@@ -139,11 +141,12 @@ impl Tally {
     /// A tally of one arm.
     #[must_use]
     pub fn of(arm: &str, counts: Counts) -> Self {
-        Self { arms: BTreeMap::from([(arm.to_owned(), counts)]), cohorts: BTreeMap::new() }
+        Self { arms: BTreeMap::from([(arm.to_owned(), counts)]), ..Self::default() }
     }
 
     /// Adds another tally.
     pub fn merge(&mut self, other: &Self) {
+        self.crossed = self.crossed.wrapping_add(other.crossed);
         for (arm, counts) in &other.arms {
             self.arms.entry(arm.clone()).or_default().merge(counts);
         }
@@ -156,6 +159,7 @@ impl Tally {
 
     /// Takes back what was added before. A cohort that was counted with the oldest days is found there.
     pub fn take_back(&mut self, other: &Self) {
+        self.crossed = self.crossed.wrapping_sub(other.crossed);
         for (arm, counts) in &other.arms {
             self.arms.entry(arm.clone()).or_default().take_back(counts);
         }

@@ -12,7 +12,7 @@ use crate::domain::units::{AppendTime, EventTime, Offset, Partition};
 use crate::pipeline::{Counters, Effect, Input, Key, Outcome, Row, Rows, Taken, take};
 use crate::pipeline::{Positions, Source};
 use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
-use crate::runtime::metrics::{Metrics, Stage};
+use crate::runtime::metrics::{Alarm, Metrics, Stage};
 use crate::runtime::restore::Watch;
 use crate::runtime::store::{Error, Store, Trees};
 use crate::runtime::worker::flood::Flood;
@@ -41,6 +41,8 @@ pub(crate) struct Task {
     /// Experiments with counts here, and the day of the tenant's clock when they were last reported.
     reported_day: BTreeMap<ExperimentKey, i64>,
     counted: BTreeMap<u32, Counters>,
+    /// Results of the batch in hand that alarm.
+    alarms: Vec<Alarm>,
     pub(crate) flood: Flood,
 }
 
@@ -81,6 +83,7 @@ impl Task {
             tallied: BTreeSet::new(),
             reported_day: BTreeMap::new(),
             counted: BTreeMap::new(),
+            alarms: Vec::new(),
             flood: Flood::new(options.flood),
         };
         task.find_positions(reader)?;
@@ -115,6 +118,7 @@ impl Task {
         self.store.roll_back();
         (self.positions, self.rules) = self.committed.clone();
         self.counted.clear();
+        self.alarms.clear();
         self.times.clear();
         self.waits_for = None;
         self.flood.roll_back();
@@ -154,6 +158,7 @@ impl Task {
             metrics.counted(&counted);
             self.store.save(key, Some(Row::Counters(row)));
         }
+        metrics.alarmed(self.alarms.drain(..));
         let taken: u64 = (0..3).map(|source| self.positions.next[source].0 - before.next[source].0).sum();
         // A batch that ended at its timers alone moved no position, but has to be committed.
         Ok(taken + u64::from(taken == 0 && self.store.is_changed()))
@@ -283,6 +288,7 @@ impl Task {
         if let (Source::Interactions, Taken::Done(_)) = (record.0, taken) {
             self.flood.took(effects.iter().find_map(Effect::refusal));
         }
+        self.alarms.extend(effects.iter().flat_map(Alarm::of));
         inputs::emit(self.partition, record, &mut effects, batches);
         Ok(match taken {
             Taken::Done(outcome) => Some(outcome),
