@@ -7,6 +7,7 @@ mod memory;
 mod rows;
 
 use crate::domain::event::Interaction;
+use crate::domain::experiment::agents;
 use crate::domain::experiment::decision::{self, Setup, Verdict as Concluded};
 use crate::domain::experiment::plan::Act;
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
@@ -143,7 +144,11 @@ pub fn measure(rules: &Rules, mut metrics: Metrics) -> Metrics {
     {
         let versions = rules.versions(key, metrics.at).map(|version| (version.version, version.arms.as_slice())).collect();
         let setup = Setup { plan, window_hours: first.window_hours, versions };
-        metrics.report = decision::report(&setup, &metrics.tally, metrics.at).map(Box::new);
+        let report = match plan.ends_at {
+            None => decision::report(&setup, &metrics.tally, metrics.at),
+            Some(end) => agents::report(&setup, end, (&metrics.tally, metrics.at)),
+        };
+        metrics.report = report.map(Box::new);
     }
     metrics
 }

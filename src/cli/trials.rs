@@ -150,11 +150,16 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     let number = |field: &str| results[field].as_i64().unwrap_or(0);
     let decision = results["decision"].as_str().unwrap_or_default();
     say(format!("\n{decision}: {} (look of {})", results["rule"].as_str().unwrap_or_default(), date(number("decided_at"))))?;
-    let (units, waiting, planned) = (number("units"), number("waiting_units"), number("planned_units"));
-    say(format!("{units} of {planned} planned units have had their windows, {waiting} have not; {} full days\n", number("full_days")))?;
+    let (units, waiting, planned, days) = (number("units"), number("waiting_units"), number("planned_units"), number("full_days"));
+    match results["looked_at_once_at"].as_i64() {
+        Some(look) => {
+            say(format!("{} of {planned} planned agents, compared once, on {}; {days} full days\n", units + waiting, date(look)))?
+        }
+        None => say(format!("{units} of {planned} planned units have had their windows, {waiting} have not; {days} full days\n"))?,
+    }
     say(table(&comparisons(results)))?;
     let worth = worth(results);
-    if worth.len() > 1 {
+    if worth.len() > 1 && results["looked_at_once_at"].is_null() {
         say(format!(
             "\nworth a week if every lead got it, at {:.0} leads a week as so far\n{}",
             results["units_per_week"].as_f64().unwrap_or(0.0),
@@ -163,7 +168,8 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     }
     let plot = plot(results["looks"].as_array().map_or(&[], Vec::as_slice));
     if !plot.is_empty() {
-        say(format!("\nrelative effect on the goal, bounds that hold at every look\n{}", plot.join("\n")))?;
+        let bounds = if results["looked_at_once_at"].is_null() { "bounds that hold at every look" } else { "bounds of the only look" };
+        say(format!("\nrelative effect on the goal, {bounds}\n{}", plot.join("\n")))?;
     }
     Ok(())
 }
@@ -173,12 +179,13 @@ fn percent(value: &Value) -> String {
 }
 
 fn comparisons(results: &Value) -> Vec<Vec<String>> {
-    let heads = ["metric", "role", "arm", "control", "arm's", "effect", "from", "to", "at worst", "chance to win", "bounds"];
+    let heads = ["metric", "role", "arm", "control", "arm's", "effect", "from", "to", "at worst", "chance to win", "exact p", "bounds"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for told in results["comparisons"].as_array().into_iter().flatten() {
         let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
         let mean = |field: &str| told[field].as_f64().map_or_else(|| "-".to_owned(), |mean| format!("{mean:.4}"));
         let chance = told["chance_to_win"].as_f64().map_or_else(|| "-".to_owned(), |chance| format!("{chance:.3}"));
+        let exact = told["exact_p_value"].as_f64().map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
         let bounds = if told["may_be_acted_on"] == true { "hold" } else { "too early" };
         rows.push(vec![
             text("metric"),
@@ -191,6 +198,7 @@ fn comparisons(results: &Value) -> Vec<Vec<String>> {
             percent(&told["lift_upper"]),
             percent(&told["loss_max"]),
             chance,
+            exact,
             bounds.to_owned(),
         ]);
     }

@@ -29,6 +29,7 @@ struct WireResults<'a> {
     promoted: Option<&'a str>,
     rule: &'a str,
     decided_at: i64,
+    looked_at_once_at: Option<i64>,
     units: i64,
     waiting_units: i64,
     planned_units: i64,
@@ -71,6 +72,7 @@ struct WireComparison<'a> {
     fixed_upper: Option<f64>,
     chance_to_win: Option<f64>,
     expected_loss: Option<f64>,
+    exact_p_value: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -137,6 +139,7 @@ fn comparison<'a>(report: &Report, (comparison, display): &'a (Comparison, Displ
         fixed_upper: upper(display.fixed),
         chance_to_win: display.chance_to_win,
         expected_loss: display.expected_loss.and_then(finite),
+        exact_p_value: display.exact_p,
     }
 }
 
@@ -157,6 +160,7 @@ fn results(report: &Report) -> WireResults<'_> {
         promoted: if let Verdict::Promote(arm) = &report.decision.verdict { Some(arm) } else { None },
         rule: &report.decision.rule,
         decided_at: report.decision.at.0,
+        looked_at_once_at: report.once_at.map(|at| at.0),
         units: long(report.units),
         waiting_units: long(report.waiting),
         planned_units: long(report.planned),

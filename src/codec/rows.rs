@@ -9,7 +9,7 @@ mod second;
 
 use crate::codec::rows::fields::Stored;
 use crate::codec::rows::first::{first_lead, first_tally};
-use crate::codec::rows::second::{second_tally, trial};
+use crate::codec::rows::second::{second_lead, second_tally, trial};
 use crate::domain::experiment::ExperimentKey;
 use crate::domain::units::{LeadKey, Tenant};
 use crate::pipeline::{Key, Row};
@@ -103,6 +103,7 @@ pub fn row(key: &Key, bytes: &[u8]) -> Result<Row, Error> {
     let input = &mut input;
     let row = match (key, *format) {
         (Key::Lead(_), 1) => first_lead(input).map(|lead| Row::Lead(Box::new(lead))),
+        (Key::Lead(_), 2) => second_lead(input).map(|lead| Row::Lead(Box::new(lead))),
         (Key::Tally(_), 1) => first_tally(input).map(Row::Tally),
         (Key::Tally(_), 2) => second_tally(input).map(Row::Tally),
         (Key::Trial(_), 1) => trial(input, first_tally).map(Row::Trial),

@@ -9,6 +9,7 @@ pub mod tally;
 pub mod places;
 pub mod inference;
 pub mod decision;
+pub mod agents;
 
 use std::sync::Arc;
 
@@ -227,6 +228,12 @@ impl Experiment {
             })
         };
         (self.stages.is_empty() || self.stages.contains(&stage)) && self.target.iter().all(holds)
+    }
+
+    /// Whether it lets anybody in at a time.
+    #[must_use]
+    pub fn lasts(&self, at: EventTime) -> bool {
+        self.plan.as_ref().and_then(|plan| plan.ends_at).is_none_or(|end| at < end)
     }
 
     /// Its name over all versions that continue it.

@@ -305,6 +305,7 @@ impl Lead {
         }
         let unit = self.unit_id(experiment.unit, &event.key);
         let is_meant = !unit.is_empty()
+            && experiment.lasts(event.occurred_at)
             && experiment.targets(self.journey.stage, features)
             && self.places.has_room(event.occurred_at, &rules.experiments);
         if !is_meant || is_held_out(event.key.tenant(), unit, rules.settings.holdout) {
@@ -419,7 +420,7 @@ impl Lead {
         let before = self.places.counted_as(name, &find);
         let first = self.places.find(name, experiment.began).is_none();
         if let (true, Some(assignment)) = (first, experiment.assign(&unit_id)) {
-            self.places.enter(Place::new(experiment, assignment, event.occurred_at), &rules.experiments);
+            self.places.enter(Place::new(experiment, (&unit_id, assignment), event.occurred_at), &rules.experiments);
         }
         let Some(place) = self.places.find(name, experiment.began) else { return Vec::new() };
         let mut exposure = Exposure {

@@ -265,7 +265,7 @@ impl Rules {
             Body::Experiment(experiment) => {
                 let experiment = Version { tenant, name, version, effective_at, rule: experiment };
                 if !experiment.is_in(&self.experiments) {
-                    self.check(&experiment.rule)?;
+                    self.check(&experiment.rule, effective_at)?;
                     self.experiments.push(experiment);
                     self.experiments.sort_by(|a, b| (&a.name, a.effective_at, a.version).cmp(&(&b.name, b.effective_at, b.version)));
                 }
@@ -274,7 +274,7 @@ impl Rules {
         Ok(())
     }
 
-    fn check(&self, experiment: &Experiment) -> Result<(), Refusal> {
+    fn check(&self, experiment: &Experiment, effective_at: EventTime) -> Result<(), Refusal> {
         let Experiment { tenant, name, version, began, .. } = experiment;
         if began != version {
             let Some(first) = self.experiment(tenant, name, *began) else {
@@ -290,6 +290,12 @@ impl Rules {
                      continues to begin a new experiment"
                 )));
             }
+        }
+        let plan = experiment.plan.as_ref().filter(|_| began == version);
+        if let Some((end, days)) = plan.and_then(|plan| Some((plan.ends_at?, plan.days_min)))
+            && end < effective_at.plus(days * DAY_MS)
+        {
+            return Err(Refusal(format!("body.ends_at: must be at least {days} days after effective_at")));
         }
         // Only the newest version of each other experiment counts: sorted by name, then time.
         let newest = self.experiments.chunk_by(|a, b| (&a.tenant, &a.name) == (&b.tenant, &b.name)).filter_map(<[_]>::last);

@@ -1,5 +1,6 @@
 //! Experiments through the pipeline: what is counted, concluded and done, whatever the order and partitioning of the events.
 
+mod agents;
 mod crossed;
 
 use std::collections::BTreeMap;
@@ -476,6 +477,7 @@ fn what_was_registered_may_not_change_and_a_refusal_names_the_field() {
     let next = |more: &[(&str, Value)]| told(2, 1, &with(more));
     let mut changed = agent(2);
     changed["continues"] = 1.into();
+    let by_agent = |end: &str| next(&[("unit", "agent".into()), ("planned_units", 20.into()), ("ends_at", end.into())]);
     let cases = [
         (
             next(&[("continues", 1.into()), ("window_hours", 24.into()), ("metrics", json!([]))]),
@@ -500,7 +502,11 @@ fn what_was_registered_may_not_change_and_a_refusal_names_the_field() {
         (next(&[("decisions", json!({"days_min": 3}))]), "body.decisions.days_min"),
         (next(&[("decisions", json!({"act": "now"}))]), "body.decisions.act"),
         (next(&[("goal", Value::Null)]), "body.guardrails: means nothing without a goal"),
-        (next(&[("unit", "agent".into())]), "body.goal: an experiment by agent"),
+        (next(&[("ends_at", "2026-01-21T00:00:00Z".into())]), "body.ends_at: an experiment by lead"),
+        (next(&[("unit", "agent".into())]), "body.planned_units: agents in all arms, 8 to 200"),
+        (next(&[("unit", "agent".into()), ("planned_units", 20.into())]), "body.ends_at: when the last lead is let in"),
+        (by_agent("soon"), "body.ends_at"),
+        (by_agent("2026-01-08T23:59:59Z"), "body.ends_at: must be at least 7 days after effective_at"),
         (next(&[("target", json!([{"feature": "luck", "below": 1}]))]), "body.target[0].feature"),
         (next(&[("target", json!([{"feature": "sessions"}]))]), "body.target[0]"),
         (next(&[("layer", json!({"name": "x", "from": 5, "to": 5}))]), "body.layer"),

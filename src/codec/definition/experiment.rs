@@ -7,10 +7,13 @@ use sha2::{Digest, Sha256};
 
 use crate::codec::definition::{Error, read, refused, stages_of};
 use crate::codec::hex;
+use crate::codec::interaction::instant;
+use crate::domain::experiment::agents::AGENTS_MIN;
 use crate::domain::experiment::plan::{Act, Measure, Metric, Plan, Role};
+use crate::domain::experiment::tally::AGENTS_MAX;
 use crate::domain::experiment::{Condition, Experiment, Layer, PLACES, State, Unit};
 use crate::domain::features::Feature;
-use crate::domain::units::Tenant;
+use crate::domain::units::{EventTime, Tenant};
 
 /// Full days that every experiment runs before a decision other than a roll back: a week, since its days differ.
 const DAYS_MIN: i64 = 7;
@@ -43,6 +46,7 @@ struct ExperimentBody {
     metrics: Vec<MeasureBody>,
     alpha: Option<f64>,
     planned_units: Option<u64>,
+    ends_at: Option<String>,
     control: Option<String>,
     decisions: Option<DecisionsBody>,
 }
@@ -180,6 +184,7 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
             ("metrics", !body.metrics.is_empty()),
             ("alpha", body.alpha.is_some()),
             ("planned_units", body.planned_units.is_some()),
+            ("ends_at", body.ends_at.is_some()),
             ("control", body.control.is_some()),
             ("decisions", body.decisions.is_some()),
         ];
@@ -188,9 +193,6 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
             None => Ok(None),
         };
     };
-    if unit == Unit::Agent {
-        return refused("body.goal: an experiment by agent is counted and not concluded: leave the goal out, or take the lead as unit");
-    }
     if goal.margin.is_some() {
         return refused("body.goal.margin: a goal has none; guardrails have");
     }
@@ -211,11 +213,7 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
     if names.len() != measures.len() || names.len() > MEASURES_MAX {
         return refused("body.metrics: each metric is measured once, as goal, guardrail or beside them");
     }
-    let Some(planned_units) = body.planned_units.filter(|units| (100..=100_000_000).contains(units)) else {
-        return refused(
-            "body.planned_units: units in all arms at which it ends, 100 to 100,000,000: `leadstream experiment design` finds it",
-        );
-    };
+    let (planned_units, ends_at) = end(body, unit)?;
     let alpha = body.alpha.unwrap_or(0.05);
     if !(0.0001..=0.2).contains(&alpha) {
         return refused("body.alpha: must be 0.0001 to 0.2");
@@ -225,7 +223,36 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
         return refused("body.control: is no arm with a weight");
     }
     let (days_min, equivalence, act) = decided(body.decisions.as_ref(), arms.len())?;
-    Ok(Some(Plan { measures, alpha, planned_units, days_min, equivalence, control, act }))
+    Ok(Some(Plan { measures, alpha, planned_units, ends_at, days_min, equivalence, control, act }))
+}
+
+/// Leads come one by one, so an experiment ends when so many were in it. Agents are the same all along: they are compared at a time.
+fn end(body: &ExperimentBody, unit: Unit) -> Result<(u64, Option<EventTime>), Error> {
+    let planned = |least: u64, most: u64| body.planned_units.filter(|units| (least..=most).contains(units));
+    match (unit, &body.ends_at) {
+        (Unit::Lead, Some(_)) => refused("body.ends_at: an experiment by lead ends at its planned_units: leave it out"),
+        (Unit::Lead, None) => match planned(100, 100_000_000) {
+            Some(units) => Ok((units, None)),
+            None => refused(
+                "body.planned_units: units in all arms at which it ends, 100 to 100,000,000: `leadstream experiment design` finds it",
+            ),
+        },
+        (Unit::Agent, ends_at) => {
+            let Some(agents) = planned(2 * AGENTS_MIN, AGENTS_MAX) else {
+                let least = 2 * AGENTS_MIN;
+                return refused(format!(
+                    "body.planned_units: agents in all arms, {least} to {AGENTS_MAX}: `leadstream experiment design --agents` says how many"
+                ));
+            };
+            let Some(end) = ends_at else {
+                return refused(
+                    "body.ends_at: when the last lead is let in, like 2026-03-01T00:00:00Z: agents are compared once, after that",
+                );
+            };
+            let end = instant("body.ends_at", end).map_err(|error| Error(error.sentence))?;
+            Ok((agents, Some(end)))
+        }
+    }
 }
 
 fn measure(field: &str, body: &MeasureBody, role: Role, window_hours: i64) -> Result<Measure, Error> {

@@ -9,7 +9,7 @@ use crate::domain::contact::{Contact, Reach};
 use crate::domain::conversation::Conversation;
 use crate::domain::event::Channel;
 use crate::domain::experiment::outcome::{Did, Mark, Marks};
-use crate::domain::experiment::tally::{Cell, Cohort, Group};
+use crate::domain::experiment::tally::{Agents, Cell, Cohort, Group};
 use crate::domain::experiment::{Counts, Place, Places, Tally};
 use crate::domain::journey::{Journey, Outcome, Stage};
 use crate::domain::lead::Lead;
@@ -370,14 +370,15 @@ fields! {
     Appointments { asked, kept, missed, no_shows, status, starts_at, changed_at }
     Standing { rule, raised_at }
     Risk { standing, due }
-    Place { experiment, began, version, arm, bucket, propensity, exposed_at, until, exposures, chain }
+    Place { experiment, began, version, arm, bucket, propensity, exposed_at, until, exposures, chain, agent }
     Mark { at, did }
     Places { list, marks }
     Counts { exposed_units, exposures, replies, appointments, conversions, losses, revenue_minor }
     Cohort { day, version }
     Cell { nonzero, sum, squares, base, base_squares, products }
     Group { units, cells }
-    Tally { arms, crossed, cohorts }
+    Agents { arms, is_full }
+    Tally { arms, crossed, cohorts, agents }
     Trial { sources }
     Clock { at, live }
     Counters { advanced, duplicate, late, dead_lettered }

@@ -39,6 +39,7 @@ fn first_place(input: &mut &[u8]) -> Option<FirstPlace> {
         until: Stored::get(input)?,
         exposures: 0,
         chain: [0; 16],
+        agent: None,
     };
     Some(FirstPlace(place, [Stored::get(input)?, Stored::get(input)?]))
 }

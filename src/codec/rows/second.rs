@@ -1,9 +1,36 @@
-//! Rows of format 2: tallies that did not count units in two arms, and trials of tallies of any format before this one.
+//! Rows of format 2: places that knew no agent, tallies that knew neither agents nor units in two arms, and trials of tallies of any
+//! format before this one.
 
-use crate::codec::rows::fields::Stored;
-use crate::domain::experiment::Tally;
+use crate::codec::rows::fields::{Stored, lead};
+use crate::domain::experiment::{Place, Places, Tally};
+use crate::domain::lead::Lead;
 use crate::domain::units::EventTime;
 use crate::pipeline::Trial;
+
+/// A lead.
+pub(crate) fn second_lead(input: &mut &[u8]) -> Option<Lead> {
+    lead(input, |input| {
+        let length = u64::get(input)?;
+        let list = (0..length).map(|_| place(input)).collect::<Option<_>>()?;
+        Some(Places { list, marks: Stored::get(input)? })
+    })
+}
+
+fn place(input: &mut &[u8]) -> Option<Place> {
+    Some(Place {
+        experiment: Stored::get(input)?,
+        began: Stored::get(input)?,
+        version: Stored::get(input)?,
+        arm: Stored::get(input)?,
+        bucket: Stored::get(input)?,
+        propensity: Stored::get(input)?,
+        exposed_at: Stored::get(input)?,
+        until: Stored::get(input)?,
+        exposures: Stored::get(input)?,
+        chain: Stored::get(input)?,
+        agent: None,
+    })
+}
 
 /// A tally.
 pub(crate) fn second_tally(input: &mut &[u8]) -> Option<Tally> {

@@ -14,9 +14,9 @@ use crate::domain::statistics::level::{Alpha, Interval};
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS};
 
 /// How long after its last window a day is left alone for what comes late: the default of the allowed lateness.
-const SETTLE_MS: i64 = DAY_MS;
+pub const SETTLE_MS: i64 = DAY_MS;
 /// Logarithm of the evidence at which an uneven sample ratio stops all other conclusions: 1,000. Specified.
-const RATIO_ALARM: f64 = 6.907_755_278_982_137;
+pub const RATIO_ALARM: f64 = 6.907_755_278_982_137;
 
 /// What an experiment is judged by.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,15 +104,17 @@ pub struct Report {
     pub planned: u64,
     /// Full days of exposures at the look.
     pub days: i64,
+    /// The moment of the only look, where agents are compared.
+    pub once_at: Option<EventTime>,
     /// Largest logarithm of the evidence against the planned sample ratio; infinite where an arm without weight has a unit.
     pub sample_ratio: f64,
 }
 
 impl Report {
-    /// Units a week so far, in all arms; `None` before a full day.
+    /// Units a week so far, in all arms; `None` before a full day and of agents, who are the same every week.
     #[must_use]
     pub fn units_per_week(&self) -> Option<f64> {
-        (self.days > 0).then(|| self.units as f64 / (self.days + 1) as f64 * 7.0)
+        (self.days > 0 && self.once_at.is_none()).then(|| self.units as f64 / (self.days + 1) as f64 * 7.0)
     }
 
     /// What an arm is worth a week if every unit got it, in ones of the metric, at the pace of units so far. `None`: not yet known, because
@@ -146,6 +148,7 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         waiting: all,
         planned: setup.plan.planned_units,
         days: 0,
+        once_at: None,
         sample_ratio: ratio_at(&ratios, at),
     };
     let mut groups = Groups::new();
@@ -180,7 +183,8 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
 }
 
 /// What is said of units in two arms: they are left out, and nobody meant them to be there.
-fn alarm(crossed: u64) -> Option<String> {
+#[must_use]
+pub fn alarm(crossed: u64) -> Option<String> {
     let units = if crossed == 1 { "unit was" } else { "units were" };
     (crossed > 0).then(|| format!("; alarm: {crossed} {units} seen in two arms and left out of all numbers but the exposures"))
 }
@@ -190,7 +194,8 @@ fn measured(plan: &Plan) -> impl Iterator<Item = (usize, &Measure)> {
 }
 
 /// Each arm beside the control, at its part of the level.
-fn pairs<'a>(setup: &Setup<'a>) -> Option<Vec<Pair<'a>>> {
+#[must_use]
+pub fn pairs<'a>(setup: &Setup<'a>) -> Option<Vec<Pair<'a>>> {
     let plan = setup.plan;
     let weights = *setup.versions.values().next()?;
     let weight = |arm: &str| weights.iter().find(|(name, _)| name == arm).map_or(0.0, |(_, weight)| f64::from(*weight));
@@ -249,12 +254,23 @@ fn ratio_at(ratios: &[(EventTime, f64)], at: EventTime) -> f64 {
     ratios.iter().take_while(|(day, _)| *day <= at).last().map_or(0.0, |(_, evidence)| *evidence)
 }
 
+/// What is said of units that are not shared out as planned.
+#[must_use]
+pub fn uneven(sample_ratio: f64) -> String {
+    let odds = if sample_ratio.is_finite() { format!("{:.0} to 1", libm::exp(sample_ratio)) } else { "certain".to_owned() };
+    format!("units are not shared out as planned (evidence {odds}): find out why before anything else")
+}
+
+/// A share in words.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
 /// The first rule that holds, in the order written here.
 fn judge(plan: &Plan, compared: &[Comparison], told: &Report) -> (Verdict, String) {
-    let percent = |share: f64| format!("{:.1} %", share * 100.0);
     if told.sample_ratio >= RATIO_ALARM {
-        let odds = if told.sample_ratio.is_finite() { format!("{:.0} to 1", libm::exp(told.sample_ratio)) } else { "certain".to_owned() };
-        return (Verdict::SampleRatio, format!("units are not shared out as planned (evidence {odds}): find out why before anything else"));
+        return (Verdict::SampleRatio, uneven(told.sample_ratio));
     }
     let arms: Vec<&Comparison> = compared.iter().filter(|comparison| comparison.role == Role::Goal).collect();
     let of_arm = |arm: &str| compared.iter().filter(move |comparison| comparison.arm == arm).collect::<Vec<_>>();

@@ -82,6 +82,8 @@ pub struct Display {
     pub chance_to_win: Option<f64>,
     /// What choosing the arm loses on average, on the log scale.
     pub expected_loss: Option<f64>,
+    /// Of agents: two-sided p-value over all ways in which they could have got their arms; `None` with more of them than can be counted.
+    pub exact_p: Option<f64>,
 }
 
 /// Mean and variance of one arm over versions: each version weighs as many units as both arms have in it, so that a change of weights
@@ -187,5 +189,6 @@ pub fn display(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         fixed,
         chance_to_win: belief.map(|belief| belief.chance_to_win),
         expected_loss: belief.map(|belief| belief.loss_treatment),
+        exact_p: None,
     }
 }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::event::Interaction;
 use crate::domain::experiment::outcome::{Did, Mark, Marks, revenue_minor};
 use crate::domain::experiment::plan::Plan;
-use crate::domain::experiment::tally::{Cell, Change, Cohort, Counts, Group, Tally};
+use crate::domain::experiment::tally::{Agents, Cell, Change, Cohort, Counts, Group, Tally};
 use crate::domain::experiment::{Assignment, Experiment, Exposure, Unit, murmur3};
 use crate::domain::journey::Outcome;
 use crate::domain::units::{EventTime, HOUR_MS};
@@ -39,6 +39,8 @@ pub struct Place {
     pub exposures: u64,
     /// See [`Exposure::chain`]: that of the newest exposure.
     pub chain: [u8; 16],
+    /// The agent whose arm the lead got; `None`: its own.
+    pub agent: Option<String>,
 }
 
 /// The places of one lead in experiments, and what it did lately.
@@ -157,9 +159,9 @@ impl Places {
 }
 
 impl Place {
-    /// A place entered at a time.
+    /// A place that a lead entered at a time, with the arm of a unit.
     #[must_use]
-    pub fn new(experiment: &Experiment, assignment: Assignment, at: EventTime) -> Self {
+    pub fn new(experiment: &Experiment, (unit, assignment): (&str, Assignment), at: EventTime) -> Self {
         Self {
             experiment: experiment.name.clone(),
             began: experiment.began,
@@ -171,6 +173,7 @@ impl Place {
             until: at.plus(experiment.window_hours.saturating_mul(HOUR_MS)),
             exposures: 0,
             chain: [0; 16],
+            agent: (experiment.unit == Unit::Agent).then(|| unit.to_owned()),
         }
     }
 
@@ -214,7 +217,11 @@ impl Place {
         if let Some(plan) = plan {
             let cells = plan.measures.iter().map(|measure| Cell::of(marks.outcome(self.exposed_at, measure))).collect();
             let cohort = Cohort { day: self.exposed_at.day(), version: self.version };
-            tally.cohorts.insert(cohort, Arc::new(BTreeMap::from([(self.arm.clone(), Group { units: 1, cells })])));
+            let group = Group { units: 1, cells };
+            if let Some(agent) = &self.agent {
+                tally.agents = Agents::of(&self.arm, agent, group.clone());
+            }
+            tally.cohorts.insert(cohort, Arc::new(BTreeMap::from([(self.arm.clone(), group)])));
         }
         tally
     }

@@ -1,6 +1,7 @@
 //! What is registered before an experiment begins: what is measured, what may not get worse, and when it ends.
 
 use crate::domain::statistics::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN};
+use crate::domain::units::EventTime;
 
 /// What is measured of each unit within its attribution window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,8 +135,10 @@ pub struct Plan {
     pub measures: Vec<Measure>,
     /// Probability of an error that is accepted, for the goal over all arms and looks.
     pub alpha: f64,
-    /// Units in all arms at which the experiment ends without a decision.
+    /// Units in all arms at which the experiment ends without a decision; of agents how many are planned with.
     pub planned_units: u64,
+    /// From then on nobody is let in, and once all windows have passed agents are compared, once; `None`: the unit is the lead.
+    pub ends_at: Option<EventTime>,
     /// Full days before a decision other than a roll back.
     pub days_min: i64,
     /// Effects within this distance of 0 on either side are no difference; `None`: equivalence is not looked for.

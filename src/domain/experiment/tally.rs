@@ -11,6 +11,9 @@ use crate::domain::statistics::moments::{PairSums, Sums};
 
 /// Days by which units are told apart; earlier ones are counted with the oldest of these.
 const DAYS_MAX: i64 = 400;
+/// Agents of an experiment that are told apart. Chosen: twice what `experiment simulate` checks, and eight metrics of them from twelve
+/// partitions, at most some 40 bytes each, still fit into one record of the log.
+pub const AGENTS_MAX: u64 = 200;
 
 /// Sums that can be added and taken back, field by field; a field that the list lacks does not compile. A billion squares of the largest
 /// outcome fit; beyond that the sums wrap around, the same in any order.
@@ -120,10 +123,67 @@ impl Group {
         self.units = self.units.wrapping_sub(other.units);
         self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.take_back(other));
     }
+
+    /// Whether everything was taken back. Of a unit whose window has passed only its presence is taken back and added again.
+    fn is_nothing(&self) -> bool {
+        self.units == 0 && self.cells.iter().all(|cell| *cell == Cell::default())
+    }
 }
 
 /// Units of one cohort, by arm.
 pub type Arms = BTreeMap<String, Group>;
+
+/// Leads of each agent, by arm and agent, of experiments that compare agents. Merging adds them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Agents {
+    /// The sums; shared, because a tally is copied for each event.
+    pub arms: BTreeMap<String, BTreeMap<String, Arc<Group>>>,
+    /// There were more agents than are kept apart: none is, and that stays so whatever is merged. Agents that are left out would bias
+    /// what the others say.
+    pub is_full: bool,
+}
+
+impl Agents {
+    /// Leads of one agent.
+    #[must_use]
+    pub fn of(arm: &str, agent: &str, group: Group) -> Self {
+        let own = BTreeMap::from([(agent.to_owned(), Arc::new(group))]);
+        Self { arms: BTreeMap::from([(arm.to_owned(), own)]), is_full: false }
+    }
+
+    /// Agents of all arms.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.arms.values().map(|agents| agents.len() as u64).sum()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (arm, agents) in &other.arms {
+            let place = self.arms.entry(arm.clone()).or_default();
+            agents.iter().for_each(|(agent, group)| Arc::make_mut(place.entry(agent.clone()).or_default()).merge(group));
+        }
+        self.is_full |= other.is_full || self.count() > AGENTS_MAX;
+        if self.is_full {
+            self.arms.clear();
+        }
+    }
+
+    fn take_back(&mut self, other: &Self) {
+        for (arm, agents) in other.arms.iter().filter(|_| !self.is_full) {
+            let place = self.arms.entry(arm.clone()).or_default();
+            for (agent, group) in agents {
+                let left = Arc::make_mut(place.entry(agent.clone()).or_default());
+                left.take_back(group);
+                if left.is_nothing() {
+                    place.remove(agent);
+                }
+            }
+            if place.is_empty() {
+                self.arms.remove(arm);
+            }
+        }
+    }
+}
 
 /// Counts of an experiment. Merging is associative and commutative; the empty tally is neutral.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,6 +195,8 @@ pub struct Tally {
     /// Outcomes by cohort and arm, of experiments with a plan. Shared, because a tally is copied for each event and an event touches
     /// one cohort.
     pub cohorts: BTreeMap<Cohort, Arc<Arms>>,
+    /// The same units by agent, where agents are compared.
+    pub agents: Agents,
 }
 
 impl Tally {
@@ -147,6 +209,7 @@ impl Tally {
     /// Adds another tally.
     pub fn merge(&mut self, other: &Self) {
         self.crossed = self.crossed.wrapping_add(other.crossed);
+        self.agents.merge(&other.agents);
         for (arm, counts) in &other.arms {
             self.arms.entry(arm.clone()).or_default().merge(counts);
         }
@@ -160,6 +223,7 @@ impl Tally {
     /// Takes back what was added before. A cohort that was counted with the oldest days is found there.
     pub fn take_back(&mut self, other: &Self) {
         self.crossed = self.crossed.wrapping_sub(other.crossed);
+        self.agents.take_back(&other.agents);
         for (arm, counts) in &other.arms {
             self.arms.entry(arm.clone()).or_default().take_back(counts);
         }
@@ -170,8 +234,7 @@ impl Tally {
             for (arm, group) in arms.iter() {
                 let left = place.entry(arm.clone()).or_default();
                 left.take_back(group);
-                // Of a unit whose window has passed only its presence is taken back and added again.
-                if left.units == 0 && left.cells.iter().all(|cell| *cell == Cell::default()) {
+                if left.is_nothing() {
                     place.remove(arm);
                 }
             }

@@ -109,6 +109,36 @@ pub fn effect(clusters: &[Cluster], alpha: Alpha) -> Result<Robust, Error> {
     robust(clusters, design, alpha)
 }
 
+/// What the treatment's mean is more than the control's, as a share of that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Relative {
+    /// The share.
+    pub estimate: f64,
+    /// The shares that the test of `treatment - (1 + share) control` does not refute (Fieller 1954), with CR2 and its degrees of freedom.
+    pub interval: Interval,
+}
+
+/// The relative effect without a covariate.
+///
+/// # Errors
+/// As [`effect`], and when the control is not told apart from 0 at this level.
+pub fn relative_effect(clusters: &[Cluster], alpha: Alpha) -> Result<Relative, Error> {
+    // Without the control's outcomes the effect is the treatment's mean with its own variance; degrees of freedom follow from sizes alone.
+    let silent = |cluster: &Cluster| Cluster { control: Part { y: 0.0, yy: 0.0, ..cluster.control }, treatment: cluster.treatment };
+    let (both, alone) = (effect(clusters, alpha)?, effect(&clusters.iter().map(silent).collect::<Vec<_>>(), alpha)?);
+    let (treatment, control) = (alone.estimate, alone.estimate - both.estimate);
+    let (own, other) = (alone.se_cr2 * alone.se_cr2, (both.se_cr2 * both.se_cr2 - alone.se_cr2 * alone.se_cr2).max(0.0));
+    let t = student_upper_quantile(0.5 * alpha.value(), both.dof);
+    let a = control * control - t * t * other;
+    if !(control > 0.0 && a > 0.0) {
+        return Err(Error::ZeroBase("the control"));
+    }
+    let (b, c) = (treatment * control, treatment * treatment - t * t * own);
+    let root = (b * b - a * c).max(0.0).sqrt();
+    let interval = Interval { lower: (b - root) / a - 1.0, upper: (b + root) / a - 1.0 };
+    Ok(Relative { estimate: treatment / control - 1.0, interval })
+}
+
 /// The effect at equal values of the covariate.
 ///
 /// # Errors
@@ -281,5 +311,32 @@ impl<const N: usize> Scale<N> {
             std::array::from_fn(|column| (0..N).map(|k| self.directions[row][k] * weights[k] * self.directions[column][k]).sum())
         });
         times(&times(xx, &transposed(factor)), &times(&inner, factor))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clusters(control_scale: f64) -> Vec<Cluster> {
+        let none = Part::default();
+        let agent = |outcomes: &[f64], scale: f64| outcomes.iter().fold(none, |sum, y| sum.plus(Part::of(scale * y, 0.0)));
+        let control = [[1.0, 2.0, 4.0], [2.0, 3.0, 3.0], [5.0, 1.0, 2.0], [2.0, 2.0, 1.0]];
+        let treatment = [[4.0, 3.0, 4.0], [5.0, 3.0, 2.0], [3.0, 6.0, 4.0], [4.0, 5.0, 5.0]];
+        let control = control.iter().map(|outcomes| Cluster { control: agent(outcomes, control_scale), treatment: none });
+        control.chain(treatment.iter().map(|outcomes| Cluster { control: none, treatment: agent(outcomes, 1.0) })).collect()
+    }
+
+    #[test]
+    fn a_relative_bound_is_where_the_scaled_control_is_just_told_apart() {
+        let alpha = Alpha::new(0.05).unwrap();
+        let relative = relative_effect(&clusters(1.0), alpha).unwrap();
+        assert!((relative.estimate - (48.0 / 28.0 - 1.0)).abs() < 1e-12);
+        assert!(relative.interval.lower > 0.0 && relative.interval.contains(relative.estimate));
+        for bound in [relative.interval.lower, relative.interval.upper] {
+            let p = effect(&clusters(1.0 + bound), alpha).unwrap().p_cr2;
+            assert!((p - 0.05).abs() < 1e-9, "{bound}: {p}");
+        }
+        assert!(relative_effect(&clusters(0.0), alpha).is_err(), "a control of 0 is no base");
     }
 }

@@ -63,7 +63,7 @@ fn a_unit_in_two_arms_is_taken_back_counted_as_crossed_and_alarmed() {
     assert_eq!(units(&anew), (2, 2, 1), "it is crossed in both");
 }
 
-fn handed(lead: &str, agent: &str, at: i64) -> Interaction {
+pub(crate) fn handed(lead: &str, agent: &str, at: i64) -> Interaction {
     Interaction { agent_id: Some(agent.to_owned()), ..event(lead, at, EventType::TaskCompleted) }
 }
 
@@ -121,7 +121,7 @@ fn a_place_is_not_forgotten_while_its_experiment_runs_or_crosses_another() {
     let running: Vec<&Experiment> = all.iter().collect();
     let place = |experiment: &Experiment, arm: &str, at: i64| Place {
         arm: arm.to_owned(),
-        ..Place::new(experiment, experiment.arm_of("a").unwrap(), EventTime(at))
+        ..Place::new(experiment, ("a", experiment.arm_of("a").unwrap()), EventTime(at))
     };
     let mut places = Places::default();
     all.iter().for_each(|experiment| places.enter(place(experiment, "assertive", START), &running));
