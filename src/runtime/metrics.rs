@@ -135,6 +135,7 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
+        let counters = |(name, label): (&str, &str), help: &str| register(&registry, IntCounterVec::new(Opts::new(name, help), &[label]));
         let of_partitions = |name: &str, help: &str| register(&registry, IntGaugeVec::new(Opts::new(name, help), &["partition"]));
         let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let histogram = |name: &str, help: &str, bounds: &[f64]| {
@@ -154,17 +155,8 @@ impl Metrics {
             duplicate: counter("leadstream_duplicate_interactions_total", "Interactions seen before."),
             late: counter("leadstream_late_interactions_total", "Interactions beyond the allowed lateness."),
             dead_lettered: counter("leadstream_dead_lettered_interactions_total", "Interactions that cannot be used."),
-            outputs: register(
-                &registry,
-                IntCounterVec::new(Opts::new("leadstream_committed_records_total", "Records committed, by topic."), &["topic"]),
-            ),
-            alarms: register(
-                &registry,
-                IntCounterVec::new(
-                    Opts::new("leadstream_alarming_records_total", "Results of experiments that someone has to look at, by why."),
-                    &["alarm"],
-                ),
-            ),
+            outputs: counters(("leadstream_committed_records_total", "topic"), "Records committed, by topic."),
+            alarms: counters(("leadstream_alarming_records_total", "alarm"), "Results of experiments that someone has to look at, by why."),
             stages: [Stage::Decode, Stage::Take, Stage::Commit].map(|stage| stages.with_label_values(&[stage.as_str()])),
             handled: histogram(HANDLED, "From the fetch of an interaction to the begin of the transaction with what it led to.", &SHORT),
             latency: histogram("leadstream_append_to_commit_seconds", "From the append of an interaction to its commit.", &SHORT),

@@ -2,6 +2,7 @@
 
 mod agents;
 mod crossed;
+mod times;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};

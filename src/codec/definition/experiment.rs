@@ -9,7 +9,7 @@ use crate::codec::definition::{Error, read, refused, stages_of};
 use crate::codec::hex;
 use crate::codec::interaction::instant;
 use crate::domain::experiment::agents::AGENTS_MIN;
-use crate::domain::experiment::plan::{Act, Measure, Metric, Plan, Role};
+use crate::domain::experiment::plan::{Act, Measure, Metric, Plan, Role, Shape};
 use crate::domain::experiment::tally::AGENTS_MAX;
 use crate::domain::experiment::{Condition, Experiment, Layer, PLACES, State, Unit};
 use crate::domain::features::Feature;
@@ -213,6 +213,9 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
     if names.len() != measures.len() || names.len() > MEASURES_MAX {
         return refused("body.metrics: each metric is measured once, as goal, guardrail or beside them");
     }
+    if unit == Unit::Agent && measures.iter().any(|measure| measure.metric.shape() == Shape::Median) {
+        return refused("body.metrics: response_time is told of leads only: leave it out, or take the lead as unit");
+    }
     let (planned_units, ends_at) = end(body, unit)?;
     let alpha = body.alpha.unwrap_or(0.05);
     if !(0.0001..=0.2).contains(&alpha) {
@@ -259,6 +262,9 @@ fn measure(field: &str, body: &MeasureBody, role: Role, window_hours: i64) -> Re
     let Some(metric) = Metric::parse(&body.metric) else {
         return refused(format!("body.{field}.metric: {:?} is none of {}", body.metric, Metric::ALL.map(Metric::as_str).join(", ")));
     };
+    if metric.shape() == Shape::Median && role != Role::Secondary {
+        return refused(format!("body.{field}.metric: {} is told and decides nothing: name it under metrics", body.metric));
+    }
     if role == Role::Secondary && body.margin.is_some() {
         return refused(format!("body.{field}.margin: only guardrails have one"));
     }

@@ -376,7 +376,7 @@ fields! {
     Counts { exposed_units, exposures, replies, appointments, conversions, losses, revenue_minor }
     Cohort { day, version }
     Cell { nonzero, sum, squares, base, base_squares, products }
-    Group { units, cells }
+    Group { units, cells, waits }
     Agents { arms, is_full }
     Tally { arms, crossed, cohorts, agents }
     Trial { sources }

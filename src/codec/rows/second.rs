@@ -1,7 +1,10 @@
-//! Rows of format 2: places that knew no agent, tallies that knew neither agents nor units in two arms, and trials of tallies of any
-//! format before this one.
+//! Rows of format 2: places that knew no agent, tallies that knew neither agents nor units in two arms nor times, and trials of tallies
+//! of any format before this one.
+
+use std::sync::Arc;
 
 use crate::codec::rows::fields::{Stored, lead};
+use crate::domain::experiment::tally::{Arms, Group, Waits};
 use crate::domain::experiment::{Place, Places, Tally};
 use crate::domain::lead::Lead;
 use crate::domain::units::EventTime;
@@ -34,7 +37,16 @@ fn place(input: &mut &[u8]) -> Option<Place> {
 
 /// A tally.
 pub(crate) fn second_tally(input: &mut &[u8]) -> Option<Tally> {
-    Some(Tally { arms: Stored::get(input)?, cohorts: Stored::get(input)?, ..Tally::default() })
+    let arms = Stored::get(input)?;
+    let cohorts = u64::get(input)?;
+    let cohorts = (0..cohorts).map(|_| Some((Stored::get(input)?, Arc::new(groups(input)?)))).collect::<Option<_>>()?;
+    Some(Tally { arms, cohorts, ..Tally::default() })
+}
+
+fn groups(input: &mut &[u8]) -> Option<Arms> {
+    let arms = u64::get(input)?;
+    let group = |input: &mut &[u8]| Some(Group { units: Stored::get(input)?, cells: Stored::get(input)?, waits: Waits::new() });
+    (0..arms).map(|_| Some((Stored::get(input)?, group(input)?))).collect()
 }
 
 /// A trial whose tallies are read so.

@@ -122,7 +122,7 @@ impl Report {
     #[must_use]
     pub fn worth(&self, comparison: &Comparison) -> Option<Bounded> {
         let pace = self.units_per_week()?;
-        let adds_up = comparison.is_open && comparison.metric.shape() != Shape::Ratio;
+        let adds_up = comparison.is_open && matches!(comparison.metric.shape(), Shape::Share | Shape::Mean);
         let difference = comparison.difference.filter(|_| adds_up)?;
         Some(Bounded { estimate: difference.estimate * pace, interval: difference.interval.map(|bound| bound * pace) })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::experiment::plan::{Measure, Metric, Role, Shape};
-use crate::domain::experiment::tally::Group;
+use crate::domain::experiment::tally::{Group, UNANSWERED, minutes};
 use crate::domain::statistics::asymptotic::{Sequence, Tuning, sequence};
 use crate::domain::statistics::bayes::{self, Better};
 use crate::domain::statistics::counts::{Conversions, rate_ratio};
@@ -11,10 +11,14 @@ use crate::domain::statistics::level::{Alpha, Error, Interval};
 use crate::domain::statistics::log_ratio::{lift, log_ratio};
 use crate::domain::statistics::moments::{Arms, Moments};
 use crate::domain::statistics::proportion::{Share, newcombe};
+use crate::domain::statistics::quantile::{Compared, watched};
 use crate::domain::statistics::welch::{self, Effect, Scale};
 
 /// Outcomes of the units of each arm, by the version that set the weights under which they came in.
 pub type Groups = BTreeMap<u32, BTreeMap<String, Group>>;
+
+/// Bounds on a time that say nothing.
+const NOTHING: Interval = Interval { lower: 0.0, upper: f64::INFINITY };
 
 /// Which arms are compared, and how strictly.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +98,7 @@ fn moments(groups: &Groups, arms: [&str; 2], (place, shape): (usize, Shape)) -> 
         match shape {
             Shape::Share | Shape::Mean => sums.first.moments(),
             Shape::Ratio => sums.moments()?.ratio(),
+            Shape::Median => Err(Error::NoVariance("a median")),
         }
     };
     let mut parts = Vec::new();
@@ -133,6 +138,9 @@ pub fn compare(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
     let both = |of: &dyn Fn(&Group) -> u64| Arms { control: count(groups, pair.control, of), treatment: count(groups, pair.treatment, of) };
     let outcomes = both(&|group| group.cells.get(place).map_or(0, |cell| cell.nonzero));
     let units = both(&|group| group.units);
+    if measure.metric.shape() == Shape::Median {
+        return compare_medians(medians(groups, pair), pair, measure, (units, outcomes));
+    }
     let moments = arms(groups, pair, (place, measure));
     let means = moments
         .as_ref()
@@ -160,6 +168,60 @@ pub fn compare(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         gain_max: harm.map(|sequence| lift(sequence.one_sided.upper)),
         is_open: outcomes.control >= least && outcomes.treatment >= least,
     }
+}
+
+fn compare_medians(
+    medians: Option<Arms<Bounded>>,
+    pair: &Pair<'_>,
+    measure: &Measure,
+    (units, outcomes): (Arms<u64>, Arms<u64>),
+) -> Comparison {
+    let least = measure.metric.outcomes_min();
+    let effect = |of: fn(f64, f64) -> f64| {
+        let Arms { control: c, treatment: t } = medians?;
+        let interval = Interval { lower: of(t.interval.lower, c.interval.upper), upper: of(t.interval.upper, c.interval.lower) };
+        let estimate = of(t.estimate, c.estimate);
+        // Where half of both arms was never answered there is nothing to compare.
+        let is_told = [estimate, interval.lower, interval.upper].iter().all(|value| !value.is_nan());
+        is_told.then_some(Bounded { estimate, interval })
+    };
+    Comparison {
+        metric: measure.metric,
+        role: measure.role,
+        arm: pair.treatment.to_owned(),
+        units,
+        outcomes,
+        means: medians.map_or(Arms { control: 0.0, treatment: 0.0 }, |told| Arms {
+            control: told.control.estimate,
+            treatment: told.treatment.estimate,
+        }),
+        lift: effect(|t, c| t / c - 1.0),
+        difference: effect(|t, c| t - c),
+        p_value: None,
+        loss_max: None,
+        gain_max: None,
+        is_open: outcomes.control >= least && outcomes.treatment >= least,
+    }
+}
+
+/// The median of both arms, minutes, with bounds that hold at every look; after a change of weights without them, because versions differ.
+fn medians(groups: &Groups, pair: &Pair<'_>) -> Option<Arms<Bounded>> {
+    let tuning = pair.tuning;
+    // Each arm has two bounds of its own, all four hold together.
+    let alpha = tuning.alpha.split(2);
+    let of = |arm: &str| -> Option<Bounded> {
+        // A median may also be where nobody's time was so far.
+        let mut units = [0_u64; UNANSWERED as usize + 1];
+        for group in groups.values().filter_map(|version| version.get(arm)) {
+            group.waits.iter().for_each(|(bucket, count)| units[usize::from(*bucket)] += count);
+        }
+        let compared = Compared { share: 0.5, planned: tuning.planned / 2.0, alpha_planned: alpha };
+        let found = watched(&units, compared, alpha).ok()?;
+        let at = |place: usize| minutes(u8::try_from(place).unwrap_or(UNANSWERED));
+        let interval = if groups.len() == 1 { Interval { lower: at(found.lower), upper: at(found.upper + 1) } } else { NOTHING };
+        Some(Bounded { estimate: at(found.estimate), interval })
+    };
+    Some(Arms { control: of(pair.control)?, treatment: of(pair.treatment)? })
 }
 
 /// What is displayed beside a comparison.

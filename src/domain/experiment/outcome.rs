@@ -114,7 +114,15 @@ impl Marks {
         self.0.iter().filter(counts).map(|mark| mark.did)
     }
 
-    /// The outcome of a unit exposed at a time.
+    /// How long a unit waited for our answer to the message that was exposed; `None`: longer than the window.
+    #[must_use]
+    pub fn wait_ms(&self, exposed_at: EventTime, hours: i64) -> Option<i64> {
+        let until = exposed_at.plus(hours.saturating_mul(HOUR_MS));
+        let answers = |mark: &&Mark| mark.did == Did::Sent && mark.at > exposed_at && mark.at <= until;
+        self.0.iter().find(answers).map(|mark| mark.at.since(exposed_at))
+    }
+
+    /// The outcome of a unit exposed at a time; of a median whether there is one.
     #[must_use]
     pub fn outcome(&self, exposed_at: EventTime, measure: &Measure) -> Outcome {
         let did = || self.within(exposed_at, measure.window_hours);
@@ -125,6 +133,7 @@ impl Marks {
             Metric::ConversionRate => share(|did| matches!(did, Did::Won(_))),
             Metric::AppointmentRate => share(|did| *did == Did::Appointment),
             Metric::ReplyRate => share(|did| *did == Did::Received),
+            Metric::ResponseTime => share(|did| *did == Did::Sent),
             Metric::Revenue => Outcome { value: revenue_minor(did()).saturating_mul(MICRO / 100).clamp(-cap, cap), base: MICRO },
             Metric::ConversationLength => Outcome { value: count(|did| matches!(did, Did::Received | Did::Sent)).min(cap), base: MICRO },
             Metric::ObjectionResolution => {

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::event::Interaction;
 use crate::domain::experiment::outcome::{Did, Mark, Marks, revenue_minor};
-use crate::domain::experiment::plan::Plan;
-use crate::domain::experiment::tally::{Agents, Cell, Change, Cohort, Counts, Group, Tally};
+use crate::domain::experiment::plan::{Plan, Shape};
+use crate::domain::experiment::tally::{Agents, Cell, Change, Cohort, Counts, Group, Tally, bucket};
 use crate::domain::experiment::{Assignment, Experiment, Exposure, Unit, murmur3};
 use crate::domain::journey::Outcome;
 use crate::domain::units::{EventTime, HOUR_MS};
@@ -217,7 +217,9 @@ impl Place {
         if let Some(plan) = plan {
             let cells = plan.measures.iter().map(|measure| Cell::of(marks.outcome(self.exposed_at, measure))).collect();
             let cohort = Cohort { day: self.exposed_at.day(), version: self.version };
-            let group = Group { units: 1, cells };
+            let timed = plan.measures.iter().filter(|measure| measure.metric.shape() == Shape::Median);
+            let waits = timed.map(|measure| (bucket(marks.wait_ms(self.exposed_at, measure.window_hours)), 1)).collect();
+            let group = Group { units: 1, cells, waits };
             if let Some(agent) = &self.agent {
                 tally.agents = Agents::of(&self.arm, agent, group.clone());
             }

@@ -22,6 +22,8 @@ pub enum Metric {
     EngagementScore,
     /// Mean of `coaching_satisfaction` over ended coaching sessions, and of `rating` over feedback.
     CoachingSatisfaction,
+    /// Minutes until we wrote after the message that was exposed; less is better.
+    ResponseTime,
 }
 
 /// How a metric comes together from the outcomes of units.
@@ -33,11 +35,13 @@ pub enum Shape {
     Mean,
     /// Each unit has a sum and what it is divided by; both are summed over units first.
     Ratio,
+    /// Each unit has a time, and the middle one is told; who was never answered is behind all others.
+    Median,
 }
 
 impl Metric {
     /// All metrics.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ConversionRate,
         Self::AppointmentRate,
         Self::ReplyRate,
@@ -46,6 +50,7 @@ impl Metric {
         Self::ObjectionResolution,
         Self::EngagementScore,
         Self::CoachingSatisfaction,
+        Self::ResponseTime,
     ];
 
     /// The name in definitions and outputs.
@@ -60,6 +65,7 @@ impl Metric {
             Self::ObjectionResolution => "objection_resolution",
             Self::EngagementScore => "engagement_score",
             Self::CoachingSatisfaction => "coaching_satisfaction",
+            Self::ResponseTime => "response_time",
         }
     }
 
@@ -76,6 +82,7 @@ impl Metric {
             Self::ConversionRate | Self::AppointmentRate | Self::ReplyRate => Shape::Share,
             Self::Revenue | Self::ConversationLength => Shape::Mean,
             Self::ObjectionResolution | Self::EngagementScore | Self::CoachingSatisfaction => Shape::Ratio,
+            Self::ResponseTime => Shape::Median,
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::domain::experiment::outcome::Outcome;
 use crate::domain::statistics::moments::{PairSums, Sums};
+use crate::domain::units::MINUTE_MS;
 
 /// Days by which units are told apart; earlier ones are counted with the oldest of these.
 const DAYS_MAX: i64 = 400;
@@ -102,6 +103,28 @@ impl Cell {
     }
 }
 
+/// Units by bucket, see [`bucket`].
+pub type Waits = BTreeMap<u8, u64>;
+
+/// The bucket of those who were never answered.
+pub const UNANSWERED: u8 = u8::MAX;
+
+/// The bucket of a time: eight to each doubling of a minute more than it, so that a bucket is at most an eighth wide. A year is in the 160th.
+#[must_use]
+pub fn bucket(wait_ms: Option<i64>) -> u8 {
+    let Some(minutes) = wait_ms.map(|wait| wait.max(0).unsigned_abs() / MINUTE_MS.unsigned_abs() + 1) else { return UNANSWERED };
+    let doublings = u64::from(minutes.ilog2());
+    let part = ((minutes << 3) >> doublings) & 7;
+    u8::try_from(doublings * 8 + part).unwrap_or(UNANSWERED - 1).min(UNANSWERED - 1)
+}
+
+/// The shortest time of a bucket, minutes; infinite for those who were never answered.
+#[must_use]
+pub fn minutes(bucket: u8) -> f64 {
+    let (doublings, part) = (i32::from(bucket / 8), f64::from(bucket % 8));
+    if bucket == UNANSWERED { f64::INFINITY } else { libm::ldexp(1.0 + part / 8.0, doublings) - 1.0 }
+}
+
 /// Units of one cohort in one arm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
@@ -109,6 +132,8 @@ pub struct Group {
     pub units: u64,
     /// Their outcomes, in the order of the plan's measures.
     pub cells: Vec<Cell>,
+    /// How long they waited for an answer, where that is measured: units by the bucket of their time.
+    pub waits: Waits,
 }
 
 impl Group {
@@ -117,16 +142,25 @@ impl Group {
         self.units = self.units.wrapping_add(other.units);
         self.cells.resize(self.cells.len().max(other.cells.len()), Cell::default());
         self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.merge(other));
+        for (bucket, units) in &other.waits {
+            let place = self.waits.entry(*bucket).or_default();
+            *place = place.wrapping_add(*units);
+        }
     }
 
     fn take_back(&mut self, other: &Self) {
         self.units = self.units.wrapping_sub(other.units);
         self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.take_back(other));
+        for (bucket, units) in &other.waits {
+            let place = self.waits.entry(*bucket).or_default();
+            *place = place.wrapping_sub(*units);
+        }
+        self.waits.retain(|_, units| *units > 0);
     }
 
     /// Whether everything was taken back. Of a unit whose window has passed only its presence is taken back and added again.
     fn is_nothing(&self) -> bool {
-        self.units == 0 && self.cells.iter().all(|cell| *cell == Cell::default())
+        self.units == 0 && self.waits.is_empty() && self.cells.iter().all(|cell| *cell == Cell::default())
     }
 }
 
@@ -278,7 +312,8 @@ mod tests {
     fn unit((arm, day, version, value): (u8, i64, u32, i64)) -> Tally {
         let arm = format!("arm-{arm}");
         let mut tally = Tally::of(&arm, Counts { exposed_units: 1, revenue_minor: value, ..Counts::default() });
-        let group = Group { units: 1, cells: vec![Cell::of(Outcome { value, base: 1_000_000 })] };
+        let waits = Waits::from([(bucket(Some(value)), 1)]);
+        let group = Group { units: 1, cells: vec![Cell::of(Outcome { value, base: 1_000_000 })], waits };
         tally.cohorts.insert(Cohort { day, version }, Arc::new(Arms::from([(arm, group)])));
         tally
     }

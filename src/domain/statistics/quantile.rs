@@ -84,6 +84,48 @@ pub fn always_valid_p(arms: &Arms<Vec<f64>>, compared: Compared) -> Result<f64, 
     Ok(libm::exp(-weakest).min(1.0))
 }
 
+/// A quantile with bounds that hold at every look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Watched {
+    /// Place of the sample quantile among the values.
+    pub estimate: usize,
+    /// Place of the lowest value that the quantile may be.
+    pub lower: usize,
+    /// Place of the highest.
+    pub upper: usize,
+}
+
+/// Which of ascending values the quantile is, from how many units have each, also those that none has: those against which the evidence of [`always_valid_p`] stays
+/// below the level's.
+///
+/// # Errors
+/// Without units, or when the bounds cannot be tuned.
+pub fn watched(units: &[u64], compared: Compared, alpha: Alpha) -> Result<Watched, Error> {
+    let share = open_fraction("the share", compared.share)?;
+    let n = at_least("units", units.iter().sum(), 1)? as f64;
+    let spread = share * (1.0 - share);
+    let v_planned = spread * positive("the planned number of values", compared.planned)?;
+    let mixture = Mixture::beta_binomial(Tuning { v_planned, alpha_planned: compared.alpha_planned }, share, 1.0 - share)?;
+    let threshold = -libm::log(alpha.value());
+    let is_refuted = |below: f64| mixture.log_value((below - share) * n, spread * n) >= threshold;
+    let mut reached = 0_u64;
+    let mut found = Watched { estimate: units.len() - 1, lower: units.len() - 1, upper: 0 };
+    for (place, count) in units.iter().enumerate() {
+        let (under, until) = (reached as f64 / n, (reached + count) as f64 / n);
+        reached += count;
+        if until >= share {
+            found.estimate = found.estimate.min(place);
+        }
+        if until >= share || !is_refuted(until) {
+            found.lower = found.lower.min(place);
+        }
+        if under <= share || !is_refuted(under) {
+            found.upper = place;
+        }
+    }
+    Ok(found)
+}
+
 /// Log evidence of one arm against each value of the quantile.
 struct Evidence {
     sorted: Vec<f64>,

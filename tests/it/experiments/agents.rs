@@ -1,12 +1,15 @@
 //! Experiments in which all leads of an agent get its arm: compared once, at the end, as agents.
 
+use std::sync::Arc;
+
 use leadstream::domain::event::Interaction;
-use leadstream::domain::experiment::decision::{Report, Verdict};
-use leadstream::domain::experiment::tally::{AGENTS_MAX, Agents, Group};
-use leadstream::domain::experiment::{Experiment, Tally};
+use leadstream::domain::experiment::decision::{Report, Setup, Verdict};
+use leadstream::domain::experiment::outcome::Outcome;
+use leadstream::domain::experiment::tally::{AGENTS_MAX, Agents, Cell, Cohort, Group};
+use leadstream::domain::experiment::{Experiment, Tally, agents};
 use leadstream::domain::random::Random;
 use leadstream::domain::simulation::Limit;
-use leadstream::domain::units::{DAY_MS, HOUR_MS};
+use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
 use serde_json::{Value, json};
 
 use crate::experiments::crossed::handed;
@@ -151,7 +154,7 @@ fn sums_of_agents_do_not_depend_on_order_repetition_and_partitioning() {
 #[test]
 fn with_more_agents_than_are_kept_apart_nothing_is_concluded_in_any_order() {
     let tally = |agent: u64| Tally {
-        agents: Agents::of("assertive", &format!("agent-{agent}"), Group { units: 1, cells: Vec::new() }),
+        agents: Agents::of("assertive", &format!("agent-{agent}"), Group { units: 1, ..Group::default() }),
         ..Tally::default()
     };
     let merged = |agents: &mut dyn Iterator<Item = u64>| {
@@ -171,4 +174,47 @@ fn with_more_agents_than_are_kept_apart_nothing_is_concluded_in_any_order() {
     let (report, _) = decided(&body(), market(7, (210, 2), &own, doubled));
     assert_eq!(report.decision.verdict, Verdict::Futile);
     assert!(report.decision.rule.starts_with("more than 200 agents had leads"), "{}", report.decision.rule);
+}
+
+/// What is decided of agents with a hundred leads each, of which so many convert.
+fn verdict_of(control: &[u64], treatment: &[u64]) -> (Report, f64) {
+    let own = experiment(&with(&[
+        ("unit", "agent".into()),
+        ("planned_units", 8.into()),
+        ("ends_at", "2026-01-21T00:00:00Z".into()),
+        ("guardrails", json!([])),
+        ("metrics", json!([])),
+    ]));
+    let mut tally = Tally::default();
+    for (arm, agents) in [("empathetic", control), ("assertive", treatment)] {
+        for (agent, converted) in agents.iter().enumerate() {
+            for lead in 0..100 {
+                let cells = vec![Cell::of(Outcome { value: if lead < *converted { 1_000_000 } else { 0 }, base: 1_000_000 })];
+                let group = Group { units: 1, cells, ..Group::default() };
+                let mut one = Tally { agents: Agents::of(arm, &format!("{arm}-{agent}"), group.clone()), ..Tally::default() };
+                let cohort = Cohort { day: START / DAY_MS + lead as i64 / 10, version: 1 };
+                one.cohorts.insert(cohort, Arc::new([(arm.to_owned(), group)].into()));
+                tally.merge(&one);
+            }
+        }
+    }
+    let plan = own.plan.as_deref().unwrap();
+    let setup = Setup { plan, window_hours: 72, versions: [(1, own.arms.as_slice())].into() };
+    let report = agents::report(&setup, plan.ends_at.unwrap(), (&tally, EventTime(START + 30 * DAY_MS))).unwrap();
+    let exact_p = report.comparisons[0].1.exact_p.unwrap();
+    (report, exact_p)
+}
+
+#[test]
+fn the_exact_test_and_the_least_number_of_agents_stop_what_errors_by_agent_would_ship() {
+    let (clear, exact_p) = verdict_of(&[20, 21, 20, 22], &[40, 39, 41, 42]);
+    assert_eq!((clear.decision.verdict, exact_p), (Verdict::Promote("assertive".to_owned()), 2.0 / 70.0));
+    // One agent of each arm is as the other arm: four of seventy ways are as far apart.
+    let (mixed, exact_p) = verdict_of(&[20, 20, 20, 30], &[29, 40, 41, 42]);
+    assert!(mixed.comparisons[0].0.p_value.unwrap() < 0.02 && mixed.looks[0].interval.lower > 0.0);
+    assert_eq!((mixed.decision.verdict, exact_p), (Verdict::Futile, 4.0 / 70.0));
+    // Three agents are too few, although both tests are sure.
+    let (few, exact_p) = verdict_of(&[20, 21, 22], &[40, 39, 41, 42, 40]);
+    assert!(few.looks[0].interval.lower > 0.0 && exact_p < 0.05);
+    assert_eq!(few.decision.verdict, Verdict::Futile);
 }
