@@ -170,6 +170,9 @@ fn with_more_agents_than_are_kept_apart_nothing_is_concluded_in_any_order() {
     halves.merge(&merged(&mut (150..300)));
     halves.take_back(&tally(7));
     assert_eq!(halves, full);
+    let mut few = merged(&mut (0..3));
+    few.merge(&full);
+    assert_eq!(few, full);
     let own = experiment(&body());
     let (report, _) = decided(&body(), market(7, (210, 2), &own, doubled));
     assert_eq!(report.decision.verdict, Verdict::Futile);
