@@ -4,6 +4,7 @@
 //! Due leads come first, by due time and lead, then the event. Nothing here reads a clock.
 
 mod memory;
+mod reweight;
 mod rows;
 
 use crate::domain::event::Interaction;
@@ -15,6 +16,7 @@ use crate::domain::rules::{Manner, Policy, Rules};
 use crate::domain::units::{AppendTime, EventTime, LeadKey, Partition, Tenant};
 
 pub use crate::pipeline::memory::Memory;
+pub use crate::pipeline::reweight::Reweighting;
 pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Positions, Row, Rows, Source, Trial, Unmapped};
 
 /// Version of the decisions made here: states and outputs repeat byte for byte only under the same one.
@@ -59,6 +61,8 @@ pub enum Effect {
     Measured(Box<Metrics>),
     /// An experiment that acts by itself is over: a definition for all partitions.
     Concluded(Box<Conclusion>),
+    /// An experiment goes on with other weights: a definition for all partitions.
+    Reweighted(Box<Reweighting>),
     /// The input cannot be used.
     DeadLetter(String),
     /// The input came too late.
@@ -126,8 +130,10 @@ pub fn take<R: Rows>(rules: &Rules, rows: &mut R, input: &Input, budget: &mut us
             if trial.replace(*source, *at, tally) {
                 let metrics = measure(rules, trial.metrics(experiment));
                 let concluded = conclude(rules, &metrics);
+                let reweighted = reweight::reweight(rules, rows, &metrics)?;
                 effects.push(Effect::Measured(Box::new(metrics)));
                 effects.extend(concluded.map(|conclusion| Effect::Concluded(Box::new(conclusion))));
+                effects.extend(reweighted.map(|reweighting| Effect::Reweighted(Box::new(reweighting))));
                 rows.save(key, Some(Row::Trial(trial)));
             }
             Ok(Taken::Done(Outcome::Internal))

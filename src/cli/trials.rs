@@ -150,6 +150,9 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     let (units, waiting, planned) = (number("units"), number("waiting_units"), number("planned_units"));
     say(format!("{units} of {planned} planned units have had their windows, {waiting} have not; {} full days\n", number("full_days")))?;
     say(table(&comparisons(results)))?;
+    for dropped in results["dropped"].as_array().into_iter().flatten() {
+        say(format!("dropped: {} (look of {})", dropped["rule"].as_str().unwrap_or_default(), date(dropped["at"].as_i64().unwrap_or(0))))?;
+    }
     let worth = worth(results);
     if worth.len() > 1 {
         say(format!(

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::codec::avro;
 use crate::codec::internal::{WireCounts, arms};
-use crate::domain::experiment::decision::{Look, Report, Verdict};
+use crate::domain::experiment::decision::{Dropped, Look, Report, Verdict};
 use crate::domain::experiment::inference::{Comparison, Display};
 use crate::domain::experiment::plan::Role;
 use crate::domain::experiment::{ExperimentKey, Metrics};
@@ -36,6 +36,15 @@ struct WireResults<'a> {
     sample_ratio_log_evidence: Option<f64>,
     comparisons: Vec<WireComparison<'a>>,
     looks: Vec<WireLook<'a>>,
+    dropped: Option<Vec<WireDropped<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Dropped")]
+struct WireDropped<'a> {
+    arm: &'a str,
+    rule: &'a str,
+    at: i64,
 }
 
 #[derive(Serialize)]
@@ -70,6 +79,7 @@ struct WireComparison<'a> {
     fixed_upper: Option<f64>,
     chance_to_win: Option<f64>,
     expected_loss: Option<f64>,
+    p_adjusted: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -136,6 +146,7 @@ fn comparison<'a>(report: &Report, (comparison, display): &'a (Comparison, Displ
         fixed_upper: upper(display.fixed),
         chance_to_win: display.chance_to_win,
         expected_loss: display.expected_loss.and_then(finite),
+        p_adjusted: comparison.p_adjusted,
     }
 }
 
@@ -148,6 +159,10 @@ fn look(look: &Look) -> WireLook<'_> {
         lift_lower: look.interval.lower,
         lift_upper: finite(look.interval.upper),
     }
+}
+
+fn dropped(Dropped { arm, rule, at }: &Dropped) -> WireDropped<'_> {
+    WireDropped { arm, rule, at: at.0 }
 }
 
 fn results(report: &Report) -> WireResults<'_> {
@@ -164,6 +179,7 @@ fn results(report: &Report) -> WireResults<'_> {
         sample_ratio_log_evidence: finite(report.sample_ratio),
         comparisons: report.comparisons.iter().map(|told| comparison(report, told)).collect(),
         looks: report.looks.iter().map(look).collect(),
+        dropped: Some(report.dropped.iter().map(dropped).collect()),
     }
 }
 

@@ -143,6 +143,8 @@ pub struct Experiment {
     pub state: State,
     /// The version that began it: this one, or the one that this one continues.
     pub began: u32,
+    /// The body as it was written: a version that only has other weights is written from it.
+    pub source: Arc<str>,
     /// What was registered; `None`: exposures and outcomes are counted and nothing is concluded.
     pub plan: Option<Arc<Plan>>,
 }
@@ -227,6 +229,12 @@ impl Experiment {
             })
         };
         (self.stages.is_empty() || self.stages.contains(&stage)) && self.target.iter().all(holds)
+    }
+
+    /// Whether an arm gives its strategy: without a weight it is withdrawn, also from the units that have it.
+    #[must_use]
+    pub fn gives(&self, arm: &str) -> bool {
+        self.arms.iter().any(|(name, weight)| name == arm && *weight > 0)
     }
 
     /// Its name over all versions that continue it.
@@ -336,6 +344,7 @@ mod tests {
             window_hours: 24,
             state: State::Running,
             began: 1,
+            source: "".into(),
             plan: None,
         }
     }

@@ -61,6 +61,8 @@ pub enum Key {
     Tally(ExperimentKey),
     /// The counts of an experiment in all partitions, kept in the experiment's own.
     Trial(ExperimentKey),
+    /// The newest version of an experiment that its partition wrote itself.
+    Written(ExperimentKey),
     /// How the inputs of one source came out; 0: those of no ingest run.
     Counters(u32),
     /// CRM stage names of a tenant that no map knows.
@@ -80,6 +82,8 @@ pub enum Row {
     Tally(Tally),
     /// See [`Key::Trial`].
     Trial(Trial),
+    /// See [`Key::Written`].
+    Written(u32),
     /// See [`Key::Counters`].
     Counters(Counters),
     /// See [`Key::Unmapped`].
@@ -109,6 +113,8 @@ into! {
     into_tally Tally Tally,
     /// The trial; `None` for a row of another kind.
     into_trial Trial Trial,
+    /// The version; `None` for a row of another kind.
+    into_written Written u32,
     /// The counters; `None` for a row of another kind.
     into_counters Counters Counters,
     /// The names; `None` for a row of another kind.

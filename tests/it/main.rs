@@ -37,6 +37,7 @@ mod properties;
 mod vectors;
 mod simulation;
 mod experiments;
+mod arms;
 mod scenarios;
 #[cfg(feature = "runtime")]
 mod registry;

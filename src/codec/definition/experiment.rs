@@ -16,6 +16,8 @@ use crate::domain::units::Tenant;
 const DAYS_MIN: i64 = 7;
 /// Metrics of one experiment.
 const MEASURES_MAX: usize = 8;
+/// Bytes of the reason for a version.
+const REASON_BYTES_MAX: usize = 2_000;
 /// Longest window, hours: a year.
 const WINDOW_MAX: i64 = 24 * 365;
 
@@ -45,6 +47,7 @@ struct ExperimentBody {
     planned_units: Option<u64>,
     control: Option<String>,
     decisions: Option<DecisionsBody>,
+    reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -106,6 +109,9 @@ pub(crate) fn experiment(tenant: Option<&Tenant>, (name, version): (&str, u32), 
     if body.continues.is_some_and(|began| began == 0 || began >= version) {
         return refused("body.continues: names an earlier version, the one that began the experiment");
     }
+    if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
+        return refused(format!("body.reason: at most {REASON_BYTES_MAX} bytes are taken"));
+    }
     let plan = plan(&body, &arms, unit)?;
     Ok(Experiment {
         tenant: tenant.clone(),
@@ -122,6 +128,7 @@ pub(crate) fn experiment(tenant: Option<&Tenant>, (name, version): (&str, u32), 
         window_hours: body.window_hours,
         state: state(body.running, body.state.as_deref())?,
         began: body.continues.unwrap_or(version),
+        source: String::from_utf8_lossy(text).into(),
         plan: plan.map(Arc::new),
     })
 }
@@ -224,7 +231,7 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
     if !arms.iter().any(|(arm, weight)| *arm == control && *weight > 0) {
         return refused("body.control: is no arm with a weight");
     }
-    let (days_min, equivalence, act) = decided(body.decisions.as_ref(), arms.len())?;
+    let (days_min, equivalence, act) = decided(body.decisions.as_ref())?;
     Ok(Some(Plan { measures, alpha, planned_units, days_min, equivalence, control, act }))
 }
 
@@ -247,7 +254,7 @@ fn measure(field: &str, body: &MeasureBody, role: Role, window_hours: i64) -> Re
     Ok(Measure { metric, role, window_hours: own, cap: body.cap })
 }
 
-fn decided(body: Option<&DecisionsBody>, arms: usize) -> Result<(i64, Option<f64>, Act), Error> {
+fn decided(body: Option<&DecisionsBody>) -> Result<(i64, Option<f64>, Act), Error> {
     let Some(body) = body else { return Ok((DAYS_MIN, None, Act::Advise)) };
     let days_min = body.days_min.unwrap_or(DAYS_MIN);
     if !(DAYS_MIN..=365).contains(&days_min) {
@@ -258,7 +265,6 @@ fn decided(body: Option<&DecisionsBody>, arms: usize) -> Result<(i64, Option<f64
     }
     let act = match body.act.as_deref() {
         None | Some("advise") => Act::Advise,
-        Some("automatic") if arms > 2 => return refused("body.decisions.act: with more than two arms a person acts: advise"),
         Some("automatic") => Act::Automatic,
         Some(other) => return refused(format!("body.decisions.act: {other:?} is neither advise nor automatic")),
     };

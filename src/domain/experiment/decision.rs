@@ -11,6 +11,7 @@ use crate::domain::experiment::tally::{Cohort, Tally};
 use crate::domain::statistics::asymptotic::Tuning;
 use crate::domain::statistics::counts::Shares;
 use crate::domain::statistics::level::{Alpha, Interval};
+use crate::domain::statistics::multiplicity::holm;
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS};
 
 /// How long after its last window a day is left alone for what comes late: the default of the allowed lateness.
@@ -87,6 +88,17 @@ pub struct Look {
     pub interval: Interval,
 }
 
+/// An arm that was shown to be worse.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dropped {
+    /// The arm.
+    pub arm: String,
+    /// What fell, and by how much.
+    pub rule: String,
+    /// The moment of the look.
+    pub at: EventTime,
+}
+
 /// All that is known of an experiment at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -106,6 +118,8 @@ pub struct Report {
     pub days: i64,
     /// Largest logarithm of the evidence against the planned sample ratio; infinite where an arm without weight has a unit.
     pub sample_ratio: f64,
+    /// Arms shown to be worse by then, in the order in which that was seen; the others go on.
+    pub dropped: Vec<Dropped>,
 }
 
 impl Report {
@@ -123,6 +137,44 @@ impl Report {
         let adds_up = comparison.is_open && comparison.metric.shape() != Shape::Ratio;
         let difference = comparison.difference.filter(|_| adds_up)?;
         Some(Bounded { estimate: difference.estimate * pace, interval: difference.interval.map(|bound| bound * pace) })
+    }
+}
+
+impl Report {
+    /// Whether an arm was shown to be worse.
+    #[must_use]
+    pub fn has_dropped(&self, arm: &str) -> bool {
+        self.dropped.iter().any(|dropped| dropped.arm == arm)
+    }
+
+    /// Notes the arms whose goal or guardrail is shown to have fallen, unless nothing can be concluded. The level of harm is shared
+    /// out evenly over arms and metrics, so that all of these are right at all looks together.
+    fn drop_worse(&mut self, compared: &[Comparison], at: EventTime) {
+        let judged = compared.iter().filter(|comparison| comparison.is_open && comparison.role != Role::Secondary);
+        for comparison in judged.filter(|_| self.sample_ratio < RATIO_ALARM) {
+            if let Some(most) = comparison.gain_max.filter(|most| *most < 0.0)
+                && !self.has_dropped(&comparison.arm)
+            {
+                let rule = format!("{} is worse: {} changed by {} at most", comparison.arm, comparison.metric.as_str(), percent(most));
+                self.dropped.push(Dropped { arm: comparison.arm.clone(), rule, at });
+            }
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// Adjusts the p-values of the goal for the number of arms (Holm). Each p-value holds at all looks at once, and Holm's argument is a
+/// union over the arms that do not differ, so the adjusted ones hold at all looks at once as well. An arm whose bounds may not be acted
+/// on yet is no evidence.
+fn adjust(compared: &mut [Comparison]) {
+    let goals: Vec<usize> = compared.iter().enumerate().filter(|(_, told)| told.role == Role::Goal).map(|(place, _)| place).collect();
+    let p = |place: &usize| compared.get(*place).filter(|told| told.is_open).and_then(|told| told.p_value).unwrap_or(1.0);
+    let adjusted = holm(&goals.iter().map(p).collect::<Vec<_>>()).unwrap_or_default();
+    for (place, adjusted) in goals.into_iter().zip(adjusted) {
+        compared[place].p_adjusted = Some(adjusted);
     }
 }
 
@@ -147,6 +199,7 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         planned: setup.plan.planned_units,
         days: 0,
         sample_ratio: ratio_at(&ratios, at),
+        dropped: Vec::new(),
     };
     let mut groups = Groups::new();
     let look_of = |day: i64| EventTime((day + 1) * DAY_MS).plus(setup.window_hours * HOUR_MS + SETTLE_MS);
@@ -161,7 +214,10 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         told.waiting = all - told.units;
         told.days = day - first;
         told.sample_ratio = ratio_at(&ratios, look);
-        let compared: Vec<Comparison> = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| compare(&groups, pair, of))).collect();
+        let mut compared: Vec<Comparison> =
+            pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| compare(&groups, pair, of))).collect();
+        adjust(&mut compared);
+        told.drop_worse(&compared, look);
         let goals = compared.iter().filter(|comparison| comparison.role == Role::Goal);
         told.looks.extend(goals.filter_map(|goal| {
             let units = goal.units.control + goal.units.treatment;
@@ -242,27 +298,30 @@ fn ratio_at(ratios: &[(EventTime, f64)], at: EventTime) -> f64 {
     ratios.iter().take_while(|(day, _)| *day <= at).last().map_or(0.0, |(_, evidence)| *evidence)
 }
 
+/// Why an arm is promoted. With several arms the bounds on each, which hold for all of them together, may still reach 0.
+fn promotion(best: &Comparison, arms: usize) -> String {
+    let (metric, least) = (best.metric.as_str(), best.lift.map_or(0.0, |lift| lift.interval.lower));
+    if arms == 1 {
+        return format!("{metric} rose by {} at least and no guardrail fell below its margin", percent(least));
+    }
+    let (seen, p) = (best.lift.map_or(0.0, |lift| lift.estimate), best.p_adjusted.unwrap_or(1.0));
+    format!(
+        "{metric} rose by {} as seen and {} at least, p-value {p:.4} adjusted for {arms} arms, and no guardrail fell below its margin",
+        percent(seen),
+        percent(least.max(0.0))
+    )
+}
+
 /// The first rule that holds, in the order written here.
 fn judge(plan: &Plan, compared: &[Comparison], told: &Report) -> (Verdict, String) {
-    let percent = |share: f64| format!("{:.1} %", share * 100.0);
     if told.sample_ratio >= RATIO_ALARM {
         let odds = if told.sample_ratio.is_finite() { format!("{:.0} to 1", libm::exp(told.sample_ratio)) } else { "certain".to_owned() };
         return (Verdict::SampleRatio, format!("units are not shared out as planned (evidence {odds}): find out why before anything else"));
     }
-    let arms: Vec<&Comparison> = compared.iter().filter(|comparison| comparison.role == Role::Goal).collect();
-    let of_arm = |arm: &str| compared.iter().filter(move |comparison| comparison.arm == arm).collect::<Vec<_>>();
-    let harm = |arm: &str| {
-        let judged = |comparison: &&&Comparison| comparison.is_open && comparison.role != Role::Secondary;
-        of_arm(arm)
-            .iter()
-            .filter(judged)
-            .find_map(|comparison| comparison.gain_max.filter(|most| *most < 0.0).map(|most| (comparison.metric, most)))
-    };
-    let harms: Vec<_> = arms.iter().filter_map(|goal| harm(&goal.arm).map(|harm| (goal.arm.as_str(), harm))).collect();
-    if let [(arm, (metric, most)), ..] = harms.as_slice()
-        && harms.len() == arms.len()
-    {
-        return (Verdict::RollBack, format!("{arm} is worse: {} changed by {} at most", metric.as_str(), percent(*most)));
+    let arms: Vec<&Comparison> = compared.iter().filter(|told| told.role == Role::Goal).collect();
+    let arms: Vec<&Comparison> = arms.into_iter().filter(|goal| !told.has_dropped(&goal.arm)).collect();
+    if arms.is_empty() {
+        return (Verdict::RollBack, told.dropped.iter().map(|dropped| dropped.rule.as_str()).collect::<Vec<_>>().join("; "));
     }
     if told.days < plan.days_min {
         return (Verdict::Continue, format!("{} of {} full days", told.days, plan.days_min));
@@ -271,15 +330,14 @@ fn judge(plan: &Plan, compared: &[Comparison], told: &Report) -> (Verdict, Strin
         Role::Guardrail { margin } => comparison.is_open && comparison.loss_max.is_some_and(|least| least > -margin),
         Role::Goal | Role::Secondary => true,
     };
-    let is_better = |goal: &&&Comparison| {
-        let above = goal.is_open && goal.lift.is_some_and(|lift| lift.interval.lower > 0.0);
-        above && harm(&goal.arm).is_none() && of_arm(&goal.arm).iter().all(is_kept)
-    };
+    let of_arm = |arm: &str| compared.iter().filter(|comparison| comparison.arm == arm).collect::<Vec<_>>();
     let estimate = |goal: &Comparison| goal.lift.map_or(f64::NEG_INFINITY, |lift| lift.estimate);
+    let is_better = |goal: &&&Comparison| {
+        let above = estimate(goal) > 0.0 && goal.p_adjusted.is_some_and(|p| p <= plan.alpha);
+        above && of_arm(&goal.arm).iter().all(is_kept)
+    };
     if let Some(best) = arms.iter().filter(is_better).max_by(|a, b| estimate(a).total_cmp(&estimate(b))) {
-        let least = best.lift.map_or(0.0, |lift| lift.interval.lower);
-        let rule = format!("{} rose by {} at least and no guardrail fell below its margin", best.metric.as_str(), percent(least));
-        return (Verdict::Promote(best.arm.clone()), rule);
+        return (Verdict::Promote(best.arm.clone()), promotion(best, told.dropped.len() + arms.len()));
     }
     let within = |goal: &&Comparison| {
         let inside = |bound: f64| goal.lift.is_some_and(|lift| -bound < lift.interval.lower && lift.interval.upper < bound);
