@@ -8,7 +8,7 @@ mod reweight;
 mod rows;
 
 use crate::domain::event::Interaction;
-use crate::domain::experiment::decision::{self, Setup, Verdict as Concluded};
+use crate::domain::experiment::decision::{self, Verdict as Concluded};
 use crate::domain::experiment::plan::Act;
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
 use crate::domain::lead::{Decision, Lead, Verdict};
@@ -17,7 +17,7 @@ use crate::domain::units::{AppendTime, EventTime, LeadKey, Partition, Tenant};
 
 pub use crate::pipeline::memory::Memory;
 pub use crate::pipeline::reweight::Reweighting;
-pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Positions, Row, Rows, Source, Trial, Unmapped};
+pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Positions, Row, Rows, Source, Trial, Unmapped, Written};
 
 /// Version of the decisions made here: states and outputs repeat byte for byte only under the same one.
 pub const STEP_VERSION: u32 = 2;
@@ -147,8 +147,7 @@ pub fn measure(rules: &Rules, mut metrics: Metrics) -> Metrics {
     let key = &metrics.experiment;
     if let Some((first, plan)) = rules.experiment(&key.tenant, &key.name, key.version).and_then(|first| Some((first, first.plan.as_ref()?)))
     {
-        let versions = rules.versions(key, metrics.at).map(|version| (version.version, version.arms.as_slice())).collect();
-        let setup = Setup { plan, window_hours: first.window_hours, versions };
+        let setup = reweight::setup(rules, key, metrics.at, (plan, first.window_hours));
         metrics.report = decision::report(&setup, &metrics.tally, metrics.at).map(Box::new);
     }
     metrics

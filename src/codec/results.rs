@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::codec::avro;
 use crate::codec::internal::{WireCounts, arms};
+use crate::domain::experiment::adaptive::Worth;
 use crate::domain::experiment::decision::{Dropped, Look, Report, Verdict};
 use crate::domain::experiment::inference::{Comparison, Display};
 use crate::domain::experiment::plan::Role;
@@ -37,6 +38,17 @@ struct WireResults<'a> {
     comparisons: Vec<WireComparison<'a>>,
     looks: Vec<WireLook<'a>>,
     dropped: Option<Vec<WireDropped<'a>>>,
+    always: Option<Vec<WireAlways<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Always")]
+struct WireAlways<'a> {
+    arm: &'a str,
+    effective_units: f64,
+    mean: Option<f64>,
+    mean_lower: Option<f64>,
+    mean_upper: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -165,6 +177,17 @@ fn dropped(Dropped { arm, rule, at }: &Dropped) -> WireDropped<'_> {
     WireDropped { arm, rule, at: at.0 }
 }
 
+fn always(Worth { arm, value, effective_size }: &Worth) -> WireAlways<'_> {
+    let interval = value.map(|value| value.interval);
+    WireAlways {
+        arm,
+        effective_units: *effective_size,
+        mean: value.and_then(|value| finite(value.estimate)),
+        mean_lower: lower(interval),
+        mean_upper: upper(interval),
+    }
+}
+
 fn results(report: &Report) -> WireResults<'_> {
     WireResults {
         decision: report.decision.verdict.as_str(),
@@ -180,6 +203,7 @@ fn results(report: &Report) -> WireResults<'_> {
         comparisons: report.comparisons.iter().map(|told| comparison(report, told)).collect(),
         looks: report.looks.iter().map(look).collect(),
         dropped: Some(report.dropped.iter().map(dropped).collect()),
+        always: Some(report.worth_of_arms.iter().map(always).collect()).filter(|told: &Vec<_>| !told.is_empty()),
     }
 }
 

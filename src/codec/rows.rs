@@ -84,7 +84,7 @@ pub fn row_bytes(row: &Row) -> Vec<u8> {
         Row::Clock(clock) => clock.put(&mut out),
         Row::Tally(tally) => tally.put(&mut out),
         Row::Trial(trial) => trial.put(&mut out),
-        Row::Written(version) => version.put(&mut out),
+        Row::Written(written) => written.put(&mut out),
         Row::Counters(counters) => counters.put(&mut out),
         Row::Unmapped(unmapped) => unmapped.put(&mut out),
         Row::Positions(positions) => positions.put(&mut out),
@@ -128,7 +128,7 @@ mod tests {
     use crate::domain::experiment::{Counts, Tally};
     use crate::domain::units::EventTime;
     use crate::domain::units::Offset;
-    use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped};
+    use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped, Written};
 
     fn experiment_key() -> ExperimentKey {
         ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone: of voice".into(), version: 3 }
@@ -143,7 +143,7 @@ mod tests {
             (Key::Positions, Row::Positions(Positions { next: [Offset(7), Offset(1 << 40), Offset(0)], current, has_begun: true })),
             (Key::Tally(experiment_key()), Row::Tally(tally.clone())),
             (Key::Trial(experiment_key()), Row::Trial(Trial { sources: BTreeMap::from([(2, (EventTime(9), tally))]) })),
-            (Key::Written(experiment_key()), Row::Written(300)),
+            (Key::Written(experiment_key()), Row::Written(Written { version: 300, epoch: 4 })),
             (Key::Counters(7), Row::Counters(Counters { advanced: 300, ..Counters::default() })),
             (Key::Unmapped(tenant), Row::Unmapped(Unmapped { names: BTreeMap::from([("Stufe 1".into(), 2)]), others: 1 })),
             (Key::Lead(LeadKey::parse("acme:x:y").unwrap()), Row::Lead(Box::default())),

@@ -8,7 +8,9 @@ pub mod outcome;
 pub mod tally;
 pub mod places;
 pub mod inference;
+pub mod adaptive;
 pub mod decision;
+pub mod allocation;
 
 use std::sync::Arc;
 

@@ -61,7 +61,7 @@ pub enum Key {
     Tally(ExperimentKey),
     /// The counts of an experiment in all partitions, kept in the experiment's own.
     Trial(ExperimentKey),
-    /// The newest version of an experiment that its partition wrote itself.
+    /// What the partition of an experiment wrote of it itself.
     Written(ExperimentKey),
     /// How the inputs of one source came out; 0: those of no ingest run.
     Counters(u32),
@@ -83,7 +83,7 @@ pub enum Row {
     /// See [`Key::Trial`].
     Trial(Trial),
     /// See [`Key::Written`].
-    Written(u32),
+    Written(Written),
     /// See [`Key::Counters`].
     Counters(Counters),
     /// See [`Key::Unmapped`].
@@ -113,8 +113,8 @@ into! {
     into_tally Tally Tally,
     /// The trial; `None` for a row of another kind.
     into_trial Trial Trial,
-    /// The version; `None` for a row of another kind.
-    into_written Written u32,
+    /// What was written; `None` for a row of another kind.
+    into_written Written Written,
     /// The counters; `None` for a row of another kind.
     into_counters Counters Counters,
     /// The names; `None` for a row of another kind.
@@ -157,6 +157,15 @@ impl Trial {
         let at = self.sources.values().map(|(at, _)| *at).max().unwrap_or_default();
         Metrics { experiment: experiment.clone(), at, tally: whole, report: None }
     }
+}
+
+/// What the partition of an experiment wrote of it itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The newest version; 0 before any.
+    pub version: u32,
+    /// The newest epoch of a bandit whose weights were looked at; 0 before any.
+    pub epoch: i64,
 }
 
 /// How inputs came out.

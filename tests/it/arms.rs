@@ -20,7 +20,7 @@ use crate::experiments::{Arm, Ran, START, USUAL, experiment, exposures, market, 
 
 const MICRO: i64 = 1_000_000;
 
-fn three(more: &[(&str, Value)]) -> Value {
+pub(crate) fn three(more: &[(&str, Value)]) -> Value {
     let arms = ["empathetic", "assertive", "analytical"].map(|arm| json!({"strategy": arm, "weight": 1}));
     let mut fields = vec![("arms", json!(arms)), ("metrics", json!([])), ("planned_units", json!(6_000))];
     fields.extend_from_slice(more);
@@ -28,18 +28,18 @@ fn three(more: &[(&str, Value)]) -> Value {
 }
 
 /// A market in which what a lead does depends on the arm that it was given, while definitions come back through the log.
-struct Live {
-    rules: Rules,
-    ran: Ran,
-    definitions: Vec<Definition>,
-    reports: Vec<Report>,
+pub(crate) struct Live {
+    pub(crate) rules: Rules,
+    pub(crate) ran: Ran,
+    pub(crate) definitions: Vec<Definition>,
+    pub(crate) reports: Vec<Report>,
     /// Everything that was taken, in order.
     log: Vec<Interaction>,
 }
 
 impl Live {
     /// So many new leads a day; each writes once, and twice more in the week after.
-    fn run(body: &Value, (seed, days, leads): (u64, i64, usize), arm: impl Fn(i64, &str) -> Arm) -> Self {
+    pub(crate) fn run(body: &Value, (seed, days, leads): (u64, i64, usize), arm: impl Fn(i64, &str) -> Arm) -> Self {
         let mut live = Self { rules: rules(body), ran: Ran::new(3), definitions: Vec::new(), reports: Vec::new(), log: Vec::new() };
         let mut random = Random::new(seed, 11);
         let mut waiting: BTreeMap<i64, Vec<Interaction>> = BTreeMap::new();
@@ -77,7 +77,7 @@ impl Live {
     }
 
     /// All partitions report, and what follows is read by all of them.
-    fn look(&mut self, seed: i64) {
+    pub(crate) fn look(&mut self, seed: i64) {
         let effects = self.ran.report(&self.rules, seed as u64);
         for effect in &effects {
             let definition = match effect {
@@ -98,7 +98,7 @@ impl Live {
     }
 
     /// No unit was ever in two arms, and every assignment is what its version gives.
-    fn check(&self) {
+    pub(crate) fn check(&self) {
         let mut audit = Audit::default();
         exposures(&self.ran.effects).into_iter().for_each(|exposure| audit.take(&self.rules, "0/0", exposure));
         assert_eq!((audit.crossed, audit.wrong), (0, 0), "{:?}", audit.told);

@@ -38,6 +38,7 @@ mod vectors;
 mod simulation;
 mod experiments;
 mod arms;
+mod bandit;
 mod scenarios;
 #[cfg(feature = "runtime")]
 mod registry;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::codec::definition::{Error, read, refused, stages_of};
 use crate::codec::hex;
-use crate::domain::experiment::plan::{Act, Measure, Metric, Plan, Role};
+use crate::domain::experiment::plan::{Act, Allocation, AllocationRule, Measure, Metric, Plan, Role, Shape};
 use crate::domain::experiment::{Condition, Experiment, Layer, PLACES, State, Unit};
 use crate::domain::features::Feature;
 use crate::domain::units::Tenant;
@@ -18,6 +18,10 @@ const DAYS_MIN: i64 = 7;
 const MEASURES_MAX: usize = 8;
 /// Bytes of the reason for a version.
 const REASON_BYTES_MAX: usize = 2_000;
+/// Smallest floor of a bandit: a unit of an arm that rare counts a hundredfold.
+const FLOOR_MIN: f64 = 0.01;
+/// Longest epoch of a bandit, days.
+const EPOCH_DAYS_MAX: i64 = 90;
 /// Longest window, hours: a year.
 const WINDOW_MAX: i64 = 24 * 365;
 
@@ -47,6 +51,7 @@ struct ExperimentBody {
     planned_units: Option<u64>,
     control: Option<String>,
     decisions: Option<DecisionsBody>,
+    allocation: Option<AllocationBody>,
     reason: Option<String>,
 }
 
@@ -88,6 +93,14 @@ struct DecisionsBody {
     days_min: Option<i64>,
     equivalence: Option<f64>,
     act: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllocationBody {
+    rule: String,
+    floor: f64,
+    epoch_days: i64,
 }
 
 fn everybody() -> u32 {
@@ -189,6 +202,7 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
             ("planned_units", body.planned_units.is_some()),
             ("control", body.control.is_some()),
             ("decisions", body.decisions.is_some()),
+            ("allocation", body.allocation.is_some()),
         ];
         return match more.into_iter().find(|(_, given)| *given) {
             Some((field, _)) => refused(format!("body.{field}: means nothing without a goal")),
@@ -232,7 +246,33 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
         return refused("body.control: is no arm with a weight");
     }
     let (days_min, equivalence, act) = decided(body.decisions.as_ref())?;
-    Ok(Some(Plan { measures, alpha, planned_units, days_min, equivalence, control, act }))
+    let allocation = body.allocation.as_ref().map(|body| allocation(body, arms.len(), &measures)).transpose()?;
+    Ok(Some(Plan { measures, alpha, planned_units, days_min, equivalence, control, act, allocation }))
+}
+
+fn allocation(body: &AllocationBody, arms: usize, measures: &[Measure]) -> Result<Allocation, Error> {
+    let rule = match body.rule.as_str() {
+        "thompson" => AllocationRule::Thompson,
+        "top_two" => AllocationRule::TopTwo,
+        other => {
+            return refused(format!(
+                "body.allocation.rule: {other:?} is neither thompson nor top_two; without allocation weights are fixed"
+            ));
+        }
+    };
+    if !(body.floor >= FLOOR_MIN && body.floor <= 1.0 / arms as f64) {
+        return refused(format!("body.allocation.floor: the smallest share of an arm, {FLOOR_MIN} to one over the number of arms"));
+    }
+    if !(1..=EPOCH_DAYS_MAX).contains(&body.epoch_days) {
+        return refused(format!("body.allocation.epoch_days: must be 1 to {EPOCH_DAYS_MAX}"));
+    }
+    match measures.iter().find(|measure| measure.metric.shape() == Shape::Ratio) {
+        Some(ratio) => refused(format!(
+            "body.allocation: {} is a ratio over leads, and a bandit weighs single leads: leave it out",
+            ratio.metric.as_str()
+        )),
+        None => Ok(Allocation { rule, floor: body.floor, epoch_days: body.epoch_days }),
+    }
 }
 
 fn measure(field: &str, body: &MeasureBody, role: Role, window_hours: i64) -> Result<Measure, Error> {

@@ -16,7 +16,7 @@ use crate::domain::lead::Lead;
 use crate::domain::lexicon::{Fact, FactKind, ObjectionKind};
 use crate::domain::risk::{Risk, Rule, Standing};
 use crate::domain::units::{EventTime, Offset};
-use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped};
+use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped, Written};
 
 /// Entries that one list may claim to have before any is read.
 const ENTRIES_MAX: u64 = 1 << 20;
@@ -379,6 +379,7 @@ fields! {
     Group { units, cells }
     Tally { arms, cohorts }
     Trial { sources }
+    Written { version, epoch }
     Clock { at, live }
     Counters { advanced, duplicate, late, dead_lettered }
     Unmapped { names, others }

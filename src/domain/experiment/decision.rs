@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::experiment::inference::{Bounded, Comparison, Display, Groups, Pair, compare, display};
+use crate::domain::experiment::adaptive::{Adaptive, Worth};
+use crate::domain::experiment::inference::{Bounded, Comparison, Display, Groups, Pair, compare, count, display};
 use crate::domain::experiment::plan::{Measure, Plan, Role, Shape};
 use crate::domain::experiment::tally::{Cohort, Tally};
 use crate::domain::statistics::asymptotic::Tuning;
@@ -28,6 +29,14 @@ pub struct Setup<'a> {
     pub window_hours: i64,
     /// Arms and weights of each version.
     pub versions: BTreeMap<u32, &'a [(String, u32)]>,
+}
+
+impl Setup<'_> {
+    /// When a day is looked at: its windows have passed, and what comes late.
+    #[must_use]
+    pub fn look(&self, day: i64) -> EventTime {
+        EventTime((day + 1) * DAY_MS).plus(self.window_hours * HOUR_MS + SETTLE_MS)
+    }
 }
 
 /// What a look comes to.
@@ -120,6 +129,8 @@ pub struct Report {
     pub sample_ratio: f64,
     /// Arms shown to be worse by then, in the order in which that was seen; the others go on.
     pub dropped: Vec<Dropped>,
+    /// What always giving each arm is worth, of a bandit.
+    pub worth_of_arms: Vec<Worth>,
 }
 
 impl Report {
@@ -200,22 +211,29 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         days: 0,
         sample_ratio: ratio_at(&ratios, at),
         dropped: Vec::new(),
+        worth_of_arms: Vec::new(),
     };
     let mut groups = Groups::new();
-    let look_of = |day: i64| EventTime((day + 1) * DAY_MS).plus(setup.window_hours * HOUR_MS + SETTLE_MS);
-    let mut ready = days.into_iter().map(|day| (day, look_of(day))).take_while(|(_, look)| *look <= at).peekable();
+    let mut adaptive = Adaptive::of(setup);
+    let mut ready = days.into_iter().map(|day| (day, setup.look(day))).take_while(|(_, look)| *look <= at).peekable();
     while let Some((day, look)) = ready.next() {
         let cohorts = tally.cohorts.range(Cohort { day, version: 0 }..=Cohort { day, version: u32::MAX });
         for (cohort, arms) in cohorts {
             let place = groups.entry(cohort.version).or_default();
             arms.iter().for_each(|(arm, group)| place.entry(arm.clone()).or_default().merge(group));
+            if let (Some(adaptive), Some(weights)) = (&mut adaptive, setup.versions.get(&cohort.version)) {
+                adaptive.observe(weights, arms);
+            }
         }
         told.units = groups.values().flat_map(BTreeMap::values).map(|group| group.units).sum();
         told.waiting = all - told.units;
         told.days = day - first;
         told.sample_ratio = ratio_at(&ratios, look);
-        let mut compared: Vec<Comparison> =
-            pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| compare(&groups, pair, of))).collect();
+        let compared = |pair, of| {
+            let plain = compare(&groups, pair, of);
+            adaptive.as_ref().map_or_else(|| plain.clone(), |adaptive| adaptive.compared(plain.clone(), pair, of))
+        };
+        let mut compared: Vec<Comparison> = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| compared(pair, of))).collect();
         adjust(&mut compared);
         told.drop_worse(&compared, look);
         let goals = compared.iter().filter(|comparison| comparison.role == Role::Goal);
@@ -225,9 +243,13 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         }));
         let (verdict, rule) = judge(setup.plan, &compared, &told);
         told.decision = Decision { verdict, rule, at: look };
-        let shown = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| display(&groups, pair, of)));
+        // What holds at one planned look under fixed weights is not shown for a bandit.
+        let fixed = |pair, of| if adaptive.is_some() { Display::default() } else { display(&groups, pair, of) };
+        let shown = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| fixed(pair, of)));
         if told.decision.verdict != Verdict::Continue || ready.peek().is_none() {
             told.comparisons = compared.into_iter().zip(shown).collect();
+            let outcomes = |arm: &str| count(&groups, arm, |group| group.cells.first().map_or(0, |goal| goal.nonzero));
+            told.worth_of_arms = adaptive.as_ref().map_or_else(Vec::new, |adaptive| adaptive.worth(setup, outcomes));
             break;
         }
     }
@@ -257,7 +279,8 @@ fn pairs<'a>(setup: &Setup<'a>) -> Option<Vec<Pair<'a>>> {
             control: &plan.control,
             treatment,
             allocation: Some(share).filter(|share| setup.versions.len() == 1 && *share > 0.0 && *share < 1.0),
-            tuning: Tuning { alpha, planned: plan.planned_units as f64 * both / total },
+            // A bandit's scores are of all units, whichever arm they had.
+            tuning: Tuning { alpha, planned: plan.planned_units as f64 * if plan.allocation.is_some() { 1.0 } else { both / total } },
             harm,
         }
     };

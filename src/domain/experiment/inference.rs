@@ -118,7 +118,8 @@ fn moments(groups: &Groups, arms: [&str; 2], (place, shape): (usize, Shape)) -> 
     Ok([arm(0), arm(1)])
 }
 
-fn count(groups: &Groups, arm: &str, of: impl Fn(&Group) -> u64) -> u64 {
+/// A count of one arm over all versions.
+pub(crate) fn count(groups: &Groups, arm: &str, of: impl Fn(&Group) -> u64) -> u64 {
     groups.values().filter_map(|version| version.get(arm)).map(of).sum()
 }
 
