@@ -4,11 +4,12 @@
 //! Due leads come first, by due time and lead, then the event. Nothing here reads a clock.
 
 mod memory;
+mod reweight;
 mod rows;
 
 use crate::domain::event::Interaction;
 use crate::domain::experiment::agents;
-use crate::domain::experiment::decision::{self, Setup, Verdict as Concluded};
+use crate::domain::experiment::decision::{self, Verdict as Concluded};
 use crate::domain::experiment::plan::Act;
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
 use crate::domain::lead::{Decision, Lead, Verdict};
@@ -16,7 +17,8 @@ use crate::domain::rules::{Manner, Policy, Rules};
 use crate::domain::units::{AppendTime, EventTime, LeadKey, Partition, Tenant};
 
 pub use crate::pipeline::memory::Memory;
-pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Positions, Row, Rows, Source, Trial, Unmapped};
+pub use crate::pipeline::reweight::Reweighting;
+pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Positions, Row, Rows, Source, Trial, Unmapped, Written};
 
 /// Version of the decisions made here: states and outputs repeat byte for byte only under the same one.
 pub const STEP_VERSION: u32 = 2;
@@ -60,6 +62,8 @@ pub enum Effect {
     Measured(Box<Metrics>),
     /// An experiment that acts by itself is over: a definition for all partitions.
     Concluded(Box<Conclusion>),
+    /// An experiment goes on with other weights: a definition for all partitions.
+    Reweighted(Box<Reweighting>),
     /// The input cannot be used.
     DeadLetter(String),
     /// The input came too late.
@@ -127,8 +131,10 @@ pub fn take<R: Rows>(rules: &Rules, rows: &mut R, input: &Input, budget: &mut us
             if trial.replace(*source, *at, tally) {
                 let metrics = measure(rules, trial.metrics(experiment));
                 let concluded = conclude(rules, &metrics);
+                let reweighted = reweight::reweight(rules, rows, &metrics)?;
                 effects.push(Effect::Measured(Box::new(metrics)));
                 effects.extend(concluded.map(|conclusion| Effect::Concluded(Box::new(conclusion))));
+                effects.extend(reweighted.map(|reweighting| Effect::Reweighted(Box::new(reweighting))));
                 rows.save(key, Some(Row::Trial(trial)));
             }
             Ok(Taken::Done(Outcome::Internal))
@@ -142,8 +148,7 @@ pub fn measure(rules: &Rules, mut metrics: Metrics) -> Metrics {
     let key = &metrics.experiment;
     if let Some((first, plan)) = rules.experiment(&key.tenant, &key.name, key.version).and_then(|first| Some((first, first.plan.as_ref()?)))
     {
-        let versions = rules.versions(key, metrics.at).map(|version| (version.version, version.arms.as_slice())).collect();
-        let setup = Setup { plan, window_hours: first.window_hours, versions };
+        let setup = reweight::setup(rules, key, metrics.at, (plan, first.window_hours));
         let report = match plan.ends_at {
             None => decision::report(&setup, &metrics.tally, metrics.at),
             Some(end) => agents::report(&setup, end, (&metrics.tally, metrics.at)),

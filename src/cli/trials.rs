@@ -158,6 +158,13 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
         None => say(format!("{units} of {planned} planned units have had their windows, {waiting} have not; {days} full days\n"))?,
     }
     say(table(&comparisons(results)))?;
+    let always = always(results);
+    if always.len() > 1 {
+        say(format!("\nmean of the goal if every lead got the arm, doubly robust, bounds that hold at every look\n{}", table(&always)))?;
+    }
+    for dropped in results["dropped"].as_array().into_iter().flatten() {
+        say(format!("dropped: {} (look of {})", dropped["rule"].as_str().unwrap_or_default(), date(dropped["at"].as_i64().unwrap_or(0))))?;
+    }
     let worth = worth(results);
     if worth.len() > 1 && results["looked_at_once_at"].is_null() {
         say(format!(
@@ -201,6 +208,17 @@ fn comparisons(results: &Value) -> Vec<Vec<String>> {
             exact,
             bounds.to_owned(),
         ]);
+    }
+    rows
+}
+
+/// What always giving an arm of a bandit is worth.
+fn always(results: &Value) -> Vec<Vec<String>> {
+    let mut rows = vec![["arm", "effective leads", "mean", "from", "to"].map(str::to_owned).to_vec()];
+    for told in results["always"].as_array().into_iter().flatten() {
+        let mean = |field: &str| told[field].as_f64().map_or_else(|| "not yet known".to_owned(), |mean| format!("{mean:.4}"));
+        let leads = format!("{:.0}", told["effective_units"].as_f64().unwrap_or(0.0));
+        rows.push(vec![told["arm"].as_str().unwrap_or_default().to_owned(), leads, mean("mean"), mean("mean_lower"), mean("mean_upper")]);
     }
     rows
 }

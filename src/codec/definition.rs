@@ -2,6 +2,7 @@
 
 mod experiment;
 mod policy;
+mod reweighting;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::codec::definition::policy::conclusion;
+pub use crate::codec::definition::reweighting::reweighting;
 use crate::codec::{interaction, model};
 use crate::domain::contact::{QuietHours, zone};
 use crate::domain::experiment::PLACES;

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::codec::avro;
 use crate::codec::internal::{WireCounts, arms};
-use crate::domain::experiment::decision::{Look, Report, Verdict};
+use crate::domain::experiment::adaptive::Worth;
+use crate::domain::experiment::decision::{Dropped, Look, Report, Verdict};
 use crate::domain::experiment::inference::{Comparison, Display};
 use crate::domain::experiment::plan::Role;
 use crate::domain::experiment::{ExperimentKey, Metrics};
@@ -38,6 +39,26 @@ struct WireResults<'a> {
     sample_ratio_log_evidence: Option<f64>,
     comparisons: Vec<WireComparison<'a>>,
     looks: Vec<WireLook<'a>>,
+    dropped: Option<Vec<WireDropped<'a>>>,
+    always: Option<Vec<WireAlways<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Always")]
+struct WireAlways<'a> {
+    arm: &'a str,
+    effective_units: f64,
+    mean: Option<f64>,
+    mean_lower: Option<f64>,
+    mean_upper: Option<f64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Dropped")]
+struct WireDropped<'a> {
+    arm: &'a str,
+    rule: &'a str,
+    at: i64,
 }
 
 #[derive(Serialize)]
@@ -73,6 +94,7 @@ struct WireComparison<'a> {
     chance_to_win: Option<f64>,
     expected_loss: Option<f64>,
     exact_p_value: Option<f64>,
+    p_adjusted: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -140,6 +162,7 @@ fn comparison<'a>(report: &Report, (comparison, display): &'a (Comparison, Displ
         chance_to_win: display.chance_to_win,
         expected_loss: display.expected_loss.and_then(finite),
         exact_p_value: display.exact_p,
+        p_adjusted: comparison.p_adjusted,
     }
 }
 
@@ -151,6 +174,21 @@ fn look(look: &Look) -> WireLook<'_> {
         lift: look.estimate,
         lift_lower: look.interval.lower,
         lift_upper: finite(look.interval.upper),
+    }
+}
+
+fn dropped(Dropped { arm, rule, at }: &Dropped) -> WireDropped<'_> {
+    WireDropped { arm, rule, at: at.0 }
+}
+
+fn always(Worth { arm, value, effective_size }: &Worth) -> WireAlways<'_> {
+    let interval = value.map(|value| value.interval);
+    WireAlways {
+        arm,
+        effective_units: *effective_size,
+        mean: value.and_then(|value| finite(value.estimate)),
+        mean_lower: lower(interval),
+        mean_upper: upper(interval),
     }
 }
 
@@ -169,6 +207,8 @@ fn results(report: &Report) -> WireResults<'_> {
         sample_ratio_log_evidence: finite(report.sample_ratio),
         comparisons: report.comparisons.iter().map(|told| comparison(report, told)).collect(),
         looks: report.looks.iter().map(look).collect(),
+        dropped: Some(report.dropped.iter().map(dropped).collect()),
+        always: Some(report.worth_of_arms.iter().map(always).collect()).filter(|told: &Vec<_>| !told.is_empty()),
     }
 }
 

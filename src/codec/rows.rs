@@ -40,6 +40,7 @@ pub fn key_text(key: &Key) -> String {
         Key::Clock(tenant) => format!("C{tenant}"),
         Key::Tally(key) => format!("T{}", experiment(key)),
         Key::Trial(key) => format!("R{}", experiment(key)),
+        Key::Written(key) => format!("W{}", experiment(key)),
         Key::Counters(source) => format!("N{source}"),
         Key::Unmapped(tenant) => format!("U{tenant}"),
         Key::Positions => "P".to_owned(),
@@ -60,6 +61,7 @@ pub fn key(text: &[u8]) -> Result<Key, Error> {
         Some(b'U') => Key::Unmapped(tenant()?),
         Some(b'T') => Key::Tally(experiment(rest)?),
         Some(b'R') => Key::Trial(experiment(rest)?),
+        Some(b'W') => Key::Written(experiment(rest)?),
         Some(b'P') if rest.is_empty() => Key::Positions,
         Some(b'N') => Key::Counters(rest.parse().map_err(|_| Error::Key)?),
         _ => return Err(Error::Key),
@@ -84,6 +86,7 @@ pub fn row_bytes(row: &Row) -> Vec<u8> {
         Row::Clock(clock) => clock.put(&mut out),
         Row::Tally(tally) => tally.put(&mut out),
         Row::Trial(trial) => trial.put(&mut out),
+        Row::Written(written) => written.put(&mut out),
         Row::Counters(counters) => counters.put(&mut out),
         Row::Unmapped(unmapped) => unmapped.put(&mut out),
         Row::Positions(positions) => positions.put(&mut out),
@@ -112,6 +115,7 @@ pub fn row(key: &Key, bytes: &[u8]) -> Result<Row, Error> {
         (Key::Clock(_), _) => Stored::get(input).map(Row::Clock),
         (Key::Tally(_), _) => Stored::get(input).map(Row::Tally),
         (Key::Trial(_), _) => Stored::get(input).map(Row::Trial),
+        (Key::Written(_), _) => Stored::get(input).map(Row::Written),
         (Key::Counters(_), _) => Stored::get(input).map(Row::Counters),
         (Key::Unmapped(_), _) => Stored::get(input).map(Row::Unmapped),
         (Key::Positions, _) => Stored::get(input).map(Row::Positions),
@@ -127,7 +131,7 @@ mod tests {
     use crate::domain::experiment::{Counts, Tally};
     use crate::domain::units::EventTime;
     use crate::domain::units::Offset;
-    use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped};
+    use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped, Written};
 
     fn experiment_key() -> ExperimentKey {
         ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone: of voice".into(), version: 3 }
@@ -142,6 +146,7 @@ mod tests {
             (Key::Positions, Row::Positions(Positions { next: [Offset(7), Offset(1 << 40), Offset(0)], current, has_begun: true })),
             (Key::Tally(experiment_key()), Row::Tally(tally.clone())),
             (Key::Trial(experiment_key()), Row::Trial(Trial { sources: BTreeMap::from([(2, (EventTime(9), tally))]) })),
+            (Key::Written(experiment_key()), Row::Written(Written { version: 300, epoch: 4 })),
             (Key::Counters(7), Row::Counters(Counters { advanced: 300, ..Counters::default() })),
             (Key::Unmapped(tenant), Row::Unmapped(Unmapped { names: BTreeMap::from([("Stufe 1".into(), 2)]), others: 1 })),
             (Key::Lead(LeadKey::parse("acme:x:y").unwrap()), Row::Lead(Box::default())),

@@ -8,8 +8,10 @@ pub mod outcome;
 pub mod tally;
 pub mod places;
 pub mod inference;
+pub mod adaptive;
 pub mod decision;
 pub mod agents;
+pub mod allocation;
 
 use std::sync::Arc;
 
@@ -144,6 +146,8 @@ pub struct Experiment {
     pub state: State,
     /// The version that began it: this one, or the one that this one continues.
     pub began: u32,
+    /// The body as it was written: a version that only has other weights is written from it.
+    pub source: Arc<str>,
     /// What was registered; `None`: exposures and outcomes are counted and nothing is concluded.
     pub plan: Option<Arc<Plan>>,
 }
@@ -234,6 +238,12 @@ impl Experiment {
     #[must_use]
     pub fn lasts(&self, at: EventTime) -> bool {
         self.plan.as_ref().and_then(|plan| plan.ends_at).is_none_or(|end| at < end)
+    }
+
+    /// Whether an arm gives its strategy: without a weight it is withdrawn, also from the units that have it.
+    #[must_use]
+    pub fn gives(&self, arm: &str) -> bool {
+        self.arms.iter().any(|(name, weight)| name == arm && *weight > 0)
     }
 
     /// Its name over all versions that continue it.
@@ -343,6 +353,7 @@ mod tests {
             window_hours: 24,
             state: State::Running,
             began: 1,
+            source: "".into(),
             plan: None,
         }
     }

@@ -301,7 +301,7 @@ impl Lead {
     /// The arm that the lead has in an experiment, or would be given.
     fn arm(&self, rules: &InForce<'_>, event: &Interaction, experiment: &Experiment, features: &Features) -> Option<String> {
         if let Some(place) = self.places.find(&experiment.name, experiment.began) {
-            return Some(place.arm.clone());
+            return Some(place.arm.clone()).filter(|arm| experiment.gives(arm));
         }
         let unit = self.unit_id(experiment.unit, &event.key);
         let is_meant = !unit.is_empty()

@@ -320,6 +320,13 @@ impl Rules {
         own.filter(|known| known.tenant == experiment.tenant && known.name == experiment.name && known.began == experiment.version)
     }
 
+    /// The highest version of a name that was read, effective or not yet; 0 without any.
+    #[must_use]
+    pub fn version_max(&self, tenant: &Tenant, name: &str) -> u32 {
+        let own = self.experiments.iter().filter(|known| known.rule.tenant == *tenant && known.name == name);
+        own.map(|known| known.version).max().unwrap_or(0)
+    }
+
     /// Whether a policy ends an experiment, effective or not yet.
     #[must_use]
     pub fn is_concluded(&self, experiment: &ExperimentKey) -> bool {

@@ -22,6 +22,7 @@ pub mod quantile;
 pub mod bounded;
 pub mod betting;
 pub mod weighted;
+pub mod grouped;
 pub mod counts;
 pub mod msprt;
 pub mod ranking;

@@ -61,6 +61,8 @@ pub enum Key {
     Tally(ExperimentKey),
     /// The counts of an experiment in all partitions, kept in the experiment's own.
     Trial(ExperimentKey),
+    /// What the partition of an experiment wrote of it itself.
+    Written(ExperimentKey),
     /// How the inputs of one source came out; 0: those of no ingest run.
     Counters(u32),
     /// CRM stage names of a tenant that no map knows.
@@ -80,6 +82,8 @@ pub enum Row {
     Tally(Tally),
     /// See [`Key::Trial`].
     Trial(Trial),
+    /// See [`Key::Written`].
+    Written(Written),
     /// See [`Key::Counters`].
     Counters(Counters),
     /// See [`Key::Unmapped`].
@@ -109,6 +113,8 @@ into! {
     into_tally Tally Tally,
     /// The trial; `None` for a row of another kind.
     into_trial Trial Trial,
+    /// What was written; `None` for a row of another kind.
+    into_written Written Written,
     /// The counters; `None` for a row of another kind.
     into_counters Counters Counters,
     /// The names; `None` for a row of another kind.
@@ -151,6 +157,15 @@ impl Trial {
         let at = self.sources.values().map(|(at, _)| *at).max().unwrap_or_default();
         Metrics { experiment: experiment.clone(), at, tally: whole, report: None }
     }
+}
+
+/// What the partition of an experiment wrote of it itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The newest version; 0 before any.
+    pub version: u32,
+    /// The newest epoch of a bandit whose weights were looked at; 0 before any.
+    pub epoch: i64,
 }
 
 /// How inputs came out.

@@ -121,7 +121,7 @@ fn told(effect: &Effect, lead: &str) -> Option<String> {
         Effect::Decided(Decision::Prompt(prompt)) => {
             Some(format!("coach: {}\n      {}\n      \"{}\"", prompt.headline, prompt.guidance.join(" "), prompt.reply))
         }
-        Effect::Decided(_) | Effect::Measured(_) | Effect::Concluded(_) => None,
+        Effect::Decided(_) | Effect::Measured(_) | Effect::Concluded(_) | Effect::Reweighted(_) => None,
         Effect::DeadLetter(reason) => Some(format!("dead letter: {reason}")),
         Effect::Late => Some("late".to_owned()),
     }

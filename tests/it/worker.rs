@@ -334,6 +334,39 @@ fn a_decision_is_taken_in_one_partition_and_holds_in_all_of_them_through_the_log
 }
 
 #[test]
+fn weights_of_a_bandit_are_written_through_the_log_once_per_epoch_and_a_replay_writes_the_same() {
+    const BANDIT: &str = r#"{"tenant":"acme","kind":"experiment","name":"tone","version":1,"effective_at":"2026-01-01T00:00:00Z",
+        "body":{"unit":"lead","salt":"s","arms":[{"strategy":"empathetic","weight":1},{"strategy":"assertive","weight":1}],"window_hours":24,
+        "goal":{"metric":"conversion_rate"},"planned_units":4000,"allocation":{"rule":"thompson","floor":0.1,"epoch_days":1}}}"#;
+    let Body::Experiment(experiment) = definition::from_json(BANDIT.as_bytes()).unwrap().1 else { panic!("no experiment") };
+    let mut directory = Directory::new(4);
+    directory.define(BANDIT);
+    for day in 0..6 {
+        for number in 0..48 {
+            let (lead, at) = (format!("lead-{day}-{number}"), day * DAY_MS + number * 30 * MINUTE_MS);
+            directory.says(&format!("acme:{lead}"), at, "Can we see it Saturday?");
+            if number % 5 < if experiment.assign(&lead).unwrap().arm == "assertive" { 4 } else { 2 } {
+                directory.event(
+                    &format!("acme:{lead}"),
+                    at + HOUR_MS,
+                    "lead.converted",
+                    r#","pipeline":{"status":"won","value_minor":100}"#,
+                );
+            }
+        }
+        directory.open(options(50, 1_000)).settle().unwrap();
+    }
+    let definitions = directory.values("leadstream.definitions.v1");
+    let versions: Vec<i64> = definitions.iter().map(|told| told["version"].as_i64().unwrap()).collect();
+    assert!(versions.len() >= 3 && versions == (1..=versions.len() as i64).collect::<Vec<_>>(), "{versions:?}");
+    let newest: Value = serde_json::from_str(definitions.last().unwrap()["body"].as_str().unwrap()).unwrap();
+    assert!(newest["arms"][1]["weight"].as_i64() > newest["arms"][0]["weight"].as_i64(), "{newest}");
+    let of_newest = directory.values("experiment.exposures.v1").iter().filter(|told| told["version"] == *versions.last().unwrap()).count();
+    assert!(of_newest > 0 && directory.records("lead.dead-letters.v1", 0).is_empty());
+    directory.replays();
+}
+
+#[test]
 fn a_definition_holds_from_its_effective_time_and_a_bad_one_is_a_dead_letter() {
     let mut directory = Directory::new(2);
     let late = "lead.late.v1";

@@ -9,7 +9,7 @@ use crate::codec::definition::{Error, read, refused, stages_of};
 use crate::codec::hex;
 use crate::codec::interaction::instant;
 use crate::domain::experiment::agents::AGENTS_MIN;
-use crate::domain::experiment::plan::{Act, Measure, Metric, Plan, Role, Shape};
+use crate::domain::experiment::plan::{Act, Allocation, AllocationRule, Measure, Metric, Plan, Role, Shape};
 use crate::domain::experiment::tally::AGENTS_MAX;
 use crate::domain::experiment::{Condition, Experiment, Layer, PLACES, State, Unit};
 use crate::domain::features::Feature;
@@ -19,6 +19,12 @@ use crate::domain::units::{EventTime, Tenant};
 const DAYS_MIN: i64 = 7;
 /// Metrics of one experiment.
 const MEASURES_MAX: usize = 8;
+/// Bytes of the reason for a version.
+const REASON_BYTES_MAX: usize = 2_000;
+/// Smallest floor of a bandit: a unit of an arm that rare counts a hundredfold.
+const FLOOR_MIN: f64 = 0.01;
+/// Longest epoch of a bandit, days.
+const EPOCH_DAYS_MAX: i64 = 90;
 /// Longest window, hours: a year.
 const WINDOW_MAX: i64 = 24 * 365;
 
@@ -49,6 +55,8 @@ struct ExperimentBody {
     ends_at: Option<String>,
     control: Option<String>,
     decisions: Option<DecisionsBody>,
+    allocation: Option<AllocationBody>,
+    reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +99,14 @@ struct DecisionsBody {
     act: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllocationBody {
+    rule: String,
+    floor: f64,
+    epoch_days: i64,
+}
+
 fn everybody() -> u32 {
     PLACES
 }
@@ -110,6 +126,9 @@ pub(crate) fn experiment(tenant: Option<&Tenant>, (name, version): (&str, u32), 
     if body.continues.is_some_and(|began| began == 0 || began >= version) {
         return refused("body.continues: names an earlier version, the one that began the experiment");
     }
+    if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
+        return refused(format!("body.reason: at most {REASON_BYTES_MAX} bytes are taken"));
+    }
     let plan = plan(&body, &arms, unit)?;
     Ok(Experiment {
         tenant: tenant.clone(),
@@ -126,6 +145,7 @@ pub(crate) fn experiment(tenant: Option<&Tenant>, (name, version): (&str, u32), 
         window_hours: body.window_hours,
         state: state(body.running, body.state.as_deref())?,
         began: body.continues.unwrap_or(version),
+        source: String::from_utf8_lossy(text).into(),
         plan: plan.map(Arc::new),
     })
 }
@@ -187,6 +207,7 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
             ("ends_at", body.ends_at.is_some()),
             ("control", body.control.is_some()),
             ("decisions", body.decisions.is_some()),
+            ("allocation", body.allocation.is_some()),
         ];
         return match more.into_iter().find(|(_, given)| *given) {
             Some((field, _)) => refused(format!("body.{field}: means nothing without a goal")),
@@ -225,8 +246,9 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
     if !arms.iter().any(|(arm, weight)| *arm == control && *weight > 0) {
         return refused("body.control: is no arm with a weight");
     }
-    let (days_min, equivalence, act) = decided(body.decisions.as_ref(), arms.len())?;
-    Ok(Some(Plan { measures, alpha, planned_units, ends_at, days_min, equivalence, control, act }))
+    let (days_min, equivalence, act) = decided(body.decisions.as_ref())?;
+    let allocation = body.allocation.as_ref().map(|body| allocation(body, (unit, arms.len()), &measures)).transpose()?;
+    Ok(Some(Plan { measures, alpha, planned_units, ends_at, days_min, equivalence, control, act, allocation }))
 }
 
 /// Leads come one by one, so an experiment ends when so many were in it. Agents are the same all along: they are compared at a time.
@@ -258,6 +280,34 @@ fn end(body: &ExperimentBody, unit: Unit) -> Result<(u64, Option<EventTime>), Er
     }
 }
 
+fn allocation(body: &AllocationBody, (unit, arms): (Unit, usize), measures: &[Measure]) -> Result<Allocation, Error> {
+    if unit == Unit::Agent {
+        return refused("body.allocation: weights never change for agents, who are compared once: leave it out");
+    }
+    let rule = match body.rule.as_str() {
+        "thompson" => AllocationRule::Thompson,
+        "top_two" => AllocationRule::TopTwo,
+        other => {
+            return refused(format!(
+                "body.allocation.rule: {other:?} is neither thompson nor top_two; without allocation weights are fixed"
+            ));
+        }
+    };
+    if !(body.floor >= FLOOR_MIN && body.floor <= 1.0 / arms as f64) {
+        return refused(format!("body.allocation.floor: the smallest share of an arm, {FLOOR_MIN} to one over the number of arms"));
+    }
+    if !(1..=EPOCH_DAYS_MAX).contains(&body.epoch_days) {
+        return refused(format!("body.allocation.epoch_days: must be 1 to {EPOCH_DAYS_MAX}"));
+    }
+    match measures.iter().find(|measure| matches!(measure.metric.shape(), Shape::Ratio | Shape::Median)) {
+        Some(whole) => refused(format!(
+            "body.allocation: {} is told of all leads together, and a bandit weighs single leads: leave it out",
+            whole.metric.as_str()
+        )),
+        None => Ok(Allocation { rule, floor: body.floor, epoch_days: body.epoch_days }),
+    }
+}
+
 fn measure(field: &str, body: &MeasureBody, role: Role, window_hours: i64) -> Result<Measure, Error> {
     let Some(metric) = Metric::parse(&body.metric) else {
         return refused(format!("body.{field}.metric: {:?} is none of {}", body.metric, Metric::ALL.map(Metric::as_str).join(", ")));
@@ -280,7 +330,7 @@ fn measure(field: &str, body: &MeasureBody, role: Role, window_hours: i64) -> Re
     Ok(Measure { metric, role, window_hours: own, cap: body.cap })
 }
 
-fn decided(body: Option<&DecisionsBody>, arms: usize) -> Result<(i64, Option<f64>, Act), Error> {
+fn decided(body: Option<&DecisionsBody>) -> Result<(i64, Option<f64>, Act), Error> {
     let Some(body) = body else { return Ok((DAYS_MIN, None, Act::Advise)) };
     let days_min = body.days_min.unwrap_or(DAYS_MIN);
     if !(DAYS_MIN..=365).contains(&days_min) {
@@ -291,7 +341,6 @@ fn decided(body: Option<&DecisionsBody>, arms: usize) -> Result<(i64, Option<f64
     }
     let act = match body.act.as_deref() {
         None | Some("advise") => Act::Advise,
-        Some("automatic") if arms > 2 => return refused("body.decisions.act: with more than two arms a person acts: advise"),
         Some("automatic") => Act::Automatic,
         Some(other) => return refused(format!("body.decisions.act: {other:?} is neither advise nor automatic")),
     };

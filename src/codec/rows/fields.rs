@@ -16,7 +16,7 @@ use crate::domain::lead::Lead;
 use crate::domain::lexicon::{Fact, FactKind, ObjectionKind};
 use crate::domain::risk::{Risk, Rule, Standing};
 use crate::domain::units::{EventTime, Offset};
-use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped};
+use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped, Written};
 
 /// Entries that one list may claim to have before any is read.
 const ENTRIES_MAX: u64 = 1 << 20;
@@ -380,6 +380,7 @@ fields! {
     Agents { arms, is_full }
     Tally { arms, crossed, cohorts, agents }
     Trial { sources }
+    Written { version, epoch }
     Clock { at, live }
     Counters { advanced, duplicate, late, dead_lettered }
     Unmapped { names, others }

@@ -39,6 +39,8 @@ pub fn report(setup: &Setup<'_>, end: EventTime, (tally, at): (&Tally, EventTime
         days: days.next_back().unwrap_or(first) - first,
         once_at: Some(look),
         sample_ratio: sample_ratio(setup, &tally.agents),
+        dropped: Vec::new(),
+        worth_of_arms: Vec::new(),
     };
     if is_over {
         let measures = || setup.plan.measures.iter().enumerate();
@@ -105,6 +107,7 @@ fn compare(agents: &Agents, pair: &Pair<'_>, (place, measure): (usize, &Measure)
         lift,
         difference: robust.map(|robust| Bounded { estimate: robust.estimate, interval: robust.interval }),
         p_value: robust.map(|robust| robust.p_cr2),
+        p_adjusted: None,
         loss_max: one_sided(alpha).map(|told| told.interval.lower),
         gain_max: one_sided(pair.harm).map(|told| told.interval.upper),
         is_open: [outcomes.control, outcomes.treatment].iter().all(|count| *count >= least)

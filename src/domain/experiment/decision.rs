@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::experiment::inference::{Bounded, Comparison, Display, Groups, Pair, compare, display};
+use crate::domain::experiment::adaptive::{Adaptive, Worth};
+use crate::domain::experiment::inference::{Bounded, Comparison, Display, Groups, Pair, compare, count, display};
 use crate::domain::experiment::plan::{Measure, Plan, Role, Shape};
 use crate::domain::experiment::tally::{Cohort, Tally};
 use crate::domain::statistics::asymptotic::Tuning;
 use crate::domain::statistics::counts::Shares;
 use crate::domain::statistics::level::{Alpha, Interval};
+use crate::domain::statistics::multiplicity::holm;
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS};
 
 /// How long after its last window a day is left alone for what comes late: the default of the allowed lateness.
@@ -27,6 +29,14 @@ pub struct Setup<'a> {
     pub window_hours: i64,
     /// Arms and weights of each version.
     pub versions: BTreeMap<u32, &'a [(String, u32)]>,
+}
+
+impl Setup<'_> {
+    /// When a day is looked at: its windows have passed, and what comes late.
+    #[must_use]
+    pub fn look(&self, day: i64) -> EventTime {
+        EventTime((day + 1) * DAY_MS).plus(self.window_hours * HOUR_MS + SETTLE_MS)
+    }
 }
 
 /// What a look comes to.
@@ -87,6 +97,17 @@ pub struct Look {
     pub interval: Interval,
 }
 
+/// An arm that was shown to be worse.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dropped {
+    /// The arm.
+    pub arm: String,
+    /// What fell, and by how much.
+    pub rule: String,
+    /// The moment of the look.
+    pub at: EventTime,
+}
+
 /// All that is known of an experiment at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -108,6 +129,10 @@ pub struct Report {
     pub once_at: Option<EventTime>,
     /// Largest logarithm of the evidence against the planned sample ratio; infinite where an arm without weight has a unit.
     pub sample_ratio: f64,
+    /// Arms shown to be worse by then, in the order in which that was seen; the others go on.
+    pub dropped: Vec<Dropped>,
+    /// What always giving each arm is worth, of a bandit.
+    pub worth_of_arms: Vec<Worth>,
 }
 
 impl Report {
@@ -125,6 +150,40 @@ impl Report {
         let adds_up = comparison.is_open && matches!(comparison.metric.shape(), Shape::Share | Shape::Mean);
         let difference = comparison.difference.filter(|_| adds_up)?;
         Some(Bounded { estimate: difference.estimate * pace, interval: difference.interval.map(|bound| bound * pace) })
+    }
+}
+
+impl Report {
+    /// Whether an arm was shown to be worse.
+    #[must_use]
+    pub fn has_dropped(&self, arm: &str) -> bool {
+        self.dropped.iter().any(|dropped| dropped.arm == arm)
+    }
+
+    /// Notes the arms whose goal or guardrail is shown to have fallen, unless nothing can be concluded. The level of harm is shared
+    /// out evenly over arms and metrics, so that all of these are right at all looks together.
+    fn drop_worse(&mut self, compared: &[Comparison], at: EventTime) {
+        let judged = compared.iter().filter(|comparison| comparison.is_open && comparison.role != Role::Secondary);
+        for comparison in judged.filter(|_| self.sample_ratio < RATIO_ALARM) {
+            if let Some(most) = comparison.gain_max.filter(|most| *most < 0.0)
+                && !self.has_dropped(&comparison.arm)
+            {
+                let rule = format!("{} is worse: {} changed by {} at most", comparison.arm, comparison.metric.as_str(), percent(most));
+                self.dropped.push(Dropped { arm: comparison.arm.clone(), rule, at });
+            }
+        }
+    }
+}
+
+/// Adjusts the p-values of the goal for the number of arms (Holm). Each p-value holds at all looks at once, and Holm's argument is a
+/// union over the arms that do not differ, so the adjusted ones hold at all looks at once as well. An arm whose bounds may not be acted
+/// on yet is no evidence.
+fn adjust(compared: &mut [Comparison]) {
+    let goals: Vec<usize> = compared.iter().enumerate().filter(|(_, told)| told.role == Role::Goal).map(|(place, _)| place).collect();
+    let p = |place: &usize| compared.get(*place).filter(|told| told.is_open).and_then(|told| told.p_value).unwrap_or(1.0);
+    let adjusted = holm(&goals.iter().map(p).collect::<Vec<_>>()).unwrap_or_default();
+    for (place, adjusted) in goals.into_iter().zip(adjusted) {
+        compared[place].p_adjusted = Some(adjusted);
     }
 }
 
@@ -150,21 +209,32 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         days: 0,
         once_at: None,
         sample_ratio: ratio_at(&ratios, at),
+        dropped: Vec::new(),
+        worth_of_arms: Vec::new(),
     };
     let mut groups = Groups::new();
-    let look_of = |day: i64| EventTime((day + 1) * DAY_MS).plus(setup.window_hours * HOUR_MS + SETTLE_MS);
-    let mut ready = days.into_iter().map(|day| (day, look_of(day))).take_while(|(_, look)| *look <= at).peekable();
+    let mut adaptive = Adaptive::of(setup);
+    let mut ready = days.into_iter().map(|day| (day, setup.look(day))).take_while(|(_, look)| *look <= at).peekable();
     while let Some((day, look)) = ready.next() {
         let cohorts = tally.cohorts.range(Cohort { day, version: 0 }..=Cohort { day, version: u32::MAX });
         for (cohort, arms) in cohorts {
             let place = groups.entry(cohort.version).or_default();
             arms.iter().for_each(|(arm, group)| place.entry(arm.clone()).or_default().merge(group));
+            if let (Some(adaptive), Some(weights)) = (&mut adaptive, setup.versions.get(&cohort.version)) {
+                adaptive.observe(weights, arms);
+            }
         }
         told.units = groups.values().flat_map(BTreeMap::values).map(|group| group.units).sum();
         told.waiting = all - told.units;
         told.days = day - first;
         told.sample_ratio = ratio_at(&ratios, look);
-        let compared: Vec<Comparison> = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| compare(&groups, pair, of))).collect();
+        let compared = |pair, of| {
+            let plain = compare(&groups, pair, of);
+            adaptive.as_ref().map_or_else(|| plain.clone(), |adaptive| adaptive.compared(plain.clone(), pair, of))
+        };
+        let mut compared: Vec<Comparison> = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| compared(pair, of))).collect();
+        adjust(&mut compared);
+        told.drop_worse(&compared, look);
         let goals = compared.iter().filter(|comparison| comparison.role == Role::Goal);
         told.looks.extend(goals.filter_map(|goal| {
             let units = goal.units.control + goal.units.treatment;
@@ -172,9 +242,13 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         }));
         let (verdict, rule) = judge(setup.plan, &compared, &told);
         told.decision = Decision { verdict, rule, at: look };
-        let shown = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| display(&groups, pair, of)));
+        // What holds at one planned look under fixed weights is not shown for a bandit.
+        let fixed = |pair, of| if adaptive.is_some() { Display::default() } else { display(&groups, pair, of) };
+        let shown = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| fixed(pair, of)));
         if told.decision.verdict != Verdict::Continue || ready.peek().is_none() {
             told.comparisons = compared.into_iter().zip(shown).collect();
+            let outcomes = |arm: &str| count(&groups, arm, |group| group.cells.first().map_or(0, |goal| goal.nonzero));
+            told.worth_of_arms = adaptive.as_ref().map_or_else(Vec::new, |adaptive| adaptive.worth(setup, outcomes));
             break;
         }
     }
@@ -213,7 +287,8 @@ pub fn pairs<'a>(setup: &Setup<'a>) -> Option<Vec<Pair<'a>>> {
             control: &plan.control,
             treatment,
             allocation: Some(share).filter(|share| setup.versions.len() == 1 && *share > 0.0 && *share < 1.0),
-            tuning: Tuning { alpha, planned: plan.planned_units as f64 * both / total },
+            // A bandit's scores are of all units, whichever arm they had.
+            tuning: Tuning { alpha, planned: plan.planned_units as f64 * if plan.allocation.is_some() { 1.0 } else { both / total } },
             harm,
         }
     };
@@ -267,25 +342,29 @@ pub fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
+/// Why an arm is promoted. With several arms the bounds on each, which hold for all of them together, may still reach 0.
+fn promotion(best: &Comparison, arms: usize) -> String {
+    let (metric, least) = (best.metric.as_str(), best.lift.map_or(0.0, |lift| lift.interval.lower));
+    if arms == 1 {
+        return format!("{metric} rose by {} at least and no guardrail fell below its margin", percent(least));
+    }
+    let (seen, p) = (best.lift.map_or(0.0, |lift| lift.estimate), best.p_adjusted.unwrap_or(1.0));
+    format!(
+        "{metric} rose by {} as seen and {} at least, p-value {p:.4} adjusted for {arms} arms, and no guardrail fell below its margin",
+        percent(seen),
+        percent(least.max(0.0))
+    )
+}
+
 /// The first rule that holds, in the order written here.
 fn judge(plan: &Plan, compared: &[Comparison], told: &Report) -> (Verdict, String) {
     if told.sample_ratio >= RATIO_ALARM {
         return (Verdict::SampleRatio, uneven(told.sample_ratio));
     }
-    let arms: Vec<&Comparison> = compared.iter().filter(|comparison| comparison.role == Role::Goal).collect();
-    let of_arm = |arm: &str| compared.iter().filter(move |comparison| comparison.arm == arm).collect::<Vec<_>>();
-    let harm = |arm: &str| {
-        let judged = |comparison: &&&Comparison| comparison.is_open && comparison.role != Role::Secondary;
-        of_arm(arm)
-            .iter()
-            .filter(judged)
-            .find_map(|comparison| comparison.gain_max.filter(|most| *most < 0.0).map(|most| (comparison.metric, most)))
-    };
-    let harms: Vec<_> = arms.iter().filter_map(|goal| harm(&goal.arm).map(|harm| (goal.arm.as_str(), harm))).collect();
-    if let [(arm, (metric, most)), ..] = harms.as_slice()
-        && harms.len() == arms.len()
-    {
-        return (Verdict::RollBack, format!("{arm} is worse: {} changed by {} at most", metric.as_str(), percent(*most)));
+    let arms: Vec<&Comparison> = compared.iter().filter(|told| told.role == Role::Goal).collect();
+    let arms: Vec<&Comparison> = arms.into_iter().filter(|goal| !told.has_dropped(&goal.arm)).collect();
+    if arms.is_empty() {
+        return (Verdict::RollBack, told.dropped.iter().map(|dropped| dropped.rule.as_str()).collect::<Vec<_>>().join("; "));
     }
     if told.days < plan.days_min {
         return (Verdict::Continue, format!("{} of {} full days", told.days, plan.days_min));
@@ -294,15 +373,14 @@ fn judge(plan: &Plan, compared: &[Comparison], told: &Report) -> (Verdict, Strin
         Role::Guardrail { margin } => comparison.is_open && comparison.loss_max.is_some_and(|least| least > -margin),
         Role::Goal | Role::Secondary => true,
     };
-    let is_better = |goal: &&&Comparison| {
-        let above = goal.is_open && goal.lift.is_some_and(|lift| lift.interval.lower > 0.0);
-        above && harm(&goal.arm).is_none() && of_arm(&goal.arm).iter().all(is_kept)
-    };
+    let of_arm = |arm: &str| compared.iter().filter(|comparison| comparison.arm == arm).collect::<Vec<_>>();
     let estimate = |goal: &Comparison| goal.lift.map_or(f64::NEG_INFINITY, |lift| lift.estimate);
+    let is_better = |goal: &&&Comparison| {
+        let above = estimate(goal) > 0.0 && goal.p_adjusted.is_some_and(|p| p <= plan.alpha);
+        above && of_arm(&goal.arm).iter().all(is_kept)
+    };
     if let Some(best) = arms.iter().filter(is_better).max_by(|a, b| estimate(a).total_cmp(&estimate(b))) {
-        let least = best.lift.map_or(0.0, |lift| lift.interval.lower);
-        let rule = format!("{} rose by {} at least and no guardrail fell below its margin", best.metric.as_str(), percent(least));
-        return (Verdict::Promote(best.arm.clone()), rule);
+        return (Verdict::Promote(best.arm.clone()), promotion(best, told.dropped.len() + arms.len()));
     }
     let within = |goal: &&Comparison| {
         let inside = |bound: f64| goal.lift.is_some_and(|lift| -bound < lift.interval.lower && lift.interval.upper < bound);

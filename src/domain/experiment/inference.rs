@@ -65,6 +65,8 @@ pub struct Comparison {
     pub difference: Option<Bounded>,
     /// p-value of the relative effect, valid at every look.
     pub p_value: Option<f64>,
+    /// That of the goal adjusted for the number of arms, valid at every look as well; `None` for other metrics.
+    pub p_adjusted: Option<f64>,
     /// One-sided lower bound of the relative effect: what it may have lost at most.
     pub loss_max: Option<f64>,
     /// One-sided upper bound at the level of harm: below 0 it is worse.
@@ -123,7 +125,8 @@ fn moments(groups: &Groups, arms: [&str; 2], (place, shape): (usize, Shape)) -> 
     Ok([arm(0), arm(1)])
 }
 
-fn count(groups: &Groups, arm: &str, of: impl Fn(&Group) -> u64) -> u64 {
+/// A count of one arm over all versions.
+pub(crate) fn count(groups: &Groups, arm: &str, of: impl Fn(&Group) -> u64) -> u64 {
     groups.values().filter_map(|version| version.get(arm)).map(of).sum()
 }
 
@@ -164,6 +167,7 @@ pub fn compare(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         lift: bounded(effect, watched).map(|told| Bounded { estimate: lift(told.estimate), interval: told.interval.map(lift) }),
         difference: bounded(absolute, at(absolute, pair.tuning)),
         p_value: watched.map(|sequence| sequence.p_value),
+        p_adjusted: None,
         loss_max: watched.map(|sequence| lift(sequence.one_sided.lower)),
         gain_max: harm.map(|sequence| lift(sequence.one_sided.upper)),
         is_open: outcomes.control >= least && outcomes.treatment >= least,
@@ -198,6 +202,7 @@ fn compare_medians(
         lift: effect(|t, c| t / c - 1.0),
         difference: effect(|t, c| t - c),
         p_value: None,
+        p_adjusted: None,
         loss_max: None,
         gain_max: None,
         is_open: outcomes.control >= least && outcomes.treatment >= least,

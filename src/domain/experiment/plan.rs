@@ -135,6 +135,26 @@ pub enum Act {
     Automatic,
 }
 
+/// How the weights of a bandit follow from the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllocationRule {
+    /// As often as an arm is likely to be the best.
+    Thompson,
+    /// As often as it is likely to be among the two best.
+    TopTwo,
+}
+
+/// A bandit: at the end of each epoch new units get other weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Allocation {
+    /// How.
+    pub rule: AllocationRule,
+    /// Smallest share of an arm, above 0 and at most one over the number of arms.
+    pub floor: f64,
+    /// Days of an epoch.
+    pub epoch_days: i64,
+}
+
 /// Everything registered before the first exposure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -154,4 +174,6 @@ pub struct Plan {
     pub control: String,
     /// Who acts.
     pub act: Act,
+    /// Weights that follow the data; `None`: they stay as they are defined.
+    pub allocation: Option<Allocation>,
 }

@@ -1,7 +1,7 @@
 //! Records of the log as inputs of the pipeline, and effects as records.
 
 use crate::codec::avro::{self, Writers};
-use crate::codec::definition::{body_of, conclusion};
+use crate::codec::definition::{body_of, conclusion, reweighting};
 use crate::codec::internal::{self, InboxEntry};
 use crate::codec::{interaction, outputs, results};
 use crate::domain::event::Interaction;
@@ -157,6 +157,7 @@ pub fn emit(partition: Partition, (source, offset, record): (Source, Offset, &Re
         source: 0,
         origin: None,
     };
+    let defined = |definition: &Definition| made(internal::definition_key(definition), Some(internal::definition_bytes(definition)));
     let kept = |reason| letter(reason, (source, partition, offset), record);
     for effect in effects.drain(..) {
         match effect {
@@ -169,10 +170,8 @@ pub fn emit(partition: Partition, (source, offset, record): (Source, Offset, &Re
                 let (key, value) = results::metrics_record(&metrics);
                 put(avro::METRICS.topic, made(key, Some(value)));
             }
-            Effect::Concluded(concluded) => {
-                let definition = conclusion(&concluded);
-                put(DEFINITIONS, made(internal::definition_key(&definition), Some(internal::definition_bytes(&definition))));
-            }
+            Effect::Concluded(concluded) => put(DEFINITIONS, defined(&conclusion(&concluded))),
+            Effect::Reweighted(reweighted) => put(DEFINITIONS, defined(&reweighting(&reweighted))),
             Effect::DeadLetter(reason) => put(DEAD_LETTERS, kept(reason)),
             Effect::Late => put(LATE, kept("late".to_owned())),
         }
