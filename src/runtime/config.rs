@@ -161,6 +161,8 @@ pub struct State {
     pub cached_rows: usize,
     /// Committed rows of one partition that may wait before they are written to the state directory.
     pub checkpoint_rows: usize,
+    /// Memory in which pages of the state directory are kept, megabytes, of all partitions together.
+    pub pages_mb: u64,
 }
 
 /// See [`Config::ingest`].
@@ -260,8 +262,8 @@ impl Default for Worker {
 
 impl Default for State {
     fn default() -> Self {
-        let Bounds { cached_rows, checkpoint_rows } = Bounds::default();
-        Self { cached_rows, checkpoint_rows }
+        let Bounds { cached_rows, checkpoint_rows, pages_bytes } = Bounds::default();
+        Self { cached_rows, checkpoint_rows, pages_mb: pages_bytes >> 20 }
     }
 }
 
@@ -387,6 +389,7 @@ impl Config {
         check((1..=100_000).contains(&self.worker.dead_letter_window), "worker.dead_letter_window: must be 1 to 100000");
         check((1..=10_000_000).contains(&self.state.cached_rows), "state.cached_rows: must be 1 to 10000000");
         check((1..=1_000_000).contains(&self.state.checkpoint_rows), "state.checkpoint_rows: must be 1 to 1000000");
+        check((16..=1_048_576).contains(&self.state.pages_mb), "state.pages_mb: must be 16 to 1048576");
         check((1..=100_000).contains(&self.ingest.lines_per_append), "ingest.lines_per_append: must be 1 to 100000");
         check(matches!(self.logging.format.as_str(), "json" | "text"), "logging.format: must be json or text");
         check(
@@ -492,7 +495,11 @@ impl Config {
             report: Duration::from_millis(self.worker.report_ms),
             renew: Duration::from_millis(self.kafka.renew_offsets_ms),
             flood: worker::Limit { share_max: self.worker.dead_letter_share_max, window: self.worker.dead_letter_window },
-            bounds: Bounds { cached_rows: self.state.cached_rows, checkpoint_rows: self.state.checkpoint_rows },
+            bounds: Bounds {
+                cached_rows: self.state.cached_rows,
+                checkpoint_rows: self.state.checkpoint_rows,
+                pages_bytes: self.state.pages_mb << 20,
+            },
             schemas: Schemas::default(),
         }
     }

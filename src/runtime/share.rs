@@ -101,7 +101,7 @@ pub fn work(
     let topics = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
     let group = Arc::new(Group::join(&cluster.settings, hub, topics[0])?);
     let _fetch = Fetch::start(&cluster.settings, hub, topics)?;
-    let trees = Trees::open(directory, cluster.identity)?;
+    let trees = Trees::open(directory, cluster.identity, options.bounds.pages_bytes)?;
     let of = cluster.settings.workers;
     let ended = AtomicBool::new(false);
     let work_on = |number| {

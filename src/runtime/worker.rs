@@ -183,7 +183,7 @@ impl<L: Log> Worker<L> {
     /// # Errors
     /// When the log cannot be read or the state directory cannot be made.
     pub fn open(log: L, directory: &Path, options: Options, metrics: Arc<Metrics>, views: &Views) -> Result<Self, Error> {
-        let trees = Trees::open(directory, log.identity())?;
+        let trees = Trees::open(directory, log.identity(), options.bounds.pages_bytes)?;
         let mut worker = Self::new(log, trees, options, metrics);
         let add_all = |worker: &mut Self| {
             (0..worker.log.partitions()).map(Partition).try_for_each(|partition| worker.add(partition, None, views).map(drop))
@@ -194,7 +194,7 @@ impl<L: Log> Worker<L> {
                 let Self { log, options, tasks, trees, metrics, .. } = worker;
                 drop((tasks, trees));
                 Trees::wipe(directory)?;
-                let trees = Trees::open(directory, log.identity())?;
+                let trees = Trees::open(directory, log.identity(), options.bounds.pages_bytes)?;
                 worker = Self::new(log, trees, options, metrics);
                 add_all(&mut worker)?;
             }

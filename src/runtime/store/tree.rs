@@ -13,8 +13,6 @@ use crate::pipeline::{Key, Row};
 use crate::runtime::log::TimeSource;
 use crate::runtime::store::Error;
 
-/// Memory that sled may use for its cache.
-const SLED_CACHE_BYTES: u64 = 64 << 20;
 /// Rows written at once: one at a time costs more, and sled frees memory only between writes.
 const ROWS_PER_WRITE: usize = 1_000;
 /// What a write says where no more can be written.
@@ -149,16 +147,17 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// Opens or makes the directory. One that cannot be opened, or belongs to another log, is made anew.
+    /// Opens or makes the directory, with so many bytes of memory for pages of it. One that cannot be opened, or belongs to another log, is
+    /// made anew.
     ///
     /// # Errors
     /// [`Error::Full`], or [`Error::Cache`] when it cannot be made.
-    pub fn open(directory: &Path, identity: u64) -> Result<Self, Error> {
+    pub fn open(directory: &Path, identity: u64, pages_bytes: u64) -> Result<Self, Error> {
         // sled refuses to open beside a snapshot that a kill left half written; its log tells the same, only slower.
         Self::remove(directory, ".generating")?;
-        let opened = Self::try_open(directory, identity).or_else(|_| {
+        let opened = Self::try_open(directory, identity, pages_bytes).or_else(|_| {
             Self::remove(directory, "snap.")?;
-            Self::try_open(directory, identity)
+            Self::try_open(directory, identity, pages_bytes)
         });
         opened.or_else(|error| {
             if matches!(error, Error::Full) {
@@ -166,12 +165,12 @@ impl Trees {
             }
             tracing::warn!("state directory cannot be used: restoring it from the changelog");
             Self::wipe(directory)?;
-            Self::try_open(directory, identity)
+            Self::try_open(directory, identity, pages_bytes)
         })
     }
 
-    fn try_open(directory: &Path, identity: u64) -> Result<Self, Error> {
-        let config = sled::Config::new().path(directory).cache_capacity(SLED_CACHE_BYTES).flush_every_ms(None);
+    fn try_open(directory: &Path, identity: u64, pages_bytes: u64) -> Result<Self, Error> {
+        let config = sled::Config::new().path(directory).cache_capacity(pages_bytes).flush_every_ms(None);
         let database = guarded(|| config.open())?;
         let owner = [identity.to_le_bytes().as_slice(), &[LAYOUT]].concat();
         match guarded(|| database.get(META))? {
@@ -354,11 +353,12 @@ fn row(key: &Key, name: &[u8], bytes: &[u8]) -> Result<Row, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::store::Bounds;
 
     #[test]
     fn a_tree_that_was_written_before_tombstones_were_removed_is_not_gone_on_with() {
         let folder = tempfile::tempdir().unwrap();
-        let tree = Trees::open(folder.path(), 1).unwrap().partition(Partition(0)).unwrap();
+        let tree = Trees::open(folder.path(), 1, Bounds::default().pages_bytes).unwrap().partition(Partition(0)).unwrap();
         let now = AppendTime(1_800_000_000_000);
         let behind = |end: u64| tree.is_usable(&(Offset(3)..=Offset(end)), now);
         assert!(!behind(9));

@@ -73,7 +73,7 @@ impl Instance {
         let topics = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
         let reads = SimReads::new(&client);
         let lane = Lane::over(cluster, &hub, (client, reads), topics);
-        let bounds = Bounds { cached_rows: 1 + sim.below(8) as usize, checkpoint_rows: 1 + sim.below(24) as usize };
+        let bounds = Bounds { cached_rows: 1 + sim.below(8) as usize, checkpoint_rows: 1 + sim.below(24) as usize, ..Bounds::default() };
         let options = Options {
             commit_records: 1 + sim.below(12) as usize,
             commit_timers: 1 + sim.below(6) as usize,
