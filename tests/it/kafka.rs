@@ -24,6 +24,7 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 use serde_json::Value;
 
 use crate::broker::{Broker, is_there};
+use crate::command::{leadstream, output};
 
 const START_MS: i64 = 1_767_225_600_000;
 pub const PARTITIONS: u32 = 12;
@@ -32,6 +33,11 @@ pub const PEERS: &str = "among-peers";
 /// Instances that a test has at once.
 const INSTANCES_MAX: usize = 4;
 const PREDICTIONS: &str = "lead.predictions.v1";
+/// An experiment on the leads of the market.
+const EXPERIMENT: &str = r#"{"tenant": "demo-realty", "kind": "experiment", "name": "tone", "version": 1, "effective_at": "2026-01-01T00:00:00Z",
+    "body": {"unit": "lead", "salt": "1", "arms": [{"strategy": "empathetic", "weight": 1}, {"strategy": "assertive", "weight": 1}],
+    "window_hours": 72, "goal": {"metric": "reply_rate"}, "guardrails": [{"metric": "appointment_rate", "margin": 0.5}],
+    "metrics": [{"metric": "conversation_length", "cap": 50}, {"metric": "response_time"}], "planned_units": 2000}}"#;
 /// How long everything may take after the last disturbance.
 const SETTLES: Duration = Duration::from_secs(300);
 
@@ -269,8 +275,25 @@ fn disturb(fleet: &mut Fleet, broker: &mut Broker, seed: &mut u64, round: usize)
     name
 }
 
+/// What an experiment came to: the newest record of its metrics; nothing before there is one. How far the clocks of the partitions that
+/// reported last had gone is left out: a partition whose counts did not change says nothing of its clock.
+fn results(command: &mut Command) -> Value {
+    let output = command.args(["--json", "experiment", "results", "demo-realty", "tone"]).output().unwrap();
+    let mut told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    told.as_object_mut().and_then(|told| told.remove("at"));
+    told
+}
+
+/// The same events in one process on the embedded log, which nothing disturbs.
+fn undisturbed(folder: &Path, (definition, events): (&str, &str)) -> Value {
+    let data = folder.join("undisturbed");
+    output(&data, &["define", definition]);
+    output(&data, &["ingest", events]);
+    results(&mut leadstream(&data, &[]))
+}
+
 /// Three instances and a broker that may be killed, events sent at a steady rate until `disturb` was called for every round; then
-/// everything is taken exactly once in order, and a replay agrees.
+/// everything is taken exactly once in order, an experiment comes to what it comes to without disturbance, and a replay agrees.
 fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &mut Broker, &mut u64, usize) -> &'static str) {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start_to_crash(folder.path());
@@ -279,9 +302,14 @@ fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &
     let expected = predict(&lines, TimeSource::World.now().0).to_string();
     let file = folder.path().join("events.ndjson");
     fs::write(&file, lines.join(&b'\n')).unwrap();
+    let definition = folder.path().join("experiment.json");
+    fs::write(&definition, EXPERIMENT).unwrap();
+    let (rate, file, definition) = (rate.to_string(), file.to_str().unwrap().to_owned(), definition.to_str().unwrap());
+    let counted = undisturbed(folder.path(), (definition, &file));
+    assert!(counted["results"]["comparisons"].as_array().is_some_and(|told| !told.is_empty()), "nothing was compared: {counted}");
+    assert_eq!(send(fleet.command(9, &["define", definition])), "demo-realty:experiment:tone:1");
 
     (0..3).for_each(|instance| fleet.start(instance));
-    let (rate, file) = (rate.to_string(), file.to_str().unwrap().to_owned());
     let sending = fleet.command(9, &["ingest", &file, "--rate", &rate]);
     let sender = std::thread::spawn(move || send(sending));
     let all_seen = Arc::new(AtomicBool::new(false));
@@ -308,6 +336,7 @@ fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &
     let waits = watcher.join().unwrap();
 
     assert_taken(&Topics::new(&settings(&fleet.servers)).unwrap(), lines.len());
+    await_that(|| results(&mut fleet.command(9, &[])) == counted);
     let instances: Vec<usize> = fleet.running.keys().copied().collect();
     instances.iter().for_each(|instance| fleet.end(*instance));
     replays(&fleet);
