@@ -161,8 +161,8 @@ pub struct State {
     pub cached_rows: usize,
     /// Committed rows of one partition that may wait before they are written to the state directory.
     pub checkpoint_rows: usize,
-    /// Memory in which pages of the state directory are kept, megabytes, of all partitions together.
-    pub pages_mb: u64,
+    /// Memory in which pages of the state directory are kept, MiB, of all partitions together.
+    pub pages_mib: u64,
 }
 
 /// See [`Config::ingest`].
@@ -263,7 +263,7 @@ impl Default for Worker {
 impl Default for State {
     fn default() -> Self {
         let Bounds { cached_rows, checkpoint_rows, pages_bytes } = Bounds::default();
-        Self { cached_rows, checkpoint_rows, pages_mb: pages_bytes >> 20 }
+        Self { cached_rows, checkpoint_rows, pages_mib: pages_bytes >> 20 }
     }
 }
 
@@ -346,6 +346,7 @@ fn sentence(error: &figment::Error) -> String {
 
 impl Config {
     fn out_of_range(&self) -> Vec<String> {
+        let (worker, kafka) = (&self.worker, &self.kafka);
         let mut wrong = Vec::new();
         let mut check = |holds: bool, sentence: &str| {
             if !holds {
@@ -354,28 +355,22 @@ impl Config {
         };
         check((1..=1_024).contains(&self.log.partitions), "log.partitions: must be 1 to 1024");
         check((1..=65_536).contains(&self.log.cache_mib), "log.cache_mib: must be 1 to 65536");
-        check((1..=100_000).contains(&self.worker.commit_records), "worker.commit_records: must be 1 to 100000");
-        check((1..=100_000).contains(&self.worker.commit_timers), "worker.commit_timers: must be 1 to 100000");
-        check((1..=1_000).contains(&self.worker.commit_ms), "worker.commit_ms: must be 1 to 1000");
-        check(
-            (self.worker.commit_ms..=10_000).contains(&self.worker.commit_ms_max),
-            "worker.commit_ms_max: must be worker.commit_ms to 10000",
-        );
-        check((1..=1_024).contains(&self.kafka.partitions), "kafka.partitions: must be 1 to 1024");
-        check((1..=10).contains(&self.kafka.replication), "kafka.replication: must be 1 to 10");
-        check((1_000..=1_800_000).contains(&self.kafka.session_timeout_ms), "kafka.session_timeout_ms: must be 1000 to 1800000");
+        check((1..=100_000).contains(&worker.commit_records), "worker.commit_records: must be 1 to 100000");
+        check((1..=100_000).contains(&worker.commit_timers), "worker.commit_timers: must be 1 to 100000");
+        check((1..=1_000).contains(&worker.commit_ms), "worker.commit_ms: must be 1 to 1000");
+        check((worker.commit_ms..=10_000).contains(&worker.commit_ms_max), "worker.commit_ms_max: must be worker.commit_ms to 10000");
+        check((1..=1_024).contains(&kafka.partitions), "kafka.partitions: must be 1 to 1024");
+        check((1..=10).contains(&kafka.replication), "kafka.replication: must be 1 to 10");
+        check((1_000..=1_800_000).contains(&kafka.session_timeout_ms), "kafka.session_timeout_ms: must be 1000 to 1800000");
         check((1..=60_000).contains(&self.http.peer_timeout_ms), "http.peer_timeout_ms: must be 1 to 60000");
-        check(self.kafka.start_wait_ms <= 86_400_000, "kafka.start_wait_ms: must be 0 to 86400000");
-        check((1_000..=900_000).contains(&self.kafka.transaction_timeout_ms), "kafka.transaction_timeout_ms: must be 1000 to 900000");
-        check((100..=86_400_000).contains(&self.kafka.renew_offsets_ms), "kafka.renew_offsets_ms: must be 100 to 86400000");
-        check((100..=600_000).contains(&self.kafka.reach_timeout_ms), "kafka.reach_timeout_ms: must be 100 to 600000");
-        check((1..=256).contains(&self.kafka.workers), "kafka.workers: must be 1 to 256");
-        check(self.kafka.standbys <= 100, "kafka.standbys: must be 0 to 100");
-        check(
-            (100..=10_000_000).contains(&self.kafka.standby_records_per_second),
-            "kafka.standby_records_per_second: must be 100 to 10000000",
-        );
-        check((100..=1_000_000).contains(&self.kafka.buffer_records), "kafka.buffer_records: must be 100 to 1000000");
+        check(kafka.start_wait_ms <= 86_400_000, "kafka.start_wait_ms: must be 0 to 86400000");
+        check((1_000..=900_000).contains(&kafka.transaction_timeout_ms), "kafka.transaction_timeout_ms: must be 1000 to 900000");
+        check((100..=86_400_000).contains(&kafka.renew_offsets_ms), "kafka.renew_offsets_ms: must be 100 to 86400000");
+        check((100..=600_000).contains(&kafka.reach_timeout_ms), "kafka.reach_timeout_ms: must be 100 to 600000");
+        check((1..=256).contains(&kafka.workers), "kafka.workers: must be 1 to 256");
+        check(kafka.standbys <= 100, "kafka.standbys: must be 0 to 100");
+        check((100..=10_000_000).contains(&kafka.standby_records_per_second), "kafka.standby_records_per_second: must be 100 to 10000000");
+        check((100..=1_000_000).contains(&kafka.buffer_records), "kafka.buffer_records: must be 100 to 1000000");
         let registry = &self.schema_registry;
         check(
             registry.url.is_empty() || registry::is_address(&registry.url),
@@ -383,13 +378,13 @@ impl Config {
         );
         check((100..=30_000).contains(&registry.timeout_ms), "schema_registry.timeout_ms: must be 100 to 30000");
         check((1..=10_000).contains(&registry.cached_ids), "schema_registry.cached_ids: must be 1 to 10000");
-        check((10..=60_000).contains(&self.worker.tick_ms), "worker.tick_ms: must be 10 to 60000");
-        check((10..=600_000).contains(&self.worker.report_ms), "worker.report_ms: must be 10 to 600000");
-        check((0.0..=1.0).contains(&self.worker.dead_letter_share_max), "worker.dead_letter_share_max: must be 0 to 1");
-        check((1..=100_000).contains(&self.worker.dead_letter_window), "worker.dead_letter_window: must be 1 to 100000");
+        check((10..=60_000).contains(&worker.tick_ms), "worker.tick_ms: must be 10 to 60000");
+        check((10..=600_000).contains(&worker.report_ms), "worker.report_ms: must be 10 to 600000");
+        check((0.0..=1.0).contains(&worker.dead_letter_share_max), "worker.dead_letter_share_max: must be 0 to 1");
+        check((1..=100_000).contains(&worker.dead_letter_window), "worker.dead_letter_window: must be 1 to 100000");
         check((1..=10_000_000).contains(&self.state.cached_rows), "state.cached_rows: must be 1 to 10000000");
         check((1..=1_000_000).contains(&self.state.checkpoint_rows), "state.checkpoint_rows: must be 1 to 1000000");
-        check((16..=1_048_576).contains(&self.state.pages_mb), "state.pages_mb: must be 16 to 1048576");
+        check((16..=1_048_576).contains(&self.state.pages_mib), "state.pages_mib: must be 16 to 1048576");
         check((1..=100_000).contains(&self.ingest.lines_per_append), "ingest.lines_per_append: must be 1 to 100000");
         check(matches!(self.logging.format.as_str(), "json" | "text"), "logging.format: must be json or text");
         check(
@@ -488,6 +483,7 @@ impl Config {
     /// The worker's part.
     #[must_use]
     pub fn worker_options(&self) -> worker::Options {
+        let State { cached_rows, checkpoint_rows, pages_mib } = self.state;
         worker::Options {
             commit_records: self.worker.commit_records,
             commit_timers: self.worker.commit_timers,
@@ -495,11 +491,7 @@ impl Config {
             report: Duration::from_millis(self.worker.report_ms),
             renew: Duration::from_millis(self.kafka.renew_offsets_ms),
             flood: worker::Limit { share_max: self.worker.dead_letter_share_max, window: self.worker.dead_letter_window },
-            bounds: Bounds {
-                cached_rows: self.state.cached_rows,
-                checkpoint_rows: self.state.checkpoint_rows,
-                pages_bytes: self.state.pages_mb << 20,
-            },
+            bounds: Bounds { cached_rows, checkpoint_rows, pages_bytes: pages_mib << 20 },
             schemas: Schemas::default(),
         }
     }
