@@ -3,7 +3,7 @@
 use crate::domain::experiment::decision::Setup;
 use crate::domain::experiment::inference::{Bounded, Comparison, Pair};
 use crate::domain::experiment::plan::{Measure, Shape};
-use crate::domain::experiment::tally::{Arms, Cell, Group};
+use crate::domain::experiment::tally::{Arms, Group, Ones};
 use crate::domain::statistics::asymptotic::{Sequence, Tuning, sequence};
 use crate::domain::statistics::grouped::{Drawn, Grouped};
 use crate::domain::statistics::level::{Alpha, Error};
@@ -11,9 +11,6 @@ use crate::domain::statistics::log_ratio::{OUTCOMES_MIN, lift};
 use crate::domain::statistics::moments;
 use crate::domain::statistics::weighted::{CONVERSIONS_MIN, EFFECTIVE_SIZE_MIN};
 use crate::domain::statistics::welch::Effect;
-
-/// Millionths in one.
-const MICRO: f64 = 1e6;
 
 /// Outcomes of a bandit's units, cohort by cohort: the units of one day and version shared their probabilities.
 pub(crate) struct Adaptive<'a> {
@@ -52,8 +49,8 @@ impl<'a> Adaptive<'a> {
         let propensities: Vec<f64> = self.arms.iter().map(weight).collect();
         for (place, measure) in self.measures.iter_mut().enumerate() {
             let drawn = |group: &Group| {
-                let Cell { sum, squares, .. } = group.cells.get(place).copied().unwrap_or_default();
-                Drawn { n: group.units, sum: sum as f64 / MICRO, squares: squares as f64 / (MICRO * MICRO) }
+                let Ones { sum, squares, .. } = group.cells.get(place).copied().unwrap_or_default().ones();
+                Drawn { n: group.units, sum, squares }
             };
             let drawn: Vec<Drawn> = self.arms.iter().map(|arm| cohort.get(*arm).map_or(Drawn::default(), drawn)).collect();
             measure.observe(&drawn, &propensities).unwrap_or_default();

@@ -3,10 +3,12 @@
 //! Leads of one agent are alike, so bounds that hold at every look, which need independent units, do not hold here. An effect has
 //! errors by agent (CR2 with Satterthwaite's degrees of freedom), and of few agents every way of giving them their arms is counted.
 
-use crate::domain::experiment::decision::{Decision, Look, RATIO_ALARM, Report, SETTLE_MS, Setup, Verdict, alarm, pairs, percent, uneven};
+use crate::domain::experiment::decision::{
+    Decision, Look, RATIO_ALARM, Report, SETTLE_MS, Setup, Verdict, alarm, best, equivalent, is_kept, pairs, promotion, uneven, worse,
+};
 use crate::domain::experiment::inference::{Bounded, Comparison, Display, Pair};
 use crate::domain::experiment::plan::{Measure, Plan, Role, Shape};
-use crate::domain::experiment::tally::{AGENTS_MAX, Agents, Group, Tally};
+use crate::domain::experiment::tally::{AGENTS_MAX, Agents, Group, Ones, Tally};
 use crate::domain::statistics::cluster::{Cluster, Part, effect, relative_effect};
 use crate::domain::statistics::counts::Shares;
 use crate::domain::statistics::level::Alpha;
@@ -16,8 +18,6 @@ use crate::domain::units::{EventTime, HOUR_MS};
 
 /// Agents that each arm needs before its bounds may be acted on: the fewest for which `experiment simulate` checks the errors.
 pub const AGENTS_MIN: u64 = 4;
-/// Millionths in one.
-const MICRO: f64 = 1e6;
 
 /// What is known at `at`; before the only look nothing is compared.
 ///
@@ -46,11 +46,7 @@ pub fn report(setup: &Setup<'_>, end: EventTime, (tally, at): (&Tally, EventTime
         let measures = || setup.plan.measures.iter().enumerate();
         told.comparisons = pairs.iter().flat_map(|pair| measures().map(|of| compare(&tally.agents, pair, of))).collect();
         let goals = told.comparisons.iter().map(|(comparison, _)| comparison).filter(|comparison| comparison.role == Role::Goal);
-        let shown = goals.filter_map(|goal| {
-            let units = goal.units.control + goal.units.treatment;
-            goal.lift.map(|lift| Look { at: look, arm: goal.arm.clone(), units, estimate: lift.estimate, interval: lift.interval })
-        });
-        told.looks = shown.collect();
+        told.looks = goals.filter_map(|goal| Look::of(goal, look)).collect();
     }
     let alpha = pairs.first()?.tuning.alpha;
     (told.decision.verdict, told.decision.rule) = judge(setup.plan, (&told, &tally.agents), alpha);
@@ -71,8 +67,9 @@ fn sample_ratio(setup: &Setup<'_>, agents: &Agents) -> f64 {
 /// The leads of an agent in one metric. A ratio counts what it is divided by, as if each of it were a lead.
 fn part(group: &Group, (place, shape): (usize, Shape)) -> Part {
     let cell = group.cells.get(place).copied().unwrap_or_default();
-    let n = if shape == Shape::Ratio { cell.base as f64 / MICRO } else { group.units as f64 };
-    Part { n, y: cell.sum as f64 / MICRO, yy: cell.squares as f64 / (MICRO * MICRO), ..Part::default() }
+    let Ones { sum, squares, base } = cell.ones();
+    let n = if shape == Shape::Ratio { base } else { group.units as f64 };
+    Part { n, y: sum, yy: squares, ..Part::default() }
 }
 
 fn compare(agents: &Agents, pair: &Pair<'_>, (place, measure): (usize, &Measure)) -> (Comparison, Display) {
@@ -136,42 +133,25 @@ fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verd
         return (Verdict::Futile, format!("{} of {} full days until the end: the control stays", told.days, plan.days_min));
     }
     let of_arm = |arm: &str| told.comparisons.iter().filter(move |(comparison, _)| comparison.arm == arm).collect::<Vec<_>>();
-    let is_shown = |exact_p: Option<f64>| exact_p.is_none_or(|p| p <= alpha.value());
-    let harm = |arm: &str| {
-        let judged = |(comparison, display): &&&(Comparison, Display)| {
-            comparison.is_open && comparison.role != Role::Secondary && is_shown(display.exact_p)
-        };
-        let worse =
-            |(comparison, _): &&(Comparison, Display)| comparison.gain_max.filter(|most| *most < 0.0).map(|most| (comparison.metric, most));
-        of_arm(arm).iter().filter(judged).find_map(worse)
-    };
+    let is_shown = |display: &Display| display.exact_p.is_none_or(|p| p <= alpha.value());
+    let harm = |arm: &str| of_arm(arm).iter().filter(|(_, display)| is_shown(display)).find_map(|(comparison, _)| worse(comparison));
     let goals: Vec<&(Comparison, Display)> = told.comparisons.iter().filter(|(comparison, _)| comparison.role == Role::Goal).collect();
-    let harms: Vec<_> = goals.iter().filter_map(|(goal, _)| harm(&goal.arm).map(|harm| (goal.arm.as_str(), harm))).collect();
-    if let [(arm, (metric, most)), ..] = harms.as_slice()
-        && harms.len() == goals.len()
+    let harms: Vec<Option<String>> = goals.iter().map(|(goal, _)| harm(&goal.arm)).collect();
+    if let Some(Some(rule)) = harms.first()
+        && harms.iter().all(Option::is_some)
     {
-        return (Verdict::RollBack, format!("{arm} is worse: {} changed by {} at most", metric.as_str(), percent(*most)));
+        return (Verdict::RollBack, rule.clone());
     }
-    let is_kept = |(comparison, _): &&(Comparison, Display)| match comparison.role {
-        Role::Guardrail { margin } => comparison.is_open && comparison.loss_max.is_some_and(|least| least > -margin),
-        Role::Goal | Role::Secondary => true,
+    let is_better = |(goal, display): &(Comparison, Display)| {
+        let above = goal.is_open && goal.lift.is_some_and(|lift| lift.interval.lower > 0.0) && is_shown(display);
+        above && of_arm(&goal.arm).iter().all(|(comparison, _)| is_kept(comparison))
     };
-    let is_better = |(goal, display): &&&(Comparison, Display)| {
-        let above = goal.is_open && goal.lift.is_some_and(|lift| lift.interval.lower > 0.0) && is_shown(display.exact_p);
-        above && harm(&goal.arm).is_none() && of_arm(&goal.arm).iter().all(is_kept)
-    };
-    let estimate = |(goal, _): &(Comparison, Display)| goal.lift.map_or(f64::NEG_INFINITY, |lift| lift.estimate);
-    if let Some((best, _)) = goals.iter().filter(is_better).max_by(|a, b| estimate(a).total_cmp(&estimate(b))) {
-        let least = best.lift.map_or(0.0, |lift| lift.interval.lower);
-        let rule = format!("{} rose by {} at least and no guardrail fell below its margin", best.metric.as_str(), percent(least));
-        return (Verdict::Promote(best.arm.clone()), rule);
+    let better = goals.iter().zip(&harms).filter(|(goal, harm)| harm.is_none() && is_better(goal));
+    if let Some(best) = best(better.map(|((goal, _), _)| goal)) {
+        return (Verdict::Promote(best.arm.clone()), promotion(best, 1));
     }
-    let within = |(goal, _): &&(Comparison, Display)| {
-        let inside = |bound: f64| goal.lift.is_some_and(|lift| -bound < lift.interval.lower && lift.interval.upper < bound);
-        goal.is_open && plan.equivalence.is_some_and(inside)
-    };
-    if goals.iter().all(within) {
-        return (Verdict::Equivalent, format!("no arm differs by {} or more", percent(plan.equivalence.unwrap_or_default())));
+    if let Some(concluded) = equivalent(plan, goals.iter().map(|(goal, _)| goal)) {
+        return concluded;
     }
     let rule = format!("nothing is shown by {} of {} planned agents: the control stays", told.units, told.planned);
     (Verdict::Futile, rule)

@@ -97,6 +97,15 @@ pub struct Look {
     pub interval: Interval,
 }
 
+impl Look {
+    /// The goal of an arm; `None` while there is no effect.
+    #[must_use]
+    pub fn of(goal: &Comparison, at: EventTime) -> Option<Self> {
+        let units = goal.units.control + goal.units.treatment;
+        goal.lift.map(|lift| Self { at, arm: goal.arm.clone(), units, estimate: lift.estimate, interval: lift.interval })
+    }
+}
+
 /// An arm that was shown to be worse.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dropped {
@@ -151,9 +160,7 @@ impl Report {
         let difference = comparison.difference.filter(|_| adds_up)?;
         Some(Bounded { estimate: difference.estimate * pace, interval: difference.interval.map(|bound| bound * pace) })
     }
-}
 
-impl Report {
     /// Whether an arm was shown to be worse.
     #[must_use]
     pub fn has_dropped(&self, arm: &str) -> bool {
@@ -163,12 +170,10 @@ impl Report {
     /// Notes the arms whose goal or guardrail is shown to have fallen, unless nothing can be concluded. The level of harm is shared
     /// out evenly over arms and metrics, so that all of these are right at all looks together.
     fn drop_worse(&mut self, compared: &[Comparison], at: EventTime) {
-        let judged = compared.iter().filter(|comparison| comparison.is_open && comparison.role != Role::Secondary);
-        for comparison in judged.filter(|_| self.sample_ratio < RATIO_ALARM) {
-            if let Some(most) = comparison.gain_max.filter(|most| *most < 0.0)
+        for comparison in compared.iter().filter(|_| self.sample_ratio < RATIO_ALARM) {
+            if let Some(rule) = worse(comparison)
                 && !self.has_dropped(&comparison.arm)
             {
-                let rule = format!("{} is worse: {} changed by {} at most", comparison.arm, comparison.metric.as_str(), percent(most));
                 self.dropped.push(Dropped { arm: comparison.arm.clone(), rule, at });
             }
         }
@@ -230,16 +235,16 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         told.sample_ratio = ratio_at(&ratios, look);
         let compared = |pair, of| {
             let plain = compare(&groups, pair, of);
-            adaptive.as_ref().map_or_else(|| plain.clone(), |adaptive| adaptive.compared(plain.clone(), pair, of))
+            match &adaptive {
+                Some(adaptive) => adaptive.compared(plain, pair, of),
+                None => plain,
+            }
         };
         let mut compared: Vec<Comparison> = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| compared(pair, of))).collect();
         adjust(&mut compared);
         told.drop_worse(&compared, look);
         let goals = compared.iter().filter(|comparison| comparison.role == Role::Goal);
-        told.looks.extend(goals.filter_map(|goal| {
-            let units = goal.units.control + goal.units.treatment;
-            goal.lift.map(|lift| Look { at: look, arm: goal.arm.clone(), units, estimate: lift.estimate, interval: lift.interval })
-        }));
+        told.looks.extend(goals.filter_map(|goal| Look::of(goal, look)));
         let (verdict, rule) = judge(setup.plan, &compared, &told);
         told.decision = Decision { verdict, rule, at: look };
         // What holds at one planned look under fixed weights is not shown for a bandit.
@@ -342,8 +347,40 @@ pub fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
+/// How an arm is shown to be worse by its goal or a guardrail; `None` while it is not.
+#[must_use]
+pub fn worse(comparison: &Comparison) -> Option<String> {
+    let is_judged = comparison.is_open && comparison.role != Role::Secondary;
+    let most = comparison.gain_max.filter(|most| is_judged && *most < 0.0)?;
+    Some(format!("{} is worse: {} changed by {} at most", comparison.arm, comparison.metric.as_str(), percent(most)))
+}
+
+/// Whether this is no guardrail that may have fallen by its margin or more.
+#[must_use]
+pub fn is_kept(comparison: &Comparison) -> bool {
+    match comparison.role {
+        Role::Guardrail { margin } => comparison.is_open && comparison.loss_max.is_some_and(|least| least > -margin),
+        Role::Goal | Role::Secondary => true,
+    }
+}
+
+/// The goal with the largest effect as seen.
+pub fn best<'a>(goals: impl Iterator<Item = &'a Comparison>) -> Option<&'a Comparison> {
+    let estimate = |goal: &Comparison| goal.lift.map_or(f64::NEG_INFINITY, |lift| lift.estimate);
+    goals.max_by(|a, b| estimate(a).total_cmp(&estimate(b)))
+}
+
+/// What follows where the bounds of every goal are within the registered equivalence.
+pub fn equivalent<'a>(plan: &Plan, mut goals: impl Iterator<Item = &'a Comparison>) -> Option<(Verdict, String)> {
+    let bound = plan.equivalence?;
+    let is_within = |goal: &Comparison| goal.lift.is_some_and(|lift| -bound < lift.interval.lower && lift.interval.upper < bound);
+    let rule = || format!("no arm differs by {} or more", percent(bound));
+    goals.all(|goal| goal.is_open && is_within(goal)).then(|| (Verdict::Equivalent, rule()))
+}
+
 /// Why an arm is promoted. With several arms the bounds on each, which hold for all of them together, may still reach 0.
-fn promotion(best: &Comparison, arms: usize) -> String {
+#[must_use]
+pub fn promotion(best: &Comparison, arms: usize) -> String {
     let (metric, least) = (best.metric.as_str(), best.lift.map_or(0.0, |lift| lift.interval.lower));
     if arms == 1 {
         return format!("{metric} rose by {} at least and no guardrail fell below its margin", percent(least));
@@ -361,33 +398,23 @@ fn judge(plan: &Plan, compared: &[Comparison], told: &Report) -> (Verdict, Strin
     if told.sample_ratio >= RATIO_ALARM {
         return (Verdict::SampleRatio, uneven(told.sample_ratio));
     }
-    let arms: Vec<&Comparison> = compared.iter().filter(|told| told.role == Role::Goal).collect();
-    let arms: Vec<&Comparison> = arms.into_iter().filter(|goal| !told.has_dropped(&goal.arm)).collect();
+    let goals = compared.iter().filter(|comparison| comparison.role == Role::Goal);
+    let arms: Vec<&Comparison> = goals.filter(|goal| !told.has_dropped(&goal.arm)).collect();
     if arms.is_empty() {
         return (Verdict::RollBack, told.dropped.iter().map(|dropped| dropped.rule.as_str()).collect::<Vec<_>>().join("; "));
     }
     if told.days < plan.days_min {
         return (Verdict::Continue, format!("{} of {} full days", told.days, plan.days_min));
     }
-    let is_kept = |comparison: &&Comparison| match comparison.role {
-        Role::Guardrail { margin } => comparison.is_open && comparison.loss_max.is_some_and(|least| least > -margin),
-        Role::Goal | Role::Secondary => true,
+    let is_better = |goal: &&Comparison| {
+        let above = goal.lift.is_some_and(|lift| lift.estimate > 0.0) && goal.p_adjusted.is_some_and(|p| p <= plan.alpha);
+        above && compared.iter().filter(|comparison| comparison.arm == goal.arm).all(is_kept)
     };
-    let of_arm = |arm: &str| compared.iter().filter(|comparison| comparison.arm == arm).collect::<Vec<_>>();
-    let estimate = |goal: &Comparison| goal.lift.map_or(f64::NEG_INFINITY, |lift| lift.estimate);
-    let is_better = |goal: &&&Comparison| {
-        let above = estimate(goal) > 0.0 && goal.p_adjusted.is_some_and(|p| p <= plan.alpha);
-        above && of_arm(&goal.arm).iter().all(is_kept)
-    };
-    if let Some(best) = arms.iter().filter(is_better).max_by(|a, b| estimate(a).total_cmp(&estimate(b))) {
+    if let Some(best) = best(arms.iter().copied().filter(is_better)) {
         return (Verdict::Promote(best.arm.clone()), promotion(best, told.dropped.len() + arms.len()));
     }
-    let within = |goal: &&Comparison| {
-        let inside = |bound: f64| goal.lift.is_some_and(|lift| -bound < lift.interval.lower && lift.interval.upper < bound);
-        goal.is_open && plan.equivalence.is_some_and(inside)
-    };
-    if arms.iter().all(within) {
-        return (Verdict::Equivalent, format!("no arm differs by {} or more", percent(plan.equivalence.unwrap_or_default())));
+    if let Some(concluded) = equivalent(plan, arms.iter().copied()) {
+        return concluded;
     }
     if told.units >= plan.planned_units {
         return (

@@ -84,12 +84,30 @@ pub struct Cell {
     pub products: i128,
 }
 
+/// Sums of a [`Cell`] in ones of the metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ones {
+    /// Of the outcomes.
+    pub sum: f64,
+    /// Of their squares.
+    pub squares: f64,
+    /// Of what ratios are divided by.
+    pub base: f64,
+}
+
 impl Cell {
     /// One unit.
     #[must_use]
     pub fn of(outcome: Outcome) -> Self {
         let (value, base) = (i128::from(outcome.value), i128::from(outcome.base));
         Self { nonzero: u64::from(value != 0), sum: value, squares: value * value, base, base_squares: base * base, products: value * base }
+    }
+
+    /// The sums in ones of the metric.
+    #[must_use]
+    pub fn ones(&self) -> Ones {
+        const MICRO: f64 = 1e6;
+        Ones { sum: self.sum as f64 / MICRO, squares: self.squares as f64 / (MICRO * MICRO), base: self.base as f64 / MICRO }
     }
 
     /// The sums of so many units as statistics take them.
