@@ -1,6 +1,8 @@
 //! Experiments through the pipeline: what is counted, concluded and done, whatever the order and partitioning of the events.
 
 mod agents;
+mod arms;
+mod bandit;
 mod crossed;
 mod times;
 
@@ -22,10 +24,10 @@ use leadstream::domain::units::{AppendTime, DAY_MS, EventId, EventTime, HOUR_MS,
 use leadstream::pipeline::{Conclusion, Effect, Input, Key, Memory, Row};
 use serde_json::{Value, json};
 
-pub(crate) const START: i64 = 1_767_225_600_000;
-pub(crate) const DAYS: i64 = 20;
+const START: i64 = 1_767_225_600_000;
+const DAYS: i64 = 20;
 
-pub(crate) fn body() -> Value {
+fn body() -> Value {
     json!({
         "unit": "lead",
         "salt": "1",
@@ -40,48 +42,48 @@ pub(crate) fn body() -> Value {
 }
 
 /// The body with other fields.
-pub(crate) fn with(more: &[(&str, Value)]) -> Value {
+fn with(more: &[(&str, Value)]) -> Value {
     let mut body = body();
     more.iter().for_each(|(field, value)| body[field] = value.clone());
     body
 }
 
-pub(crate) fn told(version: u32, day: i64, body: &Value) -> String {
+fn told(version: u32, day: i64, body: &Value) -> String {
     let at = START + day * DAY_MS;
     let at = midnight(at);
     json!({"tenant": "acme", "kind": "experiment", "name": "tone", "version": version, "effective_at": at, "body": body}).to_string()
 }
 
-pub(crate) fn midnight(at: i64) -> String {
+fn midnight(at: i64) -> String {
     let days = at.div_euclid(DAY_MS) - START / DAY_MS;
     assert!((0..31).contains(&days) && at % DAY_MS == 0, "a day of January 2026");
     format!("2026-01-{:02}T00:00:00Z", days + 1)
 }
 
-pub(crate) fn none() -> Rules {
+fn none() -> Rules {
     static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::new(Arc::new(model::starting()), Arc::new(Lexicon::english())));
     RULES.clone()
 }
 
-pub(crate) fn define(rules: &mut Rules, text: &str) -> Result<(), String> {
+fn define(rules: &mut Rules, text: &str) -> Result<(), String> {
     let (definition, body) = from_json(text.as_bytes()).map_err(|error| error.to_string())?;
     rules.define(&definition, body).map_err(|error| error.to_string())
 }
 
-pub(crate) fn rules(body: &Value) -> Rules {
+fn rules(body: &Value) -> Rules {
     let mut rules = none();
     define(&mut rules, &told(1, 0, body)).unwrap();
     rules
 }
 
-pub(crate) fn experiment(body: &Value) -> Experiment {
+fn experiment(body: &Value) -> Experiment {
     match from_json(told(1, 0, body).as_bytes()).unwrap().1 {
         Body::Experiment(experiment) => experiment,
         other => panic!("{other:?}"),
     }
 }
 
-pub(crate) fn event(lead: &str, at: i64, kind: EventType) -> Interaction {
+fn event(lead: &str, at: i64, kind: EventType) -> Interaction {
     let text = format!("{lead}/{at}/{}", kind.as_str());
     Interaction {
         event_id: EventId::named(&text),
@@ -107,33 +109,33 @@ pub(crate) fn event(lead: &str, at: i64, kind: EventType) -> Interaction {
     }
 }
 
-pub(crate) fn says(lead: &str, at: i64) -> Interaction {
+fn says(lead: &str, at: i64) -> Interaction {
     let content = Some(leadstream::domain::event::Content { text: Some("hi".to_owned()), ..Default::default() });
     Interaction { content, ..event(lead, at, EventType::MessageReceived) }
 }
 
-pub(crate) fn won(lead: &str, at: i64, value_minor: i64) -> Interaction {
+fn won(lead: &str, at: i64, value_minor: i64) -> Interaction {
     let opportunity = Some(Opportunity { value_minor: Some(value_minor), ..Opportunity::default() });
     Interaction { opportunity, ..event(lead, at, EventType::LeadConverted) }
 }
 
-pub(crate) fn input(event: Interaction) -> Input {
+fn input(event: Interaction) -> Input {
     let appended = AppendTime(event.occurred_at.0);
     Input::Interaction { event: Box::new(event), appended }
 }
 
 /// How leads of one arm behave.
 #[derive(Clone, Copy)]
-pub(crate) struct Arm {
-    pub(crate) converts: f64,
-    pub(crate) replies: f64,
-    pub(crate) books: f64,
+struct Arm {
+    converts: f64,
+    replies: f64,
+    books: f64,
 }
 
-pub(crate) const USUAL: Arm = Arm { converts: 0.1, replies: 0.5, books: 0.2 };
+const USUAL: Arm = Arm { converts: 0.1, replies: 0.5, books: 0.2 };
 
 /// A market of leads that come in evenly over some days, each asking once; what follows depends on the arm.
-pub(crate) fn market(seed: u64, leads: usize, experiment: &Experiment, arm: impl Fn(&str) -> Arm) -> Vec<Interaction> {
+fn market(seed: u64, leads: usize, experiment: &Experiment, arm: impl Fn(&str) -> Arm) -> Vec<Interaction> {
     let mut random = Random::new(seed, 7);
     let mut events = Vec::new();
     for number in 0..leads {
@@ -159,23 +161,23 @@ pub(crate) fn market(seed: u64, leads: usize, experiment: &Experiment, arm: impl
     events
 }
 
-pub(crate) fn key() -> ExperimentKey {
+fn key() -> ExperimentKey {
     ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 }
 }
 
 /// What each partition counted, sent to one of them, with everything that followed.
-pub(crate) struct Ran {
-    pub(crate) partitions: Vec<Memory>,
-    pub(crate) effects: Vec<Effect>,
-    pub(crate) trial: Memory,
+struct Ran {
+    partitions: Vec<Memory>,
+    effects: Vec<Effect>,
+    trial: Memory,
 }
 
 impl Ran {
-    pub(crate) fn new(partitions: usize) -> Self {
+    fn new(partitions: usize) -> Self {
         Self { partitions: vec![Memory::default(); partitions], effects: Vec::new(), trial: Memory::default() }
     }
 
-    pub(crate) fn take(&mut self, rules: &Rules, events: impl IntoIterator<Item = Interaction>) {
+    fn take(&mut self, rules: &Rules, events: impl IntoIterator<Item = Interaction>) {
         for event in events {
             let place = murmur3(event.key.as_str().as_bytes(), 0) as usize % self.partitions.len();
             self.partitions[place].run(rules, &input(event), &mut self.effects);
@@ -183,7 +185,7 @@ impl Ran {
     }
 
     /// Reports of all partitions, in an order that the seed decides; what they come to.
-    pub(crate) fn report(&mut self, rules: &Rules, seed: u64) -> Vec<Effect> {
+    fn report(&mut self, rules: &Rules, seed: u64) -> Vec<Effect> {
         self.report_of(rules, &key(), seed)
     }
 
@@ -205,21 +207,21 @@ impl Ran {
     }
 }
 
-pub(crate) fn measured(effects: &[Effect]) -> &Metrics {
+fn measured(effects: &[Effect]) -> &Metrics {
     let last = effects.iter().rev().find_map(|effect| if let Effect::Measured(metrics) = effect { Some(metrics) } else { None });
     last.expect("something was counted")
 }
 
-pub(crate) fn concluded(effects: &[Effect]) -> Option<&Conclusion> {
+fn concluded(effects: &[Effect]) -> Option<&Conclusion> {
     effects.iter().find_map(|effect| if let Effect::Concluded(conclusion) = effect { Some(conclusion.as_ref()) } else { None })
 }
 
-pub(crate) fn exposures(effects: &[Effect]) -> Vec<&Exposure> {
+fn exposures(effects: &[Effect]) -> Vec<&Exposure> {
     let exposure = |effect| if let &Effect::Decided(Decision::Exposure(ref exposure)) = effect { Some(exposure.as_ref()) } else { None };
     effects.iter().filter_map(exposure).collect()
 }
 
-pub(crate) fn bytes(effects: &[Effect]) -> Vec<u8> {
+fn bytes(effects: &[Effect]) -> Vec<u8> {
     results::metrics_record(measured(effects)).1
 }
 

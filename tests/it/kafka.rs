@@ -275,8 +275,8 @@ fn disturb(fleet: &mut Fleet, broker: &mut Broker, seed: &mut u64, round: usize)
     name
 }
 
-/// What an experiment came to: the newest record of its metrics; nothing before there is one. How far the clocks of the partitions that
-/// reported last had gone is left out: a partition whose counts did not change says nothing of its clock.
+/// What an experiment came to: the newest record of its metrics; nothing before there is one. How far the clocks had gone is left out: a partition
+/// whose counts did not change says so once a day, and looks are at the ends of days.
 fn results(command: &mut Command) -> Value {
     let output = command.args(["--json", "experiment", "results", "demo-realty", "tone"]).output().unwrap();
     let mut told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();

@@ -37,8 +37,6 @@ mod properties;
 mod vectors;
 mod simulation;
 mod experiments;
-mod arms;
-mod bandit;
 mod scenarios;
 #[cfg(feature = "runtime")]
 mod registry;

@@ -5,8 +5,8 @@ use leadstream::domain::simulation::Limit;
 use leadstream::domain::units::{DAY_MS, EventTime};
 use serde_json::{Value, json};
 
-use crate::arms::{Live, three};
-use crate::experiments::{Arm, START, USUAL, exposures, measured, says};
+use crate::experiments::arms::{Live, three};
+use crate::experiments::{Arm, START, USUAL, define, experiment, exposures, measured, none, says, told};
 
 fn body(more: &[(&str, Value)]) -> Value {
     let mut fields = vec![
@@ -111,7 +111,7 @@ fn the_weights_of_an_epoch_come_from_what_was_known_when_it_ended_and_are_worked
     use leadstream::domain::experiment::decision::Setup;
     let does = |_: i64, arm: &str| if arm == "analytical" { Arm { converts: 0.4, ..USUAL } } else { USUAL };
     let mut live = Live::run(&body(&[]), (5, 12, 60), does);
-    let own = crate::experiments::experiment(&body(&[]));
+    let own = experiment(&body(&[]));
     let plan = own.plan.as_ref().unwrap();
     let setup = Setup { plan, window_hours: own.window_hours, versions: [(1, own.arms.as_slice())].into() };
     live.ran.take(&live.rules, [says("one more", START + 12 * DAY_MS)]);
@@ -141,32 +141,28 @@ fn a_refusal_of_an_allocation_names_the_field() {
         (json!({"rule": "thompson", "floor": 0.1, "epoch_days": 0}), "body.allocation.epoch_days"),
         (json!({"rule": "thompson", "floor": 0.1}), "epoch_days"),
     ];
-    let mut rules = crate::experiments::none();
+    let mut rules = none();
     for (allocation, names) in cases {
-        let text = crate::experiments::told(1, 0, &body(&[("allocation", allocation)]));
-        let refused = crate::experiments::define(&mut rules, &text).expect_err(&text);
+        let text = told(1, 0, &body(&[("allocation", allocation)]));
+        let refused = define(&mut rules, &text).expect_err(&text);
         assert!(refused.contains(names), "{refused}");
     }
     for metric in ["engagement_score", "response_time"] {
         let whole = body(&[("metrics", json!([{"metric": metric}]))]);
-        let refused = crate::experiments::define(&mut rules, &crate::experiments::told(1, 0, &whole)).unwrap_err();
+        let refused = define(&mut rules, &told(1, 0, &whole)).unwrap_err();
         assert!(refused.starts_with(&format!("body.allocation: {metric} is told of all leads together")), "{refused}");
     }
     let agents = body(&[("unit", json!("agent")), ("planned_units", json!(20)), ("ends_at", json!("2026-01-20T00:00:00Z"))]);
-    let refused = crate::experiments::define(&mut rules, &crate::experiments::told(1, 0, &agents)).unwrap_err();
+    let refused = define(&mut rules, &told(1, 0, &agents)).unwrap_err();
     assert!(refused.starts_with("body.allocation: weights never change for agents"), "{refused}");
     let mut without = body(&[("goal", Value::Null)]);
     for field in ["guardrails", "metrics", "planned_units", "decisions"] {
         without.as_object_mut().unwrap().remove(field);
     }
-    let refused = crate::experiments::define(&mut rules, &crate::experiments::told(1, 0, &without)).unwrap_err();
+    let refused = define(&mut rules, &told(1, 0, &without)).unwrap_err();
     assert_eq!(refused, "body.allocation: means nothing without a goal");
     // What was registered may not change: a bandit stays one.
-    crate::experiments::define(&mut rules, &crate::experiments::told(1, 0, &body(&[]))).unwrap();
+    define(&mut rules, &told(1, 0, &body(&[]))).unwrap();
     let other = body(&[("continues", json!(1)), ("allocation", json!({"rule": "thompson", "floor": 0.2, "epoch_days": 2}))]);
-    assert!(
-        crate::experiments::define(&mut rules, &crate::experiments::told(2, 1, &other))
-            .unwrap_err()
-            .contains("was registered with version 1")
-    );
+    assert!(define(&mut rules, &told(2, 1, &other)).unwrap_err().contains("was registered with version 1"));
 }
