@@ -145,8 +145,17 @@ impl LeadKey {
     /// # Errors
     /// [`NameError`] when either part breaks its rule.
     pub fn parse(text: &str) -> Result<Self, NameError> {
+        Self::parse_beside(text, None)
+    }
+
+    /// The same beside a lead whose tenant it may share: where many are parsed, equal names need not be kept apart.
+    ///
+    /// # Errors
+    /// As [`LeadKey::parse`].
+    pub fn parse_beside(text: &str, beside: Option<&Tenant>) -> Result<Self, NameError> {
         let (tenant, lead_id) = text.split_once(':').ok_or(NameError::Tenant)?;
-        Self::new(Tenant::new(tenant)?, lead_id)
+        let tenant = beside.filter(|other| other.as_str() == tenant).cloned().map_or_else(|| Tenant::new(tenant), Ok)?;
+        Self::new(tenant, lead_id)
     }
 
     /// The whole key, `tenant:lead`.

@@ -279,6 +279,20 @@ pub struct Due {
     tenants: BTreeMap<Tenant, BTreeSet<(EventTime, LeadKey)>>,
 }
 
+impl FromIterator<(LeadKey, EventTime)> for Due {
+    /// Leads that are due, each once. Many at once cost less than one by one.
+    fn from_iter<T: IntoIterator<Item = (LeadKey, EventTime)>>(leads: T) -> Self {
+        let mut tenants: BTreeMap<Tenant, Vec<(EventTime, LeadKey)>> = BTreeMap::new();
+        for (lead, due) in leads {
+            match tenants.get_mut(lead.tenant()) {
+                Some(leads) => leads.push((due, lead)),
+                None => drop(tenants.insert(lead.tenant().clone(), vec![(due, lead)])),
+            }
+        }
+        Self { tenants: tenants.into_iter().map(|(tenant, leads)| (tenant, leads.into_iter().collect())).collect() }
+    }
+}
+
 impl Due {
     /// Moves the timer of a lead.
     pub fn reschedule(&mut self, key: &LeadKey, before: Option<EventTime>, after: Option<EventTime>) {

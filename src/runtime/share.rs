@@ -279,7 +279,7 @@ impl<'a, C: Client> Share<'a, C> {
             tracing::info!(partition = partition.0, took = ?began.elapsed(), records, records_per_second, is_warm, "took over partition");
             (self.told.beat)(self.part.number);
         }
-        Ok(())
+        self.worker.know_due()
     }
 
     /// Whether the last owner of a partition left a transaction that has not ended: the other partitions go on meanwhile.

@@ -213,7 +213,12 @@ impl Store {
         Ok(Self { shared: Arc::new(Shared { partition, cache }), overlay: BTreeMap::new(), due: None, moved: Vec::new() })
     }
 
-    /// Learns who is due when, which whoever takes inputs has to know: from the rows that wait for sled, and from sled's index.
+    /// Whether it is known who is due when.
+    pub(crate) fn knows_due(&self) -> bool {
+        self.due.is_some()
+    }
+
+    /// Learns who is due when, which whoever takes inputs has to know: from the rows that wait for sled, and from those in sled.
     ///
     /// # Errors
     /// [`Error::Cache`].
@@ -222,18 +227,17 @@ impl Store {
             return Ok(());
         }
         let (tree, waiting) = self.shared.cache().capture("L");
-        let mut due = Due::default();
+        let mut leads = Vec::new();
         tree.due(&mut |lead, at| {
             if !waiting.contains_key(&Key::Lead(lead.clone())) {
-                due.reschedule(&lead, None, Some(at));
+                leads.push((lead, at));
             }
         })?;
-        for (key, row) in &waiting {
-            if let Key::Lead(lead) = key {
-                due.reschedule(lead, None, due_of(row.as_ref()));
-            }
-        }
-        self.due = Some(due);
+        let waiting = waiting.iter().filter_map(|(key, row)| {
+            let Key::Lead(lead) = key else { return None };
+            Some((lead.clone(), due_of(row.as_ref())?))
+        });
+        self.due = Some(leads.into_iter().chain(waiting).collect());
         Ok(())
     }
 

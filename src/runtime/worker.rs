@@ -8,6 +8,7 @@ mod inputs;
 mod task;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -186,7 +187,8 @@ impl<L: Log> Worker<L> {
         let trees = Trees::open(directory, log.identity(), options.bounds.pages_bytes)?;
         let mut worker = Self::new(log, trees, options, metrics);
         let add_all = |worker: &mut Self| {
-            (0..worker.log.partitions()).map(Partition).try_for_each(|partition| worker.add(partition, None, views).map(drop))
+            (0..worker.log.partitions()).map(Partition).try_for_each(|partition| worker.add(partition, None, views).map(drop))?;
+            worker.know_due()
         };
         match add_all(&mut worker) {
             Err(Error::Cache) => {
@@ -203,7 +205,7 @@ impl<L: Log> Worker<L> {
         Ok(worker)
     }
 
-    /// Takes over a partition: brings its state, or the copy that was `kept` of it, to what is committed.
+    /// Takes over a partition: brings its state, or the copy that was `kept` of it, to what is committed. [`Worker::know_due`] follows.
     ///
     /// # Errors
     /// [`Error::Cache`] when the state directory cannot be trusted, or when the log cannot be read.
@@ -215,6 +217,21 @@ impl<L: Log> Worker<L> {
         views.add(task.store.shared().clone(), task.flood.gate().clone());
         self.tasks.insert(partition, task);
         Ok(Restored { records: watch.records(), records_per_second: watch.records_per_second() })
+    }
+
+    /// Learns who is due when in the partitions that were added: of several at once, because that reads all their rows.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] when the state directory cannot be trusted.
+    pub fn know_due(&mut self) -> Result<(), Error> {
+        let mut left: Vec<&mut Store> = self.tasks.values_mut().map(|task| &mut task.store).filter(|store| !store.knows_due()).collect();
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let each = left.len().div_ceil(threads).max(1);
+        std::thread::scope(|scope| {
+            let know = |stores: &mut [&mut Store]| stores.iter_mut().try_for_each(|store| store.know_due());
+            let running: Vec<_> = left.chunks_mut(each).map(|stores| scope.spawn(move || know(stores))).collect();
+            running.into_iter().try_for_each(|thread| thread.join().unwrap_or(Err(Error::Panicked)))
+        })
     }
 
     /// Where it reads and writes.

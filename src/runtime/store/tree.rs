@@ -19,12 +19,12 @@ const ROWS_PER_WRITE: usize = 1_000;
 const NO_ROOM: [ErrorKind; 3] = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
 /// Name of the entry that says what the tree stands for; no row key begins like it.
 const META: &[u8] = b"#";
-/// Begins the names of the index that says when each lead is due: reading all leads for that takes seconds where there are a million.
-const DUE: u8 = b'D';
+/// What stands before a lead that is never due.
+const NEVER: i64 = i64::MAX;
 /// A tree that was written longer ago is not gone on with, milliseconds: a day less than the changelog keeps what removes a row.
 const TOMBSTONES_KEPT_MS: i64 = 6 * DAY_MS;
 /// How rows are laid out here; a directory with another layout is made anew.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 
 /// Changes of rows as bytes; `None` removes one.
 pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
@@ -278,10 +278,10 @@ impl Tree {
         for piece in entries.chunks(ROWS_PER_WRITE) {
             let change = |(key, row): &(&Key, &Option<Row>)| {
                 let name = rows::key_text(key).into_bytes();
-                let bytes = row.as_ref().map(|row| guard(&name, &rows::row_bytes(row)));
-                std::iter::once((name, bytes)).chain(due_change(key, row.as_ref()))
+                let bytes = row.as_ref().map(|row| guard(&name, &stored(row)));
+                (name, bytes)
             };
-            self.rows.apply(piece.iter().flat_map(change).collect())?;
+            self.rows.apply(piece.iter().map(change).collect())?;
         }
         self.stand(next, TimeSource::World.now())?;
         self.rows.flush()
@@ -292,12 +292,18 @@ impl Tree {
         self.rows.apply(vec![(META.to_vec(), Some(guard(META, &body)))])
     }
 
-    /// When each lead is due that is due at all, without the leads themselves.
+    /// When each lead is due that is due at all, without decoding the leads.
     pub(crate) fn due(&self, each: &mut dyn FnMut(LeadKey, EventTime)) -> Result<(), Error> {
-        self.rows.scan(&[DUE], &mut |name, bytes| {
-            let due = unguard(name, bytes)?.try_into().map_err(|_| Error::Cache)?;
-            let lead = std::str::from_utf8(&name[1..]).ok().and_then(|text| LeadKey::parse(text).ok()).ok_or(Error::Cache)?;
-            each(lead, EventTime(i64::from_le_bytes(due)));
+        // Rows come in the order of their names, so the leads of a tenant share its name.
+        let mut tenant = None;
+        self.rows.scan(b"L", &mut |name, bytes| {
+            let (due, _) = split_due(unguard(name, bytes)?)?;
+            if due != NEVER {
+                let text = std::str::from_utf8(&name[1..]).map_err(|_| Error::Cache)?;
+                let lead = LeadKey::parse_beside(text, tenant.as_ref()).map_err(|_| Error::Cache)?;
+                tenant = Some(lead.tenant().clone());
+                each(lead, EventTime(due));
+            }
             Ok(())
         })
     }
@@ -312,12 +318,19 @@ impl Tree {
     }
 }
 
-/// What the index of due times says of a row from now on.
-fn due_change(key: &Key, row: Option<&Row>) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-    let Key::Lead(lead) = key else { return None };
-    let name = [&[DUE], lead.as_str().as_bytes()].concat();
-    let due = due_of(row).map(|due| guard(&name, &due.0.to_le_bytes()));
-    Some((name, due))
+/// A row as it is kept here: before a lead stands when it is due, so that this can be read without the lead.
+fn stored(row: &Row) -> Vec<u8> {
+    let bytes = rows::row_bytes(row);
+    match row {
+        Row::Lead(_) => [due_of(Some(row)).map_or(NEVER, |due| due.0).to_le_bytes().as_slice(), &bytes].concat(),
+        _ => bytes,
+    }
+}
+
+/// When a lead is due, and the lead.
+fn split_due(bytes: &[u8]) -> Result<(i64, &[u8]), Error> {
+    let (due, lead) = bytes.split_first_chunk().ok_or(Error::Cache)?;
+    Ok((i64::from_le_bytes(*due), lead))
 }
 
 /// When the lead of a row is due.
@@ -347,7 +360,9 @@ fn unguard<'a>(name: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], Error> {
 }
 
 fn row(key: &Key, name: &[u8], bytes: &[u8]) -> Result<Row, Error> {
-    rows::row(key, unguard(name, bytes)?).map_err(|_| Error::Cache)
+    let stored = unguard(name, bytes)?;
+    let bytes = if let Key::Lead(_) = key { split_due(stored)?.1 } else { stored };
+    rows::row(key, bytes).map_err(|_| Error::Cache)
 }
 
 #[cfg(test)]

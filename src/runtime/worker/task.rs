@@ -60,7 +60,7 @@ impl Task {
             metrics.restored(1);
             watch.read(stretch);
         };
-        let mut store = match kept {
+        let store = match kept {
             Some(mut kept) => {
                 kept.bound(options.bounds);
                 kept.catch_up(reader, restored)?;
@@ -68,7 +68,6 @@ impl Task {
             }
             None => Store::restore(trees, reader, (partition, options.bounds), none.clone(), restored)?,
         };
-        store.know_due()?;
         let mut task = Self {
             partition,
             partitions,

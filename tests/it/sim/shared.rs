@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use leadstream::domain::units::{AppendTime, Partition};
-use leadstream::runtime::log::{Record, STATE};
+use leadstream::runtime::log::{Record, STATE, TimeSource};
 
 use crate::sim::broken::Broken;
 use crate::sim::broker::{Broker, Shown};
@@ -80,7 +80,8 @@ impl Sim {
     pub fn apply_early(&self, number: usize, changes: &[(u32, u64, Vec<Record>)]) {
         for (partition, next, records) in changes {
             let rows = records.iter().filter_map(|record| Some((record.key.clone()?, record.value.clone()?)));
-            let meta = (b"#".to_vec(), next.to_le_bytes().to_vec());
+            let written = TimeSource::World.now().0.cast_unsigned();
+            let meta = (b"#".to_vec(), [next.to_le_bytes(), written.to_le_bytes()].concat());
             self.disks[number].smuggle(*partition, &rows.chain([meta]).collect::<Vec<_>>());
         }
     }
