@@ -158,6 +158,7 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
         None => say(format!("{units} of {planned} planned units have had their windows, {waiting} have not; {days} full days\n"))?,
     }
     say(table(&comparisons(results)))?;
+    adjusted(results).iter().try_for_each(say)?;
     let always = always(results);
     if always.len() > 1 {
         say(format!("\nmean of the goal if every lead got the arm, doubly robust, bounds that hold at every look\n{}", table(&always)))?;
@@ -210,6 +211,26 @@ fn comparisons(results: &Value) -> Vec<Vec<String>> {
         ]);
     }
     rows
+}
+
+/// What a covariate did to the goal of each arm.
+fn adjusted(results: &Value) -> Vec<String> {
+    let told = results["comparisons"].as_array().into_iter().flatten().filter(|told| !told["variance_removed"].is_null());
+    let number = |told: &Value, field: &str| told[field].as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:+.4}"));
+    let line = |told: &Value| {
+        format!(
+            "{} of {} is adjusted by the covariate, which removes {} of the variance; without it the effect is {}. At one planned look the \
+             adjusted difference is from {} to {}, p-value {:.4}",
+            told["metric"].as_str().unwrap_or_default(),
+            told["arm"].as_str().unwrap_or_default(),
+            percent(&told["variance_removed"]).trim_start_matches('+'),
+            percent(&told["unadjusted_lift"]),
+            number(told, "adjusted_lower"),
+            number(told, "adjusted_upper"),
+            told["adjusted_p_value"].as_f64().unwrap_or(1.0),
+        )
+    };
+    told.map(line).collect()
 }
 
 /// What always giving an arm of a bandit is worth.

@@ -95,6 +95,12 @@ struct WireComparison<'a> {
     expected_loss: Option<f64>,
     exact_p_value: Option<f64>,
     p_adjusted: Option<f64>,
+    covariate_coefficient: Option<f64>,
+    variance_removed: Option<f64>,
+    unadjusted_lift: Option<f64>,
+    adjusted_p_value: Option<f64>,
+    adjusted_lower: Option<f64>,
+    adjusted_upper: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -131,6 +137,7 @@ fn comparison<'a>(report: &Report, (comparison, display): &'a (Comparison, Displ
         Role::Secondary => ("secondary", None),
     };
     let (lift, difference, worth) = (comparison.lift, comparison.difference, report.worth(comparison));
+    let adjustment = comparison.adjustment.as_ref();
     WireComparison {
         metric: comparison.metric.as_str(),
         role,
@@ -163,6 +170,12 @@ fn comparison<'a>(report: &Report, (comparison, display): &'a (Comparison, Displ
         expected_loss: display.expected_loss.and_then(finite),
         exact_p_value: display.exact_p,
         p_adjusted: comparison.p_adjusted,
+        covariate_coefficient: adjustment.and_then(|told| finite(told.coefficient)),
+        variance_removed: adjustment.and_then(|told| finite(told.variance_removed)),
+        unadjusted_lift: adjustment.and_then(|told| told.plain_lift),
+        adjusted_p_value: adjustment.map(|told| told.fixed_p),
+        adjusted_lower: lower(adjustment.map(|told| told.fixed)),
+        adjusted_upper: upper(adjustment.map(|told| told.fixed)),
     }
 }
 

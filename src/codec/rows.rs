@@ -6,16 +6,18 @@
 mod fields;
 mod first;
 mod second;
+mod third;
 
 use crate::codec::rows::fields::Stored;
 use crate::codec::rows::first::{first_lead, first_tally};
 use crate::codec::rows::second::{second_lead, second_tally, trial};
+use crate::codec::rows::third::{third_lead, third_tally};
 use crate::domain::experiment::ExperimentKey;
 use crate::domain::units::{LeadKey, Tenant};
 use crate::pipeline::{Key, Row};
 
 /// The format that is written. Every released one keeps its decoder and its fixture.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 /// Why bytes are no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,10 +109,13 @@ pub fn row(key: &Key, bytes: &[u8]) -> Result<Row, Error> {
     let row = match (key, *format) {
         (Key::Lead(_), 1) => first_lead(input).map(|lead| Row::Lead(Box::new(lead))),
         (Key::Lead(_), 2) => second_lead(input).map(|lead| Row::Lead(Box::new(lead))),
+        (Key::Lead(_), 3) => third_lead(input).map(|lead| Row::Lead(Box::new(lead))),
         (Key::Tally(_), 1) => first_tally(input).map(Row::Tally),
         (Key::Tally(_), 2) => second_tally(input).map(Row::Tally),
+        (Key::Tally(_), 3) => third_tally(input).map(Row::Tally),
         (Key::Trial(_), 1) => trial(input, first_tally).map(Row::Trial),
         (Key::Trial(_), 2) => trial(input, second_tally).map(Row::Trial),
+        (Key::Trial(_), 3) => trial(input, third_tally).map(Row::Trial),
         (Key::Lead(_), _) => Stored::get(input).map(Row::Lead),
         (Key::Clock(_), _) => Stored::get(input).map(Row::Clock),
         (Key::Tally(_), _) => Stored::get(input).map(Row::Tally),

@@ -3,10 +3,13 @@
 //! Assignment is a pure function of the definition in force and the unit: murmur3 x86_32 over the UTF-8 bytes (NFC) of
 //! `salt:experiment:unit`, mapped to integer weights by `(hash * total) >> 32` (flagd's rule, without modulo bias).
 
+pub mod known;
 pub mod plan;
 pub mod outcome;
 pub mod tally;
 pub mod places;
+pub mod versions;
+pub mod adjusted;
 pub mod inference;
 pub mod adaptive;
 pub mod decision;
@@ -256,12 +259,14 @@ impl Experiment {
     #[must_use]
     pub fn differs(&self, first: &Self) -> Option<&'static str> {
         let names = |arms: &[(String, u32)]| arms.iter().map(|(arm, _)| arm.clone()).collect::<Vec<_>>();
+        let known = |experiment: &Self| experiment.plan.as_ref().and_then(|plan| plan.covariate);
         let fields = [
             ("unit", self.unit == first.unit),
             ("salt", self.salt == first.salt),
             ("arms", names(&self.arms) == names(&first.arms) && (self.unit == Unit::Lead || self.arms == first.arms)),
             ("layer", self.layer == first.layer),
             ("window_hours", self.window_hours == first.window_hours),
+            ("covariate", known(self) == known(first)),
             ("goal, guardrails, metrics or decisions", self.plan == first.plan),
         ];
         fields.into_iter().find(|(_, same)| !same).map(|(field, _)| field)

@@ -235,7 +235,7 @@ impl Lead {
         let place = decisions.len();
         decisions.extend(self.warn(rules, &event.key, &scores, now));
         if let (EventType::MessageReceived, Some(signals)) = (&event.kind, signals) {
-            decisions.extend(self.coach(rules, (turn, signals), (&scores, &choice)));
+            decisions.extend(self.coach(rules, (turn, signals), (&features, &scores, &choice)));
         }
         decisions.extend(self.show(rules, &event.key, &scores, &next));
         let prediction = LeadPrediction {
@@ -369,7 +369,7 @@ impl Lead {
         &mut self,
         rules: &InForce<'_>,
         (turn, signals): (&Turn<'_>, &Signals),
-        (scores, choice): (&[Score; 6], &Choice),
+        (features, scores, choice): (&Features, &[Score; 6], &Choice),
     ) -> Vec<Decision> {
         let event = turn.event;
         let advice = coaching::advise(&coaching::Context {
@@ -408,19 +408,26 @@ impl Lead {
             quote: advice.quote,
         }))];
         if let Source::Experiment { experiment, arm } = &choice.source {
-            decisions.extend(self.expose(rules, event, experiment, arm));
+            decisions.extend(self.expose(rules, event, (experiment, arm), (features, scores)));
         }
         decisions
     }
 
-    fn expose(&mut self, rules: &InForce<'_>, event: &Interaction, name: &str, arm: &str) -> Vec<Decision> {
+    fn expose(
+        &mut self,
+        rules: &InForce<'_>,
+        event: &Interaction,
+        (name, arm): (&str, &str),
+        (features, scores): (&Features, &[Score; 6]),
+    ) -> Vec<Decision> {
         let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name) else { return Vec::new() };
         let unit_id = self.unit_id(experiment.unit, &event.key).to_owned();
         let find = |experiment: &str, began: u32| rules.version(experiment, began);
         let before = self.places.counted_as(name, &find);
         let first = self.places.find(name, experiment.began).is_none();
         if let (true, Some(assignment)) = (first, experiment.assign(&unit_id)) {
-            self.places.enter(Place::new(experiment, (&unit_id, assignment), event.occurred_at), &rules.experiments);
+            let before = experiment.plan.as_ref().map(|plan| plan.before(features, &probabilities(scores))).unwrap_or_default();
+            self.places.enter(Place::new(experiment, (&unit_id, assignment), event.occurred_at, before), &rules.experiments);
         }
         let Some(place) = self.places.find(name, experiment.began) else { return Vec::new() };
         let mut exposure = Exposure {

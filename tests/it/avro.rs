@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const PRIMITIVES: [&str; 7] = ["string", "bytes", "boolean", "int", "long", "float", "double"];
 
 /// Fingerprint of every released version, its bytes in reverse, as computed by fastavro 1.13: a released version is never edited.
-const RELEASED: [(&str, usize, u64); 16] = [
+const RELEASED: [(&str, usize, u64); 17] = [
     ("coaching.prompts.v1", 1, 0xd7ea_3668_3c20_586d),
     ("coaching.requests.v1", 1, 0xf556_33df_58d4_f035),
     ("experiment.exposures.v1", 1, 0x377c_1b43_68c6_2dc5),
@@ -23,6 +23,7 @@ const RELEASED: [(&str, usize, u64); 16] = [
     ("experiment.metrics.v1", 1, 0x3a5c_d766_465c_db9d),
     ("experiment.metrics.v1", 2, 0x9b01_835e_686e_ecd0),
     ("experiment.metrics.v1", 3, 0x8c44_ee0e_f381_e9c2),
+    ("experiment.metrics.v1", 4, 0xaaf1_b467_e9ac_2a0c),
     ("lead.alerts.v1", 1, 0x5b1d_4697_673a_fe55),
     ("lead.interactions.v1", 1, 0x912e_2aa7_0763_ef8a),
     ("lead.predictions.v1", 1, 0xc92b_469d_dd27_c893),

@@ -212,7 +212,7 @@ fn a_row_of_every_released_format_is_still_read() {
     assert_eq!((lead.activity.events, lead.appointments.asked, lead.contact.timezone.as_deref()), (40, 5, Some("Asia/Kolkata")));
     assert_eq!(lead.conversation.facts.iter().map(|fact| fact.value.as_str()).collect::<Vec<_>>(), ["3"]);
     let newest = rows::row_bytes(&Row::Lead(lead.clone()));
-    assert_eq!((newest[0], rows::row(&key, &newest)), (3, Ok(Row::Lead(lead))));
+    assert_eq!((newest[0], rows::row(&key, &newest)), (4, Ok(Row::Lead(lead))));
 }
 
 #[test]
@@ -232,6 +232,28 @@ fn what_format_2_had_counted_of_an_experiment_is_read_as_it_was() {
     let group = &tally.cohorts.values().next().unwrap()["empathetic"];
     assert_eq!((group.units, group.cells.iter().map(|cell| cell.nonzero).collect::<Vec<_>>()), (1, vec![0, 1, 1, 0]));
     let trial: Vec<u8> = [&[2, 1, 4, 10][..], &bytes[1..]].concat();
+    let trial = rows::row(&Key::Trial(experiment), &trial).unwrap().into_trial().unwrap();
+    assert_eq!(trial.sources[&4], (EventTime(5), tally));
+}
+
+#[test]
+fn what_format_3_had_counted_of_an_experiment_is_read_as_it_was() {
+    use leadstream::domain::experiment::ExperimentKey;
+    use leadstream::domain::experiment::known::Before;
+    use leadstream::domain::units::Tenant;
+    // A lead of an agent that wrote twice and was won; counts of another with its wait, an agent's leads and two units in two arms.
+    let lead = bytes_of(include_str!("../fixtures/lead.row.3.hex"));
+    let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:a").unwrap()), &lead).unwrap() else { panic!("no lead") };
+    let place = &lead.places.list[0];
+    assert_eq!((place.agent.as_deref(), place.exposures, place.before), (Some("agent-1"), 2, Before::default()));
+    assert_eq!(place.counted(&lead.places.marks, None).arms["empathetic"].conversions, 1);
+    let bytes = bytes_of(include_str!("../fixtures/tally.row.3.hex"));
+    let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
+    let tally = rows::row(&Key::Tally(experiment.clone()), &bytes).unwrap().into_tally().unwrap();
+    let group = &tally.cohorts.values().next().unwrap()["empathetic"];
+    assert_eq!((tally.crossed, tally.agents.count(), group.units, group.waits.len()), (2, 1, 1, 1));
+    assert_eq!(group.cells.iter().map(|cell| cell.nonzero).collect::<Vec<_>>(), [1, 1, 1]);
+    let trial: Vec<u8> = [&[3, 1, 4, 10][..], &bytes[1..]].concat();
     let trial = rows::row(&Key::Trial(experiment), &trial).unwrap().into_trial().unwrap();
     assert_eq!(trial.sources[&4], (EventTime(5), tally));
 }

@@ -9,6 +9,7 @@ use crate::codec::definition::{Error, read, refused, stages_of};
 use crate::codec::hex;
 use crate::codec::interaction::instant;
 use crate::domain::experiment::agents::AGENTS_MIN;
+use crate::domain::experiment::known::Covariate;
 use crate::domain::experiment::plan::{Act, Allocation, AllocationRule, Measure, Metric, Plan, Role, Shape};
 use crate::domain::experiment::tally::AGENTS_MAX;
 use crate::domain::experiment::{Condition, Experiment, Layer, PLACES, State, Unit};
@@ -56,6 +57,7 @@ struct ExperimentBody {
     control: Option<String>,
     decisions: Option<DecisionsBody>,
     allocation: Option<AllocationBody>,
+    covariate: Option<String>,
     reason: Option<String>,
 }
 
@@ -208,6 +210,7 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
             ("control", body.control.is_some()),
             ("decisions", body.decisions.is_some()),
             ("allocation", body.allocation.is_some()),
+            ("covariate", body.covariate.is_some()),
         ];
         return match more.into_iter().find(|(_, given)| *given) {
             Some((field, _)) => refused(format!("body.{field}: means nothing without a goal")),
@@ -248,7 +251,8 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
     }
     let (days_min, equivalence, act) = decided(body.decisions.as_ref())?;
     let allocation = body.allocation.as_ref().map(|body| allocation(body, (unit, arms.len()), &measures)).transpose()?;
-    Ok(Some(Plan { measures, alpha, planned_units, ends_at, days_min, equivalence, control, act, allocation }))
+    let covariate = covariate(body, unit, measures[0].metric)?;
+    Ok(Some(Plan { measures, alpha, planned_units, ends_at, days_min, equivalence, control, act, allocation, covariate }))
 }
 
 /// Leads come one by one, so an experiment ends when so many were in it. Agents are the same all along: they are compared at a time.
@@ -306,6 +310,33 @@ fn allocation(body: &AllocationBody, (unit, arms): (Unit, usize), measures: &[Me
         )),
         None => Ok(Allocation { rule, floor: body.floor, epoch_days: body.epoch_days }),
     }
+}
+
+fn covariate(body: &ExperimentBody, unit: Unit, goal: Metric) -> Result<Option<Covariate>, Error> {
+    let Some(name) = &body.covariate else { return Ok(None) };
+    let Some(covariate) = Covariate::parse(name) else {
+        return refused(format!(
+            "body.covariate: {name:?} is no feature and no prediction: docs/definitions.md says where they are listed"
+        ));
+    };
+    single_leads("covariate", body, (unit, goal))?;
+    Ok(Some(covariate))
+}
+
+/// Refuses what is kept of single leads where they are not compared one by one.
+fn single_leads(field: &str, body: &ExperimentBody, (unit, goal): (Unit, Metric)) -> Result<(), Error> {
+    if unit != Unit::Lead {
+        return refused(format!(
+            "body.{field}: is of single leads, and here they are compared together: leave it out, or take the lead as unit"
+        ));
+    }
+    if body.allocation.is_some() {
+        return refused(format!("body.{field}: arms of a bandit are compared by the weights of each day: leave it out, or allocation"));
+    }
+    if !matches!(goal.shape(), Shape::Share | Shape::Mean) {
+        return refused(format!("body.{field}: {} is told of all leads together: leave it out, or take another goal", goal.as_str()));
+    }
+    Ok(())
 }
 
 fn measure(field: &str, body: &MeasureBody, role: Role, window_hours: i64) -> Result<Measure, Error> {

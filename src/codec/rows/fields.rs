@@ -8,8 +8,9 @@ use crate::domain::appointments::{Appointments, Status};
 use crate::domain::contact::{Contact, Reach};
 use crate::domain::conversation::Conversation;
 use crate::domain::event::Channel;
+use crate::domain::experiment::known::Before;
 use crate::domain::experiment::outcome::{Did, Mark, Marks};
-use crate::domain::experiment::tally::{Agents, Cell, Cohort, Group};
+use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group};
 use crate::domain::experiment::{Counts, Place, Places, Tally};
 use crate::domain::journey::{Journey, Outcome, Stage};
 use crate::domain::lead::Lead;
@@ -370,13 +371,15 @@ fields! {
     Appointments { asked, kept, missed, no_shows, status, starts_at, changed_at }
     Standing { rule, raised_at }
     Risk { standing, due }
-    Place { experiment, began, version, arm, bucket, propensity, exposed_at, until, exposures, chain, agent }
+    Place { experiment, began, version, arm, bucket, propensity, exposed_at, until, exposures, chain, agent, before }
+    Before { covariate }
     Mark { at, did }
     Places { list, marks }
     Counts { exposed_units, exposures, replies, appointments, conversions, losses, revenue_minor }
     Cohort { day, version }
     Cell { nonzero, sum, squares, base, base_squares, products }
-    Group { units, cells, waits }
+    Covaried { sum, squares, products }
+    Group { units, cells, waits, covaried }
     Agents { arms, is_full }
     Tally { arms, crossed, cohorts, agents }
     Trial { sources }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::codec::rows::fields::{Stored, lead};
+use crate::domain::experiment::known::Before;
 use crate::domain::experiment::outcome::Marks;
 use crate::domain::experiment::{Counts, Place, Places, Tally};
 use crate::domain::lead::Lead;
@@ -40,6 +41,7 @@ fn first_place(input: &mut &[u8]) -> Option<FirstPlace> {
         exposures: 0,
         chain: [0; 16],
         agent: None,
+        before: Before::default(),
     };
     Some(FirstPlace(place, [Stored::get(input)?, Stored::get(input)?]))
 }

@@ -1,10 +1,12 @@
 //! Rows of format 2: places that knew no agent, tallies that knew neither agents nor units in two arms nor times, and trials of tallies
-//! of any format before this one.
+//! of any format before the newest.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::codec::rows::fields::{Stored, lead};
-use crate::domain::experiment::tally::{Arms, Group, Waits};
+use crate::domain::experiment::known::Before;
+use crate::domain::experiment::tally::{Arms, Cohort, Group};
 use crate::domain::experiment::{Place, Places, Tally};
 use crate::domain::lead::Lead;
 use crate::domain::units::EventTime;
@@ -14,12 +16,13 @@ use crate::pipeline::Trial;
 pub(crate) fn second_lead(input: &mut &[u8]) -> Option<Lead> {
     lead(input, |input| {
         let length = u64::get(input)?;
-        let list = (0..length).map(|_| place(input)).collect::<Option<_>>()?;
+        let list = (0..length).map(|_| second_place(input)).collect::<Option<_>>()?;
         Some(Places { list, marks: Stored::get(input)? })
     })
 }
 
-fn place(input: &mut &[u8]) -> Option<Place> {
+/// A place.
+pub(crate) fn second_place(input: &mut &[u8]) -> Option<Place> {
     Some(Place {
         experiment: Stored::get(input)?,
         began: Stored::get(input)?,
@@ -32,21 +35,25 @@ fn place(input: &mut &[u8]) -> Option<Place> {
         exposures: Stored::get(input)?,
         chain: Stored::get(input)?,
         agent: None,
+        before: Before::default(),
     })
 }
 
 /// A tally.
 pub(crate) fn second_tally(input: &mut &[u8]) -> Option<Tally> {
     let arms = Stored::get(input)?;
-    let cohorts = u64::get(input)?;
-    let cohorts = (0..cohorts).map(|_| Some((Stored::get(input)?, Arc::new(groups(input)?)))).collect::<Option<_>>()?;
-    Some(Tally { arms, cohorts, ..Tally::default() })
+    let group = |input: &mut &[u8]| Some(Group { units: Stored::get(input)?, cells: Stored::get(input)?, ..Group::default() });
+    Some(Tally { arms, cohorts: cohorts(input, group)?, ..Tally::default() })
 }
 
-fn groups(input: &mut &[u8]) -> Option<Arms> {
-    let arms = u64::get(input)?;
-    let group = |input: &mut &[u8]| Some(Group { units: Stored::get(input)?, cells: Stored::get(input)?, waits: Waits::new() });
-    (0..arms).map(|_| Some((Stored::get(input)?, group(input)?))).collect()
+/// Cohorts whose groups are read so.
+pub(crate) fn cohorts(input: &mut &[u8], group: impl Fn(&mut &[u8]) -> Option<Group>) -> Option<BTreeMap<Cohort, Arc<Arms>>> {
+    let groups = |input: &mut &[u8]| -> Option<Arms> {
+        let arms = u64::get(input)?;
+        (0..arms).map(|_| Some((Stored::get(input)?, group(input)?))).collect()
+    };
+    let cohorts = u64::get(input)?;
+    (0..cohorts).map(|_| Some((Stored::get(input)?, Arc::new(groups(input)?)))).collect()
 }
 
 /// A trial whose tallies are read so.

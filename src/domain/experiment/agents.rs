@@ -109,6 +109,7 @@ fn compare(agents: &Agents, pair: &Pair<'_>, (place, measure): (usize, &Measure)
         gain_max: one_sided(pair.harm).map(|told| told.interval.upper),
         is_open: [outcomes.control, outcomes.treatment].iter().all(|count| *count >= least)
             && [counted.control, counted.treatment].iter().all(|count| *count >= AGENTS_MIN),
+        adjustment: None,
     };
     let exact_p = permutation::test(&clusters).ok().map(|permuted| permuted.p_value);
     (comparison, Display { exact_p, ..Display::default() })

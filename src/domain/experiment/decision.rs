@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use crate::domain::experiment::adaptive::{Adaptive, Worth};
-use crate::domain::experiment::inference::{Bounded, Comparison, Display, Groups, Pair, compare, count, display};
+use crate::domain::experiment::inference::{Bounded, Comparison, Display, Pair, compare, display};
 use crate::domain::experiment::plan::{Measure, Plan, Role, Shape};
 use crate::domain::experiment::tally::{Cohort, Tally};
+use crate::domain::experiment::versions::{Groups, count};
 use crate::domain::statistics::asymptotic::Tuning;
 use crate::domain::statistics::counts::Shares;
 use crate::domain::statistics::level::{Alpha, Interval};
@@ -295,6 +296,7 @@ pub fn pairs<'a>(setup: &Setup<'a>) -> Option<Vec<Pair<'a>>> {
             // A bandit's scores are of all units, whichever arm they had.
             tuning: Tuning { alpha, planned: plan.planned_units as f64 * if plan.allocation.is_some() { 1.0 } else { both / total } },
             harm,
+            covariate: plan.covariate,
         }
     };
     Some(others.into_iter().map(pair).collect())

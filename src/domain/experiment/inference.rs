@@ -1,9 +1,10 @@
 //! What the outcomes of two arms say about one metric: bounds that hold at every look, and beside them what is only displayed.
 
-use std::collections::BTreeMap;
-
+use crate::domain::experiment::adjusted::{Adjusted, Adjustment, adjusted};
+use crate::domain::experiment::known::Covariate;
 use crate::domain::experiment::plan::{Measure, Metric, Role, Shape};
 use crate::domain::experiment::tally::{Group, UNANSWERED, minutes};
+use crate::domain::experiment::versions::{Groups, by_version, count, together};
 use crate::domain::statistics::asymptotic::{Sequence, Tuning, sequence};
 use crate::domain::statistics::bayes::{self, Better};
 use crate::domain::statistics::counts::{Conversions, rate_ratio};
@@ -13,9 +14,6 @@ use crate::domain::statistics::moments::{Arms, Moments};
 use crate::domain::statistics::proportion::{Share, newcombe};
 use crate::domain::statistics::quantile::{Compared, watched};
 use crate::domain::statistics::welch::{self, Effect, Scale};
-
-/// Outcomes of the units of each arm, by the version that set the weights under which they came in.
-pub type Groups = BTreeMap<u32, BTreeMap<String, Group>>;
 
 /// Bounds on a time that say nothing.
 const NOTHING: Interval = Interval { lower: 0.0, upper: f64::INFINITY };
@@ -33,6 +31,8 @@ pub struct Pair<'a> {
     pub tuning: Tuning,
     /// Level of the bound that shows harm.
     pub harm: Alpha,
+    /// What the goal is adjusted by.
+    pub covariate: Option<Covariate>,
 }
 
 /// An effect with bounds that hold at every look.
@@ -59,7 +59,7 @@ pub struct Comparison {
     pub outcomes: Arms<u64>,
     /// Means; of ratios the ratio.
     pub means: Arms<f64>,
-    /// Relative effect; `None` while it is not defined.
+    /// Relative effect; `None` while it is not defined. Of a goal with a covariate it is the adjusted one, like all that follows.
     pub lift: Option<Bounded>,
     /// Effect in ones of the metric.
     pub difference: Option<Bounded>,
@@ -73,6 +73,8 @@ pub struct Comparison {
     pub gain_max: Option<f64>,
     /// Whether both arms have the outcomes that bounds need before they may be acted on.
     pub is_open: bool,
+    /// What the covariate did; `None` without one and of other metrics.
+    pub adjustment: Option<Adjustment>,
 }
 
 /// What is displayed beside a comparison and decides nothing.
@@ -92,8 +94,7 @@ pub struct Display {
     pub exact_p: Option<f64>,
 }
 
-/// Mean and variance of one arm over versions: each version weighs as many units as both arms have in it, so that a change of weights
-/// between good and bad weeks moves no mean. With one version they are the plain ones.
+/// Mean and variance of both arms over all versions.
 fn moments(groups: &Groups, arms: [&str; 2], (place, shape): (usize, Shape)) -> Result<[Moments; 2], Error> {
     let of = |group: &Group| -> Result<Moments, Error> {
         let sums = group.cells.get(place).copied().unwrap_or_default().sums(group.units);
@@ -103,31 +104,8 @@ fn moments(groups: &Groups, arms: [&str; 2], (place, shape): (usize, Shape)) -> 
             Shape::Median => Err(Error::NoVariance("a median")),
         }
     };
-    let mut parts = Vec::new();
-    for version in groups.values() {
-        if let (Some(control), Some(treatment)) = (version.get(arms[0]), version.get(arms[1]))
-            && control.units > 1
-            && treatment.units > 1
-        {
-            parts.push(((control.units + treatment.units) as f64, [of(control)?, of(treatment)?]));
-        }
-    }
-    let total: f64 = parts.iter().map(|(units, _)| units).sum();
-    if parts.is_empty() {
-        return Err(Error::TooFew { name: "units", count: 0, least: 2 });
-    }
-    let arm = |arm: usize| {
-        let n = parts.iter().map(|(_, moments)| moments[arm].n).sum::<u64>();
-        let mean = parts.iter().map(|(units, moments)| units / total * moments[arm].mean).sum();
-        let variance: f64 = parts.iter().map(|(units, moments)| (units / total) * (units / total) * moments[arm].variance_of_mean()).sum();
-        Moments { n, mean, variance: variance * n as f64 }
-    };
-    Ok([arm(0), arm(1)])
-}
-
-/// A count of one arm over all versions.
-pub(crate) fn count(groups: &Groups, arm: &str, of: impl Fn(&Group) -> u64) -> u64 {
-    groups.values().filter_map(|version| version.get(arm)).map(of).sum()
+    let parts = by_version(groups, arms, of)?;
+    Ok([0, 1].map(|arm| together(parts.iter().map(|(share, both)| (*share, both[arm])))))
 }
 
 fn arms(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Measure)) -> Result<Arms<Moments>, Error> {
@@ -149,11 +127,16 @@ pub fn compare(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         .as_ref()
         .map_or(Arms { control: 0.0, treatment: 0.0 }, |moments| Arms { control: moments.control.mean, treatment: moments.treatment.mean });
     let n = units.control + units.treatment;
-    let effect = moments.as_ref().ok().and_then(|moments| log_ratio(moments).ok());
+    let adjusted = of_goal(groups, pair, measure);
+    let effect = match &adjusted {
+        Some(adjusted) => adjusted.log_ratio,
+        None => moments.as_ref().ok().and_then(|moments| log_ratio(moments).ok()),
+    };
     let at = |effect: Option<Effect>, tuning: Tuning| -> Option<Sequence> { sequence(effect?, n, tuning).ok() };
     let watched = at(effect, pair.tuning);
     let harm = at(effect, Tuning { alpha: pair.harm, ..pair.tuning });
-    let absolute = moments.as_ref().ok().and_then(|moments| Effect::between(moments, Scale::Absolute).ok());
+    let plain = || moments.as_ref().ok().and_then(|moments| Effect::between(moments, Scale::Absolute).ok());
+    let absolute = adjusted.as_ref().map(|adjusted| adjusted.difference).or_else(plain);
     let bounded =
         |effect: Option<Effect>, sequence: Option<Sequence>| Some(Bounded { estimate: effect?.estimate, interval: sequence?.interval });
     let least = measure.metric.outcomes_min();
@@ -171,7 +154,16 @@ pub fn compare(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         loss_max: watched.map(|sequence| lift(sequence.one_sided.lower)),
         gain_max: harm.map(|sequence| lift(sequence.one_sided.upper)),
         is_open: outcomes.control >= least && outcomes.treatment >= least,
+        adjustment: adjusted.map(|adjusted| adjusted.adjustment),
     }
+}
+
+/// The goal adjusted by its covariate; other metrics are told as they are.
+fn of_goal(groups: &Groups, pair: &Pair<'_>, measure: &Measure) -> Option<Adjusted> {
+    if pair.covariate.is_none() || measure.role != Role::Goal {
+        return None;
+    }
+    adjusted(groups, [pair.control, pair.treatment], pair.tuning.alpha)
 }
 
 fn compare_medians(
@@ -206,6 +198,7 @@ fn compare_medians(
         loss_max: None,
         gain_max: None,
         is_open: outcomes.control >= least && outcomes.treatment >= least,
+        adjustment: None,
     }
 }
 
@@ -249,7 +242,11 @@ pub fn display(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         allocation,
         prior: (1.0, 1.0),
     });
-    let belief = log_ratio(&moments).ok().and_then(|effect| bayes::effect(effect, None, Better::Higher, alpha).ok());
+    let effect = match of_goal(groups, pair, measure) {
+        Some(adjusted) => adjusted.log_ratio,
+        None => log_ratio(&moments).ok(),
+    };
+    let belief = effect.and_then(|effect| bayes::effect(effect, None, Better::Higher, alpha).ok());
     Display {
         log_evidence: conversions.and_then(|conversions| rate_ratio(conversions, alpha).ok()).map(|ratio| ratio.log_evidence),
         fixed_p: test.map(|test| test.p_value),

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::domain::event::Interaction;
+use crate::domain::experiment::known::Before;
 use crate::domain::experiment::outcome::{Did, Mark, Marks, revenue_minor};
 use crate::domain::experiment::plan::{Plan, Shape};
-use crate::domain::experiment::tally::{Agents, Cell, Change, Cohort, Counts, Group, Tally, bucket};
+use crate::domain::experiment::tally::{Agents, Cell, Change, Cohort, Counts, Covaried, Group, Tally, bucket};
 use crate::domain::experiment::{Assignment, Experiment, Exposure, Unit, murmur3};
 use crate::domain::journey::Outcome;
 use crate::domain::units::{EventTime, HOUR_MS};
@@ -41,6 +42,8 @@ pub struct Place {
     pub chain: [u8; 16],
     /// The agent whose arm the lead got; `None`: its own.
     pub agent: Option<String>,
+    /// What was known of the lead when it was first exposed.
+    pub before: Before,
 }
 
 /// The places of one lead in experiments, and what it did lately.
@@ -161,7 +164,7 @@ impl Places {
 impl Place {
     /// A place that a lead entered at a time, with the arm of a unit.
     #[must_use]
-    pub fn new(experiment: &Experiment, (unit, assignment): (&str, Assignment), at: EventTime) -> Self {
+    pub fn new(experiment: &Experiment, (unit, assignment): (&str, Assignment), at: EventTime, before: Before) -> Self {
         Self {
             experiment: experiment.name.clone(),
             began: experiment.began,
@@ -174,6 +177,7 @@ impl Place {
             exposures: 0,
             chain: [0; 16],
             agent: (experiment.unit == Unit::Agent).then(|| unit.to_owned()),
+            before,
         }
     }
 
@@ -215,11 +219,14 @@ impl Place {
             },
         );
         if let Some(plan) = plan {
-            let cells = plan.measures.iter().map(|measure| Cell::of(marks.outcome(self.exposed_at, measure))).collect();
+            let outcomes: Vec<_> = plan.measures.iter().map(|measure| marks.outcome(self.exposed_at, measure)).collect();
+            let cells = outcomes.iter().copied().map(Cell::of).collect();
+            let goal = outcomes.first().copied().unwrap_or_default();
+            let covaried = self.before.covariate.map(|covariate| Covaried::of(covariate, goal)).unwrap_or_default();
             let cohort = Cohort { day: self.exposed_at.day(), version: self.version };
             let timed = plan.measures.iter().filter(|measure| measure.metric.shape() == Shape::Median);
             let waits = timed.map(|measure| (bucket(marks.wait_ms(self.exposed_at, measure.window_hours)), 1)).collect();
-            let group = Group { units: 1, cells, waits };
+            let group = Group { units: 1, cells, waits, covaried };
             if let Some(agent) = &self.agent {
                 tally.agents = Agents::of(&self.arm, agent, group.clone());
             }

@@ -1,5 +1,7 @@
 //! What is registered before an experiment begins: what is measured, what may not get worse, and when it ends.
 
+use crate::domain::experiment::known::{Before, Covariate};
+use crate::domain::features::Features;
 use crate::domain::statistics::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN};
 use crate::domain::units::EventTime;
 
@@ -176,4 +178,14 @@ pub struct Plan {
     pub act: Act,
     /// Weights that follow the data; `None`: they stay as they are defined.
     pub allocation: Option<Allocation>,
+    /// What the goal is adjusted by; `None`: it is told as it is.
+    pub covariate: Option<Covariate>,
+}
+
+impl Plan {
+    /// What is to be kept of a lead that is exposed for the first time.
+    #[must_use]
+    pub fn before(&self, features: &Features, probabilities: &[f64; 6]) -> Before {
+        Before { covariate: self.covariate.map(|covariate| covariate.micro(features, probabilities)) }
+    }
 }

@@ -37,6 +37,7 @@ macro_rules! sums {
 sums! {
     Counts { exposed_units, exposures, replies, appointments, conversions, losses, revenue_minor }
     Cell { nonzero, sum, squares, base, base_squares, products }
+    Covaried { sum, squares, products }
 }
 
 /// Counts of one arm; merging adds them.
@@ -121,6 +122,26 @@ impl Cell {
     }
 }
 
+/// Sums of what was known of units before their first exposure, where the goal is adjusted by it. Merging adds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Covaried {
+    /// Sum of the covariate, millionths.
+    pub sum: i128,
+    /// Sum of its squares, millionths of millionths.
+    pub squares: i128,
+    /// Sum of its products with the outcome in the goal.
+    pub products: i128,
+}
+
+impl Covaried {
+    /// One unit.
+    #[must_use]
+    pub fn of(covariate: i64, outcome: Outcome) -> Self {
+        let (known, value) = (i128::from(covariate), i128::from(outcome.value));
+        Self { sum: known, squares: known * known, products: known * value }
+    }
+}
+
 /// Units by bucket, see [`bucket`].
 pub type Waits = BTreeMap<u8, u64>;
 
@@ -152,14 +173,25 @@ pub struct Group {
     pub cells: Vec<Cell>,
     /// How long they waited for an answer, where that is measured: units by the bucket of their time.
     pub waits: Waits,
+    /// Their covariate, where one is registered.
+    pub covaried: Covaried,
 }
 
 impl Group {
+    /// Sums of the goal and the covariate as statistics take them.
+    #[must_use]
+    pub fn goal_with_covariate(&self) -> PairSums {
+        let first = self.cells.first().copied().unwrap_or_default().sums(self.units).first;
+        let Covaried { sum, squares, products } = self.covaried;
+        PairSums { first, second: Sums { n: self.units, sum, sum_squares: squares }, sum_products: products }
+    }
+
     /// Adds other units.
     pub fn merge(&mut self, other: &Self) {
         self.units = self.units.wrapping_add(other.units);
         self.cells.resize(self.cells.len().max(other.cells.len()), Cell::default());
         self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.merge(other));
+        self.covaried.merge(&other.covaried);
         for (bucket, units) in &other.waits {
             let place = self.waits.entry(*bucket).or_default();
             *place = place.wrapping_add(*units);
@@ -169,6 +201,7 @@ impl Group {
     fn take_back(&mut self, other: &Self) {
         self.units = self.units.wrapping_sub(other.units);
         self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.take_back(other));
+        self.covaried.take_back(&other.covaried);
         for (bucket, units) in &other.waits {
             let place = self.waits.entry(*bucket).or_default();
             *place = place.wrapping_sub(*units);
@@ -178,7 +211,8 @@ impl Group {
 
     /// Whether everything was taken back. Of a unit whose window has passed only its presence is taken back and added again.
     fn is_nothing(&self) -> bool {
-        self.units == 0 && self.waits.is_empty() && self.cells.iter().all(|cell| *cell == Cell::default())
+        let covaried = self.covaried == Covaried::default();
+        self.units == 0 && self.waits.is_empty() && covaried && self.cells.iter().all(|cell| *cell == Cell::default())
     }
 }
 
@@ -331,7 +365,8 @@ mod tests {
         let arm = format!("arm-{arm}");
         let mut tally = Tally::of(&arm, Counts { exposed_units: 1, revenue_minor: value, ..Counts::default() });
         let waits = Waits::from([(bucket(Some(value)), 1)]);
-        let group = Group { units: 1, cells: vec![Cell::of(Outcome { value, base: 1_000_000 })], waits };
+        let outcome = Outcome { value, base: 1_000_000 };
+        let group = Group { units: 1, cells: vec![Cell::of(outcome)], waits, covaried: Covaried::of(value / 3 - 7, outcome) };
         tally.cohorts.insert(Cohort { day, version }, Arc::new(Arms::from([(arm, group)])));
         tally
     }

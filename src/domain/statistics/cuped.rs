@@ -65,6 +65,32 @@ pub fn means(arms: &Arms<PairMoments>, scale: Scale, alpha: Alpha) -> Result<Adj
     Ok(Adjusted { theta, arms: after, test: of_effect(effect, dof(&after)?, alpha)? })
 }
 
+/// `ln(treatment / control)` of the means that both arms would have at the mean of what was known before, with a coefficient of
+/// [`theta`]; its standard error by the delta method.
+///
+/// # Errors
+/// When an adjusted mean is not above 0 or nothing varies.
+pub fn log_ratio(arms: &Arms<PairMoments>, theta: f64) -> Result<Effect, Error> {
+    let (n_c, n_t) = (arms.control.first.n as f64, arms.treatment.first.n as f64);
+    let gap = arms.treatment.second.mean - arms.control.second.mean;
+    let share = n_t / (n_c + n_t);
+    let mean =
+        Arms { control: arms.control.first.mean + theta * share * gap, treatment: arms.treatment.first.mean - theta * (1.0 - share) * gap };
+    let least = mean.control.min(mean.treatment);
+    if !(least > 0.0 && least.is_finite()) {
+        return Err(Error::Outside { name: "an adjusted mean", value: least, expected: "above 0 for a ratio" });
+    }
+    // Both means move with the gap, so the estimate falls by this much per one that the treatment had more before.
+    let slope = theta * ((1.0 - share) / mean.treatment + share / mean.control);
+    let part = |pair: &PairMoments, mean: f64| {
+        let variance = pair.first.variance / (mean * mean) - 2.0 * slope * pair.covariance / mean + slope * slope * pair.second.variance;
+        variance.max(0.0) / pair.first.n as f64
+    };
+    let standard_error = (part(&arms.control, mean.control) + part(&arms.treatment, mean.treatment)).sqrt();
+    let estimate = libm::log(mean.treatment / mean.control);
+    if standard_error > 0.0 { Ok(Effect { estimate, standard_error }) } else { Err(Error::NoVariance("the metric")) }
+}
+
 /// Numerator and denominator of a ratio metric, after the exposure and before it, of the same units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RatioMoments {
@@ -199,6 +225,24 @@ mod tests {
         assert!((adjusted.theta - 2.0).abs() < 0.05, "{adjusted:?}");
         let plain = test(&Arms { control: arms.control.first, treatment: arms.treatment.first }, Scale::Absolute, level()).unwrap();
         assert!(adjusted.test.effect.standard_error < plain.effect.standard_error / 20.0);
+    }
+
+    #[test]
+    fn a_log_ratio_at_equal_means_is_as_far_from_nothing_as_the_difference() {
+        let arm = |from: u32, effect: f64| {
+            let value = |unit: u32| (f64::from(unit * 7 % 13) + f64::from(unit * 5 % 3) + 50.0 + effect, f64::from(unit * 7 % 13));
+            pairs(&(from..from + 200).map(value).collect::<Vec<_>>())
+        };
+        let arms = Arms { control: arm(0, 0.0), treatment: arm(205, 0.01) };
+        let difference = means(&arms, Scale::Absolute, level()).unwrap();
+        let ratio = log_ratio(&arms, difference.theta).unwrap();
+        // Near equal means of 56 to 58 a log ratio is the difference over them.
+        let base = arms.control.first.mean;
+        assert!((ratio.estimate * base - difference.test.effect.estimate).abs() < 1e-3, "{ratio:?} {difference:?}");
+        assert!((ratio.standard_error * base / difference.test.effect.standard_error - 1.0).abs() < 1e-2);
+        let plain = Arms { control: arms.control.first, treatment: arms.treatment.first };
+        assert_eq!(log_ratio(&arms, 0.0).unwrap(), crate::domain::statistics::log_ratio::log_ratio(&plain).unwrap());
+        assert!(log_ratio(&arms, 1e6).is_err(), "no mean is left");
     }
 
     #[test]

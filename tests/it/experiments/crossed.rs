@@ -1,6 +1,7 @@
 //! Units that were seen in two arms of one experiment: left out of what is measured, counted, and told as an alarm.
 
 use leadstream::domain::event::{EventType, Interaction};
+use leadstream::domain::experiment::known::Before;
 use leadstream::domain::experiment::{Experiment, ExperimentKey, Metrics, Place, Places, Tally};
 use leadstream::domain::random::Random;
 use leadstream::domain::rules::Rules;
@@ -121,7 +122,7 @@ fn a_place_is_not_forgotten_while_its_experiment_runs_or_crosses_another() {
     let running: Vec<&Experiment> = all.iter().collect();
     let place = |experiment: &Experiment, arm: &str, at: i64| Place {
         arm: arm.to_owned(),
-        ..Place::new(experiment, ("a", experiment.arm_of("a").unwrap()), EventTime(at))
+        ..Place::new(experiment, ("a", experiment.arm_of("a").unwrap()), EventTime(at), Before::default())
     };
     let mut places = Places::default();
     all.iter().for_each(|experiment| places.enter(place(experiment, "assertive", START), &running));
