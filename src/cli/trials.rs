@@ -213,11 +213,11 @@ fn comparisons(results: &Value) -> Vec<Vec<String>> {
     rows
 }
 
-/// What a covariate did to the goal of each arm.
+/// What a covariate and strata do to the goal of each arm.
 fn adjusted(results: &Value) -> Vec<String> {
-    let told = results["comparisons"].as_array().into_iter().flatten().filter(|told| !told["variance_removed"].is_null());
+    let all = || results["comparisons"].as_array().into_iter().flatten();
     let number = |told: &Value, field: &str| told[field].as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:+.4}"));
-    let line = |told: &Value| {
+    let covariate = |told: &Value| {
         format!(
             "{} of {} is adjusted by the covariate, which removes {} of the variance; without it the effect is {}. At one planned look the \
              adjusted difference is from {} to {}, p-value {:.4}",
@@ -230,7 +230,19 @@ fn adjusted(results: &Value) -> Vec<String> {
             told["adjusted_p_value"].as_f64().unwrap_or(1.0),
         )
     };
-    told.map(line).collect()
+    let strata = |told: &Value| {
+        format!(
+            "{} of {} within strata, at one planned look: difference {}, from {} to {}, p-value {:.4}",
+            told["metric"].as_str().unwrap_or_default(),
+            told["arm"].as_str().unwrap_or_default(),
+            number(told, "stratified_difference"),
+            number(told, "stratified_lower"),
+            number(told, "stratified_upper"),
+            told["stratified_p_value"].as_f64().unwrap_or(1.0),
+        )
+    };
+    let of_covariate = all().filter(|told| !told["variance_removed"].is_null()).map(covariate);
+    of_covariate.chain(all().filter(|told| !told["stratified_difference"].is_null()).map(strata)).collect()
 }
 
 /// What always giving an arm of a bandit is worth.

@@ -292,14 +292,15 @@ mod tests {
 
     use super::*;
     use crate::domain::experiment::outcome::Outcome;
-    use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group};
+    use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group, Stratum};
 
     #[test]
     fn internal_records_survive_and_cut_ones_are_errors() {
         let mut tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
         let cells = vec![Cell::of(Outcome { value: -5, base: 7 }), Cell { squares: i128::MAX, products: i128::MIN, ..Cell::default() }];
         let covaried = Covaried { sum: -9, squares: 300, products: i128::MIN };
-        let group = Group { units: 1, cells, waits: [(9, 4)].into(), covaried };
+        let group =
+            Group { units: 1, cells, waits: [(9, 4)].into(), covaried, strata: [(7, Stratum { units: 2, sum: -3, squares: 9 })].into() };
         tally.agents = Agents::of("assertive", "agent-1", group.clone());
         tally.crossed = 3;
         tally.cohorts.insert(Cohort { day: -3, version: 2 }, Arc::new([("assertive".to_owned(), group)].into()));

@@ -101,6 +101,10 @@ struct WireComparison<'a> {
     adjusted_p_value: Option<f64>,
     adjusted_lower: Option<f64>,
     adjusted_upper: Option<f64>,
+    stratified_difference: Option<f64>,
+    stratified_p_value: Option<f64>,
+    stratified_lower: Option<f64>,
+    stratified_upper: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -137,7 +141,7 @@ fn comparison<'a>(report: &Report, (comparison, display): &'a (Comparison, Displ
         Role::Secondary => ("secondary", None),
     };
     let (lift, difference, worth) = (comparison.lift, comparison.difference, report.worth(comparison));
-    let adjustment = comparison.adjustment.as_ref();
+    let (adjustment, stratified) = (comparison.adjustment.as_ref(), display.stratified);
     WireComparison {
         metric: comparison.metric.as_str(),
         role,
@@ -176,6 +180,10 @@ fn comparison<'a>(report: &Report, (comparison, display): &'a (Comparison, Displ
         adjusted_p_value: adjustment.map(|told| told.fixed_p),
         adjusted_lower: lower(adjustment.map(|told| told.fixed)),
         adjusted_upper: upper(adjustment.map(|told| told.fixed)),
+        stratified_difference: stratified.map(|told| told.difference),
+        stratified_p_value: stratified.map(|told| told.p_value),
+        stratified_lower: lower(stratified.map(|told| told.interval)),
+        stratified_upper: upper(stratified.map(|told| told.interval)),
     }
 }
 

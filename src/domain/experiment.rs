@@ -10,6 +10,7 @@ pub mod tally;
 pub mod places;
 pub mod versions;
 pub mod adjusted;
+pub mod stratified;
 pub mod inference;
 pub mod adaptive;
 pub mod decision;
@@ -259,14 +260,15 @@ impl Experiment {
     #[must_use]
     pub fn differs(&self, first: &Self) -> Option<&'static str> {
         let names = |arms: &[(String, u32)]| arms.iter().map(|(arm, _)| arm.clone()).collect::<Vec<_>>();
-        let known = |experiment: &Self| experiment.plan.as_ref().and_then(|plan| plan.covariate);
+        let known = |of: &Self| of.plan.as_ref().map_or((None, None), |plan| (plan.covariate, plan.strata));
         let fields = [
             ("unit", self.unit == first.unit),
             ("salt", self.salt == first.salt),
             ("arms", names(&self.arms) == names(&first.arms) && (self.unit == Unit::Lead || self.arms == first.arms)),
             ("layer", self.layer == first.layer),
             ("window_hours", self.window_hours == first.window_hours),
-            ("covariate", known(self) == known(first)),
+            ("covariate", known(self).0 == known(first).0),
+            ("strata", known(self).1 == known(first).1),
             ("goal, guardrails, metrics or decisions", self.plan == first.plan),
         ];
         fields.into_iter().find(|(_, same)| !same).map(|(field, _)| field)

@@ -11,6 +11,7 @@ use crate::domain::contact::Contact;
 use crate::domain::conversation::Conversation;
 use crate::domain::engagement::{self, NextAction, Profile};
 use crate::domain::event::{EventType, Interaction};
+use crate::domain::experiment::known::Seen;
 use crate::domain::experiment::{Change, Experiment, ExperimentKey, Exposure, Place, Places, Unit, is_held_out};
 use crate::domain::features::{self, Features};
 use crate::domain::journey::{self, Journey, Outcome, View};
@@ -426,7 +427,8 @@ impl Lead {
         let before = self.places.counted_as(name, &find);
         let first = self.places.find(name, experiment.began).is_none();
         if let (true, Some(assignment)) = (first, experiment.assign(&unit_id)) {
-            let before = experiment.plan.as_ref().map(|plan| plan.before(features, &probabilities(scores))).unwrap_or_default();
+            let seen = Seen { channel: event.channel.as_ref(), features, probabilities: &probabilities(scores) };
+            let before = experiment.plan.as_ref().map(|plan| plan.before(&seen)).unwrap_or_default();
             self.places.enter(Place::new(experiment, (&unit_id, assignment), event.occurred_at, before), &rules.experiments);
         }
         let Some(place) = self.places.find(name, experiment.began) else { return Vec::new() };

@@ -5,6 +5,7 @@ mod arms;
 mod bandit;
 mod covariate;
 mod crossed;
+mod strata;
 mod times;
 
 use std::collections::BTreeMap;
@@ -69,6 +70,14 @@ fn none() -> Rules {
 fn define(rules: &mut Rules, text: &str) -> Result<(), String> {
     let (definition, body) = from_json(text.as_bytes()).map_err(|error| error.to_string())?;
     rules.define(&definition, body).map_err(|error| error.to_string())
+}
+
+/// Definitions that cannot be used, with what is said of each.
+fn each_is_refused(cases: &[(String, &str)]) {
+    for (text, names) in cases {
+        let refused = define(&mut none(), text).expect_err(text);
+        assert!(refused.contains(names), "{refused}: {text}");
+    }
 }
 
 fn rules(body: &Value) -> Rules {

@@ -9,7 +9,7 @@ use crate::codec::definition::{Error, read, refused, stages_of};
 use crate::codec::hex;
 use crate::codec::interaction::instant;
 use crate::domain::experiment::agents::AGENTS_MIN;
-use crate::domain::experiment::known::Covariate;
+use crate::domain::experiment::known::{Covariate, Strata};
 use crate::domain::experiment::plan::{Act, Allocation, AllocationRule, Measure, Metric, Plan, Role, Shape};
 use crate::domain::experiment::tally::AGENTS_MAX;
 use crate::domain::experiment::{Condition, Experiment, Layer, PLACES, State, Unit};
@@ -58,6 +58,7 @@ struct ExperimentBody {
     decisions: Option<DecisionsBody>,
     allocation: Option<AllocationBody>,
     covariate: Option<String>,
+    strata: Option<String>,
     reason: Option<String>,
 }
 
@@ -211,6 +212,7 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
             ("decisions", body.decisions.is_some()),
             ("allocation", body.allocation.is_some()),
             ("covariate", body.covariate.is_some()),
+            ("strata", body.strata.is_some()),
         ];
         return match more.into_iter().find(|(_, given)| *given) {
             Some((field, _)) => refused(format!("body.{field}: means nothing without a goal")),
@@ -251,8 +253,9 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
     }
     let (days_min, equivalence, act) = decided(body.decisions.as_ref())?;
     let allocation = body.allocation.as_ref().map(|body| allocation(body, (unit, arms.len()), &measures)).transpose()?;
-    let covariate = covariate(body, unit, measures[0].metric)?;
-    Ok(Some(Plan { measures, alpha, planned_units, ends_at, days_min, equivalence, control, act, allocation, covariate }))
+    let single = (unit, measures[0].metric);
+    let (covariate, strata) = (covariate(body, single)?, strata(body, single)?);
+    Ok(Some(Plan { measures, alpha, planned_units, ends_at, days_min, equivalence, control, act, allocation, covariate, strata }))
 }
 
 /// Leads come one by one, so an experiment ends when so many were in it. Agents are the same all along: they are compared at a time.
@@ -312,15 +315,24 @@ fn allocation(body: &AllocationBody, (unit, arms): (Unit, usize), measures: &[Me
     }
 }
 
-fn covariate(body: &ExperimentBody, unit: Unit, goal: Metric) -> Result<Option<Covariate>, Error> {
+fn covariate(body: &ExperimentBody, single: (Unit, Metric)) -> Result<Option<Covariate>, Error> {
     let Some(name) = &body.covariate else { return Ok(None) };
     let Some(covariate) = Covariate::parse(name) else {
         return refused(format!(
             "body.covariate: {name:?} is no feature and no prediction: docs/definitions.md says where they are listed"
         ));
     };
-    single_leads("covariate", body, (unit, goal))?;
+    single_leads("covariate", body, single)?;
     Ok(Some(covariate))
+}
+
+fn strata(body: &ExperimentBody, single: (Unit, Metric)) -> Result<Option<Strata>, Error> {
+    let Some(name) = &body.strata else { return Ok(None) };
+    let Some(strata) = Strata::ALL.into_iter().find(|strata| strata.as_str() == name) else {
+        return refused(format!("body.strata: {name:?} is none of {}", Strata::ALL.map(Strata::as_str).join(", ")));
+    };
+    single_leads("strata", body, single)?;
+    Ok(Some(strata))
 }
 
 /// Refuses what is kept of single leads where they are not compared one by one.

@@ -10,7 +10,7 @@ use crate::domain::conversation::Conversation;
 use crate::domain::event::Channel;
 use crate::domain::experiment::known::Before;
 use crate::domain::experiment::outcome::{Did, Mark, Marks};
-use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group};
+use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group, Stratum};
 use crate::domain::experiment::{Counts, Place, Places, Tally};
 use crate::domain::journey::{Journey, Outcome, Stage};
 use crate::domain::lead::Lead;
@@ -372,14 +372,15 @@ fields! {
     Standing { rule, raised_at }
     Risk { standing, due }
     Place { experiment, began, version, arm, bucket, propensity, exposed_at, until, exposures, chain, agent, before }
-    Before { covariate }
+    Before { covariate, stratum }
     Mark { at, did }
     Places { list, marks }
     Counts { exposed_units, exposures, replies, appointments, conversions, losses, revenue_minor }
     Cohort { day, version }
     Cell { nonzero, sum, squares, base, base_squares, products }
     Covaried { sum, squares, products }
-    Group { units, cells, waits, covaried }
+    Stratum { units, sum, squares }
+    Group { units, cells, waits, covaried, strata }
     Agents { arms, is_full }
     Tally { arms, crossed, cohorts, agents }
     Trial { sources }

@@ -297,6 +297,7 @@ pub fn pairs<'a>(setup: &Setup<'a>) -> Option<Vec<Pair<'a>>> {
             tuning: Tuning { alpha, planned: plan.planned_units as f64 * if plan.allocation.is_some() { 1.0 } else { both / total } },
             harm,
             covariate: plan.covariate,
+            strata: plan.strata,
         }
     };
     Some(others.into_iter().map(pair).collect())

@@ -1,8 +1,9 @@
 //! What the outcomes of two arms say about one metric: bounds that hold at every look, and beside them what is only displayed.
 
 use crate::domain::experiment::adjusted::{Adjusted, Adjustment, adjusted};
-use crate::domain::experiment::known::Covariate;
+use crate::domain::experiment::known::{Covariate, Strata};
 use crate::domain::experiment::plan::{Measure, Metric, Role, Shape};
+use crate::domain::experiment::stratified::{Stratified, stratified};
 use crate::domain::experiment::tally::{Group, UNANSWERED, minutes};
 use crate::domain::experiment::versions::{Groups, by_version, count, together};
 use crate::domain::statistics::asymptotic::{Sequence, Tuning, sequence};
@@ -33,6 +34,8 @@ pub struct Pair<'a> {
     pub harm: Alpha,
     /// What the goal is adjusted by.
     pub covariate: Option<Covariate>,
+    /// Within what the goal is compared as well.
+    pub strata: Option<Strata>,
 }
 
 /// An effect with bounds that hold at every look.
@@ -92,6 +95,8 @@ pub struct Display {
     pub expected_loss: Option<f64>,
     /// Of agents: two-sided p-value over all ways in which they could have got their arms; `None` with more of them than can be counted.
     pub exact_p: Option<f64>,
+    /// Of a goal with strata: the difference within them.
+    pub stratified: Option<Stratified>,
 }
 
 /// Mean and variance of both arms over all versions.
@@ -247,6 +252,8 @@ pub fn display(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         None => log_ratio(&moments).ok(),
     };
     let belief = effect.and_then(|effect| bayes::effect(effect, None, Better::Higher, alpha).ok());
+    let of_goal = pair.strata.filter(|_| measure.role == Role::Goal);
+    let stratified = of_goal.and_then(|_| stratified(groups, [pair.control, pair.treatment], alpha).ok());
     Display {
         log_evidence: conversions.and_then(|conversions| rate_ratio(conversions, alpha).ok()).map(|ratio| ratio.log_evidence),
         fixed_p: test.map(|test| test.p_value),
@@ -254,5 +261,6 @@ pub fn display(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         chance_to_win: belief.map(|belief| belief.chance_to_win),
         expected_loss: belief.map(|belief| belief.loss_treatment),
         exact_p: None,
+        stratified,
     }
 }

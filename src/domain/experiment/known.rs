@@ -1,5 +1,6 @@
 //! What is known of a lead before its first exposure: whatever happened until then, no arm has moved it.
 
+use crate::domain::event::Channel;
 use crate::domain::features::{Feature, Features};
 use crate::domain::scoring::Target;
 
@@ -7,6 +8,17 @@ use crate::domain::scoring::Target;
 const MICRO: f64 = 1e6;
 /// Largest magnitude of a covariate, ones: that of an outcome.
 const ONES_MAX: f64 = 1e9;
+
+/// A lead at its first exposure.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The channel of the message that was exposed.
+    pub channel: Option<&'a Channel>,
+    /// All features.
+    pub features: &'a Features,
+    /// Predictions, in the order of [`Target::ALL`].
+    pub probabilities: &'a [f64; 6],
+}
 
 /// A number known before the first exposure that explains a part of the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +39,49 @@ impl Covariate {
 
     /// Its value, millionths; at most a billion ones in magnitude.
     #[must_use]
-    pub fn micro(self, features: &Features, probabilities: &[f64; 6]) -> i64 {
+    pub fn micro(self, seen: &Seen<'_>) -> i64 {
         let ones = match self {
-            Self::Feature(feature) => features.value(feature).map_or(0.0, f64::from),
-            Self::Prediction(target) => probabilities[target.index()],
+            Self::Feature(feature) => seen.features.value(feature).map_or(0.0, f64::from),
+            Self::Prediction(target) => seen.probabilities[target.index()],
         };
         (ones.clamp(-ONES_MAX, ONES_MAX) * MICRO).round() as i64
+    }
+}
+
+/// Kinds of leads, known before the first exposure, within which arms are compared. At most eight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strata {
+    /// The shown stage.
+    Stage,
+    /// The channel of the message that was exposed.
+    Channel,
+}
+
+impl Strata {
+    /// All ways to tell leads apart.
+    pub const ALL: [Self; 2] = [Self::Stage, Self::Channel];
+    /// Channels of their own; all others are one stratum.
+    const CHANNELS: [Channel; 6] = [Channel::Sms, Channel::Email, Channel::Phone, Channel::Chat, Channel::Whatsapp, Channel::Web];
+
+    /// The name in definitions.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stage => "stage",
+            Self::Channel => "channel",
+        }
+    }
+
+    /// The stratum of a lead, 0 to 7.
+    #[must_use]
+    pub fn of(self, seen: &Seen<'_>) -> u8 {
+        match self {
+            Self::Stage => seen.features.value(Feature::Stage).map_or(0, |stage| stage as u8),
+            Self::Channel => {
+                let known = Self::CHANNELS.iter().position(|known| seen.channel == Some(known));
+                u8::try_from(known.unwrap_or(Self::CHANNELS.len())).expect("there are six channels")
+            }
+        }
     }
 }
 
@@ -41,4 +90,6 @@ impl Covariate {
 pub struct Before {
     /// The covariate, millionths; `None`: none is registered.
     pub covariate: Option<i64>,
+    /// The stratum, see [`Strata::of`]; `None`: none are registered.
+    pub stratum: Option<u8>,
 }

@@ -9,7 +9,7 @@ use crate::domain::event::Interaction;
 use crate::domain::experiment::known::Before;
 use crate::domain::experiment::outcome::{Did, Mark, Marks, revenue_minor};
 use crate::domain::experiment::plan::{Plan, Shape};
-use crate::domain::experiment::tally::{Agents, Cell, Change, Cohort, Counts, Covaried, Group, Tally, bucket};
+use crate::domain::experiment::tally::{Agents, Cell, Change, Cohort, Counts, Covaried, Group, Stratum, Tally, bucket};
 use crate::domain::experiment::{Assignment, Experiment, Exposure, Unit, murmur3};
 use crate::domain::journey::Outcome;
 use crate::domain::units::{EventTime, HOUR_MS};
@@ -226,7 +226,8 @@ impl Place {
             let cohort = Cohort { day: self.exposed_at.day(), version: self.version };
             let timed = plan.measures.iter().filter(|measure| measure.metric.shape() == Shape::Median);
             let waits = timed.map(|measure| (bucket(marks.wait_ms(self.exposed_at, measure.window_hours)), 1)).collect();
-            let group = Group { units: 1, cells, waits, covaried };
+            let strata = self.before.stratum.map(|stratum| (stratum, Stratum::of(goal))).into_iter().collect();
+            let group = Group { units: 1, cells, waits, covaried, strata };
             if let Some(agent) = &self.agent {
                 tally.agents = Agents::of(&self.arm, agent, group.clone());
             }

@@ -1,7 +1,6 @@
 //! What is registered before an experiment begins: what is measured, what may not get worse, and when it ends.
 
-use crate::domain::experiment::known::{Before, Covariate};
-use crate::domain::features::Features;
+use crate::domain::experiment::known::{Before, Covariate, Seen, Strata};
 use crate::domain::statistics::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN};
 use crate::domain::units::EventTime;
 
@@ -180,12 +179,14 @@ pub struct Plan {
     pub allocation: Option<Allocation>,
     /// What the goal is adjusted by; `None`: it is told as it is.
     pub covariate: Option<Covariate>,
+    /// Kinds of leads within which the goal is compared as well; `None`: it is not.
+    pub strata: Option<Strata>,
 }
 
 impl Plan {
     /// What is to be kept of a lead that is exposed for the first time.
     #[must_use]
-    pub fn before(&self, features: &Features, probabilities: &[f64; 6]) -> Before {
-        Before { covariate: self.covariate.map(|covariate| covariate.micro(features, probabilities)) }
+    pub fn before(&self, seen: &Seen<'_>) -> Before {
+        Before { covariate: self.covariate.map(|covariate| covariate.micro(seen)), stratum: self.strata.map(|strata| strata.of(seen)) }
     }
 }

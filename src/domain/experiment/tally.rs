@@ -38,6 +38,7 @@ sums! {
     Counts { exposed_units, exposures, replies, appointments, conversions, losses, revenue_minor }
     Cell { nonzero, sum, squares, base, base_squares, products }
     Covaried { sum, squares, products }
+    Stratum { units, sum, squares }
 }
 
 /// Counts of one arm; merging adds them.
@@ -142,6 +143,32 @@ impl Covaried {
     }
 }
 
+/// Sums of the goal over the units of one stratum. Merging adds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stratum {
+    /// How many.
+    pub units: u64,
+    /// Sum of the outcomes, millionths.
+    pub sum: i128,
+    /// Sum of their squares, millionths of millionths.
+    pub squares: i128,
+}
+
+impl Stratum {
+    /// One unit.
+    #[must_use]
+    pub fn of(outcome: Outcome) -> Self {
+        let value = i128::from(outcome.value);
+        Self { units: 1, sum: value, squares: value * value }
+    }
+
+    /// The sums as statistics take them.
+    #[must_use]
+    pub fn sums(&self) -> Sums {
+        Sums { n: self.units, sum: self.sum, sum_squares: self.squares }
+    }
+}
+
 /// Units by bucket, see [`bucket`].
 pub type Waits = BTreeMap<u8, u64>;
 
@@ -175,6 +202,8 @@ pub struct Group {
     pub waits: Waits,
     /// Their covariate, where one is registered.
     pub covaried: Covaried,
+    /// Their goal by stratum, where strata are registered; one that is empty is not there.
+    pub strata: BTreeMap<u8, Stratum>,
 }
 
 impl Group {
@@ -192,6 +221,8 @@ impl Group {
         self.cells.resize(self.cells.len().max(other.cells.len()), Cell::default());
         self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.merge(other));
         self.covaried.merge(&other.covaried);
+        other.strata.iter().for_each(|(stratum, sums)| self.strata.entry(*stratum).or_default().merge(sums));
+        self.strata.retain(|_, sums| *sums != Stratum::default());
         for (bucket, units) in &other.waits {
             let place = self.waits.entry(*bucket).or_default();
             *place = place.wrapping_add(*units);
@@ -202,6 +233,8 @@ impl Group {
         self.units = self.units.wrapping_sub(other.units);
         self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.take_back(other));
         self.covaried.take_back(&other.covaried);
+        other.strata.iter().for_each(|(stratum, sums)| self.strata.entry(*stratum).or_default().take_back(sums));
+        self.strata.retain(|_, sums| *sums != Stratum::default());
         for (bucket, units) in &other.waits {
             let place = self.waits.entry(*bucket).or_default();
             *place = place.wrapping_sub(*units);
@@ -211,8 +244,8 @@ impl Group {
 
     /// Whether everything was taken back. Of a unit whose window has passed only its presence is taken back and added again.
     fn is_nothing(&self) -> bool {
-        let covaried = self.covaried == Covaried::default();
-        self.units == 0 && self.waits.is_empty() && covaried && self.cells.iter().all(|cell| *cell == Cell::default())
+        let known = self.covaried != Covaried::default() || !self.strata.is_empty();
+        self.units == 0 && self.waits.is_empty() && !known && self.cells.iter().all(|cell| *cell == Cell::default())
     }
 }
 
@@ -366,7 +399,13 @@ mod tests {
         let mut tally = Tally::of(&arm, Counts { exposed_units: 1, revenue_minor: value, ..Counts::default() });
         let waits = Waits::from([(bucket(Some(value)), 1)]);
         let outcome = Outcome { value, base: 1_000_000 };
-        let group = Group { units: 1, cells: vec![Cell::of(outcome)], waits, covaried: Covaried::of(value / 3 - 7, outcome) };
+        let group = Group {
+            units: 1,
+            cells: vec![Cell::of(outcome)],
+            waits,
+            covaried: Covaried::of(value / 3 - 7, outcome),
+            strata: [((value & 7) as u8, Stratum::of(outcome))].into(),
+        };
         tally.cohorts.insert(Cohort { day, version }, Arc::new(Arms::from([(arm, group)])));
         tally
     }

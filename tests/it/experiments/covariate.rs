@@ -18,7 +18,7 @@ use leadstream::pipeline::Effect;
 use serde_json::{Value, json};
 
 use crate::experiments::{
-    Ran, START, USUAL, define, event, experiment, key, market, none, rules, same_in_any_order, says, told, with, won,
+    Ran, START, USUAL, define, each_is_refused, event, experiment, key, market, rules, same_in_any_order, says, told, with, won,
 };
 
 const MICRO: f64 = 1e6;
@@ -225,10 +225,7 @@ fn a_covariate_that_cannot_be_used_is_refused_with_its_field() {
             "body.covariate: means nothing without a goal",
         ),
     ];
-    for (text, names) in cases {
-        let refused = define(&mut none(), &text).expect_err(&text);
-        assert!(refused.contains(names), "{refused}: {text}");
-    }
+    each_is_refused(&cases);
     // It is registered with the first version.
     let mut rules = rules(&body("saves"));
     let other = with(&[("continues", 1.into()), ("covariate", "sessions".into())]);
