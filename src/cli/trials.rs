@@ -153,7 +153,7 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     let (units, waiting, planned, days) = (number("units"), number("waiting_units"), number("planned_units"), number("full_days"));
     match results["looked_at_once_at"].as_i64() {
         Some(look) => {
-            say(format!("{} of {planned} planned agents, compared once, on {}; {days} full days\n", units + waiting, date(look)))?
+            say(format!("{} of {planned} planned agents or blocks, compared once, on {}; {days} full days\n", units + waiting, date(look)))?
         }
         None => say(format!("{units} of {planned} planned units have had their windows, {waiting} have not; {days} full days\n"))?,
     }

@@ -52,7 +52,7 @@ fn seal(text: &str) -> Option<[u8; 16]> {
 pub fn exposure(key: &Value, value: &Value) -> Result<Option<Exposure>, String> {
     let shown = ShownExposure::deserialize(value).map_err(|error| error.to_string())?;
     let Some(chain) = &shown.chain else { return Ok(None) };
-    let unit = [Unit::Lead, Unit::Agent].into_iter().find(|unit| unit.as_str() == shown.unit).ok_or("unit is neither lead nor agent")?;
+    let unit = Unit::ALL.into_iter().find(|unit| unit.as_str() == shown.unit).ok_or("unit is none of lead, agent and team")?;
     let lead = Tenant::new(&shown.tenant_id).and_then(|tenant| LeadKey::new(tenant, &shown.lead_id)).map_err(|error| error.to_string())?;
     if key.as_str() != Some(lead.as_str()) {
         return Err("its key is not its tenant and lead".to_owned());

@@ -40,15 +40,21 @@ pub enum Unit {
     Lead,
     /// All leads of an agent together.
     Agent,
+    /// All leads that the whole team first hears of in a block of time together.
+    Team,
 }
 
 impl Unit {
+    /// All units.
+    pub const ALL: [Self; 3] = [Self::Lead, Self::Agent, Self::Team];
+
     /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Lead => "lead",
             Self::Agent => "agent",
+            Self::Team => "team",
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! In: an event, or a time at which the lead is due. Out: what was decided, in the order it was decided.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::domain::activity::{Activity, Family};
@@ -304,22 +305,28 @@ impl Lead {
         if let Some(place) = self.places.find(&experiment.name, experiment.began) {
             return Some(place.arm.clone()).filter(|arm| experiment.gives(arm));
         }
-        let unit = self.unit_id(experiment.unit, &event.key);
+        let unit = self.unit_id(experiment, event);
         let is_meant = !unit.is_empty()
             && experiment.lasts(event.occurred_at)
             && experiment.targets(self.journey.stage, features)
             && self.places.has_room(event.occurred_at, &rules.experiments);
-        if !is_meant || is_held_out(event.key.tenant(), unit, rules.settings.holdout) {
+        // Of a team it is leads that are held out: blocks are all its time.
+        let held = if experiment.unit == Unit::Team { event.key.lead_id() } else { &unit };
+        if !is_meant || is_held_out(event.key.tenant(), held, rules.settings.holdout) {
             return None;
         }
-        experiment.assign(unit).map(|assignment| assignment.arm)
+        experiment.assign(&unit).map(|assignment| assignment.arm)
     }
 
-    /// What is assigned as one with this lead: itself, or its owner; empty where nobody owns it.
-    fn unit_id<'a>(&'a self, unit: Unit, key: &'a LeadKey) -> &'a str {
-        match unit {
-            Unit::Lead => key.lead_id(),
-            Unit::Agent => self.contact.owner.as_deref().unwrap_or(""),
+    /// What is assigned as one with this lead: itself, its owner, or the team's block of time; empty where nobody owns it.
+    fn unit_id<'a>(&'a self, experiment: &Experiment, event: &'a Interaction) -> Cow<'a, str> {
+        match experiment.unit {
+            Unit::Lead => Cow::Borrowed(event.key.lead_id()),
+            Unit::Agent => Cow::Borrowed(self.contact.owner.as_deref().unwrap_or("")),
+            Unit::Team => {
+                let blocks = experiment.plan.as_ref().and_then(|plan| plan.blocks);
+                Cow::Owned(blocks.map(|blocks| blocks.block(event.occurred_at)).unwrap_or_default())
+            }
         }
     }
 
@@ -422,7 +429,7 @@ impl Lead {
         (features, scores): (&Features, &[Score; 6]),
     ) -> Vec<Decision> {
         let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name) else { return Vec::new() };
-        let unit_id = self.unit_id(experiment.unit, &event.key).to_owned();
+        let unit_id = self.unit_id(experiment, event).into_owned();
         let find = |experiment: &str, began: u32| rules.version(experiment, began);
         let before = self.places.counted_as(name, &find);
         let first = self.places.find(name, experiment.began).is_none();
@@ -440,7 +447,8 @@ impl Lead {
             experiment: name.to_owned(),
             version: place.version,
             unit: experiment.unit,
-            unit_id,
+            // A lead stays in the block in which it came.
+            unit_id: place.agent.clone().filter(|_| experiment.unit == Unit::Team).unwrap_or(unit_id),
             arm: arm.to_owned(),
             bucket: place.bucket,
             propensity: place.propensity,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::domain::contact::QuietHours;
+use crate::domain::experiment::tally::AGENTS_MAX;
 use crate::domain::experiment::{Experiment, ExperimentKey};
 use crate::domain::journey::{Stage, StageMap};
 use crate::domain::lexicon::Lexicon;
@@ -296,6 +297,14 @@ impl Rules {
             && end < effective_at.plus(days * DAY_MS)
         {
             return Err(Refusal(format!("body.ends_at: must be at least {days} days after effective_at")));
+        }
+        if let Some((end, blocks)) = plan.and_then(|plan| plan.ends_at.zip(plan.blocks))
+            && blocks.within(effective_at, end) > AGENTS_MAX
+        {
+            let count = blocks.within(effective_at, end);
+            return Err(Refusal(format!(
+                "body.block_hours: makes {count} blocks until ends_at, and at most {AGENTS_MAX} are told apart: take longer blocks"
+            )));
         }
         // Only the newest version of each other experiment counts: sorted by name, then time.
         let newest = self.experiments.chunk_by(|a, b| (&a.tenant, &a.name) == (&b.tenant, &b.name)).filter_map(<[_]>::last);

@@ -6,6 +6,7 @@ mod bandit;
 mod covariate;
 mod crossed;
 mod strata;
+mod team;
 mod times;
 
 use std::collections::BTreeMap;

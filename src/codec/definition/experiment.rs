@@ -10,7 +10,7 @@ use crate::codec::hex;
 use crate::codec::interaction::instant;
 use crate::domain::experiment::agents::AGENTS_MIN;
 use crate::domain::experiment::known::{Covariate, Strata};
-use crate::domain::experiment::plan::{Act, Allocation, AllocationRule, Measure, Metric, Plan, Role, Shape};
+use crate::domain::experiment::plan::{Act, Allocation, AllocationRule, Blocks, Measure, Metric, Plan, Role, Shape};
 use crate::domain::experiment::tally::AGENTS_MAX;
 use crate::domain::experiment::{Condition, Experiment, Layer, PLACES, State, Unit};
 use crate::domain::features::Feature;
@@ -26,6 +26,8 @@ const REASON_BYTES_MAX: usize = 2_000;
 const FLOOR_MIN: f64 = 0.01;
 /// Longest epoch of a bandit, days.
 const EPOCH_DAYS_MAX: i64 = 90;
+/// Longest block of the unit team, hours: four weeks.
+const BLOCK_MAX: i64 = 24 * 28;
 /// Longest window, hours: a year.
 const WINDOW_MAX: i64 = 24 * 365;
 
@@ -59,6 +61,8 @@ struct ExperimentBody {
     allocation: Option<AllocationBody>,
     covariate: Option<String>,
     strata: Option<String>,
+    block_hours: Option<i64>,
+    washout_hours: Option<i64>,
     reason: Option<String>,
 }
 
@@ -117,10 +121,8 @@ fn everybody() -> u32 {
 pub(crate) fn experiment(tenant: Option<&Tenant>, (name, version): (&str, u32), text: &[u8]) -> Result<Experiment, Error> {
     let Some(tenant) = tenant else { return refused("tenant: an experiment belongs to one tenant") };
     let body: ExperimentBody = read(text, "body")?;
-    let unit = match body.unit.as_str() {
-        "lead" => Unit::Lead,
-        "agent" => Unit::Agent,
-        other => return refused(format!("body.unit: {other:?} is neither lead nor agent")),
+    let Some(unit) = Unit::ALL.into_iter().find(|unit| unit.as_str() == body.unit) else {
+        return refused(format!("body.unit: {:?} is none of {}", body.unit, Unit::ALL.map(Unit::as_str).join(", ")));
     };
     let arms = arms(&body.arms)?;
     if body.coverage > PLACES || !(1..=WINDOW_MAX).contains(&body.window_hours) {
@@ -201,24 +203,7 @@ fn layer(body: LayerBody) -> Result<Layer, Error> {
 
 fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Option<Plan>, Error> {
     let window_hours = body.window_hours;
-    let Some(goal) = &body.goal else {
-        let more = [
-            ("guardrails", !body.guardrails.is_empty()),
-            ("metrics", !body.metrics.is_empty()),
-            ("alpha", body.alpha.is_some()),
-            ("planned_units", body.planned_units.is_some()),
-            ("ends_at", body.ends_at.is_some()),
-            ("control", body.control.is_some()),
-            ("decisions", body.decisions.is_some()),
-            ("allocation", body.allocation.is_some()),
-            ("covariate", body.covariate.is_some()),
-            ("strata", body.strata.is_some()),
-        ];
-        return match more.into_iter().find(|(_, given)| *given) {
-            Some((field, _)) => refused(format!("body.{field}: means nothing without a goal")),
-            None => Ok(None),
-        };
-    };
+    let Some(goal) = &body.goal else { return without_goal(body, unit).map(|()| None) };
     if goal.margin.is_some() {
         return refused("body.goal.margin: a goal has none; guardrails have");
     }
@@ -239,7 +224,7 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
     if names.len() != measures.len() || names.len() > MEASURES_MAX {
         return refused("body.metrics: each metric is measured once, as goal, guardrail or beside them");
     }
-    if unit == Unit::Agent && measures.iter().any(|measure| measure.metric.shape() == Shape::Median) {
+    if unit != Unit::Lead && measures.iter().any(|measure| measure.metric.shape() == Shape::Median) {
         return refused("body.metrics: response_time is told of leads only: leave it out, or take the lead as unit");
     }
     let (planned_units, ends_at) = end(body, unit)?;
@@ -255,7 +240,45 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
     let allocation = body.allocation.as_ref().map(|body| allocation(body, (unit, arms.len()), &measures)).transpose()?;
     let single = (unit, measures[0].metric);
     let (covariate, strata) = (covariate(body, single)?, strata(body, single)?);
-    Ok(Some(Plan { measures, alpha, planned_units, ends_at, days_min, equivalence, control, act, allocation, covariate, strata }))
+    Ok(Some(Plan {
+        measures,
+        alpha,
+        planned_units,
+        ends_at,
+        days_min,
+        equivalence,
+        control,
+        act,
+        allocation,
+        covariate,
+        strata,
+        blocks: blocks(body, unit)?,
+    }))
+}
+
+/// Refuses what means nothing where nothing is compared.
+fn without_goal(body: &ExperimentBody, unit: Unit) -> Result<(), Error> {
+    let more = [
+        ("guardrails", !body.guardrails.is_empty()),
+        ("metrics", !body.metrics.is_empty()),
+        ("alpha", body.alpha.is_some()),
+        ("planned_units", body.planned_units.is_some()),
+        ("ends_at", body.ends_at.is_some()),
+        ("control", body.control.is_some()),
+        ("decisions", body.decisions.is_some()),
+        ("allocation", body.allocation.is_some()),
+        ("covariate", body.covariate.is_some()),
+        ("strata", body.strata.is_some()),
+        ("block_hours", body.block_hours.is_some()),
+        ("washout_hours", body.washout_hours.is_some()),
+    ];
+    if unit == Unit::Team {
+        return refused("body.goal: of the unit team it is needed: blocks of time are compared by it, once");
+    }
+    match more.into_iter().find(|(_, given)| *given) {
+        Some((field, _)) => refused(format!("body.{field}: means nothing without a goal")),
+        None => Ok(()),
+    }
 }
 
 /// Leads come one by one, so an experiment ends when so many were in it. Agents are the same all along: they are compared at a time.
@@ -269,17 +292,20 @@ fn end(body: &ExperimentBody, unit: Unit) -> Result<(u64, Option<EventTime>), Er
                 "body.planned_units: units in all arms at which it ends, 100 to 100,000,000: `leadstream experiment design` finds it",
             ),
         },
-        (Unit::Agent, ends_at) => {
+        (Unit::Agent | Unit::Team, ends_at) => {
+            let (of, how) = if unit == Unit::Agent {
+                ("agents", "`leadstream experiment design --agents` says how many")
+            } else {
+                ("blocks", "from effective_at to ends_at")
+            };
             let Some(agents) = planned(2 * AGENTS_MIN, AGENTS_MAX) else {
                 let least = 2 * AGENTS_MIN;
-                return refused(format!(
-                    "body.planned_units: agents in all arms, {least} to {AGENTS_MAX}: `leadstream experiment design --agents` says how many"
-                ));
+                return refused(format!("body.planned_units: {of} in all arms, {least} to {AGENTS_MAX}: {how}"));
             };
             let Some(end) = ends_at else {
-                return refused(
-                    "body.ends_at: when the last lead is let in, like 2026-03-01T00:00:00Z: agents are compared once, after that",
-                );
+                return refused(format!(
+                    "body.ends_at: when the last lead is let in, like 2026-03-01T00:00:00Z: {of} are compared once, after that"
+                ));
             };
             let end = instant("body.ends_at", end).map_err(|error| Error(error.sentence))?;
             Ok((agents, Some(end)))
@@ -288,8 +314,8 @@ fn end(body: &ExperimentBody, unit: Unit) -> Result<(u64, Option<EventTime>), Er
 }
 
 fn allocation(body: &AllocationBody, (unit, arms): (Unit, usize), measures: &[Measure]) -> Result<Allocation, Error> {
-    if unit == Unit::Agent {
-        return refused("body.allocation: weights never change for agents, who are compared once: leave it out");
+    if unit != Unit::Lead {
+        return refused("body.allocation: weights never change for agents and blocks, which are compared once: leave it out");
     }
     let rule = match body.rule.as_str() {
         "thompson" => AllocationRule::Thompson,
@@ -313,6 +339,24 @@ fn allocation(body: &AllocationBody, (unit, arms): (Unit, usize), measures: &[Me
         )),
         None => Ok(Allocation { rule, floor: body.floor, epoch_days: body.epoch_days }),
     }
+}
+
+fn blocks(body: &ExperimentBody, unit: Unit) -> Result<Option<Blocks>, Error> {
+    let Some(hours) = body.block_hours else {
+        return match (unit, body.washout_hours) {
+            (Unit::Team, _) => refused("body.block_hours: how long the whole team has one arm, 1 to 672 hours"),
+            (_, Some(_)) => refused("body.washout_hours: is of blocks of the unit team: leave it out"),
+            (_, None) => Ok(None),
+        };
+    };
+    if unit != Unit::Team {
+        return refused("body.block_hours: is of the unit team: leave it out");
+    }
+    let washout_hours = body.washout_hours.unwrap_or(0);
+    if !(1..=BLOCK_MAX).contains(&hours) || !(0..hours).contains(&washout_hours) {
+        return refused(format!("body: block_hours must be 1 to {BLOCK_MAX}, and washout_hours 0 to less than that"));
+    }
+    Ok(Some(Blocks { hours, washout_hours }))
 }
 
 fn covariate(body: &ExperimentBody, single: (Unit, Metric)) -> Result<Option<Covariate>, Error> {

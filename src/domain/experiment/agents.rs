@@ -1,7 +1,8 @@
-//! Agents compared with all their leads, once, at the end that was registered: a function of the tally and the time alone.
+//! Agents, or blocks of a team's time, compared with all their leads, once, at the end that was registered: a function of the tally and
+//! the time alone.
 //!
-//! Leads of one agent are alike, so bounds that hold at every look, which need independent units, do not hold here. An effect has
-//! errors by agent (CR2 with Satterthwaite's degrees of freedom), and of few agents every way of giving them their arms is counted.
+//! Leads of one agent or block are alike, so bounds that hold at every look, which need independent units, do not hold here. An effect has
+//! errors by agent or block (CR2 with Satterthwaite's degrees of freedom), and of few every way of giving them their arms is counted.
 
 use crate::domain::experiment::decision::{
     Decision, Look, RATIO_ALARM, Report, SETTLE_MS, Setup, Verdict, alarm, best, equivalent, is_kept, pairs, promotion, uneven, worse,
@@ -117,15 +118,17 @@ fn compare(agents: &Agents, pair: &Pair<'_>, (place, measure): (usize, &Measure)
 
 /// The first rule that holds, in the order written here. After the only look nothing stays open.
 fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verdict, String) {
+    let of = if plan.blocks.is_some() { "blocks" } else { "agents" };
     let is_over = told.once_at.is_some_and(|look| told.decision.at >= look);
     if agents.is_full {
-        let rule = format!("more than {AGENTS_MAX} agents had leads, and none is told apart: compare leads instead; the control stays");
+        let rule = format!("more than {AGENTS_MAX} {of} had leads, and none is told apart: compare leads instead; the control stays");
         return (if is_over { Verdict::Futile } else { Verdict::Continue }, rule);
     }
     if !is_over {
-        let rule =
-            "agents are compared once, after the end: their leads are alike, and bounds that hold at every look need independent units";
-        return (Verdict::Continue, rule.to_owned());
+        let rule = format!(
+            "{of} are compared once, after the end: their leads are alike, and bounds that hold at every look need independent units"
+        );
+        return (Verdict::Continue, rule);
     }
     if told.sample_ratio >= RATIO_ALARM {
         return (Verdict::SampleRatio, uneven(told.sample_ratio));
@@ -154,6 +157,6 @@ fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verd
     if let Some(concluded) = equivalent(plan, goals.iter().map(|(goal, _)| goal)) {
         return concluded;
     }
-    let rule = format!("nothing is shown by {} of {} planned agents: the control stays", told.units, told.planned);
+    let rule = format!("nothing is shown by {} of {} planned {of}: the control stays", told.units, told.planned);
     (Verdict::Futile, rule)
 }

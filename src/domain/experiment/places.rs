@@ -40,7 +40,7 @@ pub struct Place {
     pub exposures: u64,
     /// See [`Exposure::chain`]: that of the newest exposure.
     pub chain: [u8; 16],
-    /// The agent whose arm the lead got; `None`: its own.
+    /// The agent, or the block of the team, whose arm the lead got; `None`: its own.
     pub agent: Option<String>,
     /// What was known of the lead when it was first exposed.
     pub before: Before,
@@ -140,11 +140,13 @@ impl Places {
     }
 
     fn counted(&self, place: &Place, find: Find<'_>) -> Tally {
-        if self.is_crossed(place) {
+        let plan = find(&place.experiment, place.began).and_then(|experiment| experiment.plan.as_deref());
+        let is_crossed = self.is_crossed(place);
+        if is_crossed || plan.is_some_and(|plan| place.is_washed_out(plan)) {
             let counts = Counts { exposures: place.exposures, ..Counts::default() };
-            return Tally { crossed: 1, ..Tally::of(&place.arm, counts) };
+            return Tally { crossed: u64::from(is_crossed), ..Tally::of(&place.arm, counts) };
         }
-        place.counted(&self.marks, find(&place.experiment, place.began).and_then(|experiment| experiment.plan.as_deref()))
+        place.counted(&self.marks, plan)
     }
 
     /// Whether the unit was in another arm within its window: an experiment of this name began anew and gave it that, or an agent of that
@@ -176,7 +178,7 @@ impl Place {
             until: at.plus(experiment.window_hours.saturating_mul(HOUR_MS)),
             exposures: 0,
             chain: [0; 16],
-            agent: (experiment.unit == Unit::Agent).then(|| unit.to_owned()),
+            agent: (experiment.unit != Unit::Lead).then(|| unit.to_owned()),
             before,
         }
     }
@@ -195,6 +197,12 @@ impl Place {
     fn is_other(&self, agent: &str, find: Find<'_>) -> bool {
         let experiment = find(&self.experiment, self.began).filter(|experiment| experiment.unit == Unit::Agent);
         experiment.and_then(|experiment| experiment.arm_of(agent)).is_some_and(|own| own.arm != self.arm)
+    }
+
+    /// Whether the lead came in while its block still showed what the block before did, or turned out to have come in another one.
+    fn is_washed_out(&self, plan: &Plan) -> bool {
+        let block = plan.blocks.zip(self.agent.as_deref());
+        block.is_some_and(|(blocks, own)| !blocks.counts(own, self.exposed_at))
     }
 
     fn hours(&self) -> i64 {

@@ -2,7 +2,7 @@
 
 use crate::domain::experiment::known::{Before, Covariate, Seen, Strata};
 use crate::domain::statistics::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN};
-use crate::domain::units::EventTime;
+use crate::domain::units::{EventTime, HOUR_MS};
 
 /// What is measured of each unit within its attribution window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,6 +156,36 @@ pub struct Allocation {
     pub epoch_days: i64,
 }
 
+/// Blocks of time, counted from 1970-01-01, UTC. In each the whole team has one arm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// Length of a block.
+    pub hours: i64,
+    /// How long after the start of a block leads that come in do not count: what they meet is still the block before.
+    pub washout_hours: i64,
+}
+
+impl Blocks {
+    /// The block of a time.
+    #[must_use]
+    pub fn block(self, at: EventTime) -> String {
+        at.0.div_euclid(self.hours * HOUR_MS).to_string()
+    }
+
+    /// Whether a lead that got the arm of a block counts, given its first exposure: within that block and behind the washout.
+    #[must_use]
+    pub fn counts(self, block: &str, exposed_at: EventTime) -> bool {
+        self.block(exposed_at) == block && exposed_at.0.rem_euclid(self.hours * HOUR_MS) >= self.washout_hours * HOUR_MS
+    }
+
+    /// Blocks that begin within a time.
+    #[must_use]
+    pub fn within(self, from: EventTime, to: EventTime) -> u64 {
+        let block = |at: i64| at.div_euclid(self.hours * HOUR_MS);
+        (block(to.0 - 1) - block(from.0) + 1).unsigned_abs()
+    }
+}
+
 /// Everything registered before the first exposure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -163,9 +193,9 @@ pub struct Plan {
     pub measures: Vec<Measure>,
     /// Probability of an error that is accepted, for the goal over all arms and looks.
     pub alpha: f64,
-    /// Units in all arms at which the experiment ends without a decision; of agents how many are planned with.
+    /// Units in all arms at which the experiment ends without a decision; of agents and blocks how many are planned with.
     pub planned_units: u64,
-    /// From then on nobody is let in, and once all windows have passed agents are compared, once; `None`: the unit is the lead.
+    /// From then on nobody is let in, and once all windows have passed agents or blocks are compared, once; `None`: the unit is the lead.
     pub ends_at: Option<EventTime>,
     /// Full days before a decision other than a roll back.
     pub days_min: i64,
@@ -181,6 +211,8 @@ pub struct Plan {
     pub covariate: Option<Covariate>,
     /// Kinds of leads within which the goal is compared as well; `None`: it is not.
     pub strata: Option<Strata>,
+    /// Of the unit team, which is compared block by block; `None`: of leads and agents.
+    pub blocks: Option<Blocks>,
 }
 
 impl Plan {

@@ -42,7 +42,8 @@ fn market(seed: u64, (agents, leads): (usize, usize), experiment: &Experiment, a
     events
 }
 
-fn decided(body: &Value, events: Vec<Interaction>) -> (Report, Option<bool>) {
+/// What is decided, and whether an arm is shipped where the experiment ends.
+pub(crate) fn decided(body: &Value, events: Vec<Interaction>) -> (Report, Option<bool>) {
     let rules = rules(body);
     let mut ran = Ran::new(2);
     ran.take(&rules, events);
