@@ -7,9 +7,8 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use leadstream::domain::random::Random;
 use leadstream::domain::simulation::{Limit, Scenario, scenarios, stream};
-use leadstream::domain::statistics::design::{Agents, Design, Plan};
+use leadstream::domain::statistics::design::{Agents, Design, Goal, Metric, Plan};
 use leadstream::domain::statistics::level::{Alpha, Error};
-use leadstream::domain::statistics::power::SharePlan;
 use leadstream::runtime::config::Config;
 use serde_json::json;
 
@@ -34,9 +33,15 @@ pub enum Command {
 #[derive(clap::Args)]
 pub struct DesignOptions {
     /// Rate of the goal without the experiment, a fraction: 0.02 is 2 %.
-    #[arg(long)]
-    rate: f64,
-    /// The change that would matter, relative to the rate: 0.2 is a fifth more.
+    #[arg(long, required_unless_present = "mean", conflicts_with = "mean")]
+    rate: Option<f64>,
+    /// In place of a rate: mean of the goal over all leads without the experiment, for instance revenue per lead.
+    #[arg(long, requires = "sd")]
+    mean: Option<f64>,
+    /// Its standard deviation over all leads.
+    #[arg(long, requires = "mean")]
+    sd: Option<f64>,
+    /// The change that would matter, relative to the rate or mean: 0.2 is a fifth more.
     #[arg(long)]
     lift: f64,
     /// New leads per week that would be in it, in both arms together.
@@ -93,7 +98,12 @@ fn metric(text: &str) -> Result<(String, f64), String> {
 }
 
 fn design(options: &DesignOptions, json: bool) -> anyhow::Result<()> {
-    let goal = SharePlan { baseline: options.rate, lift: options.lift, alpha: Alpha::new(options.alpha)? };
+    let metric = match (options.rate, options.mean, options.sd) {
+        (Some(rate), ..) => Metric::Share(rate),
+        (None, Some(mean), Some(sd)) => Metric::Mean { mean, sd },
+        (None, ..) => bail!("--rate, or --mean and --sd, are needed"),
+    };
+    let goal = Goal { metric, lift: options.lift, alpha: Alpha::new(options.alpha)? };
     let (intraclass_correlation, size_variation) = (options.icc, options.size_variation);
     let agents = options.agents.map(|count| Agents { count, intraclass_correlation, size_variation });
     let plan = Plan { goal, power: options.power, leads_per_week: options.leads_per_week, weeks_max: options.weeks_max, agents };
@@ -114,7 +124,7 @@ fn design(options: &DesignOptions, json: bool) -> anyhow::Result<()> {
 fn sooner(plan: &Plan, found: &Design, others: &[(String, f64)]) -> anyhow::Result<Vec<(String, f64)>> {
     let mut sooner = Vec::new();
     for (name, rate) in others {
-        let goal = SharePlan { baseline: *rate, ..plan.goal };
+        let goal = Goal { metric: Metric::Share(*rate), ..plan.goal };
         let design = Plan { goal, ..*plan }.design().with_context(|| format!("{name} cannot be planned with"))?;
         sooner.extend(design.weeks.filter(|weeks| found.weeks.is_none_or(|goal| *weeks < goal)).map(|weeks| (name.clone(), weeks)));
     }

@@ -4,16 +4,74 @@
 //! waiting longer helps agents less and less: with few of them no time is enough.
 
 use crate::domain::statistics::asymptotic::{Tuning, half_width};
-use crate::domain::statistics::distribution::student_upper_quantile;
-use crate::domain::statistics::level::{Error, at_least, fraction, not_negative, open_fraction, positive};
-use crate::domain::statistics::log_ratio::CONVERSIONS_MIN;
-use crate::domain::statistics::power::{Clustering, SharePlan, beyond};
+use crate::domain::statistics::distribution::{normal_critical, student_upper_quantile};
+use crate::domain::statistics::level::{Alpha, Error, at_least, finite, fraction, not_negative, open_fraction, positive};
+use crate::domain::statistics::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN};
+use crate::domain::statistics::power::{Change, Clustering, SharePlan, beyond};
 
 /// Fewest agents that are compared at all: two in each arm.
 const AGENTS_MIN: u64 = 4;
 /// Most agents and largest lift that are looked for when saying what would be needed.
 const AGENTS_MAX: u64 = 1 << 20;
 const LIFT_MAX: f64 = 10.0;
+
+/// What is measured, without the experiment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Metric {
+    /// The share of leads that do something, above 0 and below 1.
+    Share(f64),
+    /// A number of each lead, such as its revenue: mean above 0 and standard deviation, over all leads.
+    Mean {
+        /// The mean.
+        mean: f64,
+        /// The standard deviation, the same in both arms.
+        sd: f64,
+    },
+}
+
+/// The change that would matter, and the level at which it is looked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Goal {
+    /// What is measured.
+    pub metric: Metric,
+    /// Effect relative to it, as a fraction.
+    pub lift: f64,
+    /// Two-sided level.
+    pub alpha: Alpha,
+}
+
+impl Goal {
+    fn change(&self) -> Result<Change, Error> {
+        match self.metric {
+            Metric::Share(baseline) => SharePlan { baseline, lift: self.lift, alpha: self.alpha }.change(),
+            Metric::Mean { mean, sd } => {
+                let difference = positive("the mean", mean)? * finite("the lift", self.lift)?;
+                positive("the mean of the treatment", mean + difference)?;
+                positive("the difference of the means", difference.abs())?;
+                let sd = positive("the deviation", sd)?;
+                Ok(Change { difference, variance: 2.0 * sd * sd })
+            }
+        }
+    }
+
+    /// Leads of an arm that bring the outcomes other than 0 which bounds wait for. Of a mean the share of leads that have one is at least
+    /// `mean^2 / (mean^2 + sd^2)` (Cauchy and Schwarz), so that there may be more.
+    fn waiting(&self) -> f64 {
+        let least = 1.0_f64.min(1.0 + self.lift);
+        match self.metric {
+            Metric::Share(baseline) => CONVERSIONS_MIN as f64 / (baseline * least),
+            Metric::Mean { mean, sd } => OUTCOMES_MIN as f64 * (1.0 + sd * sd / (mean * mean * least * least)),
+        }
+    }
+
+    /// The largest lift that is looked for.
+    fn lift_max(&self) -> f64 {
+        match self.metric {
+            Metric::Share(baseline) => LIFT_MAX.min((1.0 - 1e-9) / baseline - 1.0),
+            Metric::Mean { .. } => LIFT_MAX,
+        }
+    }
+}
 
 /// Agents that get an arm with all their leads.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,8 +87,8 @@ pub struct Agents {
 /// An experiment of two equal arms that is thought of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
-    /// The rate of the goal, the lift that would matter and the level.
-    pub goal: SharePlan,
+    /// The goal.
+    pub goal: Goal,
     /// Wanted probability of finding the lift, above 0 and below 1.
     pub power: f64,
     /// New leads per week, in both arms.
@@ -68,7 +126,7 @@ impl Plan {
     pub fn design(&self) -> Result<Design, Error> {
         self.check()?;
         let weeks = self.weeks()?;
-        let once = self.goal.units_per_arm(self.power)?.ceil() as u64;
+        let once = self.goal.change()?.units(normal_critical(self.goal.alpha.value()), self.power)?.ceil() as u64;
         Ok(Design {
             leads_per_arm_once: once,
             leads_per_arm: weeks.map(|weeks| (weeks * self.leads_per_week / 2.0).ceil() as u64),
@@ -100,10 +158,9 @@ impl Plan {
         }
     }
 
-    /// Independent leads per arm: for the power, and for the conversions that a sequence waits for.
+    /// Independent leads per arm: for the power, and for the outcomes that bounds wait for.
     fn independent(&self) -> Result<f64, Error> {
-        let rarest = self.goal.baseline.min(self.goal.baseline * (1.0 + self.goal.lift));
-        Ok(self.goal.units(self.critical()?, self.power)?.max(CONVERSIONS_MIN as f64 / rarest))
+        Ok(self.goal.change()?.units(self.critical()?, self.power)?.max(self.goal.waiting()))
     }
 
     /// Weeks until leads are worth as many as independent ones are needed.
@@ -133,12 +190,12 @@ impl Plan {
                 leads / Clustering { intraclass_correlation, size_mean, size_variation }.design_effect()?
             }
         };
-        Ok(beyond(self.goal.z(worth)?, self.critical()?))
+        Ok(beyond(self.goal.change()?.z(worth)?, self.critical()?))
     }
 
     fn lift_in_time(&self) -> Result<Option<f64>, Error> {
-        let in_time = |lift: f64| Self { goal: SharePlan { lift, ..self.goal }, ..*self }.is_in_time().unwrap_or(false);
-        let highest = LIFT_MAX.min((1.0 - 1e-9) / self.goal.baseline - 1.0);
+        let in_time = |lift: f64| Self { goal: Goal { lift, ..self.goal }, ..*self }.is_in_time().unwrap_or(false);
+        let highest = self.goal.lift_max();
         if !in_time(highest) {
             return Ok(None);
         }
@@ -182,10 +239,14 @@ fn spread(agents: Agents) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::statistics::level::Alpha;
+    use crate::domain::statistics::power::MeanPlan;
 
     fn plan(baseline: f64, lift: f64, leads_per_week: f64) -> Plan {
-        let goal = SharePlan { baseline, lift, alpha: Alpha::new(0.05).unwrap() };
+        of(Metric::Share(baseline), lift, leads_per_week)
+    }
+
+    fn of(metric: Metric, lift: f64, leads_per_week: f64) -> Plan {
+        let goal = Goal { metric, lift, alpha: Alpha::new(0.05).unwrap() };
         Plan { goal, power: 0.8, leads_per_week, weeks_max: 26.0, agents: None }
     }
 
@@ -243,7 +304,42 @@ mod tests {
     }
 
     #[test]
+    fn a_mean_is_planned_by_its_deviation() {
+        let score = Metric::Mean { mean: 2.0, sd: 1.0 };
+        // One look finds with so many what the detectable difference of so many says.
+        let once = of(score, 0.1, 100.0).design().unwrap().leads_per_arm_once;
+        let found =
+            MeanPlan { mean: 2.0, sd: 1.0, units_per_arm: once, alpha: Alpha::new(0.05).unwrap() }.detectable_difference(0.8).unwrap();
+        assert!((found / 0.2 - 1.0).abs() < 2e-3, "{once}: {found}");
+        // Twice the deviation needs four times the leads, watched or by agent.
+        for agents in [None, agents(2_000, 0.0)] {
+            let weeks = |sd: f64| Plan { agents, ..of(Metric::Mean { mean: 2.0, sd }, 0.1, 100.0) }.design().unwrap().weeks.unwrap();
+            assert!((weeks(2.0) / weeks(1.0) - 4.0).abs() < 1e-9);
+        }
+        let watched = of(score, 0.1, 100.0);
+        let there = Plan { weeks_max: watched.design().unwrap().weeks.unwrap(), ..watched }.design().unwrap();
+        assert!((there.power_in_time - 0.8).abs() < 1e-3 && (there.lift_in_time.unwrap() - 0.1).abs() < 1e-3, "{there:?}");
+        // A share is a mean with the deviation of a share, as far as the lift leaves that alone.
+        let share = plan(0.3, 0.01, 1e6).design().unwrap().leads_per_arm.unwrap() as f64;
+        let mean = of(Metric::Mean { mean: 0.3, sd: 0.21_f64.sqrt() }, 0.01, 1e6).design().unwrap().leads_per_arm.unwrap() as f64;
+        assert!((share / mean - 1.0).abs() < 0.01, "{share} {mean}");
+    }
+
+    #[test]
+    fn outcomes_other_than_0_are_waited_for_however_large_the_lift() {
+        // One lead in fifty brings 10,000: a mean of 200 and a deviation of 1,400. A hundred of them need 5,000 leads of the control.
+        let revenue = Metric::Mean { mean: 200.0, sd: 1_400.0 };
+        assert_eq!(of(revenue, 9.0, 100.0).design().unwrap().leads_per_arm, Some(5_000));
+        assert!(of(revenue, 0.1, 100.0).design().unwrap().leads_per_arm.unwrap() > 5_000);
+    }
+
+    #[test]
     fn numbers_that_make_no_plan_are_refused() {
+        for (mean, sd, lift) in
+            [(0.0, 1.0, 0.1), (-1.0, 1.0, 0.1), (1.0, 0.0, 0.1), (1.0, f64::NAN, 0.1), (1.0, 1.0, 0.0), (1.0, 1.0, -1.0)]
+        {
+            assert!(of(Metric::Mean { mean, sd }, lift, 40.0).design().is_err(), "{mean} {sd} {lift}");
+        }
         for wrong in [plan(0.0, 0.1, 40.0), plan(0.5, 1.5, 40.0), plan(0.1, 0.0, 40.0), plan(0.1, 0.1, 0.0), plan(f64::NAN, 0.1, 40.0)] {
             assert!(wrong.design().is_err(), "{wrong:?}");
         }

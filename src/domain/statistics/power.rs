@@ -5,6 +5,34 @@ use crate::domain::statistics::distribution::{normal_above, normal_below, normal
 use crate::domain::statistics::level::{Alpha, Error, at_least, finite, not_negative, open_fraction, positive};
 use crate::domain::statistics::welch::Effect;
 
+/// A difference between two arms to be told apart from 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    /// The difference, not 0.
+    pub difference: f64,
+    /// Its variance with one unit in each arm.
+    pub variance: f64,
+}
+
+impl Change {
+    /// Units per arm for an interval that reaches `critical` standard errors to each side, before rounding up.
+    ///
+    /// # Errors
+    /// When the power is not between 0 and 1.
+    pub fn units(&self, critical: f64, power: f64) -> Result<f64, Error> {
+        let distance = critical + normal_upper_quantile(1.0 - open_fraction("the power", power)?);
+        Ok(distance * distance * self.variance / (self.difference * self.difference))
+    }
+
+    /// The difference in standard errors with so many independent units per arm.
+    ///
+    /// # Errors
+    /// Without units.
+    pub fn z(&self, units_per_arm: f64) -> Result<f64, Error> {
+        Ok(self.difference / (self.variance / positive("the units per arm", units_per_arm)?).sqrt())
+    }
+}
+
 /// Two shares to be told apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SharePlan {
@@ -18,12 +46,15 @@ pub struct SharePlan {
 
 impl SharePlan {
     /// Difference of the shares and the variance of it with one unit per arm.
-    fn parts(&self) -> Result<(f64, f64), Error> {
+    ///
+    /// # Errors
+    /// When a share is not between 0 and 1 or both are equal.
+    pub fn change(&self) -> Result<Change, Error> {
         let control = open_fraction("the baseline", self.baseline)?;
         let treatment = open_fraction("the share of the treatment", control * (1.0 + finite("the lift", self.lift)?))?;
         let difference = treatment - control;
         positive("the difference of the shares", difference.abs())?;
-        Ok((difference, control * (1.0 - control) + treatment * (1.0 - treatment)))
+        Ok(Change { difference, variance: control * (1.0 - control) + treatment * (1.0 - treatment) })
     }
 
     /// Units per arm for a test at one look, before rounding up (Fleiss, Levin and Paik 2003, section 4.2, unpooled).
@@ -31,26 +62,7 @@ impl SharePlan {
     /// # Errors
     /// When a share is not between 0 and 1, both are equal, or the power is not between 0 and 1.
     pub fn units_per_arm(&self, power: f64) -> Result<f64, Error> {
-        self.units(normal_critical(self.alpha.value()), power)
-    }
-
-    /// Units per arm for an interval that reaches `critical` standard errors to each side, before rounding up.
-    ///
-    /// # Errors
-    /// As [`SharePlan::units_per_arm`].
-    pub fn units(&self, critical: f64, power: f64) -> Result<f64, Error> {
-        let (difference, variance) = self.parts()?;
-        let distance = critical + normal_upper_quantile(1.0 - open_fraction("the power", power)?);
-        Ok(distance * distance * variance / (difference * difference))
-    }
-
-    /// The difference of the shares in standard errors with so many independent units per arm.
-    ///
-    /// # Errors
-    /// As [`SharePlan::units_per_arm`], and without units.
-    pub fn z(&self, units_per_arm: f64) -> Result<f64, Error> {
-        let (difference, variance) = self.parts()?;
-        Ok(difference / (variance / positive("the units per arm", units_per_arm)?).sqrt())
+        self.change()?.units(normal_critical(self.alpha.value()), power)
     }
 
     /// Power of a two-sided test at one look with so many units per arm.
@@ -58,7 +70,7 @@ impl SharePlan {
     /// # Errors
     /// As [`SharePlan::units_per_arm`], and without units.
     pub fn power(&self, units_per_arm: u64) -> Result<f64, Error> {
-        Ok(beyond(self.z(units_per_arm as f64)?, normal_critical(self.alpha.value())))
+        Ok(beyond(self.change()?.z(units_per_arm as f64)?, normal_critical(self.alpha.value())))
     }
 }
 
