@@ -6,8 +6,10 @@
 pub mod watched;
 pub mod agents;
 pub mod adaptive;
+pub mod adjusted;
 
 use crate::domain::random::Random;
+use crate::domain::simulation::adjusted::{Adjusted, Known};
 use crate::domain::simulation::watched::{Metric, Watched};
 use crate::domain::statistics::level::{Alpha, Error};
 use crate::domain::statistics::special::beta_tails;
@@ -84,6 +86,7 @@ enum Kind {
     Agents(usize),
     Bandit,
     SampleRatio { share: f64 },
+    Adjusted(Adjusted),
 }
 
 impl Scenario {
@@ -100,6 +103,7 @@ impl Scenario {
         Ok(match self.kind {
             Kind::Watched(watched) => watched.run(random, level)?.to_vec(),
             Kind::Agents(agents) => agents::run(agents, random, level)?.to_vec(),
+            Kind::Adjusted(adjusted) => adjusted.run(random, level)?.to_vec(),
             Kind::Bandit => vec![adaptive::bandit(random, level)?],
             Kind::SampleRatio { share } => vec![adaptive::sample_ratio(share, random, Alpha::new(RATIO_LEVEL)?)?],
         })
@@ -137,6 +141,18 @@ pub fn scenarios() -> Vec<Scenario> {
     all.push(Scenario::new(Kind::SampleRatio { share: 0.5 }, vec![("sample ratio 50/50: alarm, every look".to_owned(), alarm)]));
     let uneven = (format!("sample ratio 52/48: alarm by {UNITS} units"), Limit::AtLeast(0.85));
     all.push(Scenario::new(Kind::SampleRatio { share: 0.52 }, vec![uneven]));
+    for (name, known) in [("score, half of it known", Known::Half), ("conversion .10, its chance known", Known::Chance)] {
+        let questions = vec![
+            (format!("A/A adjusted {name}: sequence, every look"), error(0.0655)),
+            (format!("A/A adjusted {name}: without adjusting"), error(0.0655)),
+        ];
+        all.push(Scenario::new(Kind::Adjusted(Adjusted { known, lift: 0.0 }), questions));
+    }
+    let questions = vec![
+        (format!("adjusted score 10 to 10.16: found by {UNITS} units"), Limit::AtLeast(0.88)),
+        ("adjusted score 10 to 10.16: without adjusting".to_owned(), Limit::AtMost { rate: 0.65, stated: 0.65 }),
+    ];
+    all.push(Scenario::new(Kind::Adjusted(Adjusted { known: Known::Half, lift: 0.016 }), questions));
     all
 }
 

@@ -40,6 +40,12 @@ fn an_effect_that_is_there_is_found() {
 }
 
 #[test]
+fn an_adjusted_sequence_errs_as_rarely_and_finds_more() {
+    check("A/A adjusted", 120);
+    check("adjusted", 120);
+}
+
+#[test]
 fn agents_are_compared_as_agents() {
     check("A/A of", 2_000);
 }
