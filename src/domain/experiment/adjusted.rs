@@ -1,6 +1,6 @@
 //! The goal adjusted by what was known of each lead before its first exposure: the same effect with less chance in it.
 //!
-//! The coefficient is fitted anew at each look, from all units so far, over arms and versions. That it is estimated moves the effect by
+//! The coefficient is fitted anew at each look, from all units of both arms so far, over all versions. That it is estimated moves the effect by
 //! its own error times the difference of the covariates between the arms. Both shrink with the number of units, so what they come to
 //! together is of smaller order than the error of the effect, and the sequence holds as it would with the coefficient known
 //! (asymptotically linear estimators: Waudby-Smith et al., arXiv:2103.06476v7). Whether the covariate explains anything decides how

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leadstream::codec::{avro, results};
+use leadstream::codec::{avro, results, rows};
 use leadstream::domain::event::{EventType, Interaction};
 use leadstream::domain::experiment::Experiment;
 use leadstream::domain::experiment::decision::{Report, Setup, Verdict, report};
@@ -14,7 +14,7 @@ use leadstream::domain::lead::Decision;
 use leadstream::domain::random::Random;
 use leadstream::domain::simulation::Limit;
 use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS, MINUTE_MS};
-use leadstream::pipeline::Effect;
+use leadstream::pipeline::{Effect, Key, Row};
 use serde_json::{Value, json};
 
 use crate::experiments::{
@@ -83,6 +83,9 @@ fn a_prediction_may_be_the_covariate_and_is_that_of_the_first_exposure() {
     let lead = ran.partitions[0].lead(&says("a", at).key).unwrap();
     assert_eq!(lead.places.list[0].before.covariate, Some((predicted[0] * MICRO).round() as i64));
     assert!((predicted[3] - predicted[0]).abs() > 1e-3, "{predicted:?}");
+    // It is kept with the lead.
+    let (name, row) = (Key::Lead(says("a", at).key), Row::Lead(Box::new(lead.clone())));
+    assert_eq!(rows::row(&name, &rows::row_bytes(&row)), Ok(row));
 }
 
 /// Outcomes of leads over two weeks, of whose variance the covariate explains a share; `lift` is what the arm adds.
