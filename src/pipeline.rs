@@ -9,6 +9,7 @@ mod rows;
 
 use crate::domain::event::Interaction;
 use crate::domain::experiment::agents;
+use crate::domain::experiment::business::nets;
 use crate::domain::experiment::decision::{self, Verdict as Concluded};
 use crate::domain::experiment::plan::Act;
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
@@ -153,6 +154,9 @@ pub fn measure(rules: &Rules, mut metrics: Metrics) -> Metrics {
             None => decision::report(&setup, &metrics.tally, metrics.at),
             Some(end) => agents::report(&setup, end, (&metrics.tally, metrics.at)),
         };
+        if let Some((newest, report)) = rules.versions(key, metrics.at).last().zip(report.as_ref()) {
+            metrics.nets = nets(report, &metrics.tally, (plan.control.as_str(), &newest.costs));
+        }
         metrics.report = report.map(Box::new);
     }
     metrics

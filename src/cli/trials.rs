@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use leadstream::codec::definition::body_of;
 use leadstream::codec::shown;
 use leadstream::domain::audit::Audit;
+use leadstream::domain::experiment::business::WEEKS_PER_YEAR;
 use leadstream::domain::experiment::{Experiment, State};
 use leadstream::domain::rules::{Body, Definition, Rules};
 use leadstream::runtime::config::Config;
@@ -174,6 +175,10 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
             table(&worth)
         ))?;
     }
+    let money = money(results);
+    if money.len() > 1 {
+        say(format!("\nin money if every lead got it, costs taken off; a conversion at the tenant's own mean\n{}", table(&money)))?;
+    }
     let plot = plot(results["looks"].as_array().map_or(&[], Vec::as_slice));
     if !plot.is_empty() {
         let bounds = if results["looked_at_once_at"].is_null() { "bounds that hold at every look" } else { "bounds of the only look" };
@@ -264,10 +269,49 @@ fn worth(results: &Value) -> Vec<Vec<String>> {
             told[field].as_f64().map_or_else(|| "not yet known".to_owned(), |worth| format!("{:+.1}", worth * weeks))
         };
         let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
-        let (week, year) = (1.0, 365.25 / 7.0);
+        let (week, year) = (1.0, WEEKS_PER_YEAR);
         let mut row = vec![text("metric"), text("arm"), cell("weekly", week)];
         let bounds = [("weekly_lower", week), ("weekly_upper", week), ("weekly_lower", year), ("weekly_upper", year)];
         row.extend(bounds.map(|(field, weeks)| cell(field, weeks)));
+        rows.push(row);
+    }
+    rows
+}
+
+/// What arms with costs are worth in the tenant's currency, and when what they cost once has come back.
+fn money(results: &Value) -> Vec<Vec<String>> {
+    let heads = [
+        "metric",
+        "arm",
+        "a conversion",
+        "cost once",
+        "cost a week",
+        "net a week",
+        "from",
+        "to",
+        "net first year",
+        "from",
+        "to",
+        "paid back, weeks",
+        "from",
+        "to",
+    ];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for told in results["nets"].as_array().into_iter().flatten() {
+        let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
+        let or = |value: Option<String>, without: &str| value.unwrap_or_else(|| without.to_owned());
+        let ones = |field: &str| told[field].as_i64().map(|minor| format!("{:.2}", minor as f64 / 100.0));
+        let net = |field: &str| or(ones(field), "not yet known");
+        let is_known = told["weekly_minor"].is_i64();
+        let weeks = |field: &str| {
+            let without = if is_known { "never" } else { "not yet known" };
+            or(told[field].as_f64().map(|weeks| format!("{weeks:.1}")), without)
+        };
+        let mut row =
+            vec![text("metric"), text("arm"), or(ones("conversion_minor"), "-"), net("cost_once_minor"), net("cost_weekly_minor")];
+        row.extend(["weekly_minor", "weekly_lower_minor", "weekly_upper_minor"].map(net));
+        row.extend(["first_year_minor", "first_year_lower_minor", "first_year_upper_minor"].map(net));
+        row.extend(["payback_weeks", "payback_soonest_weeks", "payback_latest_weeks"].map(weeks));
         rows.push(row);
     }
     rows

@@ -5,8 +5,9 @@ use serde::Serialize;
 use crate::codec::avro;
 use crate::codec::internal::{WireCounts, arms};
 use crate::domain::experiment::adaptive::Worth;
+use crate::domain::experiment::business::Net;
 use crate::domain::experiment::decision::{Dropped, Look, Report, Verdict};
-use crate::domain::experiment::inference::{Comparison, Display};
+use crate::domain::experiment::inference::{Bounded, Comparison, Display};
 use crate::domain::experiment::plan::Role;
 use crate::domain::experiment::{ExperimentKey, Metrics};
 use crate::domain::statistics::level::Interval;
@@ -41,6 +42,26 @@ struct WireResults<'a> {
     looks: Vec<WireLook<'a>>,
     dropped: Option<Vec<WireDropped<'a>>>,
     always: Option<Vec<WireAlways<'a>>>,
+    nets: Option<Vec<WireNet<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Net")]
+struct WireNet<'a> {
+    metric: &'static str,
+    arm: &'a str,
+    conversion_minor: Option<i64>,
+    cost_once_minor: i64,
+    cost_weekly_minor: Option<i64>,
+    weekly_minor: Option<i64>,
+    weekly_lower_minor: Option<i64>,
+    weekly_upper_minor: Option<i64>,
+    first_year_minor: Option<i64>,
+    first_year_lower_minor: Option<i64>,
+    first_year_upper_minor: Option<i64>,
+    payback_weeks: Option<f64>,
+    payback_soonest_weeks: Option<f64>,
+    payback_latest_weeks: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -213,7 +234,31 @@ fn always(Worth { arm, value, effective_size }: &Worth) -> WireAlways<'_> {
     }
 }
 
-fn results(report: &Report) -> WireResults<'_> {
+fn net(net: &Net) -> WireNet<'_> {
+    let minor = |value: f64| value.round() as i64;
+    let (weekly, year, payback) = (net.weekly, net.first_year(), net.payback());
+    let estimate = |told: Option<Bounded>| told.map(|told| minor(told.estimate));
+    let lower = |told: Option<Bounded>| told.map(|told| minor(told.interval.lower));
+    let upper = |told: Option<Bounded>| told.map(|told| minor(told.interval.upper));
+    WireNet {
+        metric: net.metric.as_str(),
+        arm: &net.arm,
+        conversion_minor: net.value_minor.map(minor),
+        cost_once_minor: long(net.once_minor),
+        cost_weekly_minor: net.cost_weekly_minor.map(minor),
+        weekly_minor: estimate(weekly),
+        weekly_lower_minor: lower(weekly),
+        weekly_upper_minor: upper(weekly),
+        first_year_minor: estimate(year),
+        first_year_lower_minor: lower(year),
+        first_year_upper_minor: upper(year),
+        payback_weeks: payback.and_then(|told| told.estimate),
+        payback_soonest_weeks: payback.and_then(|told| told.soonest),
+        payback_latest_weeks: payback.and_then(|told| told.latest),
+    }
+}
+
+fn results<'a>(report: &'a Report, nets: &'a [Net]) -> WireResults<'a> {
     WireResults {
         decision: report.decision.verdict.as_str(),
         promoted: if let Verdict::Promote(arm) = &report.decision.verdict { Some(arm) } else { None },
@@ -230,6 +275,7 @@ fn results(report: &Report) -> WireResults<'_> {
         looks: report.looks.iter().map(look).collect(),
         dropped: Some(report.dropped.iter().map(dropped).collect()),
         always: Some(report.worth_of_arms.iter().map(always).collect()).filter(|told: &Vec<_>| !told.is_empty()),
+        nets: Some(nets.iter().map(net).collect()).filter(|told: &Vec<_>| !told.is_empty()),
     }
 }
 
@@ -244,7 +290,7 @@ pub fn metrics_record(metrics: &Metrics) -> (String, Vec<u8>) {
         at: metrics.at.0,
         arms: arms(&metrics.tally),
         crossed_units: Some(long(metrics.tally.crossed)),
-        results: metrics.report.as_deref().map(results),
+        results: metrics.report.as_deref().map(|report| results(report, &metrics.nets)),
     });
     (format!("{tenant}:{name}"), value)
 }
@@ -259,7 +305,7 @@ mod tests {
     fn counts_without_results_are_a_record() {
         let tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
         let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 2 };
-        let (key, value) = metrics_record(&Metrics { experiment, at: EventTime(4), tally, report: None });
+        let (key, value) = metrics_record(&Metrics { experiment, at: EventTime(4), tally, report: None, nets: Vec::new() });
         let shown = avro::describe(&value).unwrap();
         assert_eq!((key.as_str(), shown["arms"][0]["exposures"].as_i64()), ("acme:tone", Some(3)));
     }

@@ -16,11 +16,13 @@ pub mod adaptive;
 pub mod decision;
 pub mod agents;
 pub mod allocation;
+pub mod business;
 
 use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::domain::experiment::business::{Costs, Net};
 use crate::domain::experiment::decision::Report;
 use crate::domain::experiment::plan::Plan;
 use crate::domain::features::{Feature, Features};
@@ -160,6 +162,8 @@ pub struct Experiment {
     pub source: Arc<str>,
     /// What was registered; `None`: exposures and outcomes are counted and nothing is concluded.
     pub plan: Option<Arc<Plan>>,
+    /// What arms cost; prices change, so a version that continues may have others, and nothing is decided by them.
+    pub costs: Costs,
 }
 
 /// An arm given to a unit.
@@ -344,6 +348,8 @@ pub struct Metrics {
     pub tally: Tally,
     /// What follows; `None` for an experiment without a plan, or whose definition is not known.
     pub report: Option<Box<Report>>,
+    /// What arms are worth once their costs are taken off; empty where none are recorded.
+    pub nets: Vec<Net>,
 }
 
 #[cfg(test)]
@@ -368,6 +374,7 @@ mod tests {
             began: 1,
             source: "".into(),
             plan: None,
+            costs: Costs::new(),
         }
     }
 

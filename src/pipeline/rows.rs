@@ -155,7 +155,7 @@ impl Trial {
         let mut whole = Tally::default();
         self.sources.values().for_each(|(_, tally)| whole.merge(tally));
         let at = self.sources.values().map(|(at, _)| *at).max().unwrap_or_default();
-        Metrics { experiment: experiment.clone(), at, tally: whole, report: None }
+        Metrics { experiment: experiment.clone(), at, tally: whole, report: None, nets: Vec::new() }
     }
 }
 

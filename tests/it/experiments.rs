@@ -3,6 +3,7 @@
 mod agents;
 mod arms;
 mod bandit;
+mod costs;
 mod covariate;
 mod crossed;
 mod strata;

@@ -9,6 +9,7 @@ use crate::codec::definition::{Error, read, refused, stages_of};
 use crate::codec::hex;
 use crate::codec::interaction::instant;
 use crate::domain::experiment::agents::AGENTS_MIN;
+use crate::domain::experiment::business::{Cost, Costs};
 use crate::domain::experiment::known::{Covariate, Strata};
 use crate::domain::experiment::plan::{Act, Allocation, AllocationRule, Blocks, Measure, Metric, Plan, Role, Shape};
 use crate::domain::experiment::tally::AGENTS_MAX;
@@ -28,6 +29,8 @@ const FLOOR_MIN: f64 = 0.01;
 const EPOCH_DAYS_MAX: i64 = 90;
 /// Longest block of the unit team, hours: four weeks.
 const BLOCK_MAX: i64 = 24 * 28;
+/// Largest cost, minor units: sums of them stay exact.
+const COST_MAX: u64 = 1_000_000_000_000;
 /// Longest window, hours: a year.
 const WINDOW_MAX: i64 = 24 * 365;
 
@@ -63,6 +66,8 @@ struct ExperimentBody {
     strata: Option<String>,
     block_hours: Option<i64>,
     washout_hours: Option<i64>,
+    #[serde(default)]
+    costs: Vec<CostBody>,
     reason: Option<String>,
 }
 
@@ -114,6 +119,18 @@ struct AllocationBody {
     epoch_days: i64,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CostBody {
+    arm: String,
+    #[serde(default)]
+    once_minor: u64,
+    #[serde(default)]
+    per_unit_minor: u64,
+    #[serde(default)]
+    per_week_minor: u64,
+}
+
 fn everybody() -> u32 {
     PLACES
 }
@@ -135,6 +152,7 @@ pub(crate) fn experiment(tenant: Option<&Tenant>, (name, version): (&str, u32), 
         return refused(format!("body.reason: at most {REASON_BYTES_MAX} bytes are taken"));
     }
     let plan = plan(&body, &arms, unit)?;
+    let costs = costs(&body.costs, &arms, (unit, plan.as_ref()))?;
     Ok(Experiment {
         tenant: tenant.clone(),
         name: name.to_owned(),
@@ -152,7 +170,35 @@ pub(crate) fn experiment(tenant: Option<&Tenant>, (name, version): (&str, u32), 
         began: body.continues.unwrap_or(version),
         source: String::from_utf8_lossy(text).into(),
         plan: plan.map(Arc::new),
+        costs,
     })
+}
+
+fn costs(list: &[CostBody], arms: &[(String, u32)], (unit, plan): (Unit, Option<&Plan>)) -> Result<Costs, Error> {
+    let Some(plan) = plan.filter(|_| !list.is_empty()) else { return Ok(Costs::new()) };
+    if unit != Unit::Lead {
+        return refused("body.costs: what an arm is worth a week is told of the unit lead alone: leave it out");
+    }
+    if !plan.measures.iter().any(|measure| matches!(measure.metric, Metric::ConversionRate | Metric::Revenue)) {
+        return refused("body.costs: need conversion_rate or revenue among the metrics, to be set against");
+    }
+    let mut costs = Costs::new();
+    for (place, body) in list.iter().enumerate() {
+        let CostBody { once_minor, per_unit_minor, per_week_minor, .. } = *body;
+        if !arms.iter().any(|(arm, _)| *arm == body.arm) {
+            return refused(format!("body.costs[{place}].arm: {:?} is no arm of this experiment", body.arm));
+        }
+        if body.arm == plan.control && once_minor > 0 {
+            return refused(format!("body.costs[{place}].once_minor: the control is there already: leave it out"));
+        }
+        if [once_minor, per_unit_minor, per_week_minor].iter().any(|cost| *cost > COST_MAX) {
+            return refused(format!("body.costs[{place}]: each cost is 0 to {COST_MAX} minor units"));
+        }
+        if costs.insert(body.arm.clone(), Cost { once_minor, per_unit_minor, per_week_minor }).is_some() {
+            return refused(format!("body.costs[{place}].arm: {:?} has its costs already: name each arm once", body.arm));
+        }
+    }
+    Ok(costs)
 }
 
 fn arms(arms: &[Arm]) -> Result<Vec<(String, u32)>, Error> {
@@ -271,6 +317,7 @@ fn without_goal(body: &ExperimentBody, unit: Unit) -> Result<(), Error> {
         ("strata", body.strata.is_some()),
         ("block_hours", body.block_hours.is_some()),
         ("washout_hours", body.washout_hours.is_some()),
+        ("costs", !body.costs.is_empty()),
     ];
     if unit == Unit::Team {
         return refused("body.goal: of the unit team it is needed: blocks of time are compared by it, once");
