@@ -16,6 +16,7 @@ pub mod statistics;
 pub mod simulation;
 pub mod experiment;
 pub mod strategy;
+pub mod touches;
 pub mod engagement;
 pub mod coaching;
 pub mod rules;

@@ -24,6 +24,11 @@ pub enum Command {
     Show(trials::Which),
     /// Print what came of an experiment: metrics, bounds, decision, and the goal over time.
     Results(trials::Which),
+    /// Share out a tenant's conversions over the coaching strategies before them; a credit is no cause.
+    Attribution {
+        /// The tenant.
+        tenant: String,
+    },
     /// Recompute every assignment from the log; fails when an exposure was changed, lost or given to another arm.
     Audit,
     /// Run experiments whose truth is known and count how often the statistics reject; fails when a promise is broken.
@@ -85,6 +90,7 @@ pub async fn experiment(config: &Config, command: &Command, json: bool) -> anyho
         Command::List(options) => trials::list(config, options, json).await,
         Command::Show(which) => trials::show(config, which, json).await,
         Command::Results(which) => trials::results(config, which, json).await,
+        Command::Attribution { tenant } => trials::attribution(config, tenant, json).await,
         Command::Audit => trials::audit(config, json).await,
         Command::Design(options) => tokio::task::block_in_place(|| design(options, json)),
         Command::Simulate(options) => tokio::task::block_in_place(|| simulate(options, json)),

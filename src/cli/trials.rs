@@ -187,6 +187,31 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     Ok(())
 }
 
+/// What conversions of a tenant are credited to. A credit is no cause, which is said with it.
+pub async fn attribution(config: &Config, tenant: &str, json: bool) -> anyhow::Result<()> {
+    const CAUTION: &str = "credits share out the conversions that were; they are no causes: only an experiment shows one";
+    let told = newest(config).await?.remove(&format!("{tenant}:"));
+    let told = told.with_context(|| format!("no lead of {tenant} that was coached was won or lost yet"))?;
+    let mut credited = told["attribution"].clone();
+    if json {
+        credited["note"] = CAUTION.into();
+        return Ok(say(credited)?);
+    }
+    let number = |field: &str| credited[field].as_i64().unwrap_or(0);
+    let (won, lost, untouched, cut) = (number("conversions"), number("nulls"), number("untouched_conversions"), number("cut_journeys"));
+    say(format!("{tenant}: {won} coached leads won and {lost} lost until {}; {CAUTION}", date(told["at"].as_i64().unwrap_or(0))))?;
+    say(format!("won without coaching, credited to nothing: {untouched}; with more than 16 touches, of which the newest count: {cut}\n"))?;
+    let fields = ["first", "last", "linear", "position", "time_decay", "markov", "shapley"];
+    let heads = ["strategy", "leads won with it"].into_iter().chain(fields);
+    let mut rows = vec![heads.map(str::to_owned).collect::<Vec<_>>()];
+    for credit in credited["credits"].as_array().into_iter().flatten() {
+        let cell = |field: &str| credit[field].as_f64().map_or_else(|| "-".to_owned(), |credit| format!("{credit:.2}"));
+        let head = [credit["strategy"].as_str().unwrap_or_default().to_owned(), credit["converted_journeys"].to_string()];
+        rows.push(head.into_iter().chain(fields.map(cell)).collect());
+    }
+    Ok(say(table(&rows))?)
+}
+
 fn percent(value: &Value) -> String {
     value.as_f64().map_or_else(|| "-".to_owned(), |share| format!("{:+.1} %", share * 100.0))
 }

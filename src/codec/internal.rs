@@ -291,8 +291,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::domain::experiment::journeys::Journeys;
     use crate::domain::experiment::outcome::Outcome;
     use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group, Stratum};
+    use crate::domain::journey;
 
     #[test]
     fn internal_records_survive_and_cut_ones_are_errors() {
@@ -303,6 +305,7 @@ mod tests {
             Group { units: 1, cells, waits: [(9, 4)].into(), covaried, strata: [(7, Stratum { units: 2, sum: -3, squares: 9 })].into() };
         tally.agents = Agents::of("assertive", "agent-1", group.clone());
         tally.crossed = 3;
+        tally.journeys = Arc::new(Journeys::of(&[("assertive", 5.0), ("own", 1.0)], journey::Outcome::Won));
         tally.cohorts.insert(Cohort { day: -3, version: 2 }, Arc::new([("assertive".to_owned(), group)].into()));
         let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 2 };
         let entries = [

@@ -8,6 +8,7 @@ use crate::domain::experiment::adaptive::Worth;
 use crate::domain::experiment::business::Net;
 use crate::domain::experiment::decision::{Dropped, Look, Report, Verdict};
 use crate::domain::experiment::inference::{Bounded, Comparison, Display};
+use crate::domain::experiment::journeys::{Credited, Journeys, conversions};
 use crate::domain::experiment::plan::Role;
 use crate::domain::experiment::{ExperimentKey, Metrics};
 use crate::domain::statistics::level::Interval;
@@ -22,6 +23,31 @@ struct WireMetrics<'a> {
     arms: Vec<WireCounts>,
     crossed_units: Option<i64>,
     results: Option<WireResults<'a>>,
+    attribution: Option<WireAttribution>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Attribution")]
+struct WireAttribution {
+    conversions: i64,
+    nulls: i64,
+    untouched_conversions: i64,
+    cut_journeys: i64,
+    credits: Vec<WireCredit>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Credit")]
+struct WireCredit {
+    strategy: String,
+    converted_journeys: i64,
+    first: f64,
+    last: f64,
+    linear: f64,
+    position: f64,
+    time_decay: f64,
+    markov: Option<f64>,
+    shapley: f64,
 }
 
 #[derive(Serialize)]
@@ -279,6 +305,30 @@ fn results<'a>(report: &'a Report, nets: &'a [Net]) -> WireResults<'a> {
     }
 }
 
+fn credit(Credited { strategy, parts, markov }: Credited) -> WireCredit {
+    WireCredit {
+        strategy,
+        converted_journeys: long(parts.journeys),
+        first: conversions(parts.first),
+        last: conversions(parts.last),
+        linear: conversions(parts.linear),
+        position: conversions(parts.position),
+        time_decay: conversions(parts.age),
+        markov,
+        shapley: conversions(parts.shapley),
+    }
+}
+
+fn attribution(journeys: &Journeys) -> WireAttribution {
+    WireAttribution {
+        conversions: long(journeys.conversions),
+        nulls: long(journeys.nulls),
+        untouched_conversions: long(journeys.untouched),
+        cut_journeys: long(journeys.cut),
+        credits: journeys.credited().into_iter().map(credit).collect(),
+    }
+}
+
 /// Key and value of `experiment.metrics.v1`.
 #[must_use]
 pub fn metrics_record(metrics: &Metrics) -> (String, Vec<u8>) {
@@ -291,6 +341,7 @@ pub fn metrics_record(metrics: &Metrics) -> (String, Vec<u8>) {
         arms: arms(&metrics.tally),
         crossed_units: Some(long(metrics.tally.crossed)),
         results: metrics.report.as_deref().map(|report| results(report, &metrics.nets)),
+        attribution: (metrics.experiment == ExperimentKey::attribution(tenant)).then(|| attribution(&metrics.tally.journeys)),
     });
     (format!("{tenant}:{name}"), value)
 }

@@ -6,11 +6,12 @@
 mod fields;
 mod first;
 mod second;
+mod stored;
 mod third;
 
-use crate::codec::rows::fields::Stored;
 use crate::codec::rows::first::{first_lead, first_tally};
 use crate::codec::rows::second::{second_lead, second_tally, trial};
+use crate::codec::rows::stored::Stored;
 use crate::codec::rows::third::{third_lead, third_tally};
 use crate::domain::experiment::ExperimentKey;
 use crate::domain::units::{LeadKey, Tenant};

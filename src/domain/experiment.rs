@@ -6,6 +6,7 @@
 pub mod known;
 pub mod plan;
 pub mod outcome;
+pub mod journeys;
 pub mod tally;
 pub mod places;
 pub mod versions;
@@ -335,6 +336,14 @@ pub struct ExperimentKey {
     pub name: String,
     /// Version of the definition that began it.
     pub version: u32,
+}
+
+impl ExperimentKey {
+    /// Under which the journeys of all leads of a tenant are counted: no experiment has this name, and versions begin at 1.
+    #[must_use]
+    pub fn attribution(tenant: &Tenant) -> Self {
+        Self { tenant: tenant.clone(), name: String::new(), version: 0 }
+    }
 }
 
 /// Counts of an experiment over all partitions, and what follows from them.

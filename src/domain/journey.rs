@@ -66,7 +66,7 @@ impl Stage {
 }
 
 /// How a lead ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// Converted.
     Won,

@@ -12,8 +12,9 @@ use crate::domain::contact::Contact;
 use crate::domain::conversation::Conversation;
 use crate::domain::engagement::{self, NextAction, Profile};
 use crate::domain::event::{EventType, Interaction};
+use crate::domain::experiment::journeys::Journeys;
 use crate::domain::experiment::known::Seen;
-use crate::domain::experiment::{Change, Experiment, ExperimentKey, Exposure, Place, Places, Unit, is_held_out};
+use crate::domain::experiment::{Change, Experiment, ExperimentKey, Exposure, Place, Places, Tally, Unit, is_held_out};
 use crate::domain::features::{self, Features};
 use crate::domain::journey::{self, Journey, Outcome, View};
 use crate::domain::lexicon::{Signals, Topic};
@@ -21,6 +22,7 @@ use crate::domain::risk::{self, Alert, Risk};
 use crate::domain::rules::InForce;
 use crate::domain::scoring::{self, Score, Target};
 use crate::domain::strategy::{self, Choice, Source, Strategy};
+use crate::domain::touches::Touches;
 use crate::domain::units::{DAY_MS, EventId, EventTime, LeadKey};
 
 /// The rolling state of one lead.
@@ -46,6 +48,8 @@ pub struct Lead {
     pub risk: Risk,
     /// Experiments.
     pub places: Places,
+    /// What it was coached with before it ended.
+    pub touches: Touches,
     /// Mark of the profile that was last emitted.
     pub profile_mark: u32,
 }
@@ -192,7 +196,23 @@ impl Lead {
                 decisions.push(Decision::Count(key, Box::new(change)));
             }
         }
+        let counted = self.touches.journeys();
+        if let Some(outcome) = evidence.outcome {
+            self.touches.end(event.occurred_at, outcome);
+        }
         self.decide(rules, &turn, decisions);
+        decisions.extend(self.attribute(event, counted));
+        self.touches.forget(newest.max(event.occurred_at), rules.thresholds.lateness_ms);
+    }
+
+    /// What the journeys of the lead count otherwise than before.
+    fn attribute(&self, event: &Interaction, counted: Journeys) -> Option<Decision> {
+        let now = self.touches.journeys();
+        let tally = |journeys: Journeys| Tally { journeys: Arc::new(journeys), ..Tally::default() };
+        (now != counted).then(|| {
+            let change = Change { removed: tally(counted), added: tally(now) };
+            Decision::Count(ExperimentKey::attribution(event.key.tenant()), Box::new(change))
+        })
     }
 
     /// Looks at a lead that is due although no event arrived.
@@ -415,6 +435,7 @@ impl Lead {
             reply: advice.reply,
             quote: advice.quote,
         }))];
+        self.touches.touch(event.occurred_at, rules.told_apart(&choice.strategy));
         if let Source::Experiment { experiment, arm } = &choice.source {
             decisions.extend(self.expose(rules, event, (experiment, arm), (features, scores)));
         }

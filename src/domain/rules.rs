@@ -13,7 +13,13 @@ use crate::domain::experiment::{Experiment, ExperimentKey};
 use crate::domain::journey::{Stage, StageMap};
 use crate::domain::lexicon::Lexicon;
 use crate::domain::scoring::Model;
+use crate::domain::strategy::Strategy;
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS, Tenant};
+
+/// Strategies beside the built-in ones that a tenant's touches are told apart by; further ones are counted as [`OTHER`].
+const NAMES_MAX: usize = 16;
+/// The name under which they are counted.
+const OTHER: &str = "other";
 
 /// One definition record, body not yet read.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,6 +188,8 @@ pub struct Rules {
     settings: Versions<Settings>,
     experiments: Vec<Version<Experiment>>,
     policies: Vec<Version<Policy>>,
+    /// Strategies beside the built-in ones, in the order of the log in which definitions named them, and whose they are.
+    named: Vec<(Option<Tenant>, String)>,
 }
 
 /// What holds for one tenant at one time.
@@ -211,6 +219,16 @@ impl<'a> InForce<'a> {
         self.rules.experiment(self.tenant, experiment, version)
     }
 
+    /// The strategy under which a touch is counted: the built-in ones and the first that definitions of the tenant named, by the order of
+    /// the log, which is the same in every partition.
+    #[must_use]
+    pub fn told_apart(&self, strategy: &Strategy) -> Strategy {
+        let Strategy::Other(name) = strategy else { return strategy.clone() };
+        let own = self.rules.named.iter().filter(|(tenant, _)| tenant.as_ref().is_none_or(|tenant| tenant == self.tenant));
+        let is_first = own.take(NAMES_MAX).any(|(_, known)| known == name);
+        if is_first { strategy.clone() } else { Strategy::Other(OTHER.to_owned()) }
+    }
+
     /// The default policy of a stage, and why; `None`: the built-in rules.
     #[must_use]
     pub fn policy(&self, stage: Stage) -> Option<(&'a str, &'a str)> {
@@ -237,6 +255,14 @@ impl Rules {
             settings: Versions::new(Settings::default()),
             experiments: Vec::new(),
             policies: Vec::new(),
+            named: Vec::new(),
+        }
+    }
+
+    fn name(&mut self, tenant: Option<&Tenant>, strategy: &str) {
+        let entry = (tenant.cloned(), strategy.to_owned());
+        if matches!(Strategy::parse(strategy), Strategy::Other(_)) && !self.named.contains(&entry) {
+            self.named.push(entry);
         }
     }
 
@@ -260,6 +286,9 @@ impl Rules {
             Body::Policy(policy) => {
                 let policy = Version { tenant, name, version, effective_at, rule: policy };
                 if !policy.is_in(&self.policies) {
+                    if let Some(Manner::Strategy(strategy)) = &policy.rule.strategy {
+                        self.name(policy.tenant.as_ref(), strategy);
+                    }
                     self.policies.push(policy);
                 }
             }
@@ -267,6 +296,7 @@ impl Rules {
                 let experiment = Version { tenant, name, version, effective_at, rule: experiment };
                 if !experiment.is_in(&self.experiments) {
                     self.check(&experiment.rule, effective_at)?;
+                    experiment.rule.arms.iter().for_each(|(arm, _)| self.name(experiment.tenant.as_ref(), arm));
                     self.experiments.push(experiment);
                     self.experiments.sort_by(|a, b| (&a.name, a.effective_at, a.version).cmp(&(&b.name, b.effective_at, b.version)));
                 }

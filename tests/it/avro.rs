@@ -23,7 +23,7 @@ const RELEASED: [(&str, usize, u64); 17] = [
     ("experiment.metrics.v1", 1, 0x3a5c_d766_465c_db9d),
     ("experiment.metrics.v1", 2, 0x9b01_835e_686e_ecd0),
     ("experiment.metrics.v1", 3, 0x8c44_ee0e_f381_e9c2),
-    ("experiment.metrics.v1", 4, 0xcc2f_59fe_9272_a409),
+    ("experiment.metrics.v1", 4, 0x8d71_4bde_9333_42a1),
     ("lead.alerts.v1", 1, 0x5b1d_4697_673a_fe55),
     ("lead.interactions.v1", 1, 0x912e_2aa7_0763_ef8a),
     ("lead.predictions.v1", 1, 0xc92b_469d_dd27_c893),

@@ -2,6 +2,7 @@
 
 mod agents;
 mod arms;
+mod attribution;
 mod bandit;
 mod costs;
 mod covariate;

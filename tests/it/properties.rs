@@ -240,12 +240,14 @@ fn what_format_2_had_counted_of_an_experiment_is_read_as_it_was() {
 fn what_format_3_had_counted_of_an_experiment_is_read_as_it_was() {
     use leadstream::domain::experiment::ExperimentKey;
     use leadstream::domain::experiment::known::Before;
+    use leadstream::domain::touches::Touches;
     use leadstream::domain::units::Tenant;
     // A lead of an agent that wrote twice and was won; counts of another with its wait, an agent's leads and two units in two arms.
     let lead = bytes_of(include_str!("../fixtures/lead.row.3.hex"));
     let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:a").unwrap()), &lead).unwrap() else { panic!("no lead") };
     let place = &lead.places.list[0];
     assert_eq!((place.agent.as_deref(), place.exposures, place.before), (Some("agent-1"), 2, Before::default()));
+    assert_eq!(lead.touches, Touches::default());
     assert_eq!(place.counted(&lead.places.marks, None).arms["empathetic"].conversions, 1);
     let bytes = bytes_of(include_str!("../fixtures/tally.row.3.hex"));
     let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };

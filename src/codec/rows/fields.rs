@@ -1,13 +1,11 @@
-//! How each stored type is written: primitives first, then one field list per struct.
+//! How each type of the domain is stored: one field list per struct.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
+use crate::codec::rows::stored::{Stored, take};
 use crate::domain::activity::{Activity, Count};
 use crate::domain::appointments::{Appointments, Status};
 use crate::domain::contact::{Contact, Reach};
 use crate::domain::conversation::Conversation;
-use crate::domain::event::Channel;
+use crate::domain::experiment::journeys::{Credits, Journeys, Steps};
 use crate::domain::experiment::known::Before;
 use crate::domain::experiment::outcome::{Did, Mark, Marks};
 use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group, Stratum};
@@ -16,256 +14,10 @@ use crate::domain::journey::{Journey, Outcome, Stage};
 use crate::domain::lead::Lead;
 use crate::domain::lexicon::{Fact, FactKind, ObjectionKind};
 use crate::domain::risk::{Risk, Rule, Standing};
+use crate::domain::strategy::Strategy;
+use crate::domain::touches::{End, Touch, Touches};
 use crate::domain::units::{EventTime, Offset};
 use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped, Written};
-
-/// Entries that one list may claim to have before any is read.
-const ENTRIES_MAX: u64 = 1 << 20;
-
-/// A value that can be part of a row.
-pub(crate) trait Stored: Sized {
-    /// Appends the value.
-    fn put(&self, out: &mut Vec<u8>);
-    /// Takes the value from the front; `None` when the bytes are no such value.
-    fn get(input: &mut &[u8]) -> Option<Self>;
-}
-
-fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
-    let (bytes, rest) = input.split_first_chunk::<N>()?;
-    *input = rest;
-    Some(*bytes)
-}
-
-/// LEB128 of the unsigned one, and of the signed one in zigzag.
-macro_rules! varint {
-    ($unsigned:ty, $signed:ty) => {
-        impl Stored for $unsigned {
-            fn put(&self, out: &mut Vec<u8>) {
-                let mut rest = *self;
-                while rest >= 0x80 {
-                    out.push((rest & 0x7f) as u8 | 0x80);
-                    rest >>= 7;
-                }
-                out.push(rest as u8);
-            }
-
-            fn get(input: &mut &[u8]) -> Option<Self> {
-                let mut value: Self = 0;
-                for shift in (0..Self::BITS).step_by(7) {
-                    let [byte] = take::<1>(input)?;
-                    value |= Self::from(byte & 0x7f).checked_shl(shift)?;
-                    if byte < 0x80 {
-                        return Some(value);
-                    }
-                }
-                None
-            }
-        }
-
-        impl Stored for $signed {
-            fn put(&self, out: &mut Vec<u8>) {
-                (((*self << 1) ^ (*self >> (Self::BITS - 1))) as $unsigned).put(out);
-            }
-
-            fn get(input: &mut &[u8]) -> Option<Self> {
-                let zigzag = <$unsigned>::get(input)?;
-                Some((zigzag >> 1) as Self ^ -((zigzag & 1) as Self))
-            }
-        }
-    };
-}
-
-varint!(u64, i64);
-varint!(u128, i128);
-
-impl Stored for u32 {
-    fn put(&self, out: &mut Vec<u8>) {
-        u64::from(*self).put(out);
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        u64::get(input)?.try_into().ok()
-    }
-}
-
-impl Stored for u8 {
-    fn put(&self, out: &mut Vec<u8>) {
-        out.push(*self);
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        take::<1>(input).map(|[byte]| byte)
-    }
-}
-
-impl Stored for bool {
-    fn put(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(*self));
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        match take::<1>(input)? {
-            [0] => Some(false),
-            [1] => Some(true),
-            _ => None,
-        }
-    }
-}
-
-impl Stored for f32 {
-    fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.to_le_bytes());
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        take(input).map(Self::from_le_bytes)
-    }
-}
-
-impl Stored for f64 {
-    fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.to_le_bytes());
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        take(input).map(Self::from_le_bytes)
-    }
-}
-
-impl Stored for EventTime {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.0.put(out);
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        i64::get(input).map(Self)
-    }
-}
-
-impl Stored for String {
-    fn put(&self, out: &mut Vec<u8>) {
-        (self.len() as u64).put(out);
-        out.extend_from_slice(self.as_bytes());
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        let length = usize::try_from(u64::get(input)?).ok()?;
-        let (text, rest) = input.split_at_checked(length)?;
-        *input = rest;
-        std::str::from_utf8(text).ok().map(str::to_owned)
-    }
-}
-
-impl Stored for Channel {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.as_str().to_owned().put(out);
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        String::get(input).map(|word| Self::parse(&word))
-    }
-}
-
-impl<T: Stored> Stored for Box<T> {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.as_ref().put(out);
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        T::get(input).map(Self::new)
-    }
-}
-
-impl<T: Stored> Stored for Arc<T> {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.as_ref().put(out);
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        T::get(input).map(Self::new)
-    }
-}
-
-impl<T: Stored> Stored for Option<T> {
-    fn put(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(self.is_some()));
-        if let Some(value) = self {
-            value.put(out);
-        }
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        if bool::get(input)? { T::get(input).map(Some) } else { Some(None) }
-    }
-}
-
-impl<T: Stored> Stored for Vec<T> {
-    fn put(&self, out: &mut Vec<u8>) {
-        (self.len() as u64).put(out);
-        self.iter().for_each(|entry| entry.put(out));
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        let length = u64::get(input).filter(|length| *length <= ENTRIES_MAX)?;
-        (0..length).map(|_| T::get(input)).collect()
-    }
-}
-
-impl<A: Stored, B: Stored> Stored for (A, B) {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.0.put(out);
-        self.1.put(out);
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        Some((A::get(input)?, B::get(input)?))
-    }
-}
-
-impl<K: Stored + Ord, V: Stored> Stored for BTreeMap<K, V> {
-    fn put(&self, out: &mut Vec<u8>) {
-        (self.len() as u64).put(out);
-        for (key, value) in self {
-            key.put(out);
-            value.put(out);
-        }
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        let length = u64::get(input).filter(|length| *length <= ENTRIES_MAX)?;
-        (0..length).map(|_| <(K, V)>::get(input)).collect()
-    }
-}
-
-/// A bit per number that is not 0, then those numbers: most intensities and counts of a lead are 0.
-impl<const N: usize> Stored for [f32; N] {
-    fn put(&self, out: &mut Vec<u8>) {
-        let present = self.iter().enumerate().filter(|(_, value)| value.to_bits() != 0);
-        present.clone().fold(0_u64, |bits, (place, _)| bits | 1 << place).put(out);
-        present.for_each(|(_, value)| value.put(out));
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        let bits = u64::get(input).filter(|bits| N >= 64 || *bits < 1 << N)?;
-        let mut values = [0.0; N];
-        for (place, value) in values.iter_mut().enumerate() {
-            if bits & (1 << place) != 0 {
-                *value = f32::get(input)?;
-            }
-        }
-        Some(values)
-    }
-}
-
-impl<const N: usize> Stored for [u8; N] {
-    fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self);
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        take(input)
-    }
-}
 
 /// A family that never occurred is one byte.
 impl<const N: usize> Stored for [Count; N] {
@@ -382,12 +134,36 @@ fields! {
     Stratum { units, sum, squares }
     Group { units, cells, waits, covaried, strata }
     Agents { arms, is_full }
-    Tally { arms, crossed, cohorts, agents }
+    Credits { journeys, first, last, linear, position, age, shapley }
+    Steps { next, conversions, nulls }
+    Journeys { conversions, nulls, untouched, cut, credits, steps }
+    Tally { arms, crossed, cohorts, agents, journeys }
+    Touch { at, strategy }
+    End { at, outcome }
+    Touches { list, ends, ended }
     Trial { sources }
     Written { version, epoch }
     Clock { at, live }
     Counters { advanced, duplicate, late, dead_lettered }
     Unmapped { names, others }
+}
+
+/// A built-in strategy by its place; 255, then the name of another one. New built-in ones go to the end.
+impl Stored for Strategy {
+    fn put(&self, out: &mut Vec<u8>) {
+        let place = Self::WORDS.iter().position(|word| *word == self.as_str());
+        (place.unwrap_or(usize::from(u8::MAX)) as u64).put(out);
+        if place.is_none() {
+            self.as_str().to_owned().put(out);
+        }
+    }
+
+    fn get(input: &mut &[u8]) -> Option<Self> {
+        match usize::try_from(u64::get(input)?).ok()? {
+            place if place == usize::from(u8::MAX) => String::get(input).map(Self::Other),
+            place => Self::WORDS.get(place).map(|word| Self::parse(word)),
+        }
+    }
 }
 
 /// An input whose next record has begun is counted behind all that have not.
@@ -456,7 +232,8 @@ impl Stored for Did {
 
 impl Stored for Lead {
     fn put(&self, out: &mut Vec<u8>) {
-        let Self { seen, floor, erased_at, activity, journey, contact, conversation, appointments, risk, places, profile_mark } = self;
+        let Self { seen, floor, erased_at, activity, journey, contact, conversation, appointments, risk, places, touches, profile_mark } =
+            self;
         seen.iter().map(|(at, id)| Seen(*at, *id)).collect::<Vec<_>>().put(out);
         floor.put(out);
         erased_at.put(out);
@@ -467,16 +244,21 @@ impl Stored for Lead {
         appointments.put(out);
         risk.put(out);
         places.put(out);
+        touches.put(out);
         profile_mark.put(out);
     }
 
     fn get(input: &mut &[u8]) -> Option<Self> {
-        lead(input, Places::get)
+        lead(input, Places::get, Touches::get)
     }
 }
 
-/// A lead whose places are read so.
-pub(crate) fn lead(input: &mut &[u8], places: impl Fn(&mut &[u8]) -> Option<Places>) -> Option<Lead> {
+/// A lead whose places and touches are read so.
+pub(crate) fn lead(
+    input: &mut &[u8],
+    places: impl Fn(&mut &[u8]) -> Option<Places>,
+    touches: impl Fn(&mut &[u8]) -> Option<Touches>,
+) -> Option<Lead> {
     Some(Lead {
         seen: Vec::<Seen>::get(input)?.into_iter().map(|Seen(at, id)| (at, id)).collect(),
         floor: Stored::get(input)?,
@@ -488,6 +270,7 @@ pub(crate) fn lead(input: &mut &[u8], places: impl Fn(&mut &[u8]) -> Option<Plac
         appointments: Stored::get(input)?,
         risk: Stored::get(input)?,
         places: places(input)?,
+        touches: touches(input)?,
         profile_mark: Stored::get(input)?,
     })
 }

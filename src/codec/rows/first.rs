@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::codec::rows::fields::{Stored, lead};
+use crate::codec::rows::fields::lead;
+use crate::codec::rows::stored::Stored;
 use crate::domain::experiment::known::Before;
 use crate::domain::experiment::outcome::Marks;
 use crate::domain::experiment::{Counts, Place, Places, Tally};
 use crate::domain::lead::Lead;
+use crate::domain::touches::Touches;
 
 /// A lead.
 pub(crate) fn first_lead(input: &mut &[u8]) -> Option<Lead> {
-    lead(input, places)
+    lead(input, places, |_| Some(Touches::default()))
 }
 
 /// What was counted then is kept as marks, so that it is not counted again.

@@ -4,21 +4,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::codec::rows::fields::{Stored, lead};
+use crate::codec::rows::fields::lead;
+use crate::codec::rows::stored::Stored;
 use crate::domain::experiment::known::Before;
 use crate::domain::experiment::tally::{Arms, Cohort, Group};
 use crate::domain::experiment::{Place, Places, Tally};
 use crate::domain::lead::Lead;
+use crate::domain::touches::Touches;
 use crate::domain::units::EventTime;
 use crate::pipeline::Trial;
 
 /// A lead.
 pub(crate) fn second_lead(input: &mut &[u8]) -> Option<Lead> {
-    lead(input, |input| {
-        let length = u64::get(input)?;
-        let list = (0..length).map(|_| second_place(input)).collect::<Option<_>>()?;
-        Some(Places { list, marks: Stored::get(input)? })
-    })
+    lead(input, places, |_| Some(Touches::default()))
+}
+
+fn places(input: &mut &[u8]) -> Option<Places> {
+    let length = u64::get(input)?;
+    let list = (0..length).map(|_| second_place(input)).collect::<Option<_>>()?;
+    Some(Places { list, marks: Stored::get(input)? })
 }
 
 /// A place.

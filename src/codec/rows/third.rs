@@ -1,21 +1,26 @@
-//! Rows of format 3: places and tallies that kept nothing of what was known of leads before their first exposure.
+//! Rows of format 3: leads that knew no touches, places and tallies that kept nothing of what was known of leads before their first
+//! exposure, and tallies that knew no journeys.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::codec::rows::fields::{Stored, lead};
+use crate::codec::rows::fields::lead;
 use crate::codec::rows::second::{cohorts, second_place};
+use crate::codec::rows::stored::Stored;
 use crate::domain::experiment::tally::{Agents, Group};
 use crate::domain::experiment::{Place, Places, Tally};
 use crate::domain::lead::Lead;
+use crate::domain::touches::Touches;
 
 /// A lead.
 pub(crate) fn third_lead(input: &mut &[u8]) -> Option<Lead> {
-    lead(input, |input| {
-        let length = u64::get(input)?;
-        let list = (0..length).map(|_| place(input)).collect::<Option<_>>()?;
-        Some(Places { list, marks: Stored::get(input)? })
-    })
+    lead(input, places, |_| Some(Touches::default()))
+}
+
+fn places(input: &mut &[u8]) -> Option<Places> {
+    let length = u64::get(input)?;
+    let list = (0..length).map(|_| place(input)).collect::<Option<_>>()?;
+    Some(Places { list, marks: Stored::get(input)? })
 }
 
 /// That of format 2, and the agent behind it.
@@ -30,7 +35,7 @@ pub(crate) fn third_tally(input: &mut &[u8]) -> Option<Tally> {
     let cohorts = cohorts(input, group)?;
     let length = u64::get(input)?;
     let agents = (0..length).map(|_| Some((Stored::get(input)?, own(input)?))).collect::<Option<_>>()?;
-    Some(Tally { arms, crossed, cohorts, agents: Agents { arms: agents, is_full: Stored::get(input)? } })
+    Some(Tally { arms, crossed, cohorts, agents: Agents { arms: agents, is_full: Stored::get(input)? }, ..Tally::default() })
 }
 
 fn own(input: &mut &[u8]) -> Option<BTreeMap<String, Arc<Group>>> {

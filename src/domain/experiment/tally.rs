@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::experiment::journeys::Journeys;
 use crate::domain::experiment::outcome::Outcome;
 use crate::domain::statistics::moments::{PairSums, Sums};
 use crate::domain::units::MINUTE_MS;
@@ -316,6 +317,8 @@ pub struct Tally {
     pub cohorts: BTreeMap<Cohort, Arc<Arms>>,
     /// The same units by agent, where agents are compared.
     pub agents: Agents,
+    /// Journeys that ended, under [`crate::domain::experiment::ExperimentKey::attribution`] alone.
+    pub journeys: Arc<Journeys>,
 }
 
 impl Tally {
@@ -329,6 +332,9 @@ impl Tally {
     pub fn merge(&mut self, other: &Self) {
         self.crossed = self.crossed.wrapping_add(other.crossed);
         self.agents.merge(&other.agents);
+        if *other.journeys != Journeys::default() {
+            Arc::make_mut(&mut self.journeys).merge(&other.journeys);
+        }
         for (arm, counts) in &other.arms {
             self.arms.entry(arm.clone()).or_default().merge(counts);
         }
@@ -343,6 +349,9 @@ impl Tally {
     pub fn take_back(&mut self, other: &Self) {
         self.crossed = self.crossed.wrapping_sub(other.crossed);
         self.agents.take_back(&other.agents);
+        if *other.journeys != Journeys::default() {
+            Arc::make_mut(&mut self.journeys).take_back(&other.journeys);
+        }
         for (arm, counts) in &other.arms {
             self.arms.entry(arm.clone()).or_default().take_back(counts);
         }

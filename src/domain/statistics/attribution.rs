@@ -38,7 +38,8 @@ pub enum Rule {
 
 impl Rule {
     /// Share of a touch at `place` of `count`.
-    fn share(self, place: usize, count: usize) -> f64 {
+    #[must_use]
+    pub fn share(self, place: usize, count: usize) -> f64 {
         let (first, last) = (place == 0, place + 1 == count);
         match self {
             Self::First => f64::from(u8::from(first)),
@@ -130,11 +131,21 @@ pub fn markov(journeys: &[Journeys], channels: usize) -> Result<Chain, Error> {
         steps[state][channels] += journey.conversions as f64;
         steps[state][channels + 1] += journey.nulls as f64;
     }
-    let conversion = converted(&steps, channels, None);
-    let removal_effects: Vec<f64> = (0..channels).map(|channel| 1.0 - converted(&steps, channels, Some(channel)) / conversion).collect();
-    let total: f64 = removal_effects.iter().sum();
-    let credits = removal_effects.iter().map(|effect| conversions as f64 * effect / total).collect();
-    Ok(Chain { conversion, removal_effects, credits })
+    Ok(Chain::of(&steps, conversions))
+}
+
+impl Chain {
+    /// The chain with these numbers of steps: a row for each channel and one for the start, each with its steps to the channels, to a
+    /// conversion and to none. At least one conversion is needed, and every journey ends.
+    #[must_use]
+    pub fn of(steps: &[Vec<f64>], conversions: u64) -> Self {
+        let channels = steps.len() - 1;
+        let conversion = converted(steps, channels, None);
+        let removal_effects: Vec<f64> = (0..channels).map(|channel| 1.0 - converted(steps, channels, Some(channel)) / conversion).collect();
+        let total: f64 = removal_effects.iter().sum();
+        let credits = removal_effects.iter().map(|effect| conversions as f64 * effect / total).collect();
+        Self { conversion, removal_effects, credits }
+    }
 }
 
 /// Probability that a chain with these numbers of steps converts, when a removed channel ends it.
