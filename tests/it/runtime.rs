@@ -154,8 +154,10 @@ fn changed(original: &Embedded, folder: &Path, topic: &str, change: impl FnOnce(
 }
 
 fn topics() -> impl Iterator<Item = &'static &'static str> {
-    const TOPICS: [&str; 9] = [
+    const TOPICS: [&str; 11] = [
         "lead.interactions.v1",
+        "leadstream.inbox.v1",
+        "experiment.metrics.v1",
         "lead.predictions.v1",
         "lead.alerts.v1",
         "coaching.prompts.v1",
@@ -218,7 +220,9 @@ fn a_state_directory_deleted_cut_or_flipped_is_rebuilt_to_the_same_digest() {
     write_market(&events, 80);
     let data = folder.path().join("data");
     output(&data, &["ingest", events.to_str().unwrap()]);
-    let digest = output(&data, &["replay"]);
+    // Each start reports counts again, which are inputs more and change nothing.
+    let digest = || output(&data, &["replay"]).lines().next().unwrap().to_owned();
+    let before = digest();
     let leads = || {
         let tasks = output(&data, &["worklist", "demo-realty", "--json"]);
         assert!(!tasks.is_empty());
@@ -250,7 +254,7 @@ fn a_state_directory_deleted_cut_or_flipped_is_rebuilt_to_the_same_digest() {
     for damage in damages {
         damage();
         assert_eq!(leads(), expected);
-        assert_eq!(output(&data, &["replay"]), digest);
+        assert_eq!(digest(), before);
     }
     let again = output(&data, &["ingest", events.to_str().unwrap()]);
     assert!(last_line(&again).contains(" advanced=0 "), "{again}");
