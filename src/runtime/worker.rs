@@ -225,8 +225,12 @@ impl<L: Log> Worker<L> {
     /// [`Error::Cache`] when the state directory cannot be trusted.
     pub fn know_due(&mut self) -> Result<(), Error> {
         let mut left: Vec<&mut Store> = self.tasks.values_mut().map(|task| &mut task.store).filter(|store| !store.knows_due()).collect();
+        // Each turn asks, and mostly there is nobody new.
+        if left.is_empty() {
+            return Ok(());
+        }
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let each = left.len().div_ceil(threads).max(1);
+        let each = left.len().div_ceil(threads);
         std::thread::scope(|scope| {
             let know = |stores: &mut [&mut Store]| stores.iter_mut().try_for_each(|store| store.know_due());
             let running: Vec<_> = left.chunks_mut(each).map(|stores| scope.spawn(move || know(stores))).collect();
