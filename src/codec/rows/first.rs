@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::codec::rows::fields::lead;
-use crate::codec::rows::stored::Stored;
+use crate::codec::rows::stored::{Stored, list};
 use crate::domain::experiment::known::Before;
 use crate::domain::experiment::outcome::Marks;
 use crate::domain::experiment::{Counts, Place, Places, Tally};
@@ -17,8 +17,7 @@ pub(crate) fn first_lead(input: &mut &[u8]) -> Option<Lead> {
 
 /// What was counted then is kept as marks, so that it is not counted again.
 fn places(input: &mut &[u8]) -> Option<Places> {
-    let length = u64::get(input)?;
-    let places: Vec<FirstPlace> = (0..length).map(|_| first_place(input)).collect::<Option<_>>()?;
+    let places: Vec<FirstPlace> = list(input, first_place)?;
     let mut marks: Vec<_> =
         places.iter().flat_map(|FirstPlace(place, [appointment, ended])| place.counted_before(*appointment, *ended)).collect();
     marks.sort_unstable();

@@ -5,24 +5,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::codec::rows::fields::lead;
-use crate::codec::rows::stored::Stored;
+use crate::codec::rows::stored::{Stored, list};
 use crate::domain::experiment::known::Before;
 use crate::domain::experiment::tally::{Arms, Cohort, Group};
 use crate::domain::experiment::{Place, Places, Tally};
 use crate::domain::lead::Lead;
 use crate::domain::touches::Touches;
-use crate::domain::units::EventTime;
 use crate::pipeline::Trial;
 
 /// A lead.
 pub(crate) fn second_lead(input: &mut &[u8]) -> Option<Lead> {
-    lead(input, places, |_| Some(Touches::default()))
+    lead_of(input, second_place)
 }
 
-fn places(input: &mut &[u8]) -> Option<Places> {
-    let length = u64::get(input)?;
-    let list = (0..length).map(|_| second_place(input)).collect::<Option<_>>()?;
-    Some(Places { list, marks: Stored::get(input)? })
+/// A lead that knew no touches, whose places are read so.
+pub(crate) fn lead_of(input: &mut &[u8], place: impl Fn(&mut &[u8]) -> Option<Place>) -> Option<Lead> {
+    let places = |input: &mut &[u8]| Some(Places { list: list(input, &place)?, marks: Stored::get(input)? });
+    lead(input, places, |_| Some(Touches::default()))
 }
 
 /// A place.
@@ -52,22 +51,12 @@ pub(crate) fn second_tally(input: &mut &[u8]) -> Option<Tally> {
 
 /// Cohorts whose groups are read so.
 pub(crate) fn cohorts(input: &mut &[u8], group: impl Fn(&mut &[u8]) -> Option<Group>) -> Option<BTreeMap<Cohort, Arc<Arms>>> {
-    let groups = |input: &mut &[u8]| -> Option<Arms> {
-        let arms = u64::get(input)?;
-        (0..arms).map(|_| Some((Stored::get(input)?, group(input)?))).collect()
-    };
-    let cohorts = u64::get(input)?;
-    (0..cohorts).map(|_| Some((Stored::get(input)?, Arc::new(groups(input)?)))).collect()
+    let groups = |input: &mut &[u8]| -> Option<Arms> { list(input, |input| Some((Stored::get(input)?, group(input)?))) };
+    list(input, |input| Some((Stored::get(input)?, Arc::new(groups(input)?))))
 }
 
 /// A trial whose tallies are read so.
 pub(crate) fn trial(input: &mut &[u8], tally: impl Fn(&mut &[u8]) -> Option<Tally>) -> Option<Trial> {
-    let sources = u64::get(input)?;
-    let mut trial = Trial::default();
-    for _ in 0..sources {
-        let source: u32 = Stored::get(input)?;
-        let at: EventTime = Stored::get(input)?;
-        trial.sources.insert(source, (at, tally(input)?));
-    }
-    Some(trial)
+    let source = |input: &mut &[u8]| Some((Stored::get(input)?, (Stored::get(input)?, tally(input)?)));
+    Some(Trial { sources: list(input, source)? })
 }

@@ -23,6 +23,12 @@ pub(crate) fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     Some(*bytes)
 }
 
+/// How many entries there are, then each as `entry` reads it.
+pub(crate) fn list<T, C: FromIterator<T>>(input: &mut &[u8], entry: impl Fn(&mut &[u8]) -> Option<T>) -> Option<C> {
+    let length = u64::get(input).filter(|length| *length <= ENTRIES_MAX)?;
+    (0..length).map(|_| entry(input)).collect()
+}
+
 /// LEB128 of the unsigned one, and of the signed one in zigzag.
 macro_rules! varint {
     ($unsigned:ty, $signed:ty) => {
@@ -193,8 +199,7 @@ impl<T: Stored> Stored for Vec<T> {
     }
 
     fn get(input: &mut &[u8]) -> Option<Self> {
-        let length = u64::get(input).filter(|length| *length <= ENTRIES_MAX)?;
-        (0..length).map(|_| T::get(input)).collect()
+        list(input, T::get)
     }
 }
 
@@ -219,8 +224,7 @@ impl<K: Stored + Ord, V: Stored> Stored for BTreeMap<K, V> {
     }
 
     fn get(input: &mut &[u8]) -> Option<Self> {
-        let length = u64::get(input).filter(|length| *length <= ENTRIES_MAX)?;
-        (0..length).map(|_| <(K, V)>::get(input)).collect()
+        list(input, <(K, V)>::get)
     }
 }
 

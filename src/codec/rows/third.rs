@@ -4,23 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::codec::rows::fields::lead;
-use crate::codec::rows::second::{cohorts, second_place};
-use crate::codec::rows::stored::Stored;
+use crate::codec::rows::second::{cohorts, lead_of, second_place};
+use crate::codec::rows::stored::{Stored, list};
 use crate::domain::experiment::tally::{Agents, Group};
-use crate::domain::experiment::{Place, Places, Tally};
+use crate::domain::experiment::{Place, Tally};
 use crate::domain::lead::Lead;
-use crate::domain::touches::Touches;
 
 /// A lead.
 pub(crate) fn third_lead(input: &mut &[u8]) -> Option<Lead> {
-    lead(input, places, |_| Some(Touches::default()))
-}
-
-fn places(input: &mut &[u8]) -> Option<Places> {
-    let length = u64::get(input)?;
-    let list = (0..length).map(|_| place(input)).collect::<Option<_>>()?;
-    Some(Places { list, marks: Stored::get(input)? })
+    lead_of(input, place)
 }
 
 /// That of format 2, and the agent behind it.
@@ -33,14 +25,12 @@ fn place(input: &mut &[u8]) -> Option<Place> {
 pub(crate) fn third_tally(input: &mut &[u8]) -> Option<Tally> {
     let (arms, crossed) = (Stored::get(input)?, Stored::get(input)?);
     let cohorts = cohorts(input, group)?;
-    let length = u64::get(input)?;
-    let agents = (0..length).map(|_| Some((Stored::get(input)?, own(input)?))).collect::<Option<_>>()?;
+    let agents = list(input, |input| Some((Stored::get(input)?, own(input)?)))?;
     Some(Tally { arms, crossed, cohorts, agents: Agents { arms: agents, is_full: Stored::get(input)? }, ..Tally::default() })
 }
 
 fn own(input: &mut &[u8]) -> Option<BTreeMap<String, Arc<Group>>> {
-    let agents = u64::get(input)?;
-    (0..agents).map(|_| Some((Stored::get(input)?, Arc::new(group(input)?)))).collect()
+    list(input, |input| Some((Stored::get(input)?, Arc::new(group(input)?))))
 }
 
 fn group(input: &mut &[u8]) -> Option<Group> {
