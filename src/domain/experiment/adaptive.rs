@@ -69,7 +69,7 @@ impl<'a> Adaptive<'a> {
         let mean = |arm: usize| grouped.value(arm).map_or(0.0, |value| value.estimate);
         Comparison {
             means: moments::Arms { control: mean(0), treatment: mean(arm) },
-            lift: bounded(ratio, watched).map(|told| Bounded { estimate: lift(told.estimate), interval: told.interval.map(lift) }),
+            lift: bounded(ratio, watched).map(|told| told.map(lift)),
             difference: bounded(difference, at(difference, tuning)),
             p_value: watched.map(|found| found.p_value),
             loss_max: watched.map(|found| lift(found.one_sided.lower)),

@@ -8,7 +8,6 @@ use crate::domain::experiment::decision::{RATIO_ALARM, Report};
 use crate::domain::experiment::inference::{Bounded, Comparison};
 use crate::domain::experiment::plan::Metric;
 use crate::domain::experiment::tally::{Counts, Tally};
-use crate::domain::statistics::level::Interval;
 
 /// Weeks in a year of 365.25 days.
 pub const WEEKS_PER_YEAR: f64 = 365.25 / 7.0;
@@ -63,7 +62,7 @@ impl Net {
     #[must_use]
     pub fn first_year(&self) -> Option<Bounded> {
         let year = |weekly: f64| weekly * WEEKS_PER_YEAR - self.once_minor as f64;
-        self.weekly.map(|told| Bounded { estimate: year(told.estimate), interval: told.interval.map(year) })
+        self.weekly.map(|told| told.map(year))
     }
 
     /// When it would have paid back; `None`: not yet known.
@@ -102,13 +101,7 @@ fn net(report: &Report, comparison: &Comparison, (control, costs): (&str, &Costs
     let each = if is_won { value } else { Some(MINOR) };
     // Where units are not shared out as planned, nothing is known of what an arm earns.
     let worth = report.worth(comparison).filter(|_| report.sample_ratio < RATIO_ALARM);
-    let earned = worth.zip(each).zip(cost_weekly).map(|((worth, each), cost)| {
-        let minor = |worth: f64| worth * each - cost;
-        Bounded {
-            estimate: minor(worth.estimate),
-            interval: Interval { lower: minor(worth.interval.lower), upper: minor(worth.interval.upper) },
-        }
-    });
+    let earned = worth.zip(each).zip(cost_weekly).map(|((worth, each), cost)| worth.map(|worth| worth * each - cost));
     Net {
         metric: comparison.metric,
         arm: comparison.arm.clone(),
@@ -122,6 +115,7 @@ fn net(report: &Report, comparison: &Comparison, (control, costs): (&str, &Costs
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::statistics::level::Interval;
 
     fn net(once_minor: u64, [estimate, lower, upper]: [f64; 3]) -> Net {
         let weekly = Some(Bounded { estimate, interval: Interval { lower, upper } });

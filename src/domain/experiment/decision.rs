@@ -159,7 +159,7 @@ impl Report {
         let pace = self.units_per_week()?;
         let adds_up = comparison.is_open && matches!(comparison.metric.shape(), Shape::Share | Shape::Mean);
         let difference = comparison.difference.filter(|_| adds_up)?;
-        Some(Bounded { estimate: difference.estimate * pace, interval: difference.interval.map(|bound| bound * pace) })
+        Some(difference.map(|worth| worth * pace))
     }
 
     /// Whether an arm was shown to be worse.

@@ -47,6 +47,14 @@ pub struct Bounded {
     pub interval: Interval,
 }
 
+impl Bounded {
+    /// Estimate and bounds through an increasing function.
+    #[must_use]
+    pub fn map(self, increasing: impl Fn(f64) -> f64) -> Self {
+        Self { estimate: increasing(self.estimate), interval: self.interval.map(increasing) }
+    }
+}
+
 /// One metric of one arm beside the control.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
@@ -133,10 +141,7 @@ pub fn compare(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         .map_or(Arms { control: 0.0, treatment: 0.0 }, |moments| Arms { control: moments.control.mean, treatment: moments.treatment.mean });
     let n = units.control + units.treatment;
     let adjusted = of_goal(groups, pair, measure);
-    let effect = match &adjusted {
-        Some(adjusted) => adjusted.log_ratio,
-        None => moments.as_ref().ok().and_then(|moments| log_ratio(moments).ok()),
-    };
+    let effect = moments.as_ref().ok().and_then(|moments| relative(adjusted.as_ref(), moments));
     let at = |effect: Option<Effect>, tuning: Tuning| -> Option<Sequence> { sequence(effect?, n, tuning).ok() };
     let watched = at(effect, pair.tuning);
     let harm = at(effect, Tuning { alpha: pair.harm, ..pair.tuning });
@@ -152,7 +157,7 @@ pub fn compare(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         units,
         outcomes,
         means,
-        lift: bounded(effect, watched).map(|told| Bounded { estimate: lift(told.estimate), interval: told.interval.map(lift) }),
+        lift: bounded(effect, watched).map(|told| told.map(lift)),
         difference: bounded(absolute, at(absolute, pair.tuning)),
         p_value: watched.map(|sequence| sequence.p_value),
         p_adjusted: None,
@@ -169,6 +174,11 @@ fn of_goal(groups: &Groups, pair: &Pair<'_>, measure: &Measure) -> Option<Adjust
         return None;
     }
     adjusted(groups, [pair.control, pair.treatment], pair.tuning.alpha)
+}
+
+/// The effect as a log ratio: the adjusted one where there is one.
+fn relative(adjusted: Option<&Adjusted>, moments: &Arms<Moments>) -> Option<Effect> {
+    adjusted.map_or_else(|| log_ratio(moments).ok(), |adjusted| adjusted.log_ratio)
 }
 
 fn compare_medians(
@@ -247,13 +257,10 @@ pub fn display(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         allocation,
         prior: (1.0, 1.0),
     });
-    let effect = match of_goal(groups, pair, measure) {
-        Some(adjusted) => adjusted.log_ratio,
-        None => log_ratio(&moments).ok(),
-    };
+    let effect = relative(of_goal(groups, pair, measure).as_ref(), &moments);
     let belief = effect.and_then(|effect| bayes::effect(effect, None, Better::Higher, alpha).ok());
-    let of_goal = pair.strata.filter(|_| measure.role == Role::Goal);
-    let stratified = of_goal.and_then(|_| stratified(groups, [pair.control, pair.treatment], alpha).ok());
+    let has_strata = pair.strata.is_some() && measure.role == Role::Goal;
+    let stratified = if has_strata { stratified(groups, [pair.control, pair.treatment], alpha).ok() } else { None };
     Display {
         log_evidence: conversions.and_then(|conversions| rate_ratio(conversions, alpha).ok()).map(|ratio| ratio.log_evidence),
         fixed_p: test.map(|test| test.p_value),
