@@ -3,6 +3,7 @@
 //! A definition is an immutable version with an effective event time. In force is what was read so far and is effective
 //! at the event's time: among those of the tenant, else of all tenants, the newest effective one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -188,8 +189,8 @@ pub struct Rules {
     settings: Versions<Settings>,
     experiments: Vec<Version<Experiment>>,
     policies: Vec<Version<Policy>>,
-    /// Strategies beside the built-in ones, in the order of the log in which definitions named them, and whose they are.
-    named: Vec<(Option<Tenant>, String)>,
+    /// Strategies beside the built-in ones by whose definitions named them, each with its place among all, in the order of the log.
+    named: BTreeMap<Option<Tenant>, Vec<(usize, String)>>,
 }
 
 /// What holds for one tenant at one time.
@@ -224,8 +225,10 @@ impl<'a> InForce<'a> {
     #[must_use]
     pub fn told_apart(&self, strategy: &Strategy) -> Strategy {
         let Strategy::Other(name) = strategy else { return strategy.clone() };
-        let own = self.rules.named.iter().filter(|(tenant, _)| tenant.as_ref().is_none_or(|tenant| tenant == self.tenant));
-        let is_first = own.take(NAMES_MAX).any(|(_, known)| known == name);
+        let whose = [None, Some(self.tenant.clone())];
+        let own = || whose.iter().filter_map(|whose| self.rules.named.get(whose)).flatten();
+        let first = own().filter(|(_, known)| known == name).map(|(place, _)| *place).min();
+        let is_first = first.is_some_and(|first| own().filter(|(place, _)| *place < first).count() < NAMES_MAX);
         if is_first { strategy.clone() } else { Strategy::Other(OTHER.to_owned()) }
     }
 
@@ -255,14 +258,18 @@ impl Rules {
             settings: Versions::new(Settings::default()),
             experiments: Vec::new(),
             policies: Vec::new(),
-            named: Vec::new(),
+            named: BTreeMap::new(),
         }
     }
 
     fn name(&mut self, tenant: Option<&Tenant>, strategy: &str) {
-        let entry = (tenant.cloned(), strategy.to_owned());
-        if matches!(Strategy::parse(strategy), Strategy::Other(_)) && !self.named.contains(&entry) {
-            self.named.push(entry);
+        if !matches!(Strategy::parse(strategy), Strategy::Other(_)) {
+            return;
+        }
+        let place = self.named.values().map(Vec::len).sum();
+        let own = self.named.entry(tenant.cloned()).or_default();
+        if !own.iter().any(|(_, known)| known == strategy) {
+            own.push((place, strategy.to_owned()));
         }
     }
 
