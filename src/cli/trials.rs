@@ -7,6 +7,7 @@ use leadstream::codec::definition::body_of;
 use leadstream::codec::shown;
 use leadstream::domain::audit::Audit;
 use leadstream::domain::experiment::business::WEEKS_PER_YEAR;
+use leadstream::domain::experiment::journeys::TOUCHES_MAX;
 use leadstream::domain::experiment::{Experiment, State};
 use leadstream::domain::rules::{Body, Definition, Rules};
 use leadstream::runtime::config::Config;
@@ -200,7 +201,9 @@ pub async fn attribution(config: &Config, tenant: &str, json: bool) -> anyhow::R
     let number = |field: &str| credited[field].as_i64().unwrap_or(0);
     let (won, lost, untouched, cut) = (number("conversions"), number("nulls"), number("untouched_conversions"), number("cut_journeys"));
     say(format!("{tenant}: {won} coached leads won and {lost} lost until {}; {CAUTION}", date(told["at"].as_i64().unwrap_or(0))))?;
-    say(format!("won without coaching, credited to nothing: {untouched}; with more than 16 touches, of which the newest count: {cut}\n"))?;
+    say(format!(
+        "won without coaching, credited to nothing: {untouched}; with more than {TOUCHES_MAX} touches, of which the newest count: {cut}\n"
+    ))?;
     let fields = ["first", "last", "linear", "position", "time_decay", "markov", "shapley"];
     let heads = ["strategy", "leads won with it"].into_iter().chain(fields);
     let mut rows = vec![heads.map(str::to_owned).collect::<Vec<_>>()];
