@@ -2,12 +2,13 @@
 //!
 //! The predictions of a partition come in the order of its events, one for each, so the n-th answers the n-th.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::producer::BaseProducer;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
@@ -17,6 +18,9 @@ use crate::runtime::bench::{Bench, Error, INTERACTIONS, Job, Mode, PREDICTIONS, 
 use crate::runtime::log::kafka::{self, Topics};
 use crate::runtime::log::{self, TimeSource, partition_of};
 use crate::runtime::metrics::HANDLED;
+
+/// How long one poll waits for a record.
+const POLL: Duration = Duration::from_millis(100);
 
 /// Quantiles of one run, milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -108,21 +112,46 @@ impl Bench {
     }
 }
 
-/// A committed reader at the end of a topic.
+/// A committed reader that has met the end of a topic: how long it takes to begin is nobody's latency.
 pub(super) fn watch(job: &Job, topic: &str) -> Result<BaseConsumer, Error> {
-    let consumer = job.cluster.settings.consumer("bench-watch").create()?;
-    assign(job, &consumer, topic, Topics::end)?;
+    let consumer = reader(job, topic, Topics::end)?;
+    read_to_ends(job, &consumer)?;
     Ok(consumer)
 }
 
-/// Lets a consumer begin in each partition of a topic where `place` says.
-pub(super) fn assign(
+/// The next record, if one comes so soon.
+pub(super) fn next(consumer: &BaseConsumer, wait: Duration) -> Result<Option<BorrowedMessage<'_>>, Error> {
+    match consumer.poll(wait) {
+        Some(Ok(message)) => Ok(Some(message)),
+        Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(None),
+        Some(Err(error)) => Err(error.into()),
+    }
+}
+
+/// Reads until the end of every partition was met; gives how many records that were.
+pub(super) fn read_to_ends(job: &Job, consumer: &BaseConsumer) -> Result<u64, Error> {
+    let mut left: BTreeSet<i32> = (0..job.cluster.partitions.cast_signed()).collect();
+    let (mut records, began) = (0, Instant::now());
+    while !left.is_empty() {
+        match consumer.poll(POLL) {
+            Some(Ok(_)) => records += 1,
+            Some(Err(KafkaError::PartitionEOF(partition))) => drop(left.remove(&partition)),
+            Some(Err(error)) => return Err(error.into()),
+            None if began.elapsed() > TAKES => return Err(Error::Ended(format!("the ends of partitions {left:?} are not met"))),
+            None => {}
+        }
+    }
+    Ok(records)
+}
+
+/// A committed reader of a topic that begins in each partition where `place` says.
+pub(super) fn reader(
     job: &Job,
-    consumer: &BaseConsumer,
     topic: &str,
     place: impl Fn(&Topics, &str, Partition) -> Result<Offset, log::Error>,
-) -> Result<(), Error> {
+) -> Result<BaseConsumer, Error> {
     let settings = &job.cluster.settings;
+    let consumer: BaseConsumer = settings.consumer("bench-watch").set("enable.partition.eof", "true").create()?;
     let topics = Topics::new(settings)?;
     let mut list = TopicPartitionList::new();
     for partition in 0..job.cluster.partitions {
@@ -130,7 +159,8 @@ pub(super) fn assign(
         let offset = KafkaOffset::Offset(i64::try_from(offset.0).unwrap_or(i64::MAX));
         list.add_partition_offset(&settings.topic(topic), partition.cast_signed(), offset)?;
     }
-    Ok(consumer.assign(&list)?)
+    consumer.assign(&list)?;
+    Ok(consumer)
 }
 
 /// Sends at a fixed rate whatever comes back; gives all latencies and how many were sent to each partition.
@@ -167,13 +197,12 @@ fn open_loop(
         });
         let mut all = Vec::new();
         while (all.len() as u64) < total {
-            match watched.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => {
+            match next(watched, POLL)? {
+                Some(message) => {
                     let queue = usize::try_from(message.partition()).ok().and_then(|place| waiting.get(place));
                     let due = queue.and_then(|queue| lock(queue).pop_front());
                     all.extend(due.map(|due| due.elapsed()));
                 }
-                Some(Err(error)) => return Err(error.into()),
                 // What was not sent is not answered.
                 None if sending.is_finished() && waiting.iter().all(|queue| lock(queue).is_empty()) => break,
                 None if began.elapsed() > TAKES => return Err(Error::Ended("not every event is answered".to_owned())),

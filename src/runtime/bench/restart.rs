@@ -1,11 +1,10 @@
 //! How long an instance that was killed takes to its first committed output, and a new one to restore everything from the changelog.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::BaseConsumer;
 
-use crate::runtime::bench::latency::{assign, watch};
+use crate::runtime::bench::latency::{next, read_to_ends, reader, watch};
 use crate::runtime::bench::load::{Load, Spread};
 use crate::runtime::bench::subject::Subject;
 use crate::runtime::bench::{Bench, Error, Job, Mode, PREDICTIONS, Plan, TAKES};
@@ -15,6 +14,9 @@ use crate::runtime::metrics::RESTORED;
 
 /// Events that are taken before the kill, and that wait for whom comes after it.
 const EVENTS: usize = 10_000;
+
+/// How long one look for the first committed output waits.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What a restart took.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,11 +66,10 @@ impl Bench {
 
 fn first(seen: &BaseConsumer, subject: &mut Subject, began: Instant) -> Result<Duration, Error> {
     while began.elapsed() < TAKES {
-        match seen.poll(Duration::from_millis(1)) {
-            Some(Ok(_)) => return Ok(began.elapsed()),
-            Some(Err(error)) => return Err(error.into()),
-            None => subject.look()?,
+        if next(seen, LOOK)?.is_some() {
+            return Ok(began.elapsed());
         }
+        subject.look()?;
     }
     Err(Error::Ended(format!("nothing is committed after {TAKES:?}")))
 }
@@ -82,21 +83,7 @@ fn restored(subject: &Subject) -> Result<u64, Error> {
 
 /// Reads the changelog and throws it away.
 fn read(job: &Job) -> Result<(Duration, u64), Error> {
-    let mut reader = job.cluster.settings.consumer("bench-read");
-    let consumer: BaseConsumer = reader.set("enable.partition.eof", "true").create()?;
     let began = Instant::now();
-    assign(job, &consumer, STATE, Topics::start)?;
-    let mut left: BTreeSet<i32> = (0..job.cluster.partitions.cast_signed()).collect();
-    let mut records = 0;
-    while !left.is_empty() && began.elapsed() < TAKES {
-        match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(_)) => records += 1,
-            Some(Err(rdkafka::error::KafkaError::PartitionEOF(partition))) => {
-                left.remove(&partition);
-            }
-            Some(Err(error)) => return Err(error.into()),
-            None => {}
-        }
-    }
+    let records = read_to_ends(job, &reader(job, STATE, Topics::start)?)?;
     Ok((began.elapsed(), records))
 }
