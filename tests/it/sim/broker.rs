@@ -195,9 +195,13 @@ impl Broker {
                 }
                 None => {
                     state.has_offsets = false;
-                    let pending = self.group.pending.remove(&number).unwrap_or_default();
-                    if commit {
-                        self.group.offsets.extend(pending);
+                    let (added, pending) = self.group.pending.remove(&number).unwrap_or_default();
+                    for (partition, offset) in pending.into_iter().filter(|_| commit) {
+                        let newest = self.group.added.entry(partition).or_default();
+                        if added > *newest {
+                            *newest = added;
+                            self.group.offsets.insert(partition, offset);
+                        }
                     }
                 }
             }
@@ -309,7 +313,10 @@ impl Broker {
                 return Err(Code::IllegalGeneration);
             }
         }
-        self.group.pending.entry(number).or_default().extend(next.iter().map(|(partition, offset)| (*partition, offset.0)));
+        self.group.added_ever += 1;
+        let pending = self.group.pending.entry(number).or_default();
+        pending.0 = self.group.added_ever;
+        pending.1.extend(next.iter().map(|(partition, offset)| (*partition, offset.0)));
         Ok(())
     }
 
@@ -329,7 +336,7 @@ impl Broker {
 
     /// OffsetFetch with require_stable.
     pub fn committed(&self, partition: u32) -> Result<Option<u64>, Code> {
-        if self.group.pending.values().any(|pending| pending.contains_key(&partition)) {
+        if self.group.pending.values().any(|(_, pending)| pending.contains_key(&partition)) {
             return Err(Code::UnstableOffset);
         }
         Ok(self.group.offsets.get(&partition).copied())

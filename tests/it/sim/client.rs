@@ -187,9 +187,9 @@ impl Client for SimClient {
     type Producer = SimProducer;
     type Reads = SimReads;
 
-    fn producer(&self) -> Result<SimProducer, Error> {
+    fn producer(&self, turn: usize) -> Result<SimProducer, Error> {
         self.die_if_killed();
-        Ok(SimProducer::new(self))
+        Ok(SimProducer::new(self, turn))
     }
 
     fn append(&self, batches: &Batches) -> Result<(), Error> {

@@ -103,7 +103,11 @@ impl<S: Subject> Script<'_, S> {
 
     /// A new producer of a member, once the transaction before it has ended.
     fn producer(&self, member: usize) -> ProducerOf<S> {
-        let producer = self.subject.client(member).producer().unwrap();
+        self.producer_of(member, 0)
+    }
+
+    fn producer_of(&self, member: usize, turn: usize) -> ProducerOf<S> {
+        let producer = self.subject.client(member).producer(turn).unwrap();
         let is_ready = |_: &Self| match producer.init() {
             Ok(()) => true,
             Err(refusal) if refusal.remedy == Remedy::Repeat => false,
@@ -191,6 +195,21 @@ impl<S: Subject> Script<'_, S> {
         assert_eq!(self.committed(5), None);
     }
 
+    /// Of two transactions that are open at once, the offset that was added last counts, whichever ends last: producers that take turns
+    /// rely on it.
+    fn the_offset_that_was_added_last_counts(&self) {
+        let [first, second] = [(0, 21), (1, 22)].map(|(turn, offset)| {
+            let producer = self.producer_of(0, turn);
+            self.write(&producer, (OUTPUT, 4), &[record("k", "v")]);
+            let member = self.subject.client(0).member().unwrap();
+            producer.offsets(INTERACTIONS, &BTreeMap::from([(4, Offset(offset))]), &member).unwrap();
+            producer
+        });
+        second.commit().unwrap();
+        first.commit().unwrap();
+        assert_eq!(self.committed(4), Some(22));
+    }
+
     /// A member of an older generation is refused. One of this generation may commit a partition that is no longer its own: Kafka
     /// does not look at that.
     fn a_partition_that_has_moved_is_committed_by_whoever_knows_the_generation(&mut self) {
@@ -240,6 +259,7 @@ impl<S: Subject> Script<'_, S> {
         self.aborted_records_are_not_seen();
         self.a_stranger_moves_offsets();
         self.pending_offsets_are_waited_for();
+        self.the_offset_that_was_added_last_counts();
 
         // The broker has aborted what was open for too long, and its producer is at its end.
         self.await_end((OUTPUT, 5), 2);

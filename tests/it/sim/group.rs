@@ -23,8 +23,11 @@ pub struct Group {
     pub is_preparing: bool,
     /// Committed.
     pub offsets: BTreeMap<u32, u64>,
-    /// Of open transactions.
-    pub pending: BTreeMap<u64, BTreeMap<u32, u64>>,
+    /// Of transactions that have not ended: when they were added, counted, and the offsets.
+    pub pending: BTreeMap<u64, (u64, BTreeMap<u32, u64>)>,
+    /// When the committed ones were added.
+    pub added: BTreeMap<u32, u64>,
+    pub added_ever: u64,
 }
 
 impl Broker {

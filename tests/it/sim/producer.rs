@@ -44,9 +44,9 @@ pub struct SimProducer {
 }
 
 impl SimProducer {
-    pub fn new(client: &SimClient) -> Self {
+    pub fn new(client: &SimClient, turn: usize) -> Self {
         Self {
-            client: client.clone(),
+            client: SimClient { id: format!("{}-{turn}", client.id), ..client.clone() },
             identity: RefCell::new(None),
             phase: Cell::new(Phase::Fatal),
             queued: RefCell::default(),

@@ -169,11 +169,11 @@ pub trait Client {
     /// Its reads outside the group.
     type Reads: Reads;
 
-    /// A new producer of this instance's transactional id, which begins with [`Producer::init`].
+    /// A new producer of one of this instance's two transactional ids, which begins with [`Producer::init`].
     ///
     /// # Errors
     /// When it cannot be made.
-    fn producer(&self) -> Result<Self::Producer, Error>;
+    fn producer(&self, turn: usize) -> Result<Self::Producer, Error>;
 
     /// Appends records outside any transaction.
     ///

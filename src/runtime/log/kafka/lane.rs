@@ -3,6 +3,10 @@
 //! A commit begins a transaction, produces everything, waits for all acknowledgements, looks whether every partition is still
 //! owned, sends the offsets of all of them with the group's metadata, and ends the transaction. After an answer that leaves
 //! open what happened, the producer is not used again: a new one with the same id settles what the old one left.
+//!
+//! Two producers take turns. A commit is answered before its markers are written, and until then a transaction of the same id has to
+//! wait: librdkafka asks again only after 20 ms. The offsets of the later transaction count even where its markers come
+//! first, because the coordinator keeps those that were added last.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,8 +39,13 @@ pub struct Lane<C: Client = Librdkafka> {
     client: Arc<C>,
     changelog: Arc<Topics<C::Reads>>,
     topics: [&'static str; 3],
-    /// Ends what is open with each new producer.
-    producer: Mutex<Option<C::Producer>>,
+    turns: Mutex<Turns<C::Producer>>,
+}
+
+/// The producers, of which one at a time has a transaction.
+struct Turns<P> {
+    producers: [Option<P>; 2],
+    next: usize,
 }
 
 /// What a lane reads.
@@ -73,12 +82,12 @@ impl<C: Client> Lane<C> {
             client: Arc::new(client),
             changelog: Arc::new(Topics::over(&cluster.settings, reads)),
             topics,
-            producer: Mutex::new(None),
+            turns: Mutex::new(Turns { producers: [None, None], next: 0 }),
         }
     }
 
-    fn producer(&self) -> MutexGuard<'_, Option<C::Producer>> {
-        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn turns(&self) -> MutexGuard<'_, Turns<C::Producer>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Time that never goes back.
@@ -91,9 +100,8 @@ impl<C: Client> Lane<C> {
         self.changelog.is_settled(STATE, partition, self.time().saturating_sub(since))
     }
 
-    /// A new producer under the same id: what the one before left open is aborted or committed by it.
-    fn renew(&self) -> Result<C::Producer, Error> {
-        let producer = self.client.producer()?;
+    /// Makes a new producer ready: what the one before it under the same id left open is aborted or committed by it.
+    fn ready(&self, producer: C::Producer) -> Result<C::Producer, Error> {
         let what = || failed("the transactions of this instance cannot be settled");
         for _ in 0..ATTEMPTS_MAX {
             match producer.init() {
@@ -109,7 +117,7 @@ impl<C: Client> Lane<C> {
     }
 
     /// Ends of the changelog, and whether the request that committed may have been sent more than once: then one of them may still be
-    /// on its way and would end the next transaction too (confluentinc/librdkafka#5423).
+    /// on its way and would end the next transaction of this producer too (confluentinc/librdkafka#5423).
     fn transact(
         &self,
         producer: &C::Producer,
@@ -186,16 +194,18 @@ impl<C: Client> Log for Lane<C> {
 
     fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<BTreeMap<u32, Offset>, CommitError> {
         self.hub.begins(positions);
-        let mut place = self.producer();
+        let Turns { producers, next } = &mut *self.turns();
+        let turn = std::mem::replace(next, 1 - *next);
+        let place = &mut producers[turn];
         let producer = match place.take() {
             Some(producer) => producer,
-            None => self.renew()?,
+            None => self.ready(self.client.producer(turn)?)?,
         };
         match self.transact(&producer, batches, positions) {
             Ok((ends, is_spent)) => {
                 self.hub.committed(positions);
                 if is_spent {
-                    tracing::info!("a commit took so long that it may have been sent twice: the next transaction gets a new producer");
+                    tracing::info!("a commit took so long that it may have been sent twice: this producer is replaced");
                 } else {
                     *place = Some(producer);
                 }
@@ -213,9 +223,12 @@ impl<C: Client> Log for Lane<C> {
     }
 
     fn settle(&self) -> Result<(), Error> {
-        *self.producer() = None;
-        let renewed = self.renew()?;
-        *self.producer() = Some(renewed);
+        let producers = &mut self.turns().producers;
+        *producers = [None, None];
+        let made = [self.client.producer(0)?, self.client.producer(1)?];
+        for (place, producer) in producers.iter_mut().zip(made) {
+            *place = Some(self.ready(producer)?);
+        }
         Ok(())
     }
 

@@ -335,7 +335,7 @@ impl Producer for Transactional {
 pub struct Librdkafka {
     settings: Settings,
     group: Arc<Group>,
-    /// Number of the worker, which is part of its transactional id.
+    /// Number of the worker, which is part of its transactional ids.
     worker: u32,
     /// For what is appended outside transactions.
     appender: BaseProducer,
@@ -359,10 +359,10 @@ impl Client for Librdkafka {
     type Producer = Transactional;
     type Reads = Consumers;
 
-    fn producer(&self) -> Result<Transactional, Error> {
+    fn producer(&self, turn: usize) -> Result<Transactional, Error> {
         let settings = &self.settings;
         let config = match settings.guarantee {
-            Guarantee::ExactlyOnce => settings.transactional(&format!("{}-{}", settings.instance, self.worker)),
+            Guarantee::ExactlyOnce => settings.transactional(&format!("{}-{}-{turn}", settings.instance, self.worker)),
             Guarantee::AtLeastOnce => settings.producer(),
         };
         let context = Context { state: settings.topic(STATE), deliveries: Mutex::default() };
