@@ -256,8 +256,16 @@ fn disturb(fleet: &mut Fleet, broker: &mut Broker, seed: &mut u64, round: usize)
         1 => {
             fleet.signal(victim, "-STOP");
             pause(Duration::from_millis(7_500));
+            // Whoever has its partitions now dies too, while its transaction still holds back what a committed reader sees.
+            let is_followed = round % 12 == 7;
+            if is_followed {
+                let heirs: Vec<usize> = running.into_iter().filter(|instance| *instance != victim).collect();
+                heirs.iter().for_each(|heir| fleet.kill(*heir));
+                heirs.iter().for_each(|heir| fleet.start(*heir));
+                pause(Duration::from_millis(8_500));
+            }
             fleet.signal(victim, "-CONT");
-            "stopped"
+            if is_followed { "stopped, and the others killed" } else { "stopped" }
         }
         3 => {
             fleet.end(victim);
