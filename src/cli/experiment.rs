@@ -24,6 +24,8 @@ pub enum Command {
     Show(trials::Which),
     /// Print what came of an experiment: metrics, bounds, decision, and the goal over time.
     Results(trials::Which),
+    /// Say where an arm raises or lowers the goal: in which stages or channels, from bounds that hold for all of them at every look.
+    Insights(trials::Insights),
     /// Share out a tenant's conversions over the coaching strategies before them; a credit is no cause.
     Attribution {
         /// The tenant.
@@ -90,6 +92,7 @@ pub async fn experiment(config: &Config, command: &Command, json: bool) -> anyho
         Command::List(options) => trials::list(config, options, json).await,
         Command::Show(which) => trials::show(config, which, json).await,
         Command::Results(which) => trials::results(config, which, json).await,
+        Command::Insights(options) => trials::insights(config, options, json).await,
         Command::Attribution { tenant } => trials::attribution(config, tenant, json).await,
         Command::Audit => trials::audit(config, json).await,
         Command::Design(options) => tokio::task::block_in_place(|| design(options, json)),

@@ -33,6 +33,14 @@ pub struct Which {
 }
 
 #[derive(clap::Args)]
+pub struct Insights {
+    /// The tenant.
+    tenant: String,
+    /// The experiment; without it all of the tenant's.
+    experiment: Option<String>,
+}
+
+#[derive(clap::Args)]
 pub struct ListOptions {
     /// Only of this tenant.
     #[arg(long)]
@@ -184,6 +192,55 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     if !plot.is_empty() {
         let bounds = if results["looked_at_once_at"].is_null() { "bounds that hold at every look" } else { "bounds of the only look" };
         say(format!("\nrelative effect on the goal, {bounds}\n{}", plot.join("\n")))?;
+    }
+    Ok(())
+}
+
+/// What is known of the goal within strata: sentences that hold together, and the numbers of every stratum.
+pub async fn insights(config: &Config, options: &Insights, json: bool) -> anyhow::Result<()> {
+    let Insights { tenant, experiment } = options;
+    let wanted = |key: &str| match experiment {
+        Some(experiment) => key == format!("{tenant}:{experiment}"),
+        None => key.strip_prefix(&format!("{tenant}:")).is_some_and(|name| !name.is_empty()),
+    };
+    let mut all = newest(config).await?;
+    all.retain(|key, told| wanted(key) && told["results"]["insights"].is_array());
+    let name = |told: &Value| told["experiment"].as_str().unwrap_or_default().to_owned();
+    if json {
+        let one = |mut told: Value| json!({"experiment": name(&told), "insights": told["results"]["insights"].take()});
+        return Ok(say(Value::from(all.into_values().map(one).collect::<Vec<_>>()))?);
+    }
+    if all.is_empty() {
+        bail!("{tenant} has no insights: an experiment with `strata` and a share as its goal has them once windows have passed");
+    }
+    for told in all.values() {
+        let insights: Vec<&Value> = told["results"]["insights"].as_array().into_iter().flatten().collect();
+        let text = |told: &Value, field: &str| told[field].as_str().unwrap_or_default().to_owned();
+        say(format!("{}, until {}", name(told), date(told["at"].as_i64().unwrap_or(0))))?;
+        let shown: Vec<&&Value> = insights.iter().filter(|told| told["is_shown"] == true).collect();
+        for told in &shown {
+            let verb = if told["lift"].as_f64().is_some_and(|lift| lift > 0.0) { "raises" } else { "lowers" };
+            let (arm, metric, stratum) = (text(told, "arm"), text(told, "metric"), text(told, "stratum"));
+            say(format!("{arm} {verb} {metric} in {stratum}: {} to {}", percent(&told["lift_lower"]), percent(&told["lift_upper"])))?;
+        }
+        if shown.is_empty() {
+            say("nothing can be said of any of them yet")?;
+        }
+        let mut rows = vec![
+            ["in", "arm", "leads", "of control", "outcomes", "of control", "lift", "from", "to", "bounds"].map(str::to_owned).to_vec(),
+        ];
+        for told in insights {
+            let counts = ["units", "control_units", "outcomes", "control_outcomes"].map(|field| told[field].to_string());
+            let bounds = if told["may_be_acted_on"] == true { "hold" } else { "too early" };
+            let lifts = ["lift", "lift_lower", "lift_upper"].map(|field| percent(&told[field]));
+            let heads = [text(told, "stratum"), text(told, "arm")];
+            rows.push(heads.into_iter().chain(counts).chain(lifts).chain([bounds.to_owned()]).collect());
+        }
+        say(format!(
+            "{}
+all of these bounds hold together, however often they are looked at\n",
+            table(&rows)
+        ))?;
     }
     Ok(())
 }

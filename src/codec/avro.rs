@@ -91,7 +91,7 @@ coded!(
 );
 coded!(
     /// Counts and results of experiments.
-    METRICS, "experiment.metrics.v1", [1, 2, 3, 4]
+    METRICS, "experiment.metrics.v1", [1, 2, 3, 4, 5]
 );
 coded!(
     /// Questions to the language model.

@@ -8,6 +8,7 @@ use crate::domain::experiment::adaptive::Worth;
 use crate::domain::experiment::business::Net;
 use crate::domain::experiment::decision::{Dropped, Look, Report, Verdict};
 use crate::domain::experiment::inference::{Bounded, Comparison, Display};
+use crate::domain::experiment::insights::Insight;
 use crate::domain::experiment::journeys::{Credited, Journeys, conversions};
 use crate::domain::experiment::plan::Role;
 use crate::domain::experiment::{ExperimentKey, Metrics};
@@ -69,6 +70,24 @@ struct WireResults<'a> {
     dropped: Option<Vec<WireDropped<'a>>>,
     always: Option<Vec<WireAlways<'a>>>,
     nets: Option<Vec<WireNet<'a>>>,
+    insights: Option<Vec<WireInsight<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Insight")]
+struct WireInsight<'a> {
+    stratum: &'static str,
+    metric: &'static str,
+    arm: &'a str,
+    control_units: i64,
+    units: i64,
+    control_outcomes: i64,
+    outcomes: i64,
+    lift: Option<f64>,
+    lift_lower: Option<f64>,
+    lift_upper: Option<f64>,
+    may_be_acted_on: bool,
+    is_shown: bool,
 }
 
 #[derive(Serialize)]
@@ -234,6 +253,24 @@ fn comparison<'a>(report: &Report, (comparison, display): &'a (Comparison, Displ
     }
 }
 
+fn insight(insight: &Insight) -> WireInsight<'_> {
+    let Insight { stratum, goal } = insight;
+    WireInsight {
+        stratum,
+        metric: goal.metric.as_str(),
+        arm: &goal.arm,
+        control_units: long(goal.units.control),
+        units: long(goal.units.treatment),
+        control_outcomes: long(goal.outcomes.control),
+        outcomes: long(goal.outcomes.treatment),
+        lift: goal.lift.and_then(|lift| finite(lift.estimate)),
+        lift_lower: lower(goal.lift.map(|lift| lift.interval)),
+        lift_upper: upper(goal.lift.map(|lift| lift.interval)),
+        may_be_acted_on: goal.is_open,
+        is_shown: insight.is_shown(),
+    }
+}
+
 fn look(look: &Look) -> WireLook<'_> {
     WireLook {
         at: look.at.0,
@@ -302,6 +339,7 @@ fn results<'a>(report: &'a Report, nets: &'a [Net]) -> WireResults<'a> {
         dropped: Some(report.dropped.iter().map(dropped).collect()),
         always: Some(report.worth_of_arms.iter().map(always).collect()).filter(|told: &Vec<_>| !told.is_empty()),
         nets: Some(nets.iter().map(net).collect()).filter(|told: &Vec<_>| !told.is_empty()),
+        insights: Some(report.insights.iter().map(insight).collect()).filter(|told: &Vec<_>| !told.is_empty()),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod tally;
 pub mod places;
 pub mod versions;
 pub mod adjusted;
+pub mod insights;
 pub mod stratified;
 pub mod inference;
 pub mod adaptive;

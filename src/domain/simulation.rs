@@ -7,9 +7,11 @@ pub mod watched;
 pub mod agents;
 pub mod adaptive;
 pub mod adjusted;
+pub mod insights;
 
 use crate::domain::random::Random;
 use crate::domain::simulation::adjusted::{Adjusted, Known};
+use crate::domain::simulation::insights::Insights;
 use crate::domain::simulation::watched::{Metric, Watched};
 use crate::domain::statistics::level::{Alpha, Error};
 use crate::domain::statistics::special::beta_tails;
@@ -87,6 +89,7 @@ enum Kind {
     Bandit,
     SampleRatio { share: f64 },
     Adjusted(Adjusted),
+    Insights(Insights),
 }
 
 impl Scenario {
@@ -104,6 +107,7 @@ impl Scenario {
             Kind::Watched(watched) => watched.run(random, level)?.to_vec(),
             Kind::Agents(agents) => agents::run(agents, random, level)?.to_vec(),
             Kind::Adjusted(adjusted) => adjusted.run(random, level)?.to_vec(),
+            Kind::Insights(insights) => insights.run(random, level)?.to_vec(),
             Kind::Bandit => vec![adaptive::bandit(random, level)?],
             Kind::SampleRatio { share } => vec![adaptive::sample_ratio(share, random, Alpha::new(RATIO_LEVEL)?)?],
         })
@@ -153,6 +157,13 @@ pub fn scenarios() -> Vec<Scenario> {
         ("adjusted score 10 to 10.16: without adjusting".to_owned(), Limit::AtMost { rate: 0.65, stated: 0.65 }),
     ];
     all.push(Scenario::new(Kind::Adjusted(Adjusted { known: Known::Half, lift: 0.016 }), questions));
+    let equal = ("A/A insights by six stages: anything said, every look".to_owned(), error(0.0655));
+    all.push(Scenario::new(Kind::Insights(Insights { lift: 0.0 }), vec![equal]));
+    let questions = vec![
+        ("insights, one of six stages .10 to .16: anything said of the others".to_owned(), error(0.0655)),
+        (format!("insights, one of six stages .10 to .16: found by {UNITS} units"), Limit::AtLeast(0.93)),
+    ];
+    all.push(Scenario::new(Kind::Insights(Insights { lift: 0.6 }), questions));
     all
 }
 

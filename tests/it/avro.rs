@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const PRIMITIVES: [&str; 7] = ["string", "bytes", "boolean", "int", "long", "float", "double"];
 
 /// Fingerprint of every released version, its bytes in reverse, as computed by fastavro 1.13: a released version is never edited.
-const RELEASED: [(&str, usize, u64); 17] = [
+const RELEASED: [(&str, usize, u64); 18] = [
     ("coaching.prompts.v1", 1, 0xd7ea_3668_3c20_586d),
     ("coaching.requests.v1", 1, 0xf556_33df_58d4_f035),
     ("experiment.exposures.v1", 1, 0x377c_1b43_68c6_2dc5),
@@ -24,6 +24,7 @@ const RELEASED: [(&str, usize, u64); 17] = [
     ("experiment.metrics.v1", 2, 0x9b01_835e_686e_ecd0),
     ("experiment.metrics.v1", 3, 0x8c44_ee0e_f381_e9c2),
     ("experiment.metrics.v1", 4, 0x8d71_4bde_9333_42a1),
+    ("experiment.metrics.v1", 5, 0xce7e_0aeb_0e91_91fe),
     ("lead.alerts.v1", 1, 0x5b1d_4697_673a_fe55),
     ("lead.interactions.v1", 1, 0x912e_2aa7_0763_ef8a),
     ("lead.predictions.v1", 1, 0xc92b_469d_dd27_c893),

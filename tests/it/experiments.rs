@@ -6,6 +6,7 @@ mod attribution;
 mod bandit;
 mod costs;
 mod covariate;
+mod insights;
 mod crossed;
 mod strata;
 mod team;

@@ -46,6 +46,12 @@ fn an_adjusted_sequence_errs_as_rarely_and_finds_more() {
 }
 
 #[test]
+fn insights_by_stage_err_as_rarely_as_one_of_them_may_and_find_what_is_there() {
+    check("A/A insights", 200);
+    check("insights", 200);
+}
+
+#[test]
 fn agents_are_compared_as_agents() {
     check("A/A of", 2_000);
 }

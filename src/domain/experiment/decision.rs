@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::experiment::adaptive::{Adaptive, Worth};
 use crate::domain::experiment::inference::{Bounded, Comparison, Display, Pair, compare, display};
+use crate::domain::experiment::insights::{Insight, insights};
 use crate::domain::experiment::plan::{Measure, Plan, Role, Shape};
 use crate::domain::experiment::tally::{Cohort, Tally};
 use crate::domain::experiment::versions::{Groups, count};
@@ -143,6 +144,8 @@ pub struct Report {
     pub dropped: Vec<Dropped>,
     /// What always giving each arm is worth, of a bandit.
     pub worth_of_arms: Vec<Worth>,
+    /// The goal within each stratum at the same look; none without strata, and none where units are not shared out as planned.
+    pub insights: Vec<Insight>,
 }
 
 impl Report {
@@ -217,6 +220,7 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         sample_ratio: ratio_at(&ratios, at),
         dropped: Vec::new(),
         worth_of_arms: Vec::new(),
+        insights: Vec::new(),
     };
     let mut groups = Groups::new();
     let mut adaptive = Adaptive::of(setup);
@@ -253,6 +257,8 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         let shown = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| fixed(pair, of)));
         if told.decision.verdict != Verdict::Continue || ready.peek().is_none() {
             told.comparisons = compared.into_iter().zip(shown).collect();
+            let goal = setup.plan.measures.first().filter(|_| told.sample_ratio < RATIO_ALARM);
+            told.insights = goal.into_iter().flat_map(|goal| pairs.iter().flat_map(|pair| insights(&groups, pair, goal))).collect();
             let outcomes = |arm: &str| count(&groups, arm, |group| group.cells.first().map_or(0, |goal| goal.nonzero));
             told.worth_of_arms = adaptive.as_ref().map_or_else(Vec::new, |adaptive| adaptive.worth(setup, outcomes));
             break;

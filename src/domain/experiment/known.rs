@@ -2,6 +2,7 @@
 
 use crate::domain::event::Channel;
 use crate::domain::features::{Feature, Features};
+use crate::domain::journey::Stage;
 use crate::domain::scoring::Target;
 
 /// Millionths in one.
@@ -72,7 +73,16 @@ impl Strata {
         }
     }
 
-    /// The stratum of a lead, 0 to 7.
+    /// The names of all strata, by their numbers.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        match self {
+            Self::Stage => Stage::ALL.iter().map(|stage| stage.as_str()).collect(),
+            Self::Channel => Self::CHANNELS.iter().map(Channel::as_str).chain(["other"]).collect(),
+        }
+    }
+
+    /// The stratum of a lead, 0 to 6.
     #[must_use]
     pub fn of(self, seen: &Seen<'_>) -> u8 {
         match self {

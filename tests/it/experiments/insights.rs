@@ -1,0 +1,115 @@
+//! The goal within strata: said where an arm moves it, for all strata at once, and nowhere else.
+
+use std::sync::Arc;
+
+use leadstream::codec::{avro, results};
+use leadstream::domain::event::{Channel, EventType, Interaction};
+use leadstream::domain::experiment::decision::{RATIO_ALARM, Report, Setup, report};
+use leadstream::domain::experiment::insights::Insight;
+use leadstream::domain::experiment::outcome::Outcome;
+use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Group, Stratum, Tally};
+use leadstream::domain::statistics::asymptotic::{Tuning, sequence};
+use leadstream::domain::statistics::level::Alpha;
+use leadstream::domain::statistics::log_ratio::{lift, log_ratio};
+use leadstream::domain::statistics::moments::{self, Moments};
+use leadstream::domain::units::{DAY_MS, EventTime};
+use serde_json::{Value, json};
+
+use crate::experiments::{Arm, START, USUAL, experiment, key, market, rules, same_in_any_order, with};
+
+fn body() -> Value {
+    with(&[("strata", "channel".into()), ("planned_units", 2_000.into())])
+}
+
+fn shown(report: &Report) -> Vec<&Insight> {
+    report.insights.iter().filter(|insight| insight.is_shown()).collect()
+}
+
+#[test]
+fn an_arm_that_works_in_one_channel_is_told_of_that_channel_and_in_any_order_and_partitioning() {
+    let (rules, own) = (rules(&body()), experiment(&body()));
+    let in_channel = |events: Vec<Interaction>, channel: Channel| {
+        events.into_iter().map(move |event| match event.kind {
+            EventType::MessageReceived => Interaction { channel: Some(channel.clone()), ..event },
+            _ => event,
+        })
+    };
+    let usual = Arm { converts: 0.2, ..USUAL };
+    let better = |arm: &str| if arm == "assertive" { Arm { converts: 0.5, ..USUAL } } else { usual };
+    let mut events: Vec<Interaction> = in_channel(market(51, 700, &own, better), Channel::Email).collect();
+    events.extend(in_channel(market(52, 700, &own, |_| usual), Channel::Sms));
+    events.sort_by_key(|event| (event.occurred_at, event.event_id));
+    let metrics = same_in_any_order(&rules, &events, &key());
+    let report = metrics.report.as_ref().unwrap();
+    let names: Vec<&str> = report.insights.iter().map(|insight| insight.stratum).collect();
+    assert_eq!(names, ["sms", "email", "phone", "chat", "whatsapp", "web", "other"]);
+    let [found] = shown(report)[..] else { panic!("{:?}", report.insights) };
+    let bounds = found.goal.lift.unwrap().interval;
+    assert_eq!((found.stratum, found.goal.arm.as_str()), ("email", "assertive"));
+    assert!(bounds.lower > 0.0 && bounds.contains(1.5), "{bounds:?}");
+    let units = |place: usize| report.insights[place].goal.units.control + report.insights[place].goal.units.treatment;
+    assert_eq!((units(0) + units(1), units(2)), (report.units, 0));
+    assert!(!report.insights[2].goal.is_open && report.insights[2].goal.lift.is_none());
+
+    let record = avro::describe(&results::metrics_record(&metrics).1).unwrap();
+    let told = &record["results"]["insights"];
+    assert_eq!(told.as_array().unwrap().len(), 7);
+    let email = &told[1];
+    assert_eq!((email["stratum"].as_str(), email["is_shown"].as_bool()), (Some("email"), Some(true)));
+    assert_eq!(email["lift_lower"].as_f64(), Some(bounds.lower));
+    assert_eq!((told[0]["may_be_acted_on"].as_bool(), told[0]["is_shown"].as_bool()), (Some(true), Some(false)));
+}
+
+/// Units and conversions of both arms in a stratum, within one day.
+fn tally(strata: &[(u8, [(u64, u64); 2])]) -> Tally {
+    let mut tally = Tally::default();
+    for (stratum, arms) in strata {
+        for (arm, (units, conversions)) in ["empathetic", "assertive"].into_iter().zip(arms) {
+            for number in 0..*units {
+                let outcome = Outcome { value: if number < *conversions { 1_000_000 } else { 0 }, base: 1_000_000 };
+                let cells = vec![Cell::of(outcome), Cell::default(), Cell::default(), Cell::default()];
+                let group = Group { units: 1, cells, strata: [(*stratum, Stratum::of(outcome))].into(), ..Group::default() };
+                let mut one = Tally::default();
+                let cohort = Cohort { day: START / DAY_MS, version: 1 };
+                one.cohorts.insert(cohort, Arc::new(Arms::from([(arm.to_owned(), group)])));
+                tally.merge(&one);
+            }
+        }
+    }
+    tally
+}
+
+fn concluded(body: &Value, tally: &Tally) -> Report {
+    let own = experiment(body);
+    let setup = Setup { plan: own.plan.as_deref().unwrap(), window_hours: 72, versions: [(1, own.arms.as_slice())].into() };
+    report(&setup, tally, EventTime(START + 40 * DAY_MS)).unwrap()
+}
+
+#[test]
+fn each_stratum_has_its_part_of_the_level() {
+    let told = concluded(&body(), &tally(&[(1, [(400, 60), (400, 90)]), (6, [(200, 40), (200, 29)])]));
+    let alpha = Alpha::new(0.05 / 7.0).unwrap();
+    for (place, arms) in [(1, [(400, 60), (400, 90)]), (6, [(200, 40), (200, 29)])] {
+        let moments = |(units, sum): (u64, u64)| Moments::of_sums(units, sum as f64, sum as f64).unwrap();
+        let effect = log_ratio(&moments::Arms { control: moments(arms[0]), treatment: moments(arms[1]) }).unwrap();
+        let expected = sequence(effect, arms[0].0 + arms[1].0, Tuning { alpha, planned: 2_000.0 / 7.0 }).unwrap().interval.map(lift);
+        let interval = told.insights[place].goal.lift.unwrap().interval;
+        assert!(
+            (interval.lower - expected.lower).abs() < 1e-9 && (interval.upper - expected.upper).abs() < 1e-9,
+            "{interval:?} {expected:?}"
+        );
+        assert_eq!(told.insights[place].goal.outcomes, moments::Arms { control: arms[0].1, treatment: arms[1].1 });
+    }
+    assert_eq!([1, 6].map(|place: usize| told.insights[place].goal.is_open), [true, false], "30 conversions of both arms");
+}
+
+#[test]
+fn nothing_is_said_of_strata_where_units_are_not_shared_out_as_planned_and_of_goals_that_are_no_shares() {
+    let even = [(0, [(300, 30), (300, 90)])];
+    assert_eq!(shown(&concluded(&body(), &tally(&even))).len(), 1);
+    let uneven = concluded(&body(), &tally(&[(0, [(300, 30), (450, 135)])]));
+    assert!(uneven.sample_ratio >= RATIO_ALARM && uneven.insights.is_empty());
+    let mean = [("goal", json!({"metric": "conversation_length", "cap": 100})), ("strata", "channel".into())];
+    assert!(concluded(&with(&mean), &tally(&even)).insights.is_empty());
+    assert!(concluded(&with(&[("planned_units", 2_000.into())]), &tally(&even)).insights.is_empty());
+}
