@@ -57,7 +57,7 @@ fn an_arm_that_works_in_one_channel_is_told_of_that_channel_and_in_any_order_and
     let email = &told[1];
     assert_eq!((email["stratum"].as_str(), email["is_shown"].as_bool()), (Some("email"), Some(true)));
     assert_eq!(email["lift_lower"].as_f64(), Some(bounds.lower));
-    assert_eq!((told[0]["may_be_acted_on"].as_bool(), told[0]["is_shown"].as_bool()), (Some(true), Some(false)));
+    assert_eq!((email["may_be_acted_on"].as_bool(), told[0]["is_shown"].as_bool()), (Some(true), Some(false)));
 }
 
 /// Units and conversions of both arms in a stratum, within one day.
