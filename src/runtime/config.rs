@@ -250,7 +250,7 @@ impl Default for Worker {
         Self {
             commit_records,
             commit_timers,
-            commit_ms: 10,
+            commit_ms: 3,
             commit_ms_max: 100,
             tick_ms: millis(tick),
             report_ms: millis(report),

@@ -45,8 +45,8 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The time between two commits after one that took so long: longer while commits take more than nine tenths of it. The coordinator
-    /// still writes the markers of a transaction when its commit is answered, and one that is begun before they are there waits 20 ms.
+    /// The time between two commits after one that took so long: longer while commits take more than nine tenths of it, so that brokers
+    /// that are slow get larger batches instead of more of them.
     #[must_use]
     pub fn next(self, interval: Duration, took: Duration) -> Duration {
         if took > interval * 9 / 10 { (interval * 3 / 2).min(self.longest) } else { (interval * 9 / 10).max(self.shortest) }
