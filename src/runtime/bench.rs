@@ -106,6 +106,8 @@ pub struct Script {
     pub prefix: String,
     /// First offsets to copy, by topic and partition.
     pub from: BTreeMap<String, Vec<u64>>,
+    /// Where to end: the job that is copied goes on in the latency part.
+    pub until: BTreeMap<String, Vec<u64>>,
     /// Events that those records belong to, by partition.
     pub events: Vec<u64>,
 }
@@ -278,8 +280,7 @@ pub fn raw_loop(config: &Config, script: &Script, ready: &std::path::Path) -> Re
     let settings = config.kafka_settings()?.ok_or(Error::NoCluster)?;
     let of = Settings { topic_prefix: script.prefix.clone(), ..settings.clone() };
     let written: Vec<_> = topics().into_iter().filter(|topic| !topic.is_input && !topic.is_single).collect();
-    let template = raw::Template { settings: &of, topics: &written, from: script.from.clone(), events: script.events.clone() };
-    raw::run(&settings, &template, config.pace(), ready)
+    raw::run(&settings, (&of, &written, script), config.pace(), ready)
 }
 
 /// The middle of some numbers, 0 where there are none.

@@ -12,8 +12,8 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use crate::domain::units::Partition;
-use crate::runtime::bench::Error;
+use crate::domain::units::{Offset, Partition};
+use crate::runtime::bench::{Error, Script};
 use crate::runtime::log::kafka::{Settings, Topics, Wanted};
 use crate::runtime::share::Pace;
 
@@ -24,32 +24,24 @@ const ASK: Duration = Duration::from_secs(30);
 type Written = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// The records of one partition of one topic, and how many of them were written.
-struct Script {
+struct Copy {
     topic: String,
     partition: u32,
     records: Vec<Written>,
     written: usize,
 }
 
-/// What is copied: the topics of another job of the same cluster.
-pub struct Template<'a> {
-    /// How the job that was there before is reached.
-    pub settings: &'a Settings,
-    /// Its topics without the inputs.
-    pub topics: &'a [Wanted],
-    /// First offsets to copy, by topic and partition.
-    pub from: BTreeMap<String, Vec<u64>>,
-    /// How many events those records belong to, by partition.
-    pub events: Vec<u64>,
-}
+/// What is copied: how the job that was there before is reached, its topics without the inputs, and what to take of them.
+type Template<'a> = (&'a Settings, &'a [Wanted], &'a Script);
 
 /// Runs until the process is ended; says that it is ready by making a file.
 ///
 /// # Errors
 /// When Kafka fails.
-pub fn run(settings: &Settings, template: &Template<'_>, pace: Pace, ready: &Path) -> Result<(), Error> {
+pub fn run(settings: &Settings, template: Template<'_>, pace: Pace, ready: &Path) -> Result<(), Error> {
     let input = settings.topic("lead.interactions.v1");
-    let mut scripts = read(settings, template)?;
+    let events = &template.2.events;
+    let mut copies = read(settings, template)?;
     // A static member: the next round takes its place at once, although this process is killed.
     let mut member = settings.consumer(&settings.application);
     member.set("auto.offset.reset", "earliest").set("group.instance.id", "raw");
@@ -60,7 +52,7 @@ pub fn run(settings: &Settings, template: &Template<'_>, pace: Pace, ready: &Pat
     std::fs::write(ready, "")?;
     let mut interval = pace.shortest;
     let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-    let mut taken = vec![0_u64; template.events.len()];
+    let mut taken = vec![0_u64; events.len()];
     loop {
         let began = Instant::now();
         next.clear();
@@ -81,11 +73,11 @@ pub fn run(settings: &Settings, template: &Template<'_>, pace: Pace, ready: &Pat
         }
         let committing = Instant::now();
         producer.begin_transaction()?;
-        for script in &mut scripts {
-            let place = script.partition as usize;
-            let of = template.events.get(place).copied().unwrap_or(0).max(1);
-            let due = (script.records.len() as u64 * taken.get(place).copied().unwrap_or(0) / of) as usize;
-            send(&producer, script, due)?;
+        for copy in &mut copies {
+            let place = copy.partition as usize;
+            let of = events.get(place).copied().unwrap_or(0).max(1);
+            let due = (copy.records.len() as u64 * taken.get(place).copied().unwrap_or(0) / of) as usize;
+            send(&producer, copy, due)?;
         }
         while producer.in_flight_count() > 0 {
             producer.poll(Duration::from_micros(200));
@@ -102,37 +94,36 @@ pub fn run(settings: &Settings, template: &Template<'_>, pace: Pace, ready: &Pat
     }
 }
 
-/// Writes the records of a script up to a count; one that is at its end begins again.
-fn send(producer: &BaseProducer, script: &mut Script, due: usize) -> Result<(), Error> {
-    let at = script.written % script.records.len().max(1);
-    let more = script.records.iter().cycle().skip(at).take(due.saturating_sub(script.written));
+/// Writes records up to a count; behind the last one it begins again.
+fn send(producer: &BaseProducer, copy: &mut Copy, due: usize) -> Result<(), Error> {
+    let at = copy.written % copy.records.len().max(1);
+    let more = copy.records.iter().cycle().skip(at).take(due.saturating_sub(copy.written));
     for (key, value) in more {
-        let mut record = BaseRecord::<[u8], [u8]>::to(&script.topic).partition(script.partition.cast_signed());
+        let mut record = BaseRecord::<[u8], [u8]>::to(&copy.topic).partition(copy.partition.cast_signed());
         record.key = key.as_deref();
         record.payload = value.as_deref();
         producer.send(record).map_err(|(error, _)| error)?;
     }
-    script.written = due.max(script.written);
+    copy.written = due.max(copy.written);
     producer.poll(Duration::ZERO);
     Ok(())
 }
 
-fn read(settings: &Settings, template: &Template<'_>) -> Result<Vec<Script>, Error> {
-    let reader = Topics::new(template.settings)?;
-    let mut scripts = Vec::new();
-    for topic in template.topics {
-        for partition in 0..u32::try_from(template.events.len()).unwrap_or(u32::MAX) {
-            let from = template.from.get(topic.name).and_then(|offsets| offsets.get(partition as usize));
-            let Some(from) = from.copied() else { continue };
+fn read(settings: &Settings, (of, topics, script): Template<'_>) -> Result<Vec<Copy>, Error> {
+    let reader = Topics::new(of)?;
+    let mut copies = Vec::new();
+    for topic in topics {
+        for partition in 0..u32::try_from(script.events.len()).unwrap_or(u32::MAX) {
+            let at = |offsets: &BTreeMap<String, Vec<u64>>| offsets.get(topic.name)?.get(partition as usize).copied().map(Offset);
+            let (Some(from), Some(until)) = (at(&script.from), at(&script.until)) else { continue };
             let mut records = Vec::new();
             let place = (topic.name, Partition(partition));
-            let end = reader.end(topic.name, place.1)?;
-            reader.each::<Error>(place, (crate::domain::units::Offset(from), end), &mut |_, record| {
+            reader.each::<Error>(place, (from, until), &mut |_, record| {
                 records.push((record.key, record.value));
                 Ok(())
             })?;
-            scripts.push(Script { topic: settings.topic(topic.name), partition, records, written: 0 });
+            copies.push(Copy { topic: settings.topic(topic.name), partition, records, written: 0 });
         }
     }
-    Ok(scripts)
+    Ok(copies)
 }

@@ -73,7 +73,7 @@ impl Bench {
             subjects.into_values().try_for_each(Subject::end)?;
             let exactly = self.job_of(Mode::ExactlyOnce)?;
             let events = exactly.sent.iter().zip(before).map(|(sent, before)| sent - before).collect();
-            let made = Script { prefix: exactly.cluster.settings.topic_prefix.clone(), from, events };
+            let made = Script { prefix: exactly.cluster.settings.topic_prefix.clone(), from, until: exactly.ends()?, events };
             let mut raw = self.job_of(Mode::Raw)?.start(Some(&made))?;
             self.measure(Mode::Raw, &mut raw, &records, results.entry(Mode::Raw).or_default())?;
             told(records.len() as u64);
