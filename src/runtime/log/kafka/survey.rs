@@ -20,6 +20,10 @@ use crate::runtime::log::{Error, STATE};
 const FETCH: i16 = 1;
 const OFFSET_FETCH: (i16, i16) = (9, 7);
 const TXN_OFFSET_COMMIT: (i16, i16) = (28, 3);
+/// What a broker says of groups soon after its start.
+const LOADS: [RDKafkaErrorCode; 2] = [RDKafkaErrorCode::CoordinatorLoadInProgress, RDKafkaErrorCode::CoordinatorNotAvailable];
+/// Between two tries while it does.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Bytes of an answer that is believed.
 const ANSWER_BYTES_MAX: usize = 1 << 16;
 
@@ -65,7 +69,13 @@ impl Survey {
     /// When the cluster does not answer or does not allow it.
     pub fn group(&self) -> Result<Option<(String, usize)>, Error> {
         let name = self.settings.application.as_str();
-        let list = self.consumer.fetch_group_list(Some(name), self.wait).map_err(failed(format!("group {name} cannot be described")))?;
+        let until = Instant::now() + self.wait;
+        let list = loop {
+            match self.consumer.fetch_group_list(Some(name), self.wait) {
+                Err(KafkaError::GroupListFetch(code)) if LOADS.contains(&code) && Instant::now() < until => std::thread::sleep(AGAIN),
+                found => break found.map_err(failed(format!("group {name} cannot be described")))?,
+            }
+        };
         let found = list.groups().iter().find(|group| group.name() == name);
         Ok(found.map(|group| (group.state().to_owned(), group.members().len())))
     }
