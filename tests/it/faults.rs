@@ -102,7 +102,9 @@ fn several_workers_share_the_partitions_of_an_instance_under_prefixed_names() {
     let others: Vec<&str> = names.lines().filter(|name| !name.starts_with("__") && !name.starts_with("sales.")).collect();
     assert!(others.is_empty(), "{others:?}");
     let producers = broker.tool("org.apache.kafka.tools.TransactionsCommand", &["list"]);
-    (0..3).for_each(|worker| assert!(producers.lines().any(|line| line.contains(&format!("-{worker} "))), "{producers}"));
+    for (worker, turn) in (0..3).flat_map(|worker| [(worker, 0), (worker, 1)]) {
+        assert!(producers.lines().any(|line| line.contains(&format!("-{worker}-{turn} "))), "{producers}");
+    }
     fleet.end(0);
     fleet.end(1);
 }
