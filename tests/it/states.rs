@@ -1,6 +1,7 @@
 //! What an instance on Kafka does when something under it is full, gone or expired: it stops or waits, says what to do, and nothing is
 //! lost or doubled once that is done.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -54,10 +55,20 @@ fn read(broker: &Broker) -> Topics {
     Topics::new(&settings(&broker.servers)).unwrap()
 }
 
+/// How many records a committed reader finds. A broker that has just been asked to lead partitions may not know it yet.
 fn records(broker: &Broker, topic: &str) -> usize {
-    let (topics, mut count) = (read(broker), 0);
-    (0..PARTITIONS).for_each(|partition| topics.all(topic, Partition(partition), &mut |_, _| count += 1).unwrap());
-    count
+    let topics = read(broker);
+    let count = || {
+        let mut count = 0;
+        let all = (0..PARTITIONS).try_for_each(|partition| topics.all(topic, Partition(partition), &mut |_, _| count += 1));
+        all.ok().map(|()| count)
+    };
+    let found = Cell::new(None);
+    await_that(|| {
+        found.set(count());
+        found.get().is_some()
+    });
+    found.get().unwrap()
 }
 
 /// Events of which the first 300 were produced, and taken by the first instance.
