@@ -24,7 +24,7 @@ use crate::runtime::bench::subject::Subject;
 use crate::runtime::config::Config;
 use crate::runtime::http::address_file;
 use crate::runtime::instance::topics;
-use crate::runtime::log::kafka::{self, Cluster, Guarantee, Settings, Topics};
+use crate::runtime::log::kafka::{self, Cluster, Guarantee, Topics};
 use crate::runtime::log::{self, Record, partition_of};
 
 pub use crate::runtime::bench::latency::Latency;
@@ -278,9 +278,7 @@ impl Job {
 /// When Kafka fails.
 pub fn raw_loop(config: &Config, script: &Script, ready: &std::path::Path) -> Result<(), Error> {
     let settings = config.kafka_settings()?.ok_or(Error::NoCluster)?;
-    let of = Settings { topic_prefix: script.prefix.clone(), ..settings.clone() };
-    let written: Vec<_> = topics().into_iter().filter(|topic| !topic.is_input && !topic.is_single).collect();
-    raw::run(&settings, (&of, &written, script), config.pace(), ready)
+    raw::run(&settings, script, config.pace(), ready)
 }
 
 /// The middle of some numbers, 0 where there are none.

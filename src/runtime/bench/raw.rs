@@ -14,7 +14,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use crate::domain::units::{Offset, Partition};
 use crate::runtime::bench::{Error, Script};
-use crate::runtime::log::kafka::{Settings, Topics, Wanted};
+use crate::runtime::log::kafka::{Settings, Topics};
 use crate::runtime::share::Pace;
 
 /// How long one call may take.
@@ -31,17 +31,13 @@ struct Copy {
     written: usize,
 }
 
-/// What is copied: how the job that was there before is reached, its topics without the inputs, and what to take of them.
-type Template<'a> = (&'a Settings, &'a [Wanted], &'a Script);
-
 /// Runs until the process is ended; says that it is ready by making a file.
 ///
 /// # Errors
 /// When Kafka fails.
-pub fn run(settings: &Settings, template: Template<'_>, pace: Pace, ready: &Path) -> Result<(), Error> {
+pub fn run(settings: &Settings, script: &Script, pace: Pace, ready: &Path) -> Result<(), Error> {
     let input = settings.topic("lead.interactions.v1");
-    let events = &template.2.events;
-    let mut copies = read(settings, template)?;
+    let mut copies = read(settings, script)?;
     // A static member: the next round takes its place at once, although this process is killed.
     let mut member = settings.consumer(&settings.application);
     member.set("auto.offset.reset", "earliest").set("group.instance.id", "raw");
@@ -52,7 +48,7 @@ pub fn run(settings: &Settings, template: Template<'_>, pace: Pace, ready: &Path
     std::fs::write(ready, "")?;
     let mut interval = pace.shortest;
     let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-    let mut taken = vec![0_u64; events.len()];
+    let mut taken = vec![0_u64; script.events.len()];
     loop {
         let began = Instant::now();
         next.clear();
@@ -75,7 +71,7 @@ pub fn run(settings: &Settings, template: Template<'_>, pace: Pace, ready: &Path
         producer.begin_transaction()?;
         for copy in &mut copies {
             let place = copy.partition as usize;
-            let of = events.get(place).copied().unwrap_or(0).max(1);
+            let of = script.events.get(place).copied().unwrap_or(0).max(1);
             let due = (copy.records.len() as u64 * taken.get(place).copied().unwrap_or(0) / of) as usize;
             send(&producer, copy, due)?;
         }
@@ -109,20 +105,18 @@ fn send(producer: &BaseProducer, copy: &mut Copy, due: usize) -> Result<(), Erro
     Ok(())
 }
 
-fn read(settings: &Settings, (of, topics, script): Template<'_>) -> Result<Vec<Copy>, Error> {
-    let reader = Topics::new(of)?;
+fn read(settings: &Settings, script: &Script) -> Result<Vec<Copy>, Error> {
+    let reader = Topics::new(&Settings { topic_prefix: script.prefix.clone(), ..settings.clone() })?;
     let mut copies = Vec::new();
-    for topic in topics {
-        for partition in 0..u32::try_from(script.events.len()).unwrap_or(u32::MAX) {
-            let at = |offsets: &BTreeMap<String, Vec<u64>>| offsets.get(topic.name)?.get(partition as usize).copied().map(Offset);
-            let (Some(from), Some(until)) = (at(&script.from), at(&script.until)) else { continue };
+    for ((topic, from), until) in script.from.iter().zip(script.until.values()) {
+        for ((partition, from), until) in (0..).zip(from).zip(until) {
             let mut records = Vec::new();
-            let place = (topic.name, Partition(partition));
-            reader.each::<Error>(place, (from, until), &mut |_, record| {
+            let place = (topic.as_str(), Partition(partition));
+            reader.each::<Error>(place, (Offset(*from), Offset(*until)), &mut |_, record| {
                 records.push((record.key, record.value));
                 Ok(())
             })?;
-            copies.push(Copy { topic: settings.topic(topic.name), partition, records, written: 0 });
+            copies.push(Copy { topic: settings.topic(topic), partition, records, written: 0 });
         }
     }
     Ok(copies)
