@@ -624,8 +624,16 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
 }
 
 pub fn await_that(holds: impl Fn() -> bool) {
+    await_some(|| holds().then_some(()));
+}
+
+/// What is there at last.
+pub fn await_some<T>(found: impl Fn() -> Option<T>) -> T {
     let until = Instant::now() + SETTLES;
-    while !holds() {
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
         assert!(Instant::now() < until);
         pause(Duration::from_millis(20));
     }

@@ -1,7 +1,6 @@
 //! What an instance on Kafka does when something under it is full, gone or expired: it stops or waits, says what to do, and nothing is
 //! lost or doubled once that is done.
 
-use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,7 +17,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::broker::{Broker, is_there};
 use crate::command::get;
-use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, events, pause, replays, settings};
+use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_some, await_that, events, pause, replays, settings};
 use crate::peers::address;
 
 const INTERACTIONS: &str = "lead.interactions.v1";
@@ -58,17 +57,11 @@ fn read(broker: &Broker) -> Topics {
 /// How many records a committed reader finds. A broker that has just been asked to lead partitions may not know it yet.
 fn records(broker: &Broker, topic: &str) -> usize {
     let topics = read(broker);
-    let count = || {
+    await_some(|| {
         let mut count = 0;
         let all = (0..PARTITIONS).try_for_each(|partition| topics.all(topic, Partition(partition), &mut |_, _| count += 1));
         all.ok().map(|()| count)
-    };
-    let found = Cell::new(None);
-    await_that(|| {
-        found.set(count());
-        found.get().is_some()
-    });
-    found.get().unwrap()
+    })
 }
 
 /// Events of which the first 300 were produced, and taken by the first instance.
