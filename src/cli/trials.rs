@@ -205,9 +205,9 @@ pub async fn insights(config: &Config, options: &Insights, json: bool) -> anyhow
     };
     let mut all = newest(config).await?;
     all.retain(|key, told| wanted(key) && told["results"]["insights"].is_array());
-    let name = |told: &Value| told["experiment"].as_str().unwrap_or_default().to_owned();
+    let text = |told: &Value, field: &str| told[field].as_str().unwrap_or_default().to_owned();
     if json {
-        let one = |mut told: Value| json!({"experiment": name(&told), "insights": told["results"]["insights"].take()});
+        let one = |mut told: Value| json!({"experiment": text(&told, "experiment"), "insights": told["results"]["insights"].take()});
         return Ok(say(Value::from(all.into_values().map(one).collect::<Vec<_>>()))?);
     }
     if all.is_empty() {
@@ -215,8 +215,7 @@ pub async fn insights(config: &Config, options: &Insights, json: bool) -> anyhow
     }
     for told in all.values() {
         let insights: Vec<&Value> = told["results"]["insights"].as_array().into_iter().flatten().collect();
-        let text = |told: &Value, field: &str| told[field].as_str().unwrap_or_default().to_owned();
-        say(format!("{}, until {}", name(told), date(told["at"].as_i64().unwrap_or(0))))?;
+        say(format!("{}, until {}", text(told, "experiment"), date(told["at"].as_i64().unwrap_or(0))))?;
         let shown: Vec<&&Value> = insights.iter().filter(|told| told["is_shown"] == true).collect();
         for told in &shown {
             let verb = if told["lift"].as_f64().is_some_and(|lift| lift > 0.0) { "raises" } else { "lowers" };
@@ -236,11 +235,7 @@ pub async fn insights(config: &Config, options: &Insights, json: bool) -> anyhow
             let heads = [text(told, "stratum"), text(told, "arm")];
             rows.push(heads.into_iter().chain(counts).chain(lifts).chain([bounds.to_owned()]).collect());
         }
-        say(format!(
-            "{}
-all of these bounds hold together, however often they are looked at\n",
-            table(&rows)
-        ))?;
+        say(format!("{}\nall of these bounds hold together, however often they are looked at\n", table(&rows)))?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ impl Insight {
 pub fn insights(groups: &Groups, pair: &Pair<'_>, goal: &Measure) -> Vec<Insight> {
     let Some(strata) = pair.strata.filter(|_| goal.metric.shape() == Shape::Share) else { return Vec::new() };
     let names = strata.names();
-    let Ok(cells) = u32::try_from(names.len()) else { return Vec::new() };
+    let cells = u32::try_from(names.len()).expect("there are seven strata at most");
     let tuning = Tuning { alpha: pair.tuning.alpha.split(cells), planned: pair.tuning.planned / f64::from(cells) };
     let within = Pair { tuning, harm: pair.harm.split(cells), covariate: None, strata: None, ..pair.clone() };
     let insight = |(number, stratum): (u8, &&'static str)| Insight { stratum, goal: compare(&of(groups, number), &within, (0, goal)) };
