@@ -293,7 +293,8 @@ mod tests {
     use super::*;
     use crate::domain::experiment::journeys::Journeys;
     use crate::domain::experiment::outcome::Outcome;
-    use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group, Stratum};
+    use crate::domain::experiment::stratum::Stratum;
+    use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group};
     use crate::domain::journey;
 
     #[test]
@@ -301,8 +302,13 @@ mod tests {
         let mut tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
         let cells = vec![Cell::of(Outcome { value: -5, base: 7 }), Cell { squares: i128::MAX, products: i128::MIN, ..Cell::default() }];
         let covaried = Covaried { sum: -9, squares: 300, products: i128::MIN };
-        let group =
-            Group { units: 1, cells, waits: [(9, 4)].into(), covaried, strata: [(7, Stratum { units: 2, sum: -3, squares: 9 })].into() };
+        let group = Group {
+            units: 1,
+            cells,
+            waits: [(9, 4)].into(),
+            covaried,
+            strata: [(7, Stratum { units: 2, nonzero: 1, sum: -3, squares: 9 })].into(),
+        };
         tally.agents = Agents::of("assertive", "agent-1", group.clone());
         tally.crossed = 3;
         tally.journeys = Arc::new(Journeys::of(&[("assertive", 5.0), ("own", 1.0)], journey::Outcome::Won));

@@ -5,11 +5,13 @@
 
 mod fields;
 mod first;
+mod fourth;
 mod second;
 mod stored;
 mod third;
 
 use crate::codec::rows::first::{first_lead, first_tally};
+use crate::codec::rows::fourth::fourth_tally;
 use crate::codec::rows::second::{second_lead, second_tally, trial};
 use crate::codec::rows::stored::Stored;
 use crate::codec::rows::third::{third_lead, third_tally};
@@ -18,7 +20,7 @@ use crate::domain::units::{LeadKey, Tenant};
 use crate::pipeline::{Key, Row};
 
 /// The format that is written. Every released one keeps its decoder and its fixture.
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 
 /// Why bytes are no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,9 +116,11 @@ pub fn row(key: &Key, bytes: &[u8]) -> Result<Row, Error> {
         (Key::Tally(_), 1) => first_tally(input).map(Row::Tally),
         (Key::Tally(_), 2) => second_tally(input).map(Row::Tally),
         (Key::Tally(_), 3) => third_tally(input).map(Row::Tally),
+        (Key::Tally(_), 4) => fourth_tally(input).map(Row::Tally),
         (Key::Trial(_), 1) => trial(input, first_tally).map(Row::Trial),
         (Key::Trial(_), 2) => trial(input, second_tally).map(Row::Trial),
         (Key::Trial(_), 3) => trial(input, third_tally).map(Row::Trial),
+        (Key::Trial(_), 4) => trial(input, fourth_tally).map(Row::Trial),
         (Key::Lead(_), _) => Stored::get(input).map(Row::Lead),
         (Key::Clock(_), _) => Stored::get(input).map(Row::Clock),
         (Key::Tally(_), _) => Stored::get(input).map(Row::Tally),

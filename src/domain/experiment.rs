@@ -7,6 +7,7 @@ pub mod known;
 pub mod plan;
 pub mod outcome;
 pub mod journeys;
+pub mod stratum;
 pub mod tally;
 pub mod places;
 pub mod versions;

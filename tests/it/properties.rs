@@ -212,7 +212,7 @@ fn a_row_of_every_released_format_is_still_read() {
     assert_eq!((lead.activity.events, lead.appointments.asked, lead.contact.timezone.as_deref()), (40, 5, Some("Asia/Kolkata")));
     assert_eq!(lead.conversation.facts.iter().map(|fact| fact.value.as_str()).collect::<Vec<_>>(), ["3"]);
     let newest = rows::row_bytes(&Row::Lead(lead.clone()));
-    assert_eq!((newest[0], rows::row(&key, &newest)), (4, Ok(Row::Lead(lead))));
+    assert_eq!((newest[0], rows::row(&key, &newest)), (5, Ok(Row::Lead(lead))));
 }
 
 #[test]
@@ -258,6 +258,32 @@ fn what_format_3_had_counted_of_an_experiment_is_read_as_it_was() {
     let trial: Vec<u8> = [&[3, 1, 4, 10][..], &bytes[1..]].concat();
     let trial = rows::row(&Key::Trial(experiment), &trial).unwrap().into_trial().unwrap();
     assert_eq!(trial.sources[&4], (EventTime(5), tally));
+}
+
+#[test]
+fn what_format_4_had_counted_within_strata_is_read_as_it_was() {
+    use leadstream::domain::experiment::ExperimentKey;
+    use leadstream::domain::experiment::known::Before;
+    use leadstream::domain::experiment::stratum::Stratum;
+    use leadstream::domain::units::Tenant;
+    // A lead that wrote twice by SMS and was answered in between, and the counts of it and five others, by SMS and by e-mail.
+    let lead = bytes_of(include_str!("../fixtures/lead.row.4.hex"));
+    let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:b").unwrap()), &lead).unwrap() else { panic!("no lead") };
+    let place = &lead.places.list[0];
+    assert_eq!((place.exposures, &place.before), (2, &Before { covariate: Some(1_000_000), stratum: Some(0) }));
+    let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
+    let bytes = bytes_of(include_str!("../fixtures/tally.row.4.hex"));
+    let tally = |bytes: &[u8]| rows::row(&Key::Tally(experiment.clone()), bytes).unwrap().into_tally().unwrap();
+    let strata = |bytes: &[u8]| tally(bytes).cohorts.values().next().unwrap()["empathetic"].strata.clone();
+    // One in two of each was won: that is counted exactly.
+    let won = Stratum { units: 2, nonzero: 1, sum: 1_000_000, squares: 1_000_000_000_000 };
+    assert_eq!(strata(&bytes), [(0, won), (1, won)].into());
+    // Of messages at least so many are not 0: in the second stratum it were five and one, which is two.
+    let mean = strata(&bytes_of(include_str!("../fixtures/tally.mean.row.4.hex")));
+    assert_eq!([mean[&0], mean[&1]].map(|stratum| (stratum.units, stratum.nonzero, stratum.sum)), [(2, 2, 6_000_000), (2, 1, 6_000_000)]);
+    let trial: Vec<u8> = [&[4, 1, 4, 10][..], &bytes[1..]].concat();
+    let trial = rows::row(&Key::Trial(experiment.clone()), &trial).unwrap().into_trial().unwrap();
+    assert_eq!(trial.sources[&4], (EventTime(5), tally(&bytes)));
 }
 
 fn bytes_of(hex: &str) -> Vec<u8> {

@@ -8,7 +8,8 @@ use crate::domain::conversation::Conversation;
 use crate::domain::experiment::journeys::{Credits, Journeys, Steps};
 use crate::domain::experiment::known::Before;
 use crate::domain::experiment::outcome::{Did, Mark, Marks};
-use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group, Stratum};
+use crate::domain::experiment::stratum::Stratum;
+use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group};
 use crate::domain::experiment::{Counts, Place, Places, Tally};
 use crate::domain::journey::{Journey, Outcome, Stage};
 use crate::domain::lead::Lead;
@@ -131,7 +132,7 @@ fields! {
     Cohort { day, version }
     Cell { nonzero, sum, squares, base, base_squares, products }
     Covaried { sum, squares, products }
-    Stratum { units, sum, squares }
+    Stratum { units, nonzero, sum, squares }
     Group { units, cells, waits, covaried, strata }
     Agents { arms, is_full }
     Credits { journeys, first, last, linear, position, age, shapley }

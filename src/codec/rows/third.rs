@@ -25,12 +25,16 @@ fn place(input: &mut &[u8]) -> Option<Place> {
 pub(crate) fn third_tally(input: &mut &[u8]) -> Option<Tally> {
     let (arms, crossed) = (Stored::get(input)?, Stored::get(input)?);
     let cohorts = cohorts(input, group)?;
-    let agents = list(input, |input| Some((Stored::get(input)?, own(input)?)))?;
-    Some(Tally { arms, crossed, cohorts, agents: Agents { arms: agents, is_full: Stored::get(input)? }, ..Tally::default() })
+    Some(Tally { arms, crossed, cohorts, agents: agents(input, group)?, ..Tally::default() })
 }
 
-fn own(input: &mut &[u8]) -> Option<BTreeMap<String, Arc<Group>>> {
-    list(input, |input| Some((Stored::get(input)?, Arc::new(group(input)?))))
+/// Leads by agent whose groups are read so.
+pub(crate) fn agents(input: &mut &[u8], group: impl Fn(&mut &[u8]) -> Option<Group>) -> Option<Agents> {
+    let own = |input: &mut &[u8]| -> Option<BTreeMap<String, Arc<Group>>> {
+        list(input, |input| Some((Stored::get(input)?, Arc::new(group(input)?))))
+    };
+    let arms = list(input, |input| Some((Stored::get(input)?, own(input)?)))?;
+    Some(Agents { arms, is_full: Stored::get(input)? })
 }
 
 fn group(input: &mut &[u8]) -> Option<Group> {

@@ -4,13 +4,11 @@
 //! the probability that any of these intervals is ever wrong is at most the level of the plan.
 
 use crate::domain::experiment::inference::{Comparison, Pair, compare};
-use crate::domain::experiment::plan::{Measure, Shape};
-use crate::domain::experiment::tally::{Cell, Group, Stratum};
+use crate::domain::experiment::plan::Measure;
+use crate::domain::experiment::stratum::Stratum;
+use crate::domain::experiment::tally::{Cell, Group};
 use crate::domain::experiment::versions::Groups;
 use crate::domain::statistics::asymptotic::Tuning;
-
-/// Millionths in one.
-const MICRO: i128 = 1_000_000;
 
 /// The goal of one arm beside the control within one stratum.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,10 +27,10 @@ impl Insight {
     }
 }
 
-/// The goal within each registered stratum; none of a goal that is no share, of whose strata no outcomes other than 0 are counted.
+/// The goal within each registered stratum.
 #[must_use]
 pub fn insights(groups: &Groups, pair: &Pair<'_>, goal: &Measure) -> Vec<Insight> {
-    let Some(strata) = pair.strata.filter(|_| goal.metric.shape() == Shape::Share) else { return Vec::new() };
+    let Some(strata) = pair.strata else { return Vec::new() };
     let names = strata.names();
     let cells = u32::try_from(names.len()).expect("there are seven strata at most");
     let tuning = Tuning { alpha: pair.tuning.alpha.split(cells), planned: pair.tuning.planned / f64::from(cells) };
@@ -44,8 +42,7 @@ pub fn insights(groups: &Groups, pair: &Pair<'_>, goal: &Measure) -> Vec<Insight
 /// The same groups, of which only the goal of one stratum is left.
 fn of(groups: &Groups, number: u8) -> Groups {
     let group = |group: &Group| {
-        let Stratum { units, sum, squares } = group.strata.get(&number).copied().unwrap_or_default();
-        let nonzero = u64::try_from(sum / MICRO).unwrap_or_default();
+        let Stratum { units, nonzero, sum, squares } = group.strata.get(&number).copied().unwrap_or_default();
         Group { units, cells: vec![Cell { nonzero, sum, squares, ..Cell::default() }], ..Group::default() }
     };
     groups.iter().map(|(version, arms)| (*version, arms.iter().map(|(arm, of)| (arm.clone(), group(of))).collect())).collect()

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::experiment::tally::{Group, Stratum};
+use crate::domain::experiment::stratum::Stratum;
+use crate::domain::experiment::tally::Group;
 use crate::domain::experiment::versions::Groups;
 use crate::domain::statistics::level::{Alpha, Error, Interval};
 use crate::domain::statistics::moments::{Arms, Moments, Sums};

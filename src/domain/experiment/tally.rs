@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::domain::experiment::journeys::Journeys;
 use crate::domain::experiment::outcome::Outcome;
+use crate::domain::experiment::stratum::{Stratum, sums};
 use crate::domain::statistics::moments::{PairSums, Sums};
 use crate::domain::units::MINUTE_MS;
 
@@ -17,29 +18,10 @@ const DAYS_MAX: i64 = 400;
 /// partitions, at most some 40 bytes each, still fit into one record of the log.
 pub const AGENTS_MAX: u64 = 200;
 
-/// Sums that can be added and taken back, field by field; a field that the list lacks does not compile. A billion squares of the largest
-/// outcome fit; beyond that the sums wrap around, the same in any order.
-macro_rules! sums {
-    ($($name:ident { $($field:ident),+ })+) => {
-        $(impl $name {
-            fn merge(&mut self, other: &Self) {
-                let Self { $($field),+ } = *other;
-                $(self.$field = self.$field.wrapping_add($field);)+
-            }
-
-            fn take_back(&mut self, other: &Self) {
-                let Self { $($field),+ } = *other;
-                $(self.$field = self.$field.wrapping_sub($field);)+
-            }
-        })+
-    };
-}
-
 sums! {
     Counts { exposed_units, exposures, replies, appointments, conversions, losses, revenue_minor }
     Cell { nonzero, sum, squares, base, base_squares, products }
     Covaried { sum, squares, products }
-    Stratum { units, sum, squares }
 }
 
 /// Counts of one arm; merging adds them.
@@ -141,32 +123,6 @@ impl Covaried {
     pub fn of(covariate: i64, outcome: Outcome) -> Self {
         let (known, value) = (i128::from(covariate), i128::from(outcome.value));
         Self { sum: known, squares: known * known, products: known * value }
-    }
-}
-
-/// Sums of the goal over the units of one stratum. Merging adds them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stratum {
-    /// How many.
-    pub units: u64,
-    /// Sum of the outcomes, millionths.
-    pub sum: i128,
-    /// Sum of their squares, millionths of millionths.
-    pub squares: i128,
-}
-
-impl Stratum {
-    /// One unit.
-    #[must_use]
-    pub fn of(outcome: Outcome) -> Self {
-        let value = i128::from(outcome.value);
-        Self { units: 1, sum: value, squares: value * value }
-    }
-
-    /// The sums as statistics take them.
-    #[must_use]
-    pub fn sums(&self) -> Sums {
-        Sums { n: self.units, sum: self.sum, sum_squares: self.squares }
     }
 }
 

@@ -7,7 +7,8 @@ use leadstream::domain::event::{Channel, EventType, Interaction};
 use leadstream::domain::experiment::decision::{RATIO_ALARM, Report, Setup, report};
 use leadstream::domain::experiment::insights::Insight;
 use leadstream::domain::experiment::outcome::Outcome;
-use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Group, Stratum, Tally};
+use leadstream::domain::experiment::stratum::Stratum;
+use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Group, Tally};
 use leadstream::domain::statistics::asymptotic::{Tuning, sequence};
 use leadstream::domain::statistics::level::Alpha;
 use leadstream::domain::statistics::log_ratio::{lift, log_ratio};
@@ -25,15 +26,17 @@ fn shown(report: &Report) -> Vec<&Insight> {
     report.insights.iter().filter(|insight| insight.is_shown()).collect()
 }
 
+/// The same events, of leads that write in this channel.
+fn in_channel(events: Vec<Interaction>, channel: Channel) -> impl Iterator<Item = Interaction> {
+    events.into_iter().map(move |event| match event.kind {
+        EventType::MessageReceived => Interaction { channel: Some(channel.clone()), ..event },
+        _ => event,
+    })
+}
+
 #[test]
 fn an_arm_that_works_in_one_channel_is_told_of_that_channel_and_in_any_order_and_partitioning() {
     let (rules, own) = (rules(&body()), experiment(&body()));
-    let in_channel = |events: Vec<Interaction>, channel: Channel| {
-        events.into_iter().map(move |event| match event.kind {
-            EventType::MessageReceived => Interaction { channel: Some(channel.clone()), ..event },
-            _ => event,
-        })
-    };
     let usual = Arm { converts: 0.2, ..USUAL };
     let better = |arm: &str| if arm == "assertive" { Arm { converts: 0.5, ..USUAL } } else { usual };
     let mut events: Vec<Interaction> = in_channel(market(51, 700, &own, better), Channel::Email).collect();
@@ -104,12 +107,45 @@ fn each_stratum_has_its_part_of_the_level() {
 }
 
 #[test]
-fn nothing_is_said_of_strata_where_units_are_not_shared_out_as_planned_and_of_goals_that_are_no_shares() {
+fn nothing_is_said_of_strata_where_units_are_not_shared_out_as_planned() {
     let even = [(0, [(300, 30), (300, 90)])];
     assert_eq!(shown(&concluded(&body(), &tally(&even))).len(), 1);
     let uneven = concluded(&body(), &tally(&[(0, [(300, 30), (450, 135)])]));
     assert!(uneven.sample_ratio >= RATIO_ALARM && uneven.insights.is_empty());
-    let mean = [("goal", json!({"metric": "conversation_length", "cap": 100})), ("strata", "channel".into())];
-    assert!(concluded(&with(&mean), &tally(&even)).insights.is_empty());
     assert!(concluded(&with(&[("planned_units", 2_000.into())]), &tally(&even)).insights.is_empty());
+}
+
+#[test]
+fn of_a_mean_a_stratum_needs_a_hundred_outcomes_other_than_0() {
+    let mean = with(&[("goal", json!({"metric": "conversation_length", "cap": 100})), ("strata", "channel".into())]);
+    let told = concluded(&mean, &tally(&[(0, [(400, 99), (400, 250)]), (2, [(400, 100), (400, 250)])]));
+    assert_eq!([0, 2].map(|place: usize| told.insights[place].goal.outcomes.control), [99, 100]);
+    let [found] = shown(&told)[..] else { panic!("{:?}", told.insights) };
+    assert!(found.stratum == "phone" && found.goal.lift.unwrap().interval.contains(1.5), "{found:?}");
+    assert!(told.insights[0].goal.lift.unwrap().interval.lower > 0.0 && !told.insights[0].goal.is_open);
+}
+
+#[test]
+fn an_arm_that_brings_more_revenue_in_one_channel_is_told_of_that_channel() {
+    let body = with(&[
+        ("strata", "channel".into()),
+        ("goal", json!({"metric": "revenue", "cap": 20_000})),
+        ("metrics", json!([])),
+        ("planned_units", 2_000.into()),
+        ("decisions", json!({"days_min": 19})),
+    ]);
+    let (rules, own) = (rules(&body), experiment(&body));
+    let usual = Arm { converts: 0.4, ..USUAL };
+    let better = |arm: &str| if arm == "assertive" { Arm { converts: 0.8, ..USUAL } } else { usual };
+    let mut events: Vec<Interaction> = in_channel(market(53, 700, &own, better), Channel::Email).collect();
+    events.extend(in_channel(market(54, 700, &own, |_| usual), Channel::Sms));
+    events.sort_by_key(|event| (event.occurred_at, event.event_id));
+    let metrics = same_in_any_order(&rules, &events, &key());
+    let report = metrics.report.as_ref().unwrap();
+    let [found] = shown(report)[..] else { panic!("{:?}", report.insights) };
+    assert_eq!((found.stratum, found.goal.metric.as_str()), ("email", "revenue"));
+    assert!(found.goal.lift.unwrap().interval.contains(1.0), "{found:?}");
+    let outcomes = |place: usize| report.insights[place].goal.outcomes;
+    let all = report.comparisons[0].0.outcomes;
+    assert_eq!(outcomes(0).control + outcomes(1).control, all.control);
 }

@@ -1,0 +1,64 @@
+//! Sums of the goal over the leads of one kind, and how sums are added and taken back.
+
+use crate::domain::experiment::outcome::Outcome;
+use crate::domain::statistics::moments::Sums;
+
+/// Sums that can be added and taken back, field by field; a field that the list lacks does not compile. A billion squares of the largest
+/// outcome fit; beyond that the sums wrap around, the same in any order.
+macro_rules! sums {
+    ($($name:ident { $($field:ident),+ })+) => {
+        $(impl $name {
+            pub(crate) fn merge(&mut self, other: &Self) {
+                let Self { $($field),+ } = *other;
+                $(self.$field = self.$field.wrapping_add($field);)+
+            }
+
+            pub(crate) fn take_back(&mut self, other: &Self) {
+                let Self { $($field),+ } = *other;
+                $(self.$field = self.$field.wrapping_sub($field);)+
+            }
+        })+
+    };
+}
+
+pub(crate) use sums;
+
+sums! {
+    Stratum { units, nonzero, sum, squares }
+}
+
+/// Sums of the goal over the units of one stratum. Merging adds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stratum {
+    /// How many.
+    pub units: u64,
+    /// Those whose outcome is not 0.
+    pub nonzero: u64,
+    /// Sum of the outcomes, millionths.
+    pub sum: i128,
+    /// Sum of their squares, millionths of millionths.
+    pub squares: i128,
+}
+
+impl Stratum {
+    /// One unit.
+    #[must_use]
+    pub fn of(outcome: Outcome) -> Self {
+        let value = i128::from(outcome.value);
+        Self { units: 1, nonzero: u64::from(value != 0), sum: value, squares: value * value }
+    }
+
+    /// Sums of which it was not counted how many outcomes are not 0: there are at least the square of the sum over the sum of squares
+    /// (Cauchy and Schwarz), and exactly so many where all of these are equal, as in a share.
+    #[must_use]
+    pub fn uncounted(units: u64, sum: i128, squares: i128) -> Self {
+        let least = if squares > 0 { (sum as f64) * (sum as f64) / squares as f64 } else { 0.0 };
+        Self { units, nonzero: least.round() as u64, sum, squares }
+    }
+
+    /// The sums as statistics take them.
+    #[must_use]
+    pub fn sums(&self) -> Sums {
+        Sums { n: self.units, sum: self.sum, sum_squares: self.squares }
+    }
+}
