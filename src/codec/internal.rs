@@ -291,6 +291,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::domain::experiment::by_agent::{ByAgent, Stretch};
     use crate::domain::experiment::journeys::Journeys;
     use crate::domain::experiment::outcome::Outcome;
     use crate::domain::experiment::stratum::Stratum;
@@ -310,6 +311,8 @@ mod tests {
             strata: [(7, Stratum { units: 2, nonzero: 1, sum: -3, squares: 9 })].into(),
         };
         tally.agents = Agents::of("assertive", "agent-1", group.clone());
+        let sums = Stratum { units: 1, nonzero: 1, sum: i128::MIN, squares: i128::MAX };
+        tally.by_agent = ByAgent::of("agent-2", Stretch { number: -9, version: 3 }, Some(("assertive", sums)));
         tally.crossed = 3;
         tally.journeys = Arc::new(Journeys::of(&[("assertive", 5.0), ("own", 1.0)], journey::Outcome::Won));
         tally.cohorts.insert(Cohort { day: -3, version: 2 }, Arc::new([("assertive".to_owned(), group)].into()));

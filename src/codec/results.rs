@@ -76,7 +76,7 @@ struct WireResults<'a> {
 #[derive(Serialize)]
 #[serde(rename = "Insight")]
 struct WireInsight<'a> {
-    stratum: &'static str,
+    stratum: &'a str,
     metric: &'static str,
     arm: &'a str,
     control_units: i64,
@@ -339,7 +339,7 @@ fn results<'a>(report: &'a Report, nets: &'a [Net]) -> WireResults<'a> {
         dropped: Some(report.dropped.iter().map(dropped).collect()),
         always: Some(report.worth_of_arms.iter().map(always).collect()).filter(|told: &Vec<_>| !told.is_empty()),
         nets: Some(nets.iter().map(net).collect()).filter(|told: &Vec<_>| !told.is_empty()),
-        insights: Some(report.insights.iter().map(insight).collect()).filter(|told: &Vec<_>| !told.is_empty()),
+        insights: report.insights.as_ref().map(|told| told.iter().map(insight).collect()),
     }
 }
 

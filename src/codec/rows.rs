@@ -11,7 +11,7 @@ mod stored;
 mod third;
 
 use crate::codec::rows::first::{first_lead, first_tally};
-use crate::codec::rows::fourth::fourth_tally;
+use crate::codec::rows::fourth::{fourth_lead, fourth_tally};
 use crate::codec::rows::second::{second_lead, second_tally, trial};
 use crate::codec::rows::stored::Stored;
 use crate::codec::rows::third::{third_lead, third_tally};
@@ -113,6 +113,7 @@ pub fn row(key: &Key, bytes: &[u8]) -> Result<Row, Error> {
         (Key::Lead(_), 1) => first_lead(input).map(|lead| Row::Lead(Box::new(lead))),
         (Key::Lead(_), 2) => second_lead(input).map(|lead| Row::Lead(Box::new(lead))),
         (Key::Lead(_), 3) => third_lead(input).map(|lead| Row::Lead(Box::new(lead))),
+        (Key::Lead(_), 4) => fourth_lead(input).map(|lead| Row::Lead(Box::new(lead))),
         (Key::Tally(_), 1) => first_tally(input).map(Row::Tally),
         (Key::Tally(_), 2) => second_tally(input).map(Row::Tally),
         (Key::Tally(_), 3) => third_tally(input).map(Row::Tally),

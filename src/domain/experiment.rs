@@ -8,6 +8,7 @@ pub mod plan;
 pub mod outcome;
 pub mod journeys;
 pub mod stratum;
+pub mod by_agent;
 pub mod tally;
 pub mod places;
 pub mod versions;
@@ -273,7 +274,7 @@ impl Experiment {
     #[must_use]
     pub fn differs(&self, first: &Self) -> Option<&'static str> {
         let names = |arms: &[(String, u32)]| arms.iter().map(|(arm, _)| arm.clone()).collect::<Vec<_>>();
-        let known = |of: &Self| of.plan.as_ref().map_or((None, None), |plan| (plan.covariate, plan.strata));
+        let known = |of: &Self| of.plan.as_ref().map_or((None, None, None), |plan| (plan.covariate, plan.strata, plan.agents_max));
         let fields = [
             ("unit", self.unit == first.unit),
             ("salt", self.salt == first.salt),
@@ -282,6 +283,7 @@ impl Experiment {
             ("window_hours", self.window_hours == first.window_hours),
             ("covariate", known(self).0 == known(first).0),
             ("strata", known(self).1 == known(first).1),
+            ("agents_max", known(self).2 == known(first).2),
             ("goal, guardrails, metrics or decisions", self.plan == first.plan),
         ];
         fields.into_iter().find(|(_, same)| !same).map(|(field, _)| field)

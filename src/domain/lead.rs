@@ -455,11 +455,17 @@ impl Lead {
         let before = self.places.counted_as(name, &find);
         let first = self.places.find(name, experiment.began).is_none();
         if let (true, Some(assignment)) = (first, experiment.assign(&unit_id)) {
-            let seen = Seen { channel: event.channel.as_ref(), features, probabilities: &probabilities(scores) };
+            let seen = Seen {
+                channel: event.channel.as_ref(),
+                features,
+                probabilities: &probabilities(scores),
+                agent: self.contact.owner.as_deref(),
+            };
             let before = experiment.plan.as_ref().map(|plan| plan.before(&seen)).unwrap_or_default();
             self.places.enter(Place::new(experiment, (&unit_id, assignment), event.occurred_at, before), &rules.experiments);
         }
         let Some(place) = self.places.find(name, experiment.began) else { return Vec::new() };
+        let newest = place.before.agent.as_ref().map(|_| place.stretch(event.occurred_at).number);
         let mut exposure = Exposure {
             exposure_id: event.event_id.derive(&format!("exposure/{name}")),
             event_id: event.event_id,
@@ -480,7 +486,11 @@ impl Lead {
         self.places.expose(experiment, &mut exposure);
         let mut decisions = vec![Decision::Exposure(Box::new(exposure))];
         // An arm that is not the one of an experiment of the same name before takes back what was counted there.
-        for (version, added) in self.places.counted_as(name, &find) {
+        for (version, mut added) in self.places.counted_as(name, &find) {
+            if version == experiment.began {
+                // Also where the lead turns out to have been exposed before.
+                added.by_agent.newest = added.by_agent.newest.max(newest);
+            }
             let removed = before.get(&version).cloned().unwrap_or_default();
             if removed != added {
                 decisions.push(Decision::Count(ExperimentKey { version, ..experiment.key() }, Box::new(Change { removed, added })));

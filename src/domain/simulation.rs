@@ -157,13 +157,15 @@ pub fn scenarios() -> Vec<Scenario> {
         ("adjusted score 10 to 10.16: without adjusting".to_owned(), Limit::AtMost { rate: 0.65, stated: 0.65 }),
     ];
     all.push(Scenario::new(Kind::Adjusted(Adjusted { known: Known::Half, lift: 0.016 }), questions));
-    let equal = ("A/A insights by six stages: anything said, every look".to_owned(), error(0.0655));
-    all.push(Scenario::new(Kind::Insights(Insights { lift: 0.0 }), vec![equal]));
-    let questions = vec![
-        ("insights, one of six stages .10 to .16: anything said of the others".to_owned(), error(0.0655)),
-        (format!("insights, one of six stages .10 to .16: found by {UNITS} units"), Limit::AtLeast(0.93)),
-    ];
-    all.push(Scenario::new(Kind::Insights(Insights { lift: 0.6 }), questions));
+    for (name, strata, rate, lift) in [("six stages", 6, ".16", 0.6), ("20 agents", 20, ".22", 1.2)] {
+        let equal = (format!("A/A insights by {name}: anything said, every look"), error(0.0655));
+        all.push(Scenario::new(Kind::Insights(Insights { strata, lift: 0.0 }), vec![equal]));
+        let questions = vec![
+            (format!("insights, one of {name} .10 to {rate}: anything said of the others"), error(0.0655)),
+            (format!("insights, one of {name} .10 to {rate}: found by {UNITS} units"), Limit::AtLeast(0.93)),
+        ];
+        all.push(Scenario::new(Kind::Insights(Insights { strata, lift }), questions));
+    }
     all
 }
 

@@ -4,6 +4,7 @@ mod agents;
 mod arms;
 mod attribution;
 mod bandit;
+mod by_agent;
 mod costs;
 mod covariate;
 mod insights;

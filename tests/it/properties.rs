@@ -246,7 +246,7 @@ fn what_format_3_had_counted_of_an_experiment_is_read_as_it_was() {
     let lead = bytes_of(include_str!("../fixtures/lead.row.3.hex"));
     let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:a").unwrap()), &lead).unwrap() else { panic!("no lead") };
     let place = &lead.places.list[0];
-    assert_eq!((place.agent.as_deref(), place.exposures, place.before), (Some("agent-1"), 2, Before::default()));
+    assert_eq!((place.agent.as_deref(), place.exposures, place.before.clone()), (Some("agent-1"), 2, Before::default()));
     assert_eq!(lead.touches, Touches::default());
     assert_eq!(place.counted(&lead.places.marks, None).arms["empathetic"].conversions, 1);
     let bytes = bytes_of(include_str!("../fixtures/tally.row.3.hex"));
@@ -270,7 +270,7 @@ fn what_format_4_had_counted_within_strata_is_read_as_it_was() {
     let lead = bytes_of(include_str!("../fixtures/lead.row.4.hex"));
     let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:b").unwrap()), &lead).unwrap() else { panic!("no lead") };
     let place = &lead.places.list[0];
-    assert_eq!((place.exposures, &place.before), (2, &Before { covariate: Some(1_000_000), stratum: Some(0) }));
+    assert_eq!((place.exposures, &place.before), (2, &Before { covariate: Some(1_000_000), stratum: Some(0), agent: None }));
     let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
     let bytes = bytes_of(include_str!("../fixtures/tally.row.4.hex"));
     let tally = |bytes: &[u8]| rows::row(&Key::Tally(experiment.clone()), bytes).unwrap().into_tally().unwrap();

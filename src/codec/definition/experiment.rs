@@ -10,6 +10,7 @@ use crate::codec::hex;
 use crate::codec::interaction::instant;
 use crate::domain::experiment::agents::AGENTS_MIN;
 use crate::domain::experiment::business::{Cost, Costs};
+use crate::domain::experiment::by_agent::{self, CELLS_MAX};
 use crate::domain::experiment::known::{Covariate, Strata};
 use crate::domain::experiment::plan::{Act, Allocation, AllocationRule, Blocks, Measure, Metric, Plan, Role, Shape};
 use crate::domain::experiment::tally::AGENTS_MAX;
@@ -64,6 +65,7 @@ struct ExperimentBody {
     allocation: Option<AllocationBody>,
     covariate: Option<String>,
     strata: Option<String>,
+    agents_max: Option<u32>,
     block_hours: Option<i64>,
     washout_hours: Option<i64>,
     #[serde(default)]
@@ -298,6 +300,7 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
         allocation,
         covariate,
         strata,
+        agents_max: agents_max(body, (arms.len(), single))?,
         blocks: blocks(body, unit)?,
     }))
 }
@@ -315,6 +318,7 @@ fn without_goal(body: &ExperimentBody, unit: Unit) -> Result<(), Error> {
         ("allocation", body.allocation.is_some()),
         ("covariate", body.covariate.is_some()),
         ("strata", body.strata.is_some()),
+        ("agents_max", body.agents_max.is_some()),
         ("block_hours", body.block_hours.is_some()),
         ("washout_hours", body.washout_hours.is_some()),
         ("costs", !body.costs.is_empty()),
@@ -424,6 +428,16 @@ fn strata(body: &ExperimentBody, single: (Unit, Metric)) -> Result<Option<Strata
     };
     single_leads("strata", body, single)?;
     Ok(Some(strata))
+}
+
+fn agents_max(body: &ExperimentBody, (arms, single): (usize, (Unit, Metric))) -> Result<Option<u32>, Error> {
+    let Some(most) = body.agents_max else { return Ok(None) };
+    single_leads("agents_max", body, single)?;
+    let bound = by_agent::AGENTS_MAX.min(CELLS_MAX / u32::try_from(arms).expect("there are sixteen arms at most"));
+    if !(2..=bound).contains(&most) {
+        return refused(format!("body.agents_max: of how many agents insights are told at most, with {arms} arms 2 to {bound}"));
+    }
+    Ok(Some(most))
 }
 
 /// Refuses what is kept of single leads where they are not compared one by one.

@@ -5,6 +5,7 @@ use crate::domain::activity::{Activity, Count};
 use crate::domain::appointments::{Appointments, Status};
 use crate::domain::contact::{Contact, Reach};
 use crate::domain::conversation::Conversation;
+use crate::domain::experiment::by_agent::{ByAgent, Stretch};
 use crate::domain::experiment::journeys::{Credits, Journeys, Steps};
 use crate::domain::experiment::known::Before;
 use crate::domain::experiment::outcome::{Did, Mark, Marks};
@@ -125,7 +126,7 @@ fields! {
     Standing { rule, raised_at }
     Risk { standing, due }
     Place { experiment, began, version, arm, bucket, propensity, exposed_at, until, exposures, chain, agent, before }
-    Before { covariate, stratum }
+    Before { covariate, stratum, agent }
     Mark { at, did }
     Places { list, marks }
     Counts { exposed_units, exposures, replies, appointments, conversions, losses, revenue_minor }
@@ -135,10 +136,12 @@ fields! {
     Stratum { units, nonzero, sum, squares }
     Group { units, cells, waits, covaried, strata }
     Agents { arms, is_full }
+    Stretch { number, version }
+    ByAgent { agents, newest, is_full }
     Credits { journeys, first, last, linear, position, age, shapley }
     Steps { next, conversions, nulls }
     Journeys { conversions, nulls, untouched, cut, credits, steps }
-    Tally { arms, crossed, cohorts, agents, journeys }
+    Tally { arms, crossed, cohorts, agents, by_agent, journeys }
     Touch { at, strategy }
     End { at, outcome }
     Touches { list, ends, ended }

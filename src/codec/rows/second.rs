@@ -20,8 +20,12 @@ pub(crate) fn second_lead(input: &mut &[u8]) -> Option<Lead> {
 
 /// A lead that knew no touches, whose places are read so.
 pub(crate) fn lead_of(input: &mut &[u8], place: impl Fn(&mut &[u8]) -> Option<Place>) -> Option<Lead> {
-    let places = |input: &mut &[u8]| Some(Places { list: list(input, &place)?, marks: Stored::get(input)? });
-    lead(input, places, |_| Some(Touches::default()))
+    lead(input, |input| places(input, &place), |_| Some(Touches::default()))
+}
+
+/// Places that are read so, and the marks.
+pub(crate) fn places(input: &mut &[u8], place: impl Fn(&mut &[u8]) -> Option<Place>) -> Option<Places> {
+    Some(Places { list: list(input, place)?, marks: Stored::get(input)? })
 }
 
 /// A place.

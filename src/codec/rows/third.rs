@@ -12,11 +12,11 @@ use crate::domain::lead::Lead;
 
 /// A lead.
 pub(crate) fn third_lead(input: &mut &[u8]) -> Option<Lead> {
-    lead_of(input, place)
+    lead_of(input, third_place)
 }
 
 /// That of format 2, and the agent behind it.
-fn place(input: &mut &[u8]) -> Option<Place> {
+pub(crate) fn third_place(input: &mut &[u8]) -> Option<Place> {
     let place = second_place(input)?;
     Some(Place { agent: Stored::get(input)?, ..place })
 }

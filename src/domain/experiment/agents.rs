@@ -42,7 +42,7 @@ pub fn report(setup: &Setup<'_>, end: EventTime, (tally, at): (&Tally, EventTime
         sample_ratio: sample_ratio(setup, &tally.agents),
         dropped: Vec::new(),
         worth_of_arms: Vec::new(),
-        insights: Vec::new(),
+        insights: None,
     };
     if is_over {
         let measures = || setup.plan.measures.iter().enumerate();

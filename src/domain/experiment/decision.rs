@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use crate::domain::experiment::adaptive::{Adaptive, Worth};
+use crate::domain::experiment::by_agent::{ByAgent, Stretch};
 use crate::domain::experiment::inference::{Bounded, Comparison, Display, Pair, compare, display};
-use crate::domain::experiment::insights::{Insight, insights};
+use crate::domain::experiment::insights::{Insight, by_agent, by_stratum};
 use crate::domain::experiment::plan::{Measure, Plan, Role, Shape};
 use crate::domain::experiment::tally::{Cohort, Tally};
 use crate::domain::experiment::versions::{Groups, count};
@@ -144,8 +145,9 @@ pub struct Report {
     pub dropped: Vec<Dropped>,
     /// What always giving each arm is worth, of a bandit.
     pub worth_of_arms: Vec<Worth>,
-    /// The goal within each stratum at the same look; none without strata, and none where units are not shared out as planned.
-    pub insights: Vec<Insight>,
+    /// The goal within each stratum at the same look, and of each agent in the stretches that are over; none where units are not shared
+    /// out as planned. `None`: none are registered.
+    pub insights: Option<Vec<Insight>>,
 }
 
 impl Report {
@@ -220,7 +222,7 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         sample_ratio: ratio_at(&ratios, at),
         dropped: Vec::new(),
         worth_of_arms: Vec::new(),
-        insights: Vec::new(),
+        insights: (setup.plan.cells() > 0).then(Vec::new),
     };
     let mut groups = Groups::new();
     let mut adaptive = Adaptive::of(setup);
@@ -257,14 +259,25 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         let shown = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| fixed(pair, of)));
         if told.decision.verdict != Verdict::Continue || ready.peek().is_none() {
             told.comparisons = compared.into_iter().zip(shown).collect();
+            let cells = setup.plan.cells();
             let goal = setup.plan.measures.first().filter(|_| told.sample_ratio < RATIO_ALARM);
-            told.insights = goal.into_iter().flat_map(|goal| pairs.iter().flat_map(|pair| insights(&groups, pair, goal))).collect();
+            let insights = goal.into_iter().flat_map(|goal| pairs.iter().flat_map(|pair| by_stratum(&groups, (pair, cells), goal)));
+            told.insights = told.insights.map(|_| insights.collect());
             let outcomes = |arm: &str| count(&groups, arm, |group| group.cells.first().map_or(0, |goal| goal.nonzero));
             told.worth_of_arms = adaptive.as_ref().map_or_else(Vec::new, |adaptive| adaptive.worth(setup, outcomes));
             break;
         }
     }
     told.decision.rule.extend(alarm(tally.crossed));
+    match setup.plan.agents_max {
+        Some(most) if tally.by_agent.exceeds(most) => {
+            told.decision.rule.push_str(&format!("; more than {most} agents had leads: no insights tell them apart"));
+        }
+        Some(_) if ratio_at(&ratios, at) < RATIO_ALARM => {
+            told.insights.iter_mut().for_each(|told| told.extend(of_agents(setup, &pairs, (&tally.by_agent, at))));
+        }
+        _ => {}
+    }
     Some(told)
 }
 
@@ -273,6 +286,13 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
 pub fn alarm(crossed: u64) -> Option<String> {
     let units = if crossed == 1 { "unit was" } else { "units were" };
     (crossed > 0).then(|| format!("; alarm: {crossed} {units} seen in two arms and left out of all numbers but the exposures"))
+}
+
+/// The goal of the leads of each agent at `at`. Leads of one stretch are told together, so this does not end with the look of the decision.
+fn of_agents(setup: &Setup<'_>, pairs: &[Pair<'_>], (agents, at): (&ByAgent, EventTime)) -> Vec<Insight> {
+    let is_over = |stretch: Stretch| setup.look(stretch.last_day(setup.window_hours)) <= at;
+    let goal = setup.plan.measures.first().into_iter();
+    goal.flat_map(|goal| pairs.iter().flat_map(|pair| by_agent(agents, (pair, setup.plan.cells()), goal, &is_over))).collect()
 }
 
 fn measured(plan: &Plan) -> impl Iterator<Item = (usize, &Measure)> {

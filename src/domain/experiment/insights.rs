@@ -1,8 +1,12 @@
-//! The goal within each stratum: where an arm raises or lowers it, with bounds that hold at every look for all strata and arms at once.
+//! The goal within each stratum and the leads of each agent: where an arm raises or lowers it, with bounds that hold at every look for
+//! all of them and all arms at once.
 //!
-//! Each stratum of each arm has its own sequence at an equal part of the level, over all strata that there can be, so by the union bound
+//! Each stratum and agent of each arm has its own sequence at an equal part of the level, over all that there can be, so by the union bound
 //! the probability that any of these intervals is ever wrong is at most the level of the plan.
 
+use std::sync::Arc;
+
+use crate::domain::experiment::by_agent::{ByAgent, Own, Stretch};
 use crate::domain::experiment::inference::{Comparison, Pair, compare};
 use crate::domain::experiment::plan::Measure;
 use crate::domain::experiment::stratum::Stratum;
@@ -10,11 +14,11 @@ use crate::domain::experiment::tally::{Cell, Group};
 use crate::domain::experiment::versions::Groups;
 use crate::domain::statistics::asymptotic::Tuning;
 
-/// The goal of one arm beside the control within one stratum.
+/// The goal of one arm beside the control within one stratum, or the leads of one agent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Insight {
-    /// The stratum.
-    pub stratum: &'static str,
+    /// The stratum; of an agent `agent:` and the id.
+    pub stratum: String,
     /// The goal there.
     pub goal: Comparison,
 }
@@ -27,23 +31,51 @@ impl Insight {
     }
 }
 
-/// The goal within each registered stratum.
+/// The goal within each registered stratum, at the part of the level of one of so many cells.
 #[must_use]
-pub fn insights(groups: &Groups, pair: &Pair<'_>, goal: &Measure) -> Vec<Insight> {
+pub fn by_stratum(groups: &Groups, (pair, cells): (&Pair<'_>, u32), goal: &Measure) -> Vec<Insight> {
     let Some(strata) = pair.strata else { return Vec::new() };
-    let names = strata.names();
-    let cells = u32::try_from(names.len()).expect("there are seven strata at most");
+    let within = within(pair, cells);
+    let insight = |(number, stratum): (u8, &'static str)| Insight {
+        stratum: stratum.to_owned(),
+        goal: compare(&of_stratum(groups, number), &within, (0, goal)),
+    };
+    (0_u8..).zip(strata.names()).map(insight).collect()
+}
+
+/// The goal of the leads of each agent, of the stretches that are over.
+#[must_use]
+pub fn by_agent(agents: &ByAgent, (pair, cells): (&Pair<'_>, u32), goal: &Measure, is_over: &dyn Fn(Stretch) -> bool) -> Vec<Insight> {
+    let within = within(pair, cells);
+    let insight = |(agent, own): (&String, &Arc<Own>)| Insight {
+        stratum: format!("agent:{agent}"),
+        goal: compare(&of_agent(own, is_over), &within, (0, goal)),
+    };
+    agents.agents.iter().map(insight).collect()
+}
+
+/// The pair at the part of the level of one of so many cells.
+fn within<'a>(pair: &Pair<'a>, cells: u32) -> Pair<'a> {
     let tuning = Tuning { alpha: pair.tuning.alpha.split(cells), planned: pair.tuning.planned / f64::from(cells) };
-    let within = Pair { tuning, harm: pair.harm.split(cells), covariate: None, strata: None, ..pair.clone() };
-    let insight = |(number, stratum): (u8, &&'static str)| Insight { stratum, goal: compare(&of(groups, number), &within, (0, goal)) };
-    (0_u8..).zip(&names).map(insight).collect()
+    Pair { tuning, harm: pair.harm.split(cells), covariate: None, strata: None, ..pair.clone() }
 }
 
 /// The same groups, of which only the goal of one stratum is left.
-fn of(groups: &Groups, number: u8) -> Groups {
-    let group = |group: &Group| {
-        let Stratum { units, nonzero, sum, squares } = group.strata.get(&number).copied().unwrap_or_default();
-        Group { units, cells: vec![Cell { nonzero, sum, squares, ..Cell::default() }], ..Group::default() }
-    };
-    groups.iter().map(|(version, arms)| (*version, arms.iter().map(|(arm, of)| (arm.clone(), group(of))).collect())).collect()
+fn of_stratum(groups: &Groups, number: u8) -> Groups {
+    let sums = |group: &Group| goal_alone(group.strata.get(&number).copied().unwrap_or_default());
+    groups.iter().map(|(version, arms)| (*version, arms.iter().map(|(arm, group)| (arm.clone(), sums(group))).collect())).collect()
+}
+
+fn of_agent(own: &Own, is_over: &dyn Fn(Stretch) -> bool) -> Groups {
+    let mut groups = Groups::new();
+    for (arm, stretches) in own {
+        for (stretch, sums) in stretches.iter().filter(|(stretch, _)| is_over(**stretch)) {
+            groups.entry(stretch.version).or_default().entry(arm.clone()).or_default().merge(&goal_alone(*sums));
+        }
+    }
+    groups
+}
+
+fn goal_alone(Stratum { units, nonzero, sum, squares }: Stratum) -> Group {
+    Group { units, cells: vec![Cell { nonzero, sum, squares, ..Cell::default() }], ..Group::default() }
 }

@@ -19,6 +19,8 @@ pub struct Seen<'a> {
     pub features: &'a Features,
     /// Predictions, in the order of [`Target::ALL`].
     pub probabilities: &'a [f64; 6],
+    /// Who has the lead.
+    pub agent: Option<&'a str>,
 }
 
 /// A number known before the first exposure that explains a part of the outcome.
@@ -96,10 +98,12 @@ impl Strata {
 }
 
 /// What was known of a lead when it was first exposed; it never changes after that.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before {
     /// The covariate, millionths; `None`: none is registered.
     pub covariate: Option<i64>,
     /// The stratum, see [`Strata::of`]; `None`: none are registered.
     pub stratum: Option<u8>,
+    /// Who had it; `None`: nobody, or insights by agent are not registered.
+    pub agent: Option<String>,
 }

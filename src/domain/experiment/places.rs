@@ -6,8 +6,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::domain::event::Interaction;
+use crate::domain::experiment::by_agent::{ByAgent, Stretch};
 use crate::domain::experiment::known::Before;
-use crate::domain::experiment::outcome::{Did, Mark, Marks, revenue_minor};
+use crate::domain::experiment::outcome::{Did, Mark, Marks, Outcome as Goal, revenue_minor};
 use crate::domain::experiment::plan::{Plan, Shape};
 use crate::domain::experiment::stratum::Stratum;
 use crate::domain::experiment::tally::{Agents, Cell, Change, Cohort, Counts, Covaried, Group, Tally, bucket};
@@ -145,7 +146,7 @@ impl Places {
         let is_crossed = self.is_crossed(place);
         if is_crossed || plan.is_some_and(|plan| place.is_washed_out(plan)) {
             let counts = Counts { exposures: place.exposures, ..Counts::default() };
-            return Tally { crossed: u64::from(is_crossed), ..Tally::of(&place.arm, counts) };
+            return Tally { crossed: u64::from(is_crossed), by_agent: place.by_agent(None), ..Tally::of(&place.arm, counts) };
         }
         place.counted(&self.marks, plan)
     }
@@ -210,6 +211,19 @@ impl Place {
         self.until.since(self.exposed_at) / HOUR_MS
     }
 
+    /// In which stretch an exposure is where insights by agent are registered.
+    #[must_use]
+    pub fn stretch(&self, at: EventTime) -> Stretch {
+        Stretch::of(at, self.version, self.hours())
+    }
+
+    /// What the lead counts for its agent. Of one that does not count it stays known that its agent had one: otherwise how many agents
+    /// there were would depend on what was heard first.
+    fn by_agent(&self, goal: Option<Goal>) -> ByAgent {
+        let lead = goal.map(|goal| (self.arm.as_str(), Stratum::of(goal)));
+        self.before.agent.as_ref().map_or_else(ByAgent::default, |agent| ByAgent::of(agent, self.stretch(self.exposed_at), lead))
+    }
+
     /// What this unit comes to now.
     #[must_use]
     pub fn counted(&self, marks: &Marks, plan: Option<&Plan>) -> Tally {
@@ -240,6 +254,7 @@ impl Place {
             if let Some(agent) = &self.agent {
                 tally.agents = Agents::of(&self.arm, agent, group.clone());
             }
+            tally.by_agent = self.by_agent(Some(goal));
             tally.cohorts.insert(cohort, Arc::new(BTreeMap::from([(self.arm.clone(), group)])));
         }
         tally

@@ -211,6 +211,8 @@ pub struct Plan {
     pub covariate: Option<Covariate>,
     /// Kinds of leads within which the goal is compared as well; `None`: it is not.
     pub strata: Option<Strata>,
+    /// Within the leads of how many agents at most the goal is compared as well; `None`: of none.
+    pub agents_max: Option<u32>,
     /// Of the unit team, which is compared block by block; `None`: of leads and agents.
     pub blocks: Option<Blocks>,
 }
@@ -219,6 +221,17 @@ impl Plan {
     /// What is to be kept of a lead that is exposed for the first time.
     #[must_use]
     pub fn before(&self, seen: &Seen<'_>) -> Before {
-        Before { covariate: self.covariate.map(|covariate| covariate.micro(seen)), stratum: self.strata.map(|strata| strata.of(seen)) }
+        Before {
+            covariate: self.covariate.map(|covariate| covariate.micro(seen)),
+            stratum: self.strata.map(|strata| strata.of(seen)),
+            agent: self.agents_max.and(seen.agent).map(str::to_owned),
+        }
+    }
+
+    /// Within how many strata and agents each arm may be compared.
+    #[must_use]
+    pub fn cells(&self) -> u32 {
+        let strata = self.strata.map_or(0, |strata| u32::try_from(strata.names().len()).expect("there are seven strata at most"));
+        strata + self.agents_max.unwrap_or(0)
     }
 }

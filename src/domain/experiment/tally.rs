@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::experiment::by_agent::ByAgent;
 use crate::domain::experiment::journeys::Journeys;
 use crate::domain::experiment::outcome::Outcome;
 use crate::domain::experiment::stratum::{Stratum, sums};
@@ -273,6 +274,8 @@ pub struct Tally {
     pub cohorts: BTreeMap<Cohort, Arc<Arms>>,
     /// The same units by agent, where agents are compared.
     pub agents: Agents,
+    /// The goal of single leads by agent, where insights by agent are registered.
+    pub by_agent: ByAgent,
     /// Journeys that ended, under [`crate::domain::experiment::ExperimentKey::attribution`] alone.
     pub journeys: Arc<Journeys>,
 }
@@ -288,6 +291,7 @@ impl Tally {
     pub fn merge(&mut self, other: &Self) {
         self.crossed = self.crossed.wrapping_add(other.crossed);
         self.agents.merge(&other.agents);
+        self.by_agent.merge(&other.by_agent);
         if *other.journeys != Journeys::default() {
             Arc::make_mut(&mut self.journeys).merge(&other.journeys);
         }
@@ -305,6 +309,7 @@ impl Tally {
     pub fn take_back(&mut self, other: &Self) {
         self.crossed = self.crossed.wrapping_sub(other.crossed);
         self.agents.take_back(&other.agents);
+        self.by_agent.take_back(&other.by_agent);
         if *other.journeys != Journeys::default() {
             Arc::make_mut(&mut self.journeys).take_back(&other.journeys);
         }

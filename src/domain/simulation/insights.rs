@@ -1,4 +1,4 @@
-//! An experiment whose goal is looked at within each stage after every lead, with the level shared out over the stages.
+//! An experiment whose goal is looked at within each stage or each agent's leads after every lead, with the level shared out over them.
 
 use crate::domain::random::Random;
 use crate::domain::simulation::UNITS;
@@ -7,9 +7,7 @@ use crate::domain::statistics::level::{Alpha, Error};
 use crate::domain::statistics::log_ratio::{CONVERSIONS_MIN, log_ratio};
 use crate::domain::statistics::moments::{Arms, Moments};
 
-/// Stages, with as many leads in each.
-const STAGES: u32 = 6;
-/// The stage in which the treatment may differ.
+/// The stratum in which the treatment may differ.
 const DIFFERS: usize = 4;
 /// Rate of the goal.
 const RATE: f64 = 0.1;
@@ -17,32 +15,34 @@ const RATE: f64 = 0.1;
 /// Two arms, each lead in either with the same probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Insights {
-    /// How much more the treatment brings in one of the stages, relative to the control.
+    /// Stages or agents, above [`DIFFERS`], with as many leads in each.
+    pub strata: u32,
+    /// How much more the treatment brings in one of them, relative to the control.
     pub lift: f64,
 }
 
 impl Insights {
-    /// Whether anything is ever said of a stage in which the arms do not differ, and of the one in which they may.
+    /// Whether anything is ever said of a stratum in which the arms do not differ, and of the one in which they may.
     ///
     /// # Errors
     /// As the statistics.
     pub fn run(self, random: &mut Random, level: Alpha) -> Result<[bool; 2], Error> {
-        let tuning = Tuning { alpha: level.split(STAGES), planned: UNITS as f64 / f64::from(STAGES) };
-        let mut stages = [Arms { control: (0_u64, 0_u64), treatment: (0, 0) }; STAGES as usize];
+        let tuning = Tuning { alpha: level.split(self.strata), planned: UNITS as f64 / f64::from(self.strata) };
+        let mut strata = vec![Arms { control: (0_u64, 0_u64), treatment: (0, 0) }; self.strata as usize];
         let (mut wrong, mut found) = (false, false);
         for _ in 0..UNITS {
-            let place = random.below(STAGES as usize);
+            let place = random.below(strata.len());
             let differs = place == DIFFERS && self.lift != 0.0;
             let is_treated = random.chance(0.5);
             let converts = random.chance(if differs && is_treated { RATE * (1.0 + self.lift) } else { RATE });
-            let stage = &mut stages[place];
-            let arm = if is_treated { &mut stage.treatment } else { &mut stage.control };
+            let own = &mut strata[place];
+            let arm = if is_treated { &mut own.treatment } else { &mut own.control };
             *arm = (arm.0 + 1, arm.1 + u64::from(converts));
-            if stage.control.1.min(stage.treatment.1) < CONVERSIONS_MIN || (if differs { found } else { wrong }) {
+            if own.control.1.min(own.treatment.1) < CONVERSIONS_MIN || (if differs { found } else { wrong }) {
                 continue;
             }
-            let effect = log_ratio(&stage.try_map(|(units, sum)| Moments::of_sums(*units, *sum as f64, *sum as f64))?)?;
-            let width = half_width((stage.control.0 + stage.treatment.0) as f64, tuning)?;
+            let effect = log_ratio(&own.try_map(|(units, sum)| Moments::of_sums(*units, *sum as f64, *sum as f64))?)?;
+            let width = half_width((own.control.0 + own.treatment.0) as f64, tuning)?;
             if effect.estimate.abs() > effect.standard_error * width {
                 *(if differs { &mut found } else { &mut wrong }) = true;
             }
