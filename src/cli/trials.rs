@@ -196,7 +196,7 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     Ok(())
 }
 
-/// What is known of the goal within strata: sentences that hold together, and the numbers of every stratum.
+/// What is known of the goal within strata and by agent: sentences that hold together, and the numbers of each.
 pub async fn insights(config: &Config, options: &Insights, json: bool) -> anyhow::Result<()> {
     let Insights { tenant, experiment } = options;
     let wanted = |key: &str| match experiment {
@@ -211,16 +211,18 @@ pub async fn insights(config: &Config, options: &Insights, json: bool) -> anyhow
         return Ok(say(Value::from(all.into_values().map(one).collect::<Vec<_>>()))?);
     }
     if all.is_empty() {
-        bail!("{tenant} has no insights: an experiment with `strata` and a share as its goal has them once windows have passed");
+        bail!("{tenant} has no insights: an experiment that registers `strata` or `agents_max` has them once windows have passed");
     }
     for told in all.values() {
         let insights: Vec<&Value> = told["results"]["insights"].as_array().into_iter().flatten().collect();
-        say(format!("{}, until {}", text(told, "experiment"), date(told["at"].as_i64().unwrap_or(0))))?;
+        let rule = text(&told["results"], "rule");
+        say(format!("{}, until {}: {rule}", text(told, "experiment"), date(told["at"].as_i64().unwrap_or(0))))?;
         let shown: Vec<&&Value> = insights.iter().filter(|told| told["is_shown"] == true).collect();
         for told in &shown {
             let verb = if told["lift"].as_f64().is_some_and(|lift| lift > 0.0) { "raises" } else { "lowers" };
             let (arm, metric, stratum) = (text(told, "arm"), text(told, "metric"), text(told, "stratum"));
-            say(format!("{arm} {verb} {metric} in {stratum}: {} to {}", percent(&told["lift_lower"]), percent(&told["lift_upper"])))?;
+            let place = if stratum.starts_with("agent:") { "with the leads of" } else { "in" };
+            say(format!("{arm} {verb} {metric} {place} {stratum}: {} to {}", percent(&told["lift_lower"]), percent(&told["lift_upper"])))?;
         }
         if shown.is_empty() {
             say("nothing can be said of any of them yet")?;

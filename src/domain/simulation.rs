@@ -157,7 +157,7 @@ pub fn scenarios() -> Vec<Scenario> {
         ("adjusted score 10 to 10.16: without adjusting".to_owned(), Limit::AtMost { rate: 0.65, stated: 0.65 }),
     ];
     all.push(Scenario::new(Kind::Adjusted(Adjusted { known: Known::Half, lift: 0.016 }), questions));
-    for (name, strata, rate, lift) in [("six stages", 6, ".16", 0.6), ("20 agents", 20, ".22", 1.2)] {
+    for (name, strata, rate, lift) in [("six stages", 6, ".16", 0.6), ("20 agents", 20, ".24", 1.4)] {
         let equal = (format!("A/A insights by {name}: anything said, every look"), error(0.0655));
         all.push(Scenario::new(Kind::Insights(Insights { strata, lift: 0.0 }), vec![equal]));
         let questions = vec![

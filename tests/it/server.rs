@@ -72,7 +72,7 @@ fn messages(path: &Path, lead: &str, count: usize) -> String {
         let at = 1_767_225_600_000 + number as i64 * 60_000;
         writeln!(
             file,
-            r#"{{"event_id":"{id}","event_type":"message.received","tenant_id":"acme","lead_id":"{lead}","occurred_at":{at},"received_at":{at},"source_system":"crm","channel":"sms","direction":"inbound","pipeline":{{"stage_id":"Stufe 7"}},"content":{{"text":"What is the rent?"}}}}"#
+            r#"{{"event_id":"{id}","event_type":"message.received","tenant_id":"acme","lead_id":"{lead}","occurred_at":{at},"received_at":{at},"source_system":"crm","channel":"sms","agent_id":"a-{}","direction":"inbound","pipeline":{{"stage_id":"Stufe 7"}},"content":{{"text":"What is the rent?"}}}}"#
         )
         .unwrap();
     }
@@ -227,11 +227,11 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
         fs::write(&path, text).unwrap();
         leadstream(&data, &["define", path.to_str().unwrap()]).output().unwrap()
     };
-    assert!(define(1, "").status.success());
-    let refused = define(2, r#","continues":1,"alpha":0.1"#);
+    assert!(define(1, r#","agents_max":2"#).status.success());
+    let refused = define(2, r#","agents_max":2,"continues":1,"alpha":0.1"#);
     let told = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && told.contains("was registered with version 1"), "{told}");
-    assert!(define(2, r#","continues":1,"coverage":9000"#).status.success());
+    assert!(define(2, r#","agents_max":2,"continues":1,"coverage":9000"#).status.success());
     let day_ms = 86_400_000_i64;
     let mut lines = String::new();
     for number in 0..120_i64 {
@@ -239,7 +239,8 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
         for (again, at) in [at, at + day_ms / 24].into_iter().take(1 + usize::from(number % 3 > 0)).enumerate() {
             lines += &format!(
                 r#"{{"event_id":"00000000-0000-5000-8000-{:012}","event_type":"message.received","tenant_id":"acme","lead_id":"l-{number}","occurred_at":{at},"received_at":{at},"source_system":"crm","channel":"sms","content":{{"text":"hi"}}}}"#,
-                number * 2 + again as i64
+                number * 2 + again as i64,
+                number % 2
             );
             lines.push('\n');
         }
@@ -267,6 +268,16 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
     let looks = told["results"]["looks"].as_array().unwrap().len();
     assert!(looks >= 5 && results.lines().filter(|line| line.starts_with("2026-01-") && line.contains('o')).count() == looks, "{results}");
     assert!(results.contains("continue:") && results.contains("reply_rate  goal"), "{results}");
+    let insights = output(&data, &["experiment", "insights", "acme"]);
+    let of = |agent: &str| insights.lines().find(|line| line.starts_with(agent)).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    assert!(insights.lines().nth(1) == Some("nothing can be said of any of them yet"), "{insights}");
+    // Of the first week, whose windows are over.
+    let leads: u64 = ["agent:a-0", "agent:a-1"]
+        .iter()
+        .flat_map(|agent| of(agent).unwrap()[2..4].to_vec())
+        .map(|count| count.parse::<u64>().unwrap())
+        .sum();
+    assert!((60..=70).contains(&leads), "{insights}");
     let audit = output(&data, &["experiment", "audit"]);
     let units = row[6];
     assert!(audit.starts_with("exposures=") && audit.contains(&format!("units={units} crossed=0 unsealed=0 wrong=0")), "{audit}");

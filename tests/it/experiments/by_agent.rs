@@ -34,7 +34,7 @@ fn shown(report: &Report) -> Vec<&Insight> {
     report.insights.as_ref().unwrap().iter().filter(|insight| insight.is_shown()).collect()
 }
 
-/// Leads of agents who get them half a day before they write; one in five has none, and one in four gets another one later.
+/// Leads of agents who get them half a day before they write; one in five has none, and one in four gets another one before it writes again.
 fn market(seed: u64, (agents, leads): (usize, usize), own: &Experiment, rate: impl Fn(usize, &str) -> f64) -> Vec<Interaction> {
     let mut random = Random::new(seed, 13);
     let mut events = Vec::new();
@@ -47,7 +47,7 @@ fn market(seed: u64, (agents, leads): (usize, usize), own: &Experiment, rate: im
         }
         events.push(Interaction { channel: Some(Channel::Sms), ..says(&lead, at) });
         if is_owned && random.is_once_in(4) {
-            events.push(handed(&lead, "agent-0", at + 12 * HOUR_MS));
+            events.extend([handed(&lead, "agent-0", at + 12 * HOUR_MS), says(&lead, at + 24 * HOUR_MS)]);
         }
         if random.chance(rate(agent, &own.assign(&lead).unwrap().arm)) {
             events.push(won(&lead, at + 30 * HOUR_MS, 100_000));
