@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::experiment::decision::{RATIO_ALARM, Report};
+use crate::domain::experiment::decision::Report;
 use crate::domain::experiment::inference::{Bounded, Comparison};
 use crate::domain::experiment::plan::Metric;
 use crate::domain::experiment::tally::{Counts, Tally};
@@ -99,9 +99,7 @@ fn net(report: &Report, comparison: &Comparison, (control, costs): (&str, &Costs
     let cost_weekly = report.units_per_week().map(|pace| weekly(own, pace) - weekly(other, pace));
     let is_won = comparison.metric == Metric::ConversionRate;
     let each = if is_won { value } else { Some(MINOR) };
-    // Where units are not shared out as planned, nothing is known of what an arm earns.
-    let worth = report.worth(comparison).filter(|_| report.sample_ratio < RATIO_ALARM);
-    let earned = worth.zip(each).zip(cost_weekly).map(|((worth, each), cost)| worth.map(|worth| worth * each - cost));
+    let earned = report.worth(comparison).zip(each).zip(cost_weekly).map(|((worth, each), cost)| worth.map(|worth| worth * each - cost));
     Net {
         metric: comparison.metric,
         arm: comparison.arm.clone(),

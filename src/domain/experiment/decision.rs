@@ -158,10 +158,10 @@ impl Report {
     }
 
     /// What an arm is worth a week if every unit got it, in ones of the metric, at the pace of units so far. `None`: not yet known, because
-    /// the bounds may not be acted on, or not a thing that adds up over units.
+    /// the bounds may not be acted on or units are not shared out as planned, or not a thing that adds up over units.
     #[must_use]
     pub fn worth(&self, comparison: &Comparison) -> Option<Bounded> {
-        let pace = self.units_per_week()?;
+        let pace = self.units_per_week().filter(|_| self.sample_ratio < RATIO_ALARM)?;
         let adds_up = comparison.is_open && matches!(comparison.metric.shape(), Shape::Share | Shape::Mean);
         let difference = comparison.difference.filter(|_| adds_up)?;
         Some(difference.map(|worth| worth * pace))

@@ -86,14 +86,12 @@ fn what_an_arm_earns_is_not_yet_known_while_its_bounds_may_not_be_acted_on_or_un
     ran.take(&rules, market(3, 6_000, &experiment(&given), |_| Arm { converts: 0.3, ..USUAL }));
     let metrics = measured(&ran.report(&registered, 0)).clone();
     let report = metrics.report.as_ref().unwrap();
-    assert!(
-        report.worth(&report.comparisons[0].0).is_some() && report.decision.verdict.as_str() == "sample_ratio",
-        "{:?} {} {:?}",
-        report.decision,
-        report.days,
-        report.comparisons[0].0
-    );
+    let goal = &report.comparisons[0].0;
+    assert!(goal.is_open && goal.difference.is_some() && report.units_per_week().is_some(), "{goal:?}");
+    assert_eq!((report.decision.verdict.as_str(), report.worth(goal)), ("sample_ratio", None));
     assert_eq!(net(&metrics, Metric::ConversionRate).weekly, None);
+    let record = describe(&metrics_record(&metrics).1).unwrap();
+    assert!(record["results"]["comparisons"][0]["weekly"].is_null());
 }
 
 #[test]
