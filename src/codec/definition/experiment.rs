@@ -10,7 +10,7 @@ use crate::codec::hex;
 use crate::codec::interaction::instant;
 use crate::domain::experiment::agents::AGENTS_MIN;
 use crate::domain::experiment::business::{Cost, Costs};
-use crate::domain::experiment::by_agent::{self, CELLS_MAX};
+use crate::domain::experiment::by_agent;
 use crate::domain::experiment::known::{Covariate, Strata};
 use crate::domain::experiment::plan::{Act, Allocation, AllocationRule, Blocks, Measure, Metric, Plan, Role, Shape};
 use crate::domain::experiment::tally::AGENTS_MAX;
@@ -433,7 +433,7 @@ fn strata(body: &ExperimentBody, single: (Unit, Metric)) -> Result<Option<Strata
 fn agents_max(body: &ExperimentBody, (arms, single): (usize, (Unit, Metric))) -> Result<Option<u32>, Error> {
     let Some(most) = body.agents_max else { return Ok(None) };
     single_leads("agents_max", body, single)?;
-    let bound = by_agent::AGENTS_MAX.min(CELLS_MAX / u32::try_from(arms).expect("there are sixteen arms at most"));
+    let bound = by_agent::AGENTS_MAX.min(by_agent::CELLS_MAX / u32::try_from(arms).expect("there are sixteen arms at most"));
     if !(2..=bound).contains(&most) {
         return refused(format!("body.agents_max: of how many agents insights are told at most, with {arms} arms 2 to {bound}"));
     }

@@ -11,18 +11,14 @@ use crate::domain::units::EventTime;
 
 /// Agents of an experiment that are told apart at most. Chosen: more would leave too small a part of the level to each.
 pub const AGENTS_MAX: u32 = 50;
-/// Agents times arms. Chosen: `sums_of_as_many_agents_as_may_be_fit_into_a_record` has the bytes of that.
+/// Agents times arms. Chosen: sums of as many from twelve partitions take some 512 KB in a record of the log
+/// (`sums_of_as_many_agents_as_may_be_fit_into_a_record`).
 pub const CELLS_MAX: u32 = 250;
-/// Stretches that are kept apart: with as many the windows of the oldest are over when the newest begins.
+/// Stretches that are kept apart. With as many the windows of the oldest are over when the newest begins
+/// (`the_windows_of_the_oldest_stretch_are_over_when_the_newest_begins`).
 const STRETCHES: i64 = 7;
 /// Shortest stretch: a week, since its days differ.
 const DAYS_MIN: i64 = 7;
-
-/// Days of a stretch: a quarter of the window, at least a week.
-#[must_use]
-pub fn stretch_days(window_hours: i64) -> i64 {
-    ((window_hours + 95) / 96).max(DAYS_MIN)
-}
 
 /// Units first exposed within one stretch of days under one version of the definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,14 +109,19 @@ impl Stretch {
     /// That of an exposure under a version.
     #[must_use]
     pub fn of(exposed_at: EventTime, version: u32, window_hours: i64) -> Self {
-        Self { number: exposed_at.day().div_euclid(stretch_days(window_hours)), version }
+        Self { number: exposed_at.day().div_euclid(days(window_hours)), version }
     }
 
     /// Its last day, in days since 1970-01-01, UTC.
     #[must_use]
     pub fn last_day(self, window_hours: i64) -> i64 {
-        (self.number + 1) * stretch_days(window_hours) - 1
+        (self.number + 1) * days(window_hours) - 1
     }
+}
+
+/// Days of a stretch: a quarter of the window, at least a week.
+fn days(window_hours: i64) -> i64 {
+    (window_hours + 95).div_euclid(96).max(DAYS_MIN)
 }
 
 /// The stretch with which one is counted.
@@ -181,7 +182,7 @@ mod tests {
             let oldest = Stretch { number: 100 - STRETCHES + 1, version: 1 };
             // The day, its windows, and a day for what comes late.
             let look_hours = (oldest.last_day(window_hours) + 1) * 24 + window_hours + 24;
-            assert!(look_hours <= 100 * stretch_days(window_hours) * 24, "{window_hours}");
+            assert!(look_hours <= 100 * days(window_hours) * 24, "{window_hours}");
         }
     }
 }
