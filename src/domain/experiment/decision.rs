@@ -173,6 +173,18 @@ impl Report {
         self.dropped.iter().any(|dropped| dropped.arm == arm)
     }
 
+    /// Adds the goal of the leads of each agent at `at`, or that there are too many agents. Leads of one stretch are told together, so this
+    /// does not end with the look of the decision.
+    fn tell_agents(&mut self, setup: &Setup<'_>, pairs: &[Pair<'_>], (agents, at, sample_ratio): (&ByAgent, EventTime, f64)) {
+        let (Some(most), Some(told)) = (setup.plan.agents_max, &mut self.insights) else { return };
+        if agents.exceeds(most) {
+            self.decision.rule.push_str(&format!("; more than {most} agents had leads: no insights tell them apart"));
+        } else if sample_ratio < RATIO_ALARM {
+            let is_over = |stretch: Stretch| setup.look(stretch.last_day(setup.window_hours)) <= at;
+            told.extend(by_agent(agents, (setup.plan, pairs), &is_over));
+        }
+    }
+
     /// Notes the arms whose goal or guardrail is shown to have fallen, unless nothing can be concluded. The level of harm is shared
     /// out evenly over arms and metrics, so that all of these are right at all looks together.
     fn drop_worse(&mut self, compared: &[Comparison], at: EventTime) {
@@ -259,25 +271,16 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         let shown = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| fixed(pair, of)));
         if told.decision.verdict != Verdict::Continue || ready.peek().is_none() {
             told.comparisons = compared.into_iter().zip(shown).collect();
-            let cells = setup.plan.cells();
-            let goal = setup.plan.measures.first().filter(|_| told.sample_ratio < RATIO_ALARM);
-            let insights = goal.into_iter().flat_map(|goal| pairs.iter().flat_map(|pair| by_stratum(&groups, (pair, cells), goal)));
-            told.insights = told.insights.map(|_| insights.collect());
+            if told.sample_ratio < RATIO_ALARM {
+                told.insights.iter_mut().for_each(|told| *told = by_stratum(&groups, (setup.plan, &pairs)));
+            }
             let outcomes = |arm: &str| count(&groups, arm, |group| group.cells.first().map_or(0, |goal| goal.nonzero));
             told.worth_of_arms = adaptive.as_ref().map_or_else(Vec::new, |adaptive| adaptive.worth(setup, outcomes));
             break;
         }
     }
     told.decision.rule.extend(alarm(tally.crossed));
-    match setup.plan.agents_max {
-        Some(most) if tally.by_agent.exceeds(most) => {
-            told.decision.rule.push_str(&format!("; more than {most} agents had leads: no insights tell them apart"));
-        }
-        Some(_) if ratio_at(&ratios, at) < RATIO_ALARM => {
-            told.insights.iter_mut().for_each(|told| told.extend(of_agents(setup, &pairs, (&tally.by_agent, at))));
-        }
-        _ => {}
-    }
+    told.tell_agents(setup, &pairs, (&tally.by_agent, at, ratio_at(&ratios, at)));
     Some(told)
 }
 
@@ -286,13 +289,6 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
 pub fn alarm(crossed: u64) -> Option<String> {
     let units = if crossed == 1 { "unit was" } else { "units were" };
     (crossed > 0).then(|| format!("; alarm: {crossed} {units} seen in two arms and left out of all numbers but the exposures"))
-}
-
-/// The goal of the leads of each agent at `at`. Leads of one stretch are told together, so this does not end with the look of the decision.
-fn of_agents(setup: &Setup<'_>, pairs: &[Pair<'_>], (agents, at): (&ByAgent, EventTime)) -> Vec<Insight> {
-    let is_over = |stretch: Stretch| setup.look(stretch.last_day(setup.window_hours)) <= at;
-    let goal = setup.plan.measures.first().into_iter();
-    goal.flat_map(|goal| pairs.iter().flat_map(|pair| by_agent(agents, (pair, setup.plan.cells()), goal, &is_over))).collect()
 }
 
 fn measured(plan: &Plan) -> impl Iterator<Item = (usize, &Measure)> {

@@ -4,11 +4,10 @@
 //! Each stratum and agent of each arm has its own sequence at an equal part of the level, over all that there can be, so by the union bound
 //! the probability that any of these intervals is ever wrong is at most the level of the plan.
 
-use std::sync::Arc;
-
 use crate::domain::experiment::by_agent::{ByAgent, Own, Stretch};
 use crate::domain::experiment::inference::{Comparison, Pair, compare};
-use crate::domain::experiment::plan::Measure;
+use crate::domain::experiment::known::Strata;
+use crate::domain::experiment::plan::Plan;
 use crate::domain::experiment::stratum::Stratum;
 use crate::domain::experiment::tally::{Cell, Group};
 use crate::domain::experiment::versions::Groups;
@@ -31,27 +30,30 @@ impl Insight {
     }
 }
 
-/// The goal within each registered stratum, at the part of the level of one of so many cells.
+/// The goal within each registered stratum.
 #[must_use]
-pub fn by_stratum(groups: &Groups, (pair, cells): (&Pair<'_>, u32), goal: &Measure) -> Vec<Insight> {
-    let Some(strata) = pair.strata else { return Vec::new() };
-    let within = within(pair, cells);
-    let insight = |(number, stratum): (u8, &'static str)| Insight {
-        stratum: stratum.to_owned(),
-        goal: compare(&of_stratum(groups, number), &within, (0, goal)),
-    };
-    (0_u8..).zip(strata.names()).map(insight).collect()
+pub fn by_stratum(groups: &Groups, (plan, pairs): (&Plan, &[Pair<'_>])) -> Vec<Insight> {
+    let strata = (0_u8..).zip(plan.strata.into_iter().flat_map(Strata::names));
+    let named: Vec<_> = strata.map(|(number, stratum)| (stratum.to_owned(), of_stratum(groups, number))).collect();
+    within_each(&named, (plan, pairs))
 }
 
 /// The goal of the leads of each agent, of the stretches that are over.
 #[must_use]
-pub fn by_agent(agents: &ByAgent, (pair, cells): (&Pair<'_>, u32), goal: &Measure, is_over: &dyn Fn(Stretch) -> bool) -> Vec<Insight> {
-    let within = within(pair, cells);
-    let insight = |(agent, own): (&String, &Arc<Own>)| Insight {
-        stratum: format!("agent:{agent}"),
-        goal: compare(&of_agent(own, is_over), &within, (0, goal)),
-    };
-    agents.agents.iter().map(insight).collect()
+pub fn by_agent(agents: &ByAgent, (plan, pairs): (&Plan, &[Pair<'_>]), is_over: &dyn Fn(Stretch) -> bool) -> Vec<Insight> {
+    let named: Vec<_> = agents.agents.iter().map(|(agent, own)| (format!("agent:{agent}"), of_agent(own, is_over))).collect();
+    within_each(&named, (plan, pairs))
+}
+
+/// The goal of each arm within these groups, each at an equal part of the level.
+fn within_each(named: &[(String, Groups)], (plan, pairs): (&Plan, &[Pair<'_>])) -> Vec<Insight> {
+    let mut told = Vec::new();
+    for pair in pairs {
+        let within = within(pair, plan.cells());
+        let goal = |groups| plan.measures.first().map(|goal| compare(groups, &within, (0, goal)));
+        told.extend(named.iter().filter_map(|(stratum, groups)| Some(Insight { stratum: stratum.clone(), goal: goal(groups)? })));
+    }
+    told
 }
 
 /// The pair at the part of the level of one of so many cells.
