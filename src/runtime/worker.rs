@@ -24,7 +24,7 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::registry::Schemas;
 use crate::runtime::restore::Restores;
 use crate::runtime::store::{Bounds, Error, STATE, Shared, Store, Trees, View};
-use crate::runtime::worker::task::Task;
+use crate::runtime::worker::task::{Task, home};
 
 pub use crate::runtime::worker::flood::{Gate, Limit, Pause};
 pub use crate::runtime::worker::inputs::{
@@ -316,11 +316,27 @@ impl<L: Log> Worker<L> {
         self.tasks.values_mut().try_for_each(|task| task.settle(&reader, &self.metrics))
     }
 
+    /// Finds out which counts of partitions that were taken over are to be reported. Those are not which the experiment's own partition has,
+    /// where it is here; elsewhere that is not known, and a report that says nothing new changes nothing.
+    fn know_reported(&mut self) -> Result<(), Error> {
+        let partitions = self.log.partitions();
+        let restored: Vec<_> = self.tasks.values_mut().flat_map(Task::take_restored).collect();
+        for (source, experiment) in restored {
+            let own = self.tasks.get_mut(&home(&experiment, partitions));
+            let heard = own.map(|task| task.heard(&experiment, source)).transpose()?.flatten();
+            if let Some(task) = self.tasks.get_mut(&source) {
+                task.go_on(experiment, heard)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes ticks for live leads that are due and reports counts of experiments, at most as often as the options say.
     ///
     /// # Errors
     /// When the log or the state fails.
     pub fn chores(&mut self) -> Result<(), Error> {
+        self.know_reported()?;
         let (tick, report) = (self.options.tick, self.options.report);
         let mut batches = Batches::new();
         let now = self.log.now();
@@ -346,6 +362,7 @@ impl<L: Log> Worker<L> {
     pub fn settle(&mut self) -> Result<(), Error> {
         loop {
             while self.step()? > 0 {}
+            self.know_reported()?;
             let mut batches = Batches::new();
             for task in self.tasks.values_mut() {
                 task.report(&self.log, &mut batches)?;

@@ -220,7 +220,6 @@ fn a_state_directory_deleted_cut_or_flipped_is_rebuilt_to_the_same_digest() {
     write_market(&events, 80);
     let data = folder.path().join("data");
     output(&data, &["ingest", events.to_str().unwrap()]);
-    // Each start reports counts again, which are inputs more and change nothing.
     let digest = || output(&data, &["replay"]).lines().next().unwrap().to_owned();
     let before = digest();
     let leads = || {

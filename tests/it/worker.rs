@@ -287,10 +287,21 @@ fn an_experiment_exposes_who_is_coached_and_its_counts_come_together_from_all_pa
     let sum = |field: &str| last["arms"].as_array().unwrap().iter().map(|arm| arm[field].as_u64().unwrap()).sum::<u64>();
     assert_eq!((sum("exposures"), sum("exposed_units")), (exposures.len() as u64, places.len() as u64));
     assert_eq!((sum("conversions"), sum("revenue_minor")), (1, 100));
-    // Reported again after a restart, the same counts say nothing new.
+    // After a restart, also without its state, the same counts are not reported again, and what changed since is.
+    let inbox = |directory: &Directory| (0..4).map(|partition| directory.records("leadstream.inbox.v1", partition).len()).sum::<usize>();
+    let reported = inbox(&directory);
+    assert!(reported >= 4);
     drop(worker);
     directory.open(options(100, 1_000)).settle().unwrap();
-    assert_eq!(directory.values("experiment.metrics.v1"), metrics);
+    std::fs::remove_dir_all(directory.state()).unwrap();
+    directory.open(options(100, 1_000)).settle().unwrap();
+    assert_eq!((directory.values("experiment.metrics.v1").len(), inbox(&directory)), (metrics.len(), reported));
+    directory.says("acme:lead-0", 12 * DAY_MS + HOUR_MS, "Can we see it Saturday?");
+    let mut worker = directory.open(options(100, 1_000));
+    while worker.step().unwrap() > 0 {}
+    drop(worker);
+    directory.open(options(100, 1_000)).settle().unwrap();
+    assert!(inbox(&directory) > reported && directory.values("experiment.metrics.v1").len() > metrics.len());
     directory.replays();
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::codec::avro;
 use crate::codec::internal::{InboxEntry, Switch, switch_bytes};
-use crate::domain::experiment::ExperimentKey;
+use crate::domain::experiment::{ExperimentKey, Tally};
 use crate::domain::rules::Rules;
 use crate::domain::units::{AppendTime, EventTime, Offset, Partition};
 use crate::pipeline::{Counters, Effect, Input, Key, Outcome, Row, Rows, Taken, take};
@@ -36,6 +36,8 @@ pub(crate) struct Task {
     rules: Arc<Rules>,
     /// Positions and rules of the last commit.
     committed: (Positions, Arc<Rules>),
+    /// Experiments with counts that were here when it was taken over: whether these were reported is not looked at yet.
+    restored: BTreeSet<ExperimentKey>,
     /// Experiments whose counts changed since they were reported.
     tallied: BTreeSet<ExperimentKey>,
     /// Experiments with counts here, and the day of the tenant's clock when they were last reported.
@@ -79,6 +81,7 @@ impl Task {
             times: Vec::new(),
             committed: (Positions::default(), none.clone()),
             rules: none,
+            restored: BTreeSet::new(),
             tallied: BTreeSet::new(),
             reported_day: BTreeMap::new(),
             counted: BTreeMap::new(),
@@ -103,10 +106,10 @@ impl Task {
         self.rules = Arc::new(rules);
         self.committed = (self.positions, self.rules.clone());
         self.store.tell(self.positions, &self.rules);
-        let tallied = &mut self.tallied;
+        let restored = &mut self.restored;
         self.store.shared().scan("T", &mut |key, _| {
             if let Key::Tally(experiment) = key {
-                tallied.insert(experiment);
+                restored.insert(experiment);
             }
         })?;
         Ok(())
@@ -328,6 +331,32 @@ impl Task {
         Ok(clock.map_or(EventTime(0), |clock| clock.at))
     }
 
+    /// Experiments whose counts were here when the partition was taken over, each once.
+    pub(crate) fn take_restored(&mut self) -> Vec<(Partition, ExperimentKey)> {
+        std::mem::take(&mut self.restored).into_iter().map(|experiment| (self.partition, experiment)).collect()
+    }
+
+    /// The report that this partition has of an experiment from another one.
+    pub(crate) fn heard(&mut self, experiment: &ExperimentKey, source: Partition) -> Result<Option<(EventTime, Tally)>, Error> {
+        let trial = self.store.load(&Key::Trial(experiment.clone()))?.and_then(Row::into_trial);
+        Ok(trial.and_then(|mut trial| trial.sources.remove(&source.0)))
+    }
+
+    /// Goes on with the reports of an experiment, of which the newest that is known came to this.
+    pub(crate) fn go_on(&mut self, experiment: ExperimentKey, heard: Option<(EventTime, Tally)>) -> Result<(), Error> {
+        let tally = self.tally(&experiment)?;
+        if let Some((at, _)) = heard.filter(|(_, heard)| *heard == tally) {
+            self.reported_day.insert(experiment, at.day());
+        } else {
+            self.tallied.insert(experiment);
+        }
+        Ok(())
+    }
+
+    fn tally(&mut self, experiment: &ExperimentKey) -> Result<Tally, Error> {
+        Ok(self.store.load(&Key::Tally(experiment.clone()))?.and_then(Row::into_tally).unwrap_or_default())
+    }
+
     /// Sends counts that changed, or whose day did, to the partitions of their experiments.
     pub(crate) fn report(&mut self, log: &impl Log, batches: &mut Batches) -> Result<(), Error> {
         let mut changed = std::mem::take(&mut self.tallied);
@@ -343,10 +372,15 @@ impl Task {
             self.reported = Some(Instant::now());
             let at = self.clock_at(&experiment)?;
             self.reported_day.insert(experiment.clone(), at.day());
-            let tally = self.store.load(&Key::Tally(experiment.clone()))?.and_then(Row::into_tally).unwrap_or_default();
-            let target = partition_of(format!("{}:{}", experiment.tenant, experiment.name).as_bytes(), log.partitions());
+            let tally = self.tally(&experiment)?;
+            let target = home(&experiment, log.partitions());
             put(batches, target, &InboxEntry::Partial { experiment, source: self.partition, at, tally }, log.now().0);
         }
         Ok(())
     }
+}
+
+/// The partition that hears the reports of an experiment.
+pub(crate) fn home(experiment: &ExperimentKey, partitions: u32) -> Partition {
+    partition_of(format!("{}:{}", experiment.tenant, experiment.name).as_bytes(), partitions)
 }
