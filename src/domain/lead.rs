@@ -465,7 +465,7 @@ impl Lead {
             self.places.enter(Place::new(experiment, (&unit_id, assignment), event.occurred_at, before), &rules.experiments);
         }
         let Some(place) = self.places.find(name, experiment.began) else { return Vec::new() };
-        let newest = place.before.agent.as_ref().map(|_| place.stretch(event.occurred_at).number);
+        let newest = place.stretch_told(event.occurred_at);
         let mut exposure = Exposure {
             exposure_id: event.event_id.derive(&format!("exposure/{name}")),
             event_id: event.event_id,
@@ -487,10 +487,8 @@ impl Lead {
         let mut decisions = vec![Decision::Exposure(Box::new(exposure))];
         // An arm that is not the one of an experiment of the same name before takes back what was counted there.
         for (version, mut added) in self.places.counted_as(name, &find) {
-            if version == experiment.began {
-                // Also where the lead turns out to have been exposed before.
-                added.by_agent.newest = added.by_agent.newest.max(newest);
-            }
+            // Also where the lead turns out to have been exposed before.
+            added.by_agent.newest = added.by_agent.newest.max(newest.filter(|_| version == experiment.began));
             let removed = before.get(&version).cloned().unwrap_or_default();
             if removed != added {
                 decisions.push(Decision::Count(ExperimentKey { version, ..experiment.key() }, Box::new(Change { removed, added })));

@@ -211,9 +211,13 @@ impl Place {
         self.until.since(self.exposed_at) / HOUR_MS
     }
 
-    /// In which stretch an exposure is where insights by agent are registered.
+    /// The number of the stretch in which an exposure is; `None` where the lead counts for no agent.
     #[must_use]
-    pub fn stretch(&self, at: EventTime) -> Stretch {
+    pub fn stretch_told(&self, at: EventTime) -> Option<i64> {
+        self.before.agent.as_ref().map(|_| self.stretch(at).number)
+    }
+
+    fn stretch(&self, at: EventTime) -> Stretch {
         Stretch::of(at, self.version, self.hours())
     }
 
