@@ -157,14 +157,15 @@ pub fn scenarios() -> Vec<Scenario> {
         ("adjusted score 10 to 10.16: without adjusting".to_owned(), Limit::AtMost { rate: 0.65, stated: 0.65 }),
     ];
     all.push(Scenario::new(Kind::Adjusted(Adjusted { known: Known::Half, lift: 0.016 }), questions));
-    for (name, strata, rate, lift) in [("six stages", 6, ".16", 0.6), ("20 agents", 20, ".24", 1.4)] {
-        let equal = (format!("A/A insights by {name}: anything said, every look"), error(0.0655));
-        all.push(Scenario::new(Kind::Insights(Insights { strata, lift: 0.0 }), vec![equal]));
+    // With a rate of .3 bounds may be acted on early, so that a level that is not shared out shows.
+    for (name, strata, equal, rate, lift) in [("six stages", 6, 0.1, ".16", 0.6), ("20 agents", 20, 0.3, ".24", 1.4)] {
+        let question = (format!("A/A insights by {name}: anything said, every look"), error(0.0655));
+        all.push(Scenario::new(Kind::Insights(Insights { strata, rate: equal, lift: 0.0 }), vec![question]));
         let questions = vec![
             (format!("insights, one of {name} .10 to {rate}: anything said of the others"), error(0.0655)),
             (format!("insights, one of {name} .10 to {rate}: found by {UNITS} units"), Limit::AtLeast(0.93)),
         ];
-        all.push(Scenario::new(Kind::Insights(Insights { strata, lift }), questions));
+        all.push(Scenario::new(Kind::Insights(Insights { strata, rate: 0.1, lift }), questions));
     }
     all
 }

@@ -9,14 +9,14 @@ use crate::domain::statistics::moments::{Arms, Moments};
 
 /// The stratum in which the treatment may differ.
 const DIFFERS: usize = 4;
-/// Rate of the goal.
-const RATE: f64 = 0.1;
 
 /// Two arms, each lead in either with the same probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Insights {
     /// Stages or agents, above [`DIFFERS`], with as many leads in each.
     pub strata: u32,
+    /// Rate of the goal.
+    pub rate: f64,
     /// How much more the treatment brings in one of them, relative to the control.
     pub lift: f64,
 }
@@ -34,7 +34,7 @@ impl Insights {
             let place = random.below(strata.len());
             let differs = place == DIFFERS && self.lift != 0.0;
             let is_treated = random.chance(0.5);
-            let converts = random.chance(if differs && is_treated { RATE * (1.0 + self.lift) } else { RATE });
+            let converts = random.chance(if differs && is_treated { self.rate * (1.0 + self.lift) } else { self.rate });
             let own = &mut strata[place];
             let arm = if is_treated { &mut own.treatment } else { &mut own.control };
             *arm = (arm.0 + 1, arm.1 + u64::from(converts));
