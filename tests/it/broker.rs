@@ -153,14 +153,18 @@ impl Broker {
 
     /// Starts one that a test may kill while transactions end. Its controller is a process of its own, which outlives it: a broker that
     /// comes back before its controller has noticed drops what ends the transactions of the moment (KAFKA-20734).
-    pub fn start_to_crash(folder: &Path) -> Self {
+    ///
+    /// Who uses the address that comes with it finds the broker behind a proxy, others do not; a cluster of somebody else has none.
+    pub fn start_to_crash(folder: &Path) -> (Self, Option<(String, Proxy)>) {
         if env::var_os("KAFKA_BOOTSTRAP_SERVERS").is_some() {
-            return Self::start(folder);
+            return (Self::start(folder), None);
         }
-        let (port, controller) = (free_port(), format!("127.0.0.1:{}", free_port()));
+        let (port, apart, controller) = (free_port(), free_port(), format!("127.0.0.1:{}", free_port()));
+        let behind = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxied = behind.local_addr().unwrap().to_string();
         let common = format!(
             "controller.quorum.bootstrap.servers={controller}\ncontroller.listener.names=CONTROLLER\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nbroker.session.timeout.ms=3000\n{TOPICS}"
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,APART:PLAINTEXT,CONTROLLER:PLAINTEXT\nbroker.session.timeout.ms=3000\n{TOPICS}"
         );
         let file = folder.join("controller.properties");
         let logs = folder.join("controller");
@@ -179,12 +183,16 @@ impl Broker {
         let file = folder.join("server.properties");
         let logs = folder.join("logs");
         let listener = format!("PLAINTEXT://127.0.0.1:{port}");
-        let settings = format!("process.roles=broker\nnode.id=1\nlisteners={listener}\nlog.dirs={}\n{common}", logs.display());
+        let settings = format!(
+            "process.roles=broker\nnode.id=1\nlisteners={listener},APART://127.0.0.1:{apart}\n\
+             advertised.listeners={listener},APART://{proxied}\nlog.dirs={}\n{common}",
+            logs.display()
+        );
         fs::write(&file, settings).unwrap();
         format_storage(&file, &["--no-initial-controllers"]);
         let mut broker = Self { servers: format!("127.0.0.1:{port}"), folder: folder.to_owned(), process: None, controller: Some(process) };
         broker.run();
-        broker
+        (broker, Some((proxied, Proxy::start(behind, format!("127.0.0.1:{apart}")))))
     }
 
     /// Starts one that has listeners with passwords and certificates too, and lets only users in that it knows.

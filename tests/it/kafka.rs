@@ -1,11 +1,10 @@
-//! Instances on Apache Kafka: killed, stopped, added and removed while events arrive; the broker crashes too.
+//! Instances on Apache Kafka, one by one and as a fleet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use leadstream::codec::{avro, interaction};
@@ -17,14 +16,11 @@ use leadstream::runtime::log::kafka::{self, Cluster, Group, Guarantee, Hub, Lane
 use leadstream::runtime::log::{Batches, CommitError, Log, Record, STATE, TimeSource, partition_of};
 use leadstream::runtime::mutate::predict;
 use leadstream::runtime::worker::inputs_of;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message;
+use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::{ClientConfig, TopicPartitionList};
 use serde_json::Value;
 
 use crate::broker::{Broker, is_there};
-use crate::command::{leadstream, output};
 
 const START_MS: i64 = 1_767_225_600_000;
 pub const PARTITIONS: u32 = 12;
@@ -32,25 +28,12 @@ pub const PARTITIONS: u32 = 12;
 pub const PEERS: &str = "among-peers";
 /// Instances that a test has at once.
 const INSTANCES_MAX: usize = 4;
-const PREDICTIONS: &str = "lead.predictions.v1";
-/// An experiment on the leads of the market.
-const EXPERIMENT: &str = r#"{"tenant": "demo-realty", "kind": "experiment", "name": "tone", "version": 1, "effective_at": "2026-01-01T00:00:00Z",
-    "body": {"unit": "lead", "salt": "1", "arms": [{"strategy": "empathetic", "weight": 1}, {"strategy": "assertive", "weight": 1}],
-    "window_hours": 72, "goal": {"metric": "reply_rate"}, "guardrails": [{"metric": "appointment_rate", "margin": 0.5}],
-    "metrics": [{"metric": "conversation_length", "cap": 50}, {"metric": "response_time"}], "planned_units": 2000}}"#;
+pub const PREDICTIONS: &str = "lead.predictions.v1";
 /// How long everything may take after the last disturbance.
-const SETTLES: Duration = Duration::from_secs(300);
+pub const SETTLES: Duration = Duration::from_secs(300);
 
 pub fn pause(time: Duration) {
     std::thread::park_timeout(time);
-}
-
-/// A number below `bound`, from a seed that it moves on (xorshift64).
-fn draw(seed: &mut u64, bound: usize) -> usize {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    (*seed % bound as u64) as usize
 }
 
 pub fn number(name: &str, default: usize) -> usize {
@@ -61,6 +44,10 @@ pub fn number(name: &str, default: usize) -> usize {
 pub struct Fleet {
     pub folder: PathBuf,
     pub servers: String,
+    /// An instance that finds the broker elsewhere.
+    pub apart: Option<(usize, String)>,
+    /// How long transactions may be open.
+    pub transaction_timeout_ms: u32,
     /// Further lines of the configuration's part on Kafka.
     pub more: &'static str,
     pub running: BTreeMap<usize, Child>,
@@ -69,16 +56,25 @@ pub struct Fleet {
 impl Fleet {
     /// Nobody runs yet.
     pub fn new(folder: &Path, servers: &str, more: &'static str) -> Self {
-        Self { folder: folder.to_owned(), servers: servers.to_owned(), more, running: BTreeMap::new() }
+        Self {
+            folder: folder.to_owned(),
+            servers: servers.to_owned(),
+            apart: None,
+            transaction_timeout_ms: 5_000,
+            more,
+            running: BTreeMap::new(),
+        }
     }
 
     pub fn command(&self, instance: usize, arguments: &[&str]) -> Command {
         let config = self.folder.join(format!("{instance}.toml"));
+        let servers = self.apart.as_ref().filter(|(apart, _)| *apart == instance).map_or(&self.servers, |(_, servers)| servers);
         let text = format!(
             "data_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\npeer_token = \"{PEERS}\"\n[logging]\nlevel = \"info\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
-             replication = 1\npartitions = {PARTITIONS}\nsession_timeout_ms = 6000\ntransaction_timeout_ms = 5000\n{}\n",
+             replication = 1\npartitions = {PARTITIONS}\nsession_timeout_ms = 6000\ntransaction_timeout_ms = {}\n{}\n",
             self.folder.join(instance.to_string()).display(),
-            self.servers,
+            servers,
+            self.transaction_timeout_ms,
             self.more
         );
         fs::write(&config, text).unwrap();
@@ -97,7 +93,7 @@ impl Fleet {
         self.running.insert(instance, child);
     }
 
-    fn signal(&self, instance: usize, name: &str) {
+    pub fn signal(&self, instance: usize, name: &str) {
         let id = self.running[&instance].id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
@@ -129,7 +125,7 @@ impl Fleet {
     }
 
     /// What all have told, those that ended too.
-    fn logs(&self) -> String {
+    pub fn logs(&self) -> String {
         (0..INSTANCES_MAX).map(|instance| self.log(instance)).collect()
     }
 }
@@ -240,166 +236,6 @@ pub fn events(count: usize) -> Vec<Vec<u8>> {
     fresh.truncate(count);
     assert_eq!(predict(&fresh, now_ms).advanced, fresh.len() as u64);
     fresh
-}
-
-/// What is done to a fleet in one round, and its name.
-fn disturb(fleet: &mut Fleet, broker: &mut Broker, seed: &mut u64, round: usize) -> &'static str {
-    let running: Vec<usize> = fleet.running.keys().copied().collect();
-    let victim = running[draw(seed, running.len())];
-    let name = match round % 6 {
-        0 | 2 | 4 => {
-            fleet.kill(victim);
-            pause(Duration::from_millis(draw(seed, 1_500) as u64));
-            fleet.start(victim);
-            "killed"
-        }
-        1 => {
-            fleet.signal(victim, "-STOP");
-            pause(Duration::from_millis(7_500));
-            // Whoever has its partitions now dies too, while its transaction still holds back what a committed reader sees.
-            let is_followed = round % 12 == 7;
-            if is_followed {
-                let heirs: Vec<usize> = running.into_iter().filter(|instance| *instance != victim).collect();
-                heirs.iter().for_each(|heir| fleet.kill(*heir));
-                heirs.iter().for_each(|heir| fleet.start(*heir));
-                pause(Duration::from_millis(8_500));
-            }
-            fleet.signal(victim, "-CONT");
-            if is_followed { "stopped, and the others killed" } else { "stopped" }
-        }
-        3 => {
-            fleet.end(victim);
-            pause(Duration::from_millis(500));
-            fleet.start(victim);
-            "ended"
-        }
-        _ if broker.is_ours() => {
-            broker.crash();
-            "broker killed"
-        }
-        _ => "nothing",
-    };
-    pause(Duration::from_millis(500 + draw(seed, 2_500) as u64));
-    name
-}
-
-/// What an experiment came to: the newest record of its metrics; nothing before there is one. How far the clocks had gone is left out: a partition
-/// whose counts did not change says so once a day, and looks are at the ends of days.
-fn results(command: &mut Command) -> Value {
-    let output = command.args(["--json", "experiment", "results", "demo-realty", "tone"]).output().unwrap();
-    let mut told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    told.as_object_mut().and_then(|told| told.remove("at"));
-    told
-}
-
-/// The same events in one process on the embedded log, which nothing disturbs.
-fn undisturbed(folder: &Path, (definition, events): (&str, &str)) -> Value {
-    let data = folder.join("undisturbed");
-    output(&data, &["define", definition]);
-    output(&data, &["ingest", events]);
-    results(&mut leadstream(&data, &[]))
-}
-
-/// Three instances and a broker that may be killed, events sent at a steady rate until `disturb` was called for every round; then
-/// everything is taken exactly once in order, an experiment comes to what it comes to without disturbance, and a replay agrees.
-fn survive((rounds, rate): (usize, usize), mut disturb: impl FnMut(&mut Fleet, &mut Broker, &mut u64, usize) -> &'static str) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut broker = Broker::start_to_crash(folder.path());
-    let mut fleet = Fleet::new(folder.path(), &broker.servers, "");
-    let lines = events(rounds * rate * 6);
-    let expected = predict(&lines, TimeSource::World.now().0).to_string();
-    let file = folder.path().join("events.ndjson");
-    fs::write(&file, lines.join(&b'\n')).unwrap();
-    let definition = folder.path().join("experiment.json");
-    fs::write(&definition, EXPERIMENT).unwrap();
-    let (rate, file, definition) = (rate.to_string(), file.to_str().unwrap().to_owned(), definition.to_str().unwrap());
-    let counted = undisturbed(folder.path(), (definition, &file));
-    assert!(counted["results"]["comparisons"].as_array().is_some_and(|told| !told.is_empty()), "nothing was compared: {counted}");
-    assert_eq!(send(fleet.command(9, &["define", definition])), "demo-realty:experiment:tone:1");
-
-    (0..3).for_each(|instance| fleet.start(instance));
-    let sending = fleet.command(9, &["ingest", &file, "--rate", &rate]);
-    let sender = std::thread::spawn(move || send(sending));
-    let all_seen = Arc::new(AtomicBool::new(false));
-    let (servers, until) = (fleet.servers.clone(), all_seen.clone());
-    let watcher = std::thread::spawn(move || waits(&servers, &until));
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut disturbed = Vec::new();
-    for round in 0..rounds {
-        let at = TimeSource::World.now().0;
-        disturbed.push((at, disturb(&mut fleet, &mut broker, &mut seed, round)));
-        fleet.look();
-    }
-    let until = Instant::now() + SETTLES;
-    while !sender.is_finished() {
-        fleet.look();
-        if Instant::now() >= until {
-            let hanging = broker.tool("org.apache.kafka.tools.TransactionsCommand", &["find-hanging", "--broker-id", "1"]);
-            panic!("not everything is taken; transactions that hang: {hanging}; {}", fleet.logs());
-        }
-        pause(Duration::from_millis(100));
-    }
-    assert_eq!(sender.join().unwrap(), expected);
-    all_seen.store(true, Ordering::Relaxed);
-    let waits = watcher.join().unwrap();
-
-    assert_taken(&Topics::new(&settings(&fleet.servers)).unwrap(), lines.len());
-    await_that(|| results(&mut fleet.command(9, &[])) == counted);
-    let instances: Vec<usize> = fleet.running.keys().copied().collect();
-    instances.iter().for_each(|instance| fleet.end(*instance));
-    replays(&fleet);
-    report(&fleet, lines.len(), waits, &disturbed);
-}
-
-/// When each event was appended, and how long it took from there to where a committed reader sees its prediction, milliseconds.
-fn waits(servers: &str, all_seen: &AtomicBool) -> Vec<(i64, i64)> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", servers).set("group.id", "waits").set("isolation.level", "read_committed");
-    config
-        .set("fetch.wait.max.ms", "5")
-        .set("topic.metadata.refresh.interval.ms", "1000")
-        .set("reconnect.backoff.max.ms", "200")
-        .set("enable.auto.commit", "false");
-    let consumer: BaseConsumer = config.create().unwrap();
-    let mut places = TopicPartitionList::new();
-    for partition in 0..PARTITIONS {
-        places.add_partition_offset(PREDICTIONS, partition.cast_signed(), rdkafka::Offset::Beginning).unwrap();
-    }
-    consumer.assign(&places).unwrap();
-    let mut waits = Vec::new();
-    while !all_seen.load(Ordering::Relaxed) {
-        // What a broker that is gone answers is no record.
-        let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) else { continue };
-        let at = record.timestamp().to_millis().unwrap();
-        waits.push((at, TimeSource::World.now().0 - at));
-    }
-    waits
-}
-
-#[test]
-fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
-    if is_there() {
-        survive((number("LEADSTREAM_CHAOS_ROUNDS", 6), number("LEADSTREAM_CHAOS_RATE", 300)), disturb);
-    }
-}
-
-#[test]
-fn every_event_is_taken_exactly_once_while_instances_come_and_go() {
-    if is_there() {
-        let each = Duration::from_secs(number("LEADSTREAM_MOVES_SECONDS", 3) as u64);
-        // The fourth comes, and one of the first three goes and comes back.
-        survive((number("LEADSTREAM_MOVES_ROUNDS", 4), 60), |fleet, _, _, round| {
-            let instance = if round % 4 < 2 { 3 } else { round / 4 % 3 };
-            let is_running = fleet.running.contains_key(&instance);
-            if is_running {
-                fleet.end(instance)
-            } else {
-                fleet.start(instance)
-            }
-            pause(each);
-            if is_running { "ended" } else { "started" }
-        });
-    }
 }
 
 /// The cluster of a broker, with its topics.
@@ -649,30 +485,5 @@ pub fn send(mut command: Command) -> String {
         }
         assert!(Instant::now() < until, "{}", String::from_utf8_lossy(&output.stderr));
         pause(Duration::from_millis(200));
-    }
-}
-
-/// Tells what the run met, and how long events waited that were appended from each disturbance to the next.
-fn report(fleet: &Fleet, events: usize, waits: Vec<(i64, i64)>, disturbed: &[(i64, &str)]) {
-    let logs = fleet.logs();
-    let count = |what: &str| logs.matches(what).count();
-    println!(
-        "events={events} seen={} took_over={} aborted={} in_doubt={} state_restored={}",
-        waits.len(),
-        count("took over partition"),
-        count("the transaction was aborted"),
-        count("it is not known whether"),
-        count("state directory cannot be used"),
-    );
-    let mut by_name: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
-    for (at, wait) in waits {
-        let last = disturbed.partition_point(|(began, _)| *began <= at);
-        let name = last.checked_sub(1).map_or("start", |place| disturbed[place].1);
-        by_name.entry(name).or_default().push(wait);
-    }
-    for (name, waits) in &mut by_name {
-        waits.sort_unstable();
-        let at = |share: usize| waits[(waits.len() - 1) * share / 100];
-        println!("{name}: events={} p50={}ms p90={}ms p99={}ms max={}ms", waits.len(), at(50), at(90), at(99), at(100));
     }
 }

@@ -11,6 +11,7 @@ mod proxy;
 #[cfg(feature = "runtime")]
 mod broker;
 #[cfg(feature = "runtime")]
+mod chaos;
 mod command;
 #[cfg(feature = "runtime")]
 mod data;

@@ -1,4 +1,5 @@
-//! A TCP proxy before a broker that harms the requests which end transactions, and notes the epochs under which they are sent.
+//! A TCP proxy before a broker that harms the requests which end transactions, notes the epochs under which they are sent, and holds requests
+//! of a kind back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -7,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 /// Request numbers of the protocol (kafka.apache.org/protocol).
+pub const PRODUCE: i16 = 0;
+pub const ADD_OFFSETS_TO_TXN: i16 = 25;
 const ADD_PARTITIONS_TO_TXN: i16 = 24;
 const END_TXN: i16 = 26;
 const FRAME_BYTES_MAX: usize = 64 << 20;
@@ -33,11 +36,26 @@ pub enum Seen {
     Harmed(String, i16),
 }
 
+/// Requests of one kind that wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Gate {
+    /// None do.
+    #[default]
+    Open,
+    /// None do until a transaction has ended.
+    Closing(i16),
+    /// All do.
+    Closed(i16),
+}
+
 #[derive(Default)]
 struct State {
     /// Faults for the next requests, the first of them last; `None` lets one pass.
     faults: Vec<Option<Fault>>,
     seen: Vec<Seen>,
+    gate: Gate,
+    /// How many requests wait.
+    waiting: usize,
     connections: Vec<TcpStream>,
 }
 
@@ -78,6 +96,48 @@ impl Proxy {
         !timeout.timed_out()
     }
 
+    /// Holds requests of a kind back until [`Proxy::let_go`].
+    pub fn hold(&self, api: i16) {
+        self.state.lock().unwrap().gate = Gate::Closed(api);
+    }
+
+    /// Lets those that wait pass, and holds those of the next transaction back.
+    pub fn hold_next(&self, api: i16) {
+        self.state.lock().unwrap().gate = Gate::Closing(api);
+        self.changed.notify_all();
+    }
+
+    /// Waits until a request is held back; `false` after `wait`.
+    pub fn await_held(&self, wait: Duration) -> bool {
+        let none = |state: &mut State| !matches!(state.gate, Gate::Closed(_)) || state.waiting == 0;
+        let (_state, timeout) = self.changed.wait_timeout_while(self.state.lock().unwrap(), wait, none).unwrap();
+        !timeout.timed_out()
+    }
+
+    /// Waits for as long as requests of this kind are held back.
+    fn wait(&self, api: i16) {
+        let mut state = self.state.lock().unwrap();
+        if state.gate == Gate::Closed(api) {
+            state.waiting += 1;
+            self.changed.notify_all();
+            state = self.changed.wait_while(state, |state| state.gate == Gate::Closed(api)).unwrap();
+            state.waiting -= 1;
+        }
+    }
+
+    /// Lets everything pass.
+    pub fn let_go(&self) {
+        self.state.lock().unwrap().gate = Gate::Open;
+        self.changed.notify_all();
+    }
+
+    fn ended(&self) {
+        let mut state = self.state.lock().unwrap();
+        if let Gate::Closing(api) = state.gate {
+            state.gate = Gate::Closed(api);
+        }
+    }
+
     /// What was seen so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.state.lock().unwrap().seen.clone()
@@ -102,6 +162,7 @@ impl Proxy {
     fn requests(&self, mut client: TcpStream, mut broker: TcpStream, lost: &Mutex<BTreeSet<i32>>) {
         while let Some(frame) = frame(&mut client) {
             let (api, correlation) = (i16::from_be_bytes([frame[4], frame[5]]), i32::from_be_bytes(frame[8..12].try_into().unwrap()));
+            self.wait(api);
             let mut wait = None;
             if api == ADD_PARTITIONS_TO_TXN || api == END_TXN {
                 let (id, epoch) = producer(&frame);
@@ -109,6 +170,7 @@ impl Proxy {
                     self.note(Seen::Begins(id, epoch));
                 } else {
                     self.note(Seen::Ends(id.clone(), epoch));
+                    self.ended();
                     // Those of sources end by themselves: `ingest` tells that it does not know, and is run again.
                     let fault = if id.contains("-source-") { None } else { self.state.lock().unwrap().faults.pop().flatten() };
                     if fault.is_some() {
