@@ -188,7 +188,10 @@ impl<L: Log> Worker<L> {
         let mut worker = Self::new(log, trees, options, metrics);
         let add_all = |worker: &mut Self| {
             (0..worker.log.partitions()).map(Partition).try_for_each(|partition| worker.add(partition, None, views).map(drop))?;
-            worker.know_due()
+            while worker.is_waiting() {
+                worker.know_due()?;
+            }
+            Ok(())
         };
         match add_all(&mut worker) {
             Err(Error::Cache) => {
@@ -219,7 +222,8 @@ impl<L: Log> Worker<L> {
         Ok(Restored { records: watch.records(), records_per_second: watch.records_per_second() })
     }
 
-    /// Learns who is due when in the partitions that were added: of several at once, because that reads all their rows.
+    /// Learns who is due when in partitions that were added. That reads all their rows, so it is done for one partition for each core at a
+    /// time: those before it take their events meanwhile.
     ///
     /// # Errors
     /// [`Error::Cache`] when the state directory cannot be trusted.
@@ -229,11 +233,9 @@ impl<L: Log> Worker<L> {
         if left.is_empty() {
             return Ok(());
         }
-        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let each = left.len().div_ceil(threads);
+        left.truncate(std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
         std::thread::scope(|scope| {
-            let know = |stores: &mut [&mut Store]| stores.iter_mut().try_for_each(|store| store.know_due());
-            let running: Vec<_> = left.chunks_mut(each).map(|stores| scope.spawn(move || know(stores))).collect();
+            let running: Vec<_> = left.into_iter().map(|store| scope.spawn(|| store.know_due())).collect();
             running.into_iter().try_for_each(|thread| thread.join().unwrap_or(Err(Error::Panicked)))
         })
     }
@@ -266,7 +268,7 @@ impl<L: Log> Worker<L> {
         let reader = self.log.reader()?;
         let mut batches = Batches::new();
         let mut taken = 0;
-        for task in self.tasks.values_mut() {
+        for task in self.tasks.values_mut().filter(|task| task.store.knows_due()) {
             taken += task.take_batch(&reader, &self.options, &mut batches, &self.metrics)?;
         }
         drop(reader);
@@ -295,10 +297,10 @@ impl<L: Log> Worker<L> {
         Ok(taken)
     }
 
-    /// Whether a partition waits for the schema registry.
+    /// Whether a partition waits for the schema registry, or to know who is due.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.tasks.values().any(Task::is_waiting)
+        self.tasks.values().any(|task| task.is_waiting() || !task.store.knows_due())
     }
 
     /// Drops the batch in hand, because its transaction was aborted.
@@ -342,7 +344,7 @@ impl<L: Log> Worker<L> {
         let now = self.log.now();
         for task in self.tasks.values_mut() {
             // A tick is taken only behind the interactions before it: while those wait, one after the other would pile up.
-            let takes = task.flood.is_open() && !task.is_waiting();
+            let takes = task.flood.is_open() && !task.is_waiting() && task.store.knows_due();
             if takes && task.ticked.is_none_or(|at| at.elapsed() >= tick) && task.is_somebody_due(now)? {
                 task.ticked = Some(Instant::now());
                 let after = self.log.reader()?.end(inputs::INTERACTIONS, task.partition)?;
