@@ -97,9 +97,18 @@ impl SimInputs {
 }
 
 impl Inputs for SimInputs {
-    fn assign(&mut self, places: &[(Input, Offset)]) -> Result<(), Error> {
-        self.next = places.iter().map(|(place, offset)| (*place, offset.0)).collect();
-        self.paused.clear();
+    fn add(&mut self, places: &[(Input, Offset)]) -> Result<(), Error> {
+        for (place, offset) in places {
+            assert!(self.next.insert(*place, offset.0).is_none(), "{place:?} is read already");
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, places: &[Input]) -> Result<(), Error> {
+        for place in places {
+            assert!(self.next.remove(place).is_some(), "{place:?} is not read");
+            self.paused.remove(place);
+        }
         Ok(())
     }
 

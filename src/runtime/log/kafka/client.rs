@@ -67,11 +67,17 @@ pub trait Reads {
 
 /// Reads inputs from the offsets that it is told.
 pub trait Inputs {
-    /// Reads from here on these and no others, none of them paused.
+    /// Reads these too, each from an offset on; none of them is read yet.
     ///
     /// # Errors
     /// When it cannot be asked for.
-    fn assign(&mut self, places: &[(Place, Offset)]) -> Result<(), Error>;
+    fn add(&mut self, places: &[(Place, Offset)]) -> Result<(), Error>;
+
+    /// Reads these no more.
+    ///
+    /// # Errors
+    /// When it cannot be asked for.
+    fn remove(&mut self, places: &[Place]) -> Result<(), Error>;
 
     /// Waits a little for the next record.
     ///

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use crate::domain::units::Offset;
 use crate::pipeline::Source;
 use crate::runtime::log::Error;
 use crate::runtime::log::kafka::client::Inputs;
@@ -24,6 +25,7 @@ pub struct Fetching<I: Inputs> {
     hub: Arc<Hub>,
     buffer_records: usize,
     version: u64,
+    fetched: BTreeSet<Place>,
     paused: BTreeSet<Place>,
 }
 
@@ -33,10 +35,13 @@ impl Fetch {
     /// # Errors
     /// When the consumer cannot be made.
     pub fn start(settings: &Settings, hub: &Arc<Hub>, topics: [&str; 3]) -> Result<Self, Error> {
-        let mut fetching = Fetching::new(InputConsumer::new(settings, hub, topics)?, hub, settings.buffer_records);
+        let inputs = InputConsumer::new(settings, hub, topics)?;
+        let (hub, buffer_records) = (hub.clone(), settings.buffer_records);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
+            inputs.find_brokers();
+            let mut fetching = Fetching::new(inputs, &hub, buffer_records);
             while !stopped.load(Ordering::Relaxed) {
                 if let Err(error) = fetching.turn() {
                     return fetching.hub.fail(error.to_string());
@@ -59,7 +64,7 @@ impl Drop for Fetch {
 impl<I: Inputs> Fetching<I> {
     /// For a hub that takes so many records of an input before it is paused.
     pub fn new(inputs: I, hub: &Arc<Hub>, buffer_records: usize) -> Self {
-        Self { inputs, hub: hub.clone(), buffer_records, version: 0, paused: BTreeSet::new() }
+        Self { inputs, hub: hub.clone(), buffer_records, version: 0, fetched: BTreeSet::new(), paused: BTreeSet::new() }
     }
 
     /// Does what the hub wants and hands it the next record, if one comes soon; says whether one came.
@@ -79,12 +84,21 @@ impl<I: Inputs> Fetching<I> {
         Ok(true)
     }
 
-    /// Fetches what the hub wants now.
+    /// Fetches what the hub wants now; inputs that stay are not disturbed.
     fn assign(&mut self) -> Result<(), Error> {
         let Some((version, wanted)) = self.hub.wanted(self.version) else { return Ok(()) };
-        self.inputs.assign(&wanted)?;
-        self.paused.clear();
+        let goes_on = |place: &Place| matches!(wanted.get(place), Some(None));
+        let gone: Vec<Place> = self.fetched.iter().copied().filter(|place| !goes_on(place)).collect();
+        let new: Vec<(Place, Offset)> = wanted.iter().filter_map(|(place, from)| Some((*place, (*from)?))).collect();
+        if !gone.is_empty() {
+            self.inputs.remove(&gone)?;
+        }
+        if !new.is_empty() {
+            self.inputs.add(&new)?;
+        }
+        self.paused.retain(goes_on);
         self.hub.paused(&self.paused);
+        self.fetched = wanted.into_keys().collect();
         self.version = version;
         Ok(())
     }

@@ -209,10 +209,11 @@ impl Hub {
         });
     }
 
-    /// What to fetch from where, when that is not what `applied` asked for.
-    pub(crate) fn wanted(&self, applied: u64) -> Option<(u64, Vec<(Place, Offset)>)> {
+    /// What to fetch, when that is not what `applied` asked for: each input with where it begins, if it begins anew.
+    pub(crate) fn wanted(&self, applied: u64) -> Option<(u64, BTreeMap<Place, Option<Offset>>)> {
         let state = self.lock();
-        let wanted = || state.buffers.iter().map(|(place, buffer)| (*place, buffer.next)).collect();
+        let from = |buffer: &Buffer| (buffer.version > applied).then_some(buffer.next);
+        let wanted = || state.buffers.iter().map(|(place, buffer)| (*place, from(buffer))).collect();
         (state.version != applied).then(|| (state.version, wanted()))
     }
 

@@ -20,6 +20,8 @@ use crate::runtime::log::kafka::settings::{Guarantee, Settings};
 use crate::runtime::log::kafka::{ASK, Reports, failed, headers_of, record_of};
 use crate::runtime::log::{Batches, Error, Record, STATE, TimeSource};
 
+/// How long a producer waits for its first connection before its transactions are asked for.
+const CONNECTS: Duration = Duration::from_secs(1);
 /// Between two looks at what is still on its way.
 const LOOK: Duration = Duration::from_micros(200);
 /// How long one poll waits for a record of an input.
@@ -145,6 +147,15 @@ impl InputConsumer {
         Ok(Self { consumer, topics, reports: Reports::of("fetch") })
     }
 
+    /// Asks which brokers have the inputs, before any is read: of a topic that it does not know librdkafka asks by itself only within a second.
+    pub(crate) fn find_brokers(&self) {
+        for topic in &self.topics {
+            if let Err(error) = self.consumer.fetch_metadata(Some(topic), ASK) {
+                tracing::debug!(%error, topic, "the brokers of an input are looked for when it is read");
+            }
+        }
+    }
+
     fn list(&self, places: &[Place]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for (source, partition) in places {
@@ -155,14 +166,18 @@ impl InputConsumer {
 }
 
 impl Inputs for InputConsumer {
-    fn assign(&mut self, places: &[(Place, Offset)]) -> Result<(), Error> {
+    fn add(&mut self, places: &[(Place, Offset)]) -> Result<(), Error> {
         let what = || failed("the inputs cannot be fetched");
         let mut list = TopicPartitionList::new();
         for ((source, partition), offset) in places {
             let topic = &self.topics[*source as usize];
             list.add_partition_offset(topic, partition.0.cast_signed(), kafka_offset(*offset)).map_err(what())?;
         }
-        self.consumer.assign(&list).map_err(what())
+        self.consumer.incremental_assign(&list).map_err(what())
+    }
+
+    fn remove(&mut self, places: &[Place]) -> Result<(), Error> {
+        self.consumer.incremental_unassign(&self.list(places)).map_err(failed("fetching cannot be ended"))
     }
 
     fn poll(&mut self) -> Result<Option<(Place, Offset, Record)>, Error> {
@@ -284,7 +299,14 @@ impl Producer for Transactional {
     type Member = ConsumerGroupMetadata;
 
     fn init(&self) -> Result<(), Refusal> {
-        if self.is_exact() { Ok(self.producer.init_transactions(ASK)?) } else { Ok(()) }
+        if !self.is_exact() {
+            return Ok(());
+        }
+        // Without a connection librdkafka looks for the coordinator again only half a second later.
+        if let Err(error) = self.producer.client().fetch_metadata(Some(&self.producer.context().state), CONNECTS) {
+            tracing::debug!(%error, "transactions are asked for before there is a connection");
+        }
+        Ok(self.producer.init_transactions(ASK)?)
     }
 
     fn begin(&self) -> Result<(), Refusal> {
