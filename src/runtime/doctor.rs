@@ -254,7 +254,7 @@ fn unanswered(name: &str, error: &Error) -> Vec<Finding> {
 fn look(settings: &Settings, name: &'static str) -> Vec<Finding> {
     let all = topics();
     let asked = Survey::new(settings, ASK).and_then(|_| kafka::look(settings, &all, ASK));
-    let Looked { partitions, missing, wrong, thin } = match asked {
+    let Looked { partitions, missing, wrong, thin, .. } = match asked {
         Ok(looked) => looked,
         Err(error) => return unanswered(name, &error),
     };

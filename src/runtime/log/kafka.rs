@@ -23,7 +23,6 @@ mod topics;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 
@@ -159,9 +158,8 @@ fn headers_of(record: &Record) -> Option<OwnedHeaders> {
 /// # Errors
 /// When the cluster cannot be reached, or a topic is not as it has to be.
 pub fn open(settings: Settings, topics: &[Wanted]) -> Result<Arc<Cluster>, Error> {
-    let (consumer, _) = reach::reach(&settings, Duration::from_millis(u64::from(settings.reach_timeout_ms)))?;
-    let partitions = topics::prepare(&settings, topics)?;
-    let id = consumer.client().fetch_cluster_id(ASK).unwrap_or_default();
+    let (partitions, cluster) = topics::prepare(&settings, topics, Duration::from_millis(u64::from(settings.reach_timeout_ms)))?;
+    let id = cluster.unwrap_or_default();
     let name = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{id}/{}", settings.application).as_bytes());
     Ok(Arc::new(Cluster { settings, partitions, identity: name.as_u64_pair().0 }))
 }

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::runtime::log::Error;
-use crate::runtime::log::kafka::reach::Heard;
+use crate::runtime::log::kafka::reach::{Heard, reach};
 use crate::runtime::log::kafka::settings::{INPUT_BYTES_MAX, RECORD_BYTES_MAX, Settings, make_with};
 use crate::runtime::log::kafka::{ASK, failed};
 
@@ -40,6 +40,8 @@ const APPEARS: Duration = Duration::from_secs(10);
 /// The topics as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Looked {
+    /// How the cluster names itself; none of an old one.
+    pub cluster: Option<String>,
     /// Partitions of the interactions and of all that lies beside them: as many as the first topic has, where it exists.
     pub partitions: u32,
     /// Those that are missing.
@@ -50,13 +52,13 @@ pub struct Looked {
     pub thin: Vec<String>,
 }
 
-/// Makes what is missing and checks the rest; gives the number of partitions. All topics but the single ones have the
-/// partitions of the first, which is read where it exists.
+/// Makes what is missing and checks the rest; gives the number of partitions and the cluster's name. All topics but the single ones
+/// have the partitions of the first, which is read where it exists.
 ///
 /// # Errors
-/// [`Error::Topics`] with a line per topic that is not as it has to be, or when the cluster does not answer.
-pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
-    let Looked { partitions, missing, mut wrong, .. } = look(settings, topics, ASK)?;
+/// [`Error::Topics`] with a line per topic that is not as it has to be, or when the cluster does not answer in `wait`.
+pub fn prepare(settings: &Settings, topics: &[Wanted], wait: Duration) -> Result<(u32, Option<String>), Error> {
+    let Looked { cluster, partitions, missing, mut wrong, .. } = look(settings, topics, wait)?;
     if !settings.creates_topics {
         wrong.extend(missing.iter().map(|topic| {
             let policy = if topic.is_compacted { "compact" } else { "delete" };
@@ -68,14 +70,14 @@ pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
         return Err(Error::Topics(wrong));
     }
     if missing.is_empty() {
-        return Ok(partitions);
+        return Ok((partitions, cluster));
     }
     create(settings, &missing.iter().map(|topic| (topic, topic.partitions(partitions))).collect::<Vec<_>>())?;
     let until = Instant::now() + APPEARS;
     loop {
         let seen = look(settings, topics, ASK)?;
         if seen.missing.is_empty() && seen.wrong.is_empty() {
-            return Ok(partitions);
+            return Ok((partitions, cluster));
         }
         if Instant::now() >= until {
             let unseen = seen.missing.iter().map(|topic| format!("topic {} was made and is not seen", settings.topic(topic.name)));
@@ -90,14 +92,17 @@ pub fn prepare(settings: &Settings, topics: &[Wanted]) -> Result<u32, Error> {
 /// # Errors
 /// When the cluster does not answer.
 pub fn look(settings: &Settings, topics: &[Wanted], wait: Duration) -> Result<Looked, Error> {
-    let reader: BaseConsumer<Heard> =
-        make_with(&settings.consumer(&format!("{}-topics", settings.application)), "topics", Heard::default())?;
-    let mut looked = Looked { partitions: settings.partitions, ..Looked::default() };
+    let (reader, all) = reach(settings, wait)?;
+    let cluster = reader.client().fetch_cluster_id(wait);
+    let mut looked = Looked { cluster, partitions: settings.partitions, ..Looked::default() };
     let mut there = Vec::new();
     for (place, topic) in topics.iter().enumerate() {
         let name = settings.topic(topic.name);
-        let metadata = reader.fetch_metadata(Some(&name), wait).map_err(failed(format!("topic {name} cannot be described")))?;
-        let told = metadata.topics().first();
+        let listed = all.topics().iter().find(|told| told.name() == name);
+        // One that this user may not describe is left out unless it is asked for.
+        let ask = || reader.fetch_metadata(Some(&name), wait).map_err(failed(format!("topic {name} cannot be described")));
+        let asked = if listed.is_none() { Some(ask()?) } else { None };
+        let told = listed.or_else(|| asked.as_ref()?.topics().first());
         if let Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) = told.and_then(MetadataTopic::error) {
             looked.wrong.push(format!("topic {name}: this user may not describe it: allow it DESCRIBE"));
             continue;
@@ -206,12 +211,14 @@ fn administer<T: Send>(
 ) -> Result<T, Error> {
     let admin: AdminClient<Heard> = make_with(&settings.client(), "topics", Heard::default())?;
     let options = AdminOptions::new().request_timeout(Some(wait)).operation_timeout(Some(wait));
-    std::thread::scope(|scope| {
+    let answered: std::io::Result<Result<T, KafkaError>> = std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().build()?;
             Ok(runtime.block_on(ask(&admin, &options)))
         });
-        let answered: std::io::Result<Result<T, KafkaError>> = asking.join().unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
-        answered?.map_err(failed("the cluster refuses to look at or make topics"))
-    })
+        asking.join().unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()))
+    });
+    // It ends within a tenth of a second, which nobody has to wait for.
+    std::thread::spawn(|| drop(admin));
+    answered?.map_err(failed("the cluster refuses to look at or make topics"))
 }
