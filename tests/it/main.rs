@@ -12,6 +12,7 @@ mod proxy;
 mod broker;
 #[cfg(feature = "runtime")]
 mod chaos;
+#[cfg(feature = "runtime")]
 mod command;
 #[cfg(feature = "runtime")]
 mod data;

@@ -20,7 +20,7 @@ use crate::runtime::log::kafka::settings::{Guarantee, Settings};
 use crate::runtime::log::kafka::{ASK, Reports, failed, headers_of, record_of};
 use crate::runtime::log::{Batches, Error, Record, STATE, TimeSource};
 
-/// How long a producer waits for its first connection before its transactions are asked for.
+/// How long a client waits for its first connection where it would go on without, only more slowly.
 const CONNECTS: Duration = Duration::from_secs(1);
 /// Between two looks at what is still on its way.
 const LOOK: Duration = Duration::from_micros(200);
@@ -149,10 +149,9 @@ impl InputConsumer {
 
     /// Asks which brokers have the inputs, before any is read: of a topic that it does not know librdkafka asks by itself only within a second.
     pub(crate) fn find_brokers(&self) {
-        for topic in &self.topics {
-            if let Err(error) = self.consumer.fetch_metadata(Some(topic), ASK) {
-                tracing::debug!(%error, topic, "the brokers of an input are looked for when it is read");
-            }
+        let asked = self.topics.iter().try_for_each(|topic| self.consumer.fetch_metadata(Some(topic), CONNECTS).map(drop));
+        if let Err(error) = asked {
+            tracing::debug!(%error, "the brokers of the inputs are looked for when these are read");
         }
     }
 
