@@ -119,17 +119,26 @@ fn source_name(file: &str) -> String {
     path.map_or_else(|_| file.to_owned(), |path| path.to_string_lossy().into_owned())
 }
 
-/// Sends the file; gives the line that says how all of it came out.
+/// Sends the file; gives the line that says how all of it came out. Before that the run has not ended: the same command goes on with it.
 pub async fn send_and_wait(place: &Place, config: &Config, options: &Options) -> anyhow::Result<String> {
-    let progress = send(place, config, options).await?;
-    outcome(place, (progress.run, progress.lines)).await
+    let name = source_name(&options.file);
+    let progress = send(place, config, (&name, options)).await?;
+    let waited = outcome(place, (progress.run, progress.lines)).await;
+    let outcome = waited.context("the whole file is appended: run the same command again to see what comes of it")?;
+    if !options.follow {
+        let ended = Progress { finished: true, ..progress };
+        place.append(&name, (ended.lines, &ended), Vec::new()).await?;
+    }
+    Ok(outcome)
 }
 
 /// Waits until so many records of a run are taken; gives the line that says how they came out.
 pub async fn outcome(place: &Place, (run, records): (u32, u64)) -> anyhow::Result<String> {
     let mut followed = Followed::new(rows::key_text(&Key::Counters(run)));
+    let bar = spinner("taken");
     let counters = loop {
         let counters = place.counters(run, &mut followed).await?;
+        bar.set_position(counters.received);
         if counters.received >= records {
             break counters;
         }
@@ -160,13 +169,12 @@ async fn begin(place: &Place, name: &str, file: &str) -> anyhow::Result<(Progres
     Ok((place.begin(name, true).await?, Lines::open(file)?))
 }
 
-async fn send(place: &Place, config: &Config, options: &Options) -> anyhow::Result<Progress> {
-    let name = source_name(&options.file);
-    let (mut progress, mut lines) = begin(place, &name, &options.file).await?;
+async fn send(place: &Place, config: &Config, (name, options): (&str, &Options)) -> anyhow::Result<Progress> {
+    let (mut progress, mut lines) = begin(place, name, &options.file).await?;
     let mut hasher = crc32fast::Hasher::new_with_initial(progress.crc);
     let (bar, began, resumed) = (spinner("lines"), Instant::now(), progress.lines);
-    let mut bad = 0;
-    while !progress.finished {
+    let (mut bad, mut is_read) = (0, false);
+    while !is_read {
         let before = progress.lines;
         let mut body = Vec::new();
         // What is due in the next moment, and all that an append which took longer has delayed.
@@ -175,7 +183,7 @@ async fn send(place: &Place, config: &Config, options: &Options) -> anyhow::Resu
         while progress.lines - before < piece.min(config.ingest.lines_per_append as u64) && body.len() < SEND_BYTES {
             let line = if options.follow { lines.next_whole()? } else { lines.next_line()? };
             let Some(line) = line else {
-                progress.finished = !options.follow;
+                is_read = !options.follow;
                 break;
             };
             progress.lines += 1;
@@ -183,13 +191,13 @@ async fn send(place: &Place, config: &Config, options: &Options) -> anyhow::Resu
             body.extend_from_slice(&line);
             body.push(b'\n');
         }
-        if !body.is_empty() || progress.finished {
+        if !body.is_empty() {
             progress.crc = hasher.clone().finalize();
-            let answer = place.append(&name, (before, &progress), body).await;
+            let answer = place.append(name, (before, &progress), body).await;
             let found = answer.context("run the same command again: it goes on where it was")?;
             tell(&found, &mut bad);
             bar.set_position(progress.lines);
-        } else if interrupted(PAUSE * 10).await {
+        } else if options.follow && interrupted(PAUSE * 10).await {
             break;
         }
         if let Some(rate) = options.rate {

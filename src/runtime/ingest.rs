@@ -24,7 +24,7 @@ pub struct Progress {
     pub lines: u64,
     /// CRC-32 of those lines, to see that the file is the same.
     pub crc: u32,
-    /// The end of the file was reached.
+    /// All of the file is appended, and what came of it was told.
     pub finished: bool,
 }
 
@@ -154,7 +154,7 @@ fn record(line: &[u8], (number, run, appended_ms): (u64, u32, i64), bad: &mut Ve
     }
 }
 
-/// Where a source stands; with `fresh`, or when it was read to its end before, a new run.
+/// Where a source stands; with `fresh`, or when its last run has finished, a new run.
 ///
 /// # Errors
 /// When the log fails.
@@ -179,12 +179,16 @@ fn stored_form(progress: &Progress) -> Vec<u8> {
     serde_json::to_vec(progress).expect("plain numbers are JSON")
 }
 
-/// Appends lines of a source, each ended by a newline, and its progress behind them; gives those that are no events.
+/// Appends lines of a source, each ended by a newline, and its progress behind them; gives those that are no events. That a run has finished
+/// may be said twice.
 ///
 /// # Errors
 /// [`Error::Moved`] when the source does not stand where the lines begin, or when the log fails.
 pub fn append(log: &impl Sources, name: &str, (before, after): (u64, &Progress), lines: &[u8]) -> Result<Vec<BadLine>, Error> {
     let stored: Progress = log.source(name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    if lines.is_empty() && stored == *after {
+        return Ok(Vec::new());
+    }
     if (stored.run, stored.lines, stored.finished) != (after.run, before, false) {
         return Err(Error::Moved { name: name.to_owned(), stored: stored.lines });
     }

@@ -11,8 +11,9 @@ use leadstream::codec::{avro, interaction};
 use leadstream::domain::units::{DAY_MS, Offset, Partition};
 use leadstream::pipeline::{Positions, Source};
 use leadstream::runtime::demo::Market;
+use leadstream::runtime::ingest::Progress;
 use leadstream::runtime::instance::topics;
-use leadstream::runtime::log::kafka::{self, Cluster, Group, Guarantee, Hub, Lane, Part, Settings, Topics};
+use leadstream::runtime::log::kafka::{self, Cluster, Group, Guarantee, Hub, Lane, Part, SOURCES, Settings, Topics};
 use leadstream::runtime::log::{Batches, CommitError, Log, Record, STATE, TimeSource, partition_of};
 use leadstream::runtime::mutate::predict;
 use leadstream::runtime::worker::inputs_of;
@@ -342,7 +343,6 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     };
     let (fine, text) = told(&fleet, &["lead", "acme", "ann"]);
     assert!(!fine && text.contains("start `leadstream run`"), "{text}");
-    fleet.start(0);
 
     let line = |lead: &str, id: u32| {
         format!(
@@ -352,6 +352,14 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     let file = folder.path().join("events.ndjson");
     fs::write(&file, [line("ann", 1), line("ann", 1), "{nothing".to_owned(), line("bob", 2)].join("\n")).unwrap();
     let ingest = ["ingest", file.to_str().unwrap()];
+    // Nobody takes what it appends: it ends before it can say what came of it, and goes on with that when it is called again.
+    let mut waiting = fleet.command(0, &ingest).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let read = Topics::new(&settings(&broker.servers)).unwrap();
+    let progress = || serde_json::from_slice::<Progress>(&read.newest((SOURCES, Partition(0)), &file.to_string_lossy()).ok()??).ok();
+    await_that(|| progress().is_some_and(|progress| progress.lines == 4));
+    assert!(Command::new("kill").arg(waiting.id().to_string()).status().unwrap().success());
+    assert!(!waiting.wait().unwrap().success());
+    fleet.start(0);
     assert_eq!(told(&fleet, &ingest).1.lines().last(), Some("received=4 advanced=2 duplicate=1 late=0 dead_lettered=1"));
     let definition = folder.path().join("settings.json");
     let body = r#"{"kind":"settings","name":"main","version":1,"effective_at":"2026-01-01T00:00:00Z","body":{"timezone":"Europe/Berlin"}}"#;
