@@ -6,6 +6,7 @@
 mod memory;
 mod reweight;
 mod rows;
+mod trial;
 
 use crate::domain::event::Interaction;
 use crate::domain::experiment::agents;
@@ -19,7 +20,8 @@ use crate::domain::units::{AppendTime, EventTime, LeadKey, Partition, Tenant};
 
 pub use crate::pipeline::memory::Memory;
 pub use crate::pipeline::reweight::Reweighting;
-pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Positions, Row, Rows, Source, Trial, Unmapped, Written};
+pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Positions, Row, Rows, Source, Unmapped, Written};
+pub use crate::pipeline::trial::{Partial, Trial, heard};
 
 /// Version of the decisions made here: states and outputs repeat byte for byte only under the same one.
 pub const STEP_VERSION: u32 = 2;
@@ -127,16 +129,14 @@ pub fn take<R: Rows>(rules: &Rules, rows: &mut R, input: &Input, budget: &mut us
         }
         Input::Tick { at } => tick(rules, rows, EventTime(at.0), budget, effects),
         Input::Partial { experiment, source, at, tally } => {
-            let key = Key::Trial(experiment.clone());
-            let mut trial = rows.load(&key)?.and_then(Row::into_trial).unwrap_or_default();
-            if trial.replace(*source, *at, tally) {
-                let metrics = measure(rules, trial.metrics(experiment));
+            let report = Partial { at: *at, tally: tally.clone() };
+            if let Some(metrics) = trial::take(rows, experiment, (*source, report))? {
+                let metrics = measure(rules, metrics);
                 let concluded = conclude(rules, &metrics);
                 let reweighted = reweight::reweight(rules, rows, &metrics)?;
                 effects.push(Effect::Measured(Box::new(metrics)));
                 effects.extend(concluded.map(|conclusion| Effect::Concluded(Box::new(conclusion))));
                 effects.extend(reweighted.map(|reweighting| Effect::Reweighted(Box::new(reweighting))));
-                rows.save(key, Some(Row::Trial(trial)));
             }
             Ok(Taken::Done(Outcome::Internal))
         }

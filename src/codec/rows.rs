@@ -45,6 +45,7 @@ pub fn key_text(key: &Key) -> String {
         Key::Clock(tenant) => format!("C{tenant}"),
         Key::Tally(key) => format!("T{}", experiment(key)),
         Key::Trial(key) => format!("R{}", experiment(key)),
+        Key::Partial(key, source) => format!("E{source}:{}", experiment(key)),
         Key::Written(key) => format!("W{}", experiment(key)),
         Key::Counters(source) => format!("N{source}"),
         Key::Unmapped(tenant) => format!("U{tenant}"),
@@ -66,6 +67,10 @@ pub fn key(text: &[u8]) -> Result<Key, Error> {
         Some(b'U') => Key::Unmapped(tenant()?),
         Some(b'T') => Key::Tally(experiment(rest)?),
         Some(b'R') => Key::Trial(experiment(rest)?),
+        Some(b'E') => {
+            let (source, key) = rest.split_once(':').ok_or(Error::Key)?;
+            Key::Partial(experiment(key)?, source.parse().map_err(|_| Error::Key)?)
+        }
         Some(b'W') => Key::Written(experiment(rest)?),
         Some(b'P') if rest.is_empty() => Key::Positions,
         Some(b'N') => Key::Counters(rest.parse().map_err(|_| Error::Key)?),
@@ -91,6 +96,7 @@ pub fn row_bytes(row: &Row) -> Vec<u8> {
         Row::Clock(clock) => clock.put(&mut out),
         Row::Tally(tally) => tally.put(&mut out),
         Row::Trial(trial) => trial.put(&mut out),
+        Row::Partial(report) => report.put(&mut out),
         Row::Written(written) => written.put(&mut out),
         Row::Counters(counters) => counters.put(&mut out),
         Row::Unmapped(unmapped) => unmapped.put(&mut out),
@@ -126,6 +132,7 @@ pub fn row(key: &Key, bytes: &[u8]) -> Result<Row, Error> {
         (Key::Clock(_), _) => Stored::get(input).map(Row::Clock),
         (Key::Tally(_), _) => Stored::get(input).map(Row::Tally),
         (Key::Trial(_), _) => Stored::get(input).map(Row::Trial),
+        (Key::Partial(..), _) => Stored::get(input).map(Row::Partial),
         (Key::Written(_), _) => Stored::get(input).map(Row::Written),
         (Key::Counters(_), _) => Stored::get(input).map(Row::Counters),
         (Key::Unmapped(_), _) => Stored::get(input).map(Row::Unmapped),
@@ -142,7 +149,7 @@ mod tests {
     use crate::domain::experiment::{Counts, Tally};
     use crate::domain::units::EventTime;
     use crate::domain::units::Offset;
-    use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped, Written};
+    use crate::pipeline::{Clock, Counters, Partial, Positions, Source, Trial, Unmapped, Written};
 
     fn experiment_key() -> ExperimentKey {
         ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone: of voice".into(), version: 3 }
@@ -156,7 +163,8 @@ mod tests {
             (Key::Clock(tenant.clone()), Row::Clock(Clock { at: EventTime(-5), live: true })),
             (Key::Positions, Row::Positions(Positions { next: [Offset(7), Offset(1 << 40), Offset(0)], current, has_begun: true })),
             (Key::Tally(experiment_key()), Row::Tally(tally.clone())),
-            (Key::Trial(experiment_key()), Row::Trial(Trial { sources: BTreeMap::from([(2, (EventTime(9), tally))]) })),
+            (Key::Trial(experiment_key()), Row::Trial(Trial { sources: BTreeMap::from([(2, None), (300, None)]) })),
+            (Key::Partial(experiment_key(), 2), Row::Partial(Partial { at: EventTime(9), tally })),
             (Key::Written(experiment_key()), Row::Written(Written { version: 300, epoch: 4 })),
             (Key::Counters(7), Row::Counters(Counters { advanced: 300, ..Counters::default() })),
             (Key::Unmapped(tenant), Row::Unmapped(Unmapped { names: BTreeMap::from([("Stufe 1".into(), 2)]), others: 1 })),
@@ -182,7 +190,7 @@ mod tests {
         let name = Key::Lead(LeadKey::parse("acme:x").unwrap());
         assert_eq!(row(&name, &[9, 1, 2]), Err(Error::Format(9)));
         assert_eq!(row(&name, &[]), Err(Error::Damaged));
-        for text in ["", "X", "Lacme", "C a", "Tacme", "Tacme:x:y", "N-1", "\u{e9}"] {
+        for text in ["", "X", "Lacme", "C a", "Tacme", "Tacme:x:y", "Eacme:1:y", "E7", "N-1", "\u{e9}"] {
             assert_eq!(key(text.as_bytes()), Err(Error::Key), "{text:?}");
         }
     }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
+use crate::domain::experiment::{ExperimentKey, Tally};
 use crate::domain::lead::Lead;
-use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
-use crate::pipeline::Outcome;
+use crate::domain::units::{EventTime, LeadKey, Offset, Tenant};
+use crate::pipeline::{Outcome, Partial, Trial};
 
 /// CRM stage names counted per tenant by name; further ones are counted together.
 const UNMAPPED_NAMES_MAX: usize = 100;
@@ -59,8 +59,10 @@ pub enum Key {
     Clock(Tenant),
     /// The counts of an experiment in this partition.
     Tally(ExperimentKey),
-    /// The counts of an experiment in all partitions, kept in the experiment's own.
+    /// Which partitions have reported of an experiment, kept in the experiment's own.
     Trial(ExperimentKey),
+    /// What a partition reported of an experiment, kept there too.
+    Partial(ExperimentKey, u32),
     /// What the partition of an experiment wrote of it itself.
     Written(ExperimentKey),
     /// How the inputs of one source came out; 0: those of no ingest run.
@@ -82,6 +84,8 @@ pub enum Row {
     Tally(Tally),
     /// See [`Key::Trial`].
     Trial(Trial),
+    /// See [`Key::Partial`].
+    Partial(Partial),
     /// See [`Key::Written`].
     Written(Written),
     /// See [`Key::Counters`].
@@ -113,6 +117,8 @@ into! {
     into_tally Tally Tally,
     /// The trial; `None` for a row of another kind.
     into_trial Trial Trial,
+    /// The report; `None` for a row of another kind.
+    into_partial Partial Partial,
     /// What was written; `None` for a row of another kind.
     into_written Written Written,
     /// The counters; `None` for a row of another kind.
@@ -130,33 +136,6 @@ pub struct Clock {
     pub at: EventTime,
     /// Whether the last event came within the allowed lateness of its time: only then do ticks move the clock.
     pub live: bool,
-}
-
-/// What each partition last reported of an experiment. Cumulative counts, so the last report of a source replaces the one before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trial {
-    /// By partition.
-    pub sources: BTreeMap<u32, (EventTime, Tally)>,
-}
-
-impl Trial {
-    /// Takes a report; `false` when it says nothing new: neither other counts nor another day, on which more windows have passed.
-    pub fn replace(&mut self, source: Partition, at: EventTime, tally: &Tally) -> bool {
-        let known = self.sources.get(&source.0).is_some_and(|(known_at, known)| known == tally && at.day() <= known_at.day());
-        if !known {
-            self.sources.insert(source.0, (at, tally.clone()));
-        }
-        !known
-    }
-
-    /// All sources together.
-    #[must_use]
-    pub fn metrics(&self, experiment: &ExperimentKey) -> Metrics {
-        let mut whole = Tally::default();
-        self.sources.values().for_each(|(_, tally)| whole.merge(tally));
-        let at = self.sources.values().map(|(at, _)| *at).max().unwrap_or_default();
-        Metrics { experiment: experiment.clone(), at, tally: whole, report: None, nets: Vec::new() }
-    }
 }
 
 /// What the partition of an experiment wrote of it itself.

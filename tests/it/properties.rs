@@ -9,7 +9,7 @@ use leadstream::domain::lead::Decision;
 use leadstream::domain::lexicon::Lexicon;
 use leadstream::domain::rules::Rules;
 use leadstream::domain::units::{AppendTime, EventTime, HOUR_MS, LeadKey};
-use leadstream::pipeline::{Effect, Input, Key, Memory, Outcome, Row};
+use leadstream::pipeline::{Effect, Input, Key, Memory, Outcome, Partial, Row};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
@@ -233,7 +233,7 @@ fn what_format_2_had_counted_of_an_experiment_is_read_as_it_was() {
     assert_eq!((group.units, group.cells.iter().map(|cell| cell.nonzero).collect::<Vec<_>>()), (1, vec![0, 1, 1, 0]));
     let trial: Vec<u8> = [&[2, 1, 4, 10][..], &bytes[1..]].concat();
     let trial = rows::row(&Key::Trial(experiment), &trial).unwrap().into_trial().unwrap();
-    assert_eq!(trial.sources[&4], (EventTime(5), tally));
+    assert_eq!(trial.sources[&4], Some(Partial { at: EventTime(5), tally }));
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn what_format_3_had_counted_of_an_experiment_is_read_as_it_was() {
     assert_eq!(group.cells.iter().map(|cell| cell.nonzero).collect::<Vec<_>>(), [1, 1, 1]);
     let trial: Vec<u8> = [&[3, 1, 4, 10][..], &bytes[1..]].concat();
     let trial = rows::row(&Key::Trial(experiment), &trial).unwrap().into_trial().unwrap();
-    assert_eq!(trial.sources[&4], (EventTime(5), tally));
+    assert_eq!(trial.sources[&4], Some(Partial { at: EventTime(5), tally }));
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn what_format_4_had_counted_within_strata_is_read_as_it_was() {
     assert_eq!([mean[&0], mean[&1]].map(|stratum| (stratum.units, stratum.nonzero, stratum.sum)), [(2, 2, 6_000_000), (2, 1, 6_000_000)]);
     let trial: Vec<u8> = [&[4, 1, 4, 10][..], &bytes[1..]].concat();
     let trial = rows::row(&Key::Trial(experiment.clone()), &trial).unwrap().into_trial().unwrap();
-    assert_eq!(trial.sources[&4], (EventTime(5), tally(&bytes)));
+    assert_eq!(trial.sources[&4], Some(Partial { at: EventTime(5), tally: tally(&bytes) }));
 }
 
 fn bytes_of(hex: &str) -> Vec<u8> {
@@ -338,5 +338,5 @@ fn what_format_1_had_counted_of_an_experiment_is_kept_and_not_counted_again() {
     assert_eq!((counts.exposed_units, counts.exposures, counts.revenue_minor), (2, 7, 100));
     let trial: Vec<u8> = [&[1, 1, 4, 10][..], &tally[1..]].concat();
     let trial = rows::row(&Key::Trial(experiment), &trial).unwrap().into_trial().unwrap();
-    assert_eq!(trial.sources[&4], (EventTime(5), row.into_tally().unwrap()));
+    assert_eq!(trial.sources[&4], Some(Partial { at: EventTime(5), tally: row.into_tally().unwrap() }));
 }

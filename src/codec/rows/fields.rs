@@ -19,7 +19,7 @@ use crate::domain::risk::{Risk, Rule, Standing};
 use crate::domain::strategy::Strategy;
 use crate::domain::touches::{End, Touch, Touches};
 use crate::domain::units::{EventTime, Offset};
-use crate::pipeline::{Clock, Counters, Positions, Source, Trial, Unmapped, Written};
+use crate::pipeline::{Clock, Counters, Partial, Positions, Source, Trial, Unmapped, Written};
 
 /// A family that never occurred is one byte.
 impl<const N: usize> Stored for [Count; N] {
@@ -145,11 +145,23 @@ fields! {
     Touch { at, strategy }
     End { at, outcome }
     Touches { list, ends, ended }
-    Trial { sources }
+    Partial { at, tally }
     Written { version, epoch }
     Clock { at, live }
     Counters { advanced, duplicate, late, dead_lettered }
     Unmapped { names, others }
+}
+
+/// The numbers: reports have rows of their own.
+impl Stored for Trial {
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self { sources } = self;
+        sources.keys().copied().collect::<Vec<_>>().put(out);
+    }
+
+    fn get(input: &mut &[u8]) -> Option<Self> {
+        Some(Self { sources: Vec::get(input)?.into_iter().map(|source| (source, None)).collect() })
+    }
 }
 
 /// A built-in strategy by its place; 255, then the name of another one. New built-in ones go to the end.

@@ -11,7 +11,7 @@ use crate::domain::experiment::tally::{Arms, Cohort, Group};
 use crate::domain::experiment::{Place, Places, Tally};
 use crate::domain::lead::Lead;
 use crate::domain::touches::Touches;
-use crate::pipeline::Trial;
+use crate::pipeline::{Partial, Trial};
 
 /// A lead.
 pub(crate) fn second_lead(input: &mut &[u8]) -> Option<Lead> {
@@ -61,6 +61,6 @@ pub(crate) fn cohorts(input: &mut &[u8], group: impl Fn(&mut &[u8]) -> Option<Gr
 
 /// A trial whose tallies are read so.
 pub(crate) fn trial(input: &mut &[u8], tally: impl Fn(&mut &[u8]) -> Option<Tally>) -> Option<Trial> {
-    let source = |input: &mut &[u8]| Some((Stored::get(input)?, (Stored::get(input)?, tally(input)?)));
+    let source = |input: &mut &[u8]| Some((Stored::get(input)?, Some(Partial { at: Stored::get(input)?, tally: tally(input)? })));
     Some(Trial { sources: list(input, source)? })
 }

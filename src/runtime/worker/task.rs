@@ -9,8 +9,7 @@ use crate::codec::internal::{InboxEntry, Switch, switch_bytes};
 use crate::domain::experiment::{ExperimentKey, Tally};
 use crate::domain::rules::Rules;
 use crate::domain::units::{AppendTime, EventTime, Offset, Partition};
-use crate::pipeline::{Counters, Effect, Input, Key, Outcome, Row, Rows, Taken, take};
-use crate::pipeline::{Positions, Source};
+use crate::pipeline::{Counters, Effect, Input, Key, Outcome, Partial, Positions, Row, Rows, Source, Taken, heard, take};
 use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
 use crate::runtime::metrics::{Alarm, Metrics, Stage};
 use crate::runtime::restore::Watch;
@@ -337,16 +336,15 @@ impl Task {
     }
 
     /// The report that this partition has of an experiment from another one.
-    pub(crate) fn heard(&mut self, experiment: &ExperimentKey, source: Partition) -> Result<Option<(EventTime, Tally)>, Error> {
-        let trial = self.store.load(&Key::Trial(experiment.clone()))?.and_then(Row::into_trial);
-        Ok(trial.and_then(|mut trial| trial.sources.remove(&source.0)))
+    pub(crate) fn heard(&mut self, experiment: &ExperimentKey, source: Partition) -> Result<Option<Partial>, Error> {
+        heard(&mut self.store, experiment, source)
     }
 
     /// Goes on with the reports of an experiment, of which the newest that is known came to this.
-    pub(crate) fn go_on(&mut self, experiment: ExperimentKey, heard: Option<(EventTime, Tally)>) -> Result<(), Error> {
+    pub(crate) fn go_on(&mut self, experiment: ExperimentKey, heard: Option<Partial>) -> Result<(), Error> {
         let tally = self.tally(&experiment)?;
-        if let Some((at, _)) = heard.filter(|(_, heard)| *heard == tally) {
-            self.reported_day.insert(experiment, at.day());
+        if let Some(heard) = heard.filter(|heard| heard.tally == tally) {
+            self.reported_day.insert(experiment, heard.at.day());
         } else {
             self.tallied.insert(experiment);
         }

@@ -18,7 +18,7 @@ use leadstream::domain::statistics::level::Alpha;
 use leadstream::domain::statistics::log_ratio::{lift, log_ratio};
 use leadstream::domain::statistics::moments::{self, Moments};
 use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
-use leadstream::pipeline::{Row, Trial};
+use leadstream::pipeline::{Partial, Row};
 use serde_json::{Value, json};
 
 use crate::experiments::crossed::handed;
@@ -257,17 +257,16 @@ fn sums_of_as_many_agents_as_may_be_fit_into_a_record() {
     let (agents, arms) = (by_agent::AGENTS_MAX, CELLS_MAX / by_agent::AGENTS_MAX);
     for agent in 0..agents {
         for (arm, number) in (0..arms).flat_map(|arm| (0..30).map(move |number| (arm, number))) {
-            // Sums of a hundred leads with some thousands each, in twelve partitions.
+            // Sums of a hundred leads with some thousands each.
             let sums = Stratum { units: 100, nonzero: 90, sum: 500_000_000_000, squares: 25_000_000_000_000_000_000_000 };
             let (agent, arm) = (format!("0190c2a8-1111-7000-8000-{agent:012}"), format!("strategy-{arm}"));
             let of = ByAgent::of(&agent, Stretch { number, version: 1 }, Some((arm.as_str(), sums)));
             tally.merge(&Tally { by_agent: of, ..Tally::default() });
         }
     }
-    let sources = (0..12).map(|source| (source, (EventTime(START), tally.clone()))).collect();
-    let (one, all) = (rows::row_bytes(&Row::Tally(tally)).len(), rows::row_bytes(&Row::Trial(Trial { sources })).len());
-    println!("{agents} agents of {arms} arms: {one} bytes, of twelve partitions {all}");
-    assert!(all < 1 << 20, "a quarter of a record: {all}");
+    let bytes = rows::row_bytes(&Row::Partial(Partial { at: EventTime(START), tally })).len();
+    println!("{agents} agents of {arms} arms: {bytes} bytes");
+    assert!(bytes < 100 << 10, "{bytes}");
 }
 
 #[test]
