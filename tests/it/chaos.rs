@@ -106,8 +106,7 @@ impl Stage {
     /// committed of them stands behind that open transaction, where a committed reader does not see it.
     fn stop_within_a_transaction(&mut self) {
         let proxy = self.proxy.as_ref().expect("there is a proxy");
-        proxy.hold_next(ADD_OFFSETS_TO_TXN);
-        assert!(proxy.await_held(SETTLES), "no transaction came as far as its offsets");
+        hold_next(proxy, ADD_OFFSETS_TO_TXN, &mut self.fleet);
         self.fleet.signal(APART, "-STOP");
         pause(Duration::from_secs(10));
         let heirs: Vec<usize> = self.fleet.running.keys().copied().filter(|instance| *instance != APART).collect();
@@ -125,14 +124,23 @@ impl Stage {
     /// it must give away is taken on by others before its transaction goes on.
     fn start_meanwhile(&mut self, instance: usize) {
         let Some(proxy) = &self.proxy else { return self.fleet.start(instance) };
-        // Meanwhile events gather for the transaction that is meant.
+        // Meanwhile events gather for the transaction that is meant: some of each partition.
         proxy.hold(PRODUCE);
-        pause(Duration::from_millis(500));
-        proxy.hold_next(PRODUCE);
-        assert!(proxy.await_held(SETTLES), "no transaction came as far as its records");
+        pause(Duration::from_secs(2));
+        hold_next(proxy, PRODUCE, &mut self.fleet);
         self.fleet.start(instance);
         pause(HELD);
         proxy.let_go();
+    }
+}
+
+/// Holds a request of the next transaction back.
+fn hold_next(proxy: &Proxy, api: i16, fleet: &mut Fleet) {
+    proxy.hold_next(api);
+    let until = Instant::now() + SETTLES;
+    while !proxy.await_held(Duration::from_millis(100)) {
+        fleet.look();
+        assert!(Instant::now() < until, "no transaction came as far");
     }
 }
 
