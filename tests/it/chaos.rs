@@ -134,10 +134,13 @@ impl Stage {
     }
 }
 
+/// How long an instance may take to its next transaction: it may have just been killed, its partitions still with another one.
+const REACHED: Duration = Duration::from_secs(60);
+
 /// Holds a request of the next transaction back.
 fn hold_next(proxy: &Proxy, api: i16, fleet: &mut Fleet) {
     proxy.hold_next(api);
-    let until = Instant::now() + SETTLES;
+    let until = Instant::now() + REACHED;
     while !proxy.await_held(Duration::from_millis(100)) {
         fleet.look();
         assert!(Instant::now() < until, "no transaction came as far");
