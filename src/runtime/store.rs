@@ -173,6 +173,17 @@ pub struct Store {
     due: Option<Due>,
     /// Changes of the due times that the batch in hand made: lead, before, after.
     moved: Vec<(LeadKey, Option<EventTime>, Option<EventTime>)>,
+    /// Where the lead is missing that was lent last, unless it was a copy; and whether there was one.
+    lent: (Option<Lent>, bool),
+}
+
+/// Where a lead that was lent is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lent {
+    /// Among those that the batch in hand changed.
+    Overlay,
+    /// Among those that sled has too.
+    Clean,
 }
 
 impl Store {
@@ -210,7 +221,13 @@ impl Store {
             tree.clear()?;
         }
         let cache = Mutex::new(Cache::new(tree, bounds, rules));
-        Ok(Self { shared: Arc::new(Shared { partition, cache }), overlay: BTreeMap::new(), due: None, moved: Vec::new() })
+        Ok(Self {
+            shared: Arc::new(Shared { partition, cache }),
+            overlay: BTreeMap::new(),
+            due: None,
+            moved: Vec::new(),
+            lent: (None, false),
+        })
     }
 
     /// Whether it is known who is due when.
@@ -398,11 +415,27 @@ impl Rows for Store {
     }
 
     fn lend(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Error> {
-        Ok(self.load(&Key::Lead(key.clone()))?.and_then(Row::into_lead))
+        let key = Key::Lead(key.clone());
+        let (row, from) = match self.overlay.get_mut(&key) {
+            Some(row) => (row.take(), Some(Lent::Overlay)),
+            None => {
+                let (row, is_clean) = self.shared.cache().lend(&key)?;
+                (row, is_clean.then_some(Lent::Clean))
+            }
+        };
+        self.lent = (from, row.is_some());
+        Ok(row.and_then(Row::into_lead))
     }
 
-    /// What was lent is a copy.
-    fn keep(&mut self, _key: &LeadKey, _lead: Box<Lead>) {}
+    fn keep(&mut self, key: &LeadKey, lead: Box<Lead>) {
+        let (from, was_there) = self.lent;
+        let (key, row) = (Key::Lead(key.clone()), was_there.then_some(Row::Lead(lead)));
+        match from {
+            Some(Lent::Overlay) => self.save(key, row),
+            Some(Lent::Clean) => self.shared.cache().keep(key, row),
+            None => {}
+        }
+    }
 
     fn save(&mut self, key: Key, row: Option<Row>) {
         self.overlay.insert(key, row);
@@ -419,5 +452,68 @@ impl Rows for Store {
 
     fn tenants_due(&self, until: EventTime) -> Vec<Tenant> {
         self.known_due().tenants(until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lead_that_was_lent_is_there_again_unless_it_was_changed_and_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let trees = Trees::open(folder.path(), 1, 1 << 20).unwrap();
+        let rules = crate::runtime::worker::rules();
+        let place = (Partition(0), Bounds::default());
+        let mut store = Store::open(&trees, place, &(Offset(0)..=Offset(0)), Arc::new(rules)).unwrap();
+        store.know_due().unwrap();
+        let [known, unknown] = ["acme:known", "acme:unknown"].map(|key| LeadKey::parse(key).unwrap());
+        let key = Key::Lead(known.clone());
+        let lead = |events: u32| {
+            let mut lead = Box::<Lead>::default();
+            lead.activity.events = events;
+            lead
+        };
+        let events = |store: &mut Store| store.load(&key).unwrap().and_then(Row::into_lead).map(|lead| lead.activity.events);
+        let publish = |store: &mut Store, next: u64| {
+            let rules = store.shared.cache().rules.clone();
+            store.publish(Some(Offset(next)), Positions::default(), &rules).unwrap();
+        };
+        store.save(key.clone(), Some(Row::Lead(lead(1))));
+        publish(&mut store, 1);
+        for is_in_sled in [false, true] {
+            if is_in_sled {
+                store.checkpoint().unwrap();
+            }
+            // Given back as it was; changed, and the batch dropped.
+            let lent = store.lend(&known).unwrap().unwrap();
+            store.keep(&known, lent);
+            assert!(!store.is_changed());
+            assert_eq!(events(&mut store), Some(1));
+            store.lend(&known).unwrap().unwrap();
+            store.save(key.clone(), Some(Row::Lead(lead(7))));
+            store.roll_back();
+            assert_eq!(events(&mut store), Some(1));
+        }
+        // Changed twice in a batch, and looked at in between.
+        store.lend(&known).unwrap().unwrap();
+        store.save(key.clone(), Some(Row::Lead(lead(2))));
+        let lent = store.lend(&known).unwrap().unwrap();
+        assert_eq!(lent.activity.events, 2);
+        store.keep(&known, lent);
+        assert_eq!((events(&mut store), store.changes(0).len()), (Some(2), 1));
+        assert_eq!(store.shared.view(&key).unwrap().row, Some(Row::Lead(lead(1))), "readers see what is committed");
+        publish(&mut store, 2);
+        assert_eq!(events(&mut store), Some(2));
+        // Nobody knows the other one, and a look at it does not change that.
+        assert_eq!(store.lend(&unknown).unwrap(), None);
+        store.keep(&unknown, Box::default());
+        assert!(!store.is_changed() && store.load(&Key::Lead(unknown)).unwrap().is_none());
+        // Erased in the batch, and looked at again.
+        store.lend(&known).unwrap().unwrap();
+        store.save(key.clone(), None);
+        assert_eq!(store.lend(&known).unwrap(), None);
+        store.keep(&known, Box::default());
+        assert_eq!(store.changes(0).iter().map(|record| record.value.is_some()).collect::<Vec<_>>(), [false]);
     }
 }

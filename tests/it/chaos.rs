@@ -186,6 +186,7 @@ fn survive((rounds, seconds, rate): (usize, usize, usize), mut disturb: impl FnM
     (0..3).for_each(|instance| stage.fleet.start(instance));
     let share = PARTITIONS as usize / 3;
     await_that(|| (0..3).all(|instance| stage.fleet.log(instance).matches("took over partition").count() >= share));
+    let sent = Instant::now() + Duration::from_secs((rounds * seconds) as u64);
     let sending = stage.fleet.command(9, &["ingest", &file, "--rate", &rate]);
     let sender = std::thread::spawn(move || send(sending));
     let all_seen = Arc::new(AtomicBool::new(false));
@@ -198,7 +199,8 @@ fn survive((rounds, seconds, rate): (usize, usize, usize), mut disturb: impl FnM
         stage.fleet.look();
     }
     let Stage { mut fleet, broker, .. } = stage;
-    let until = Instant::now() + SETTLES;
+    // What was done may have taken longer than sending.
+    let until = sent.max(Instant::now()) + SETTLES;
     while !sender.is_finished() {
         fleet.look();
         if Instant::now() >= until {

@@ -1,11 +1,11 @@
 //! Committed rows in memory: those that wait for sled, and a bounded number of those that sled has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
-use lru::LruCache;
+use lru::{DefaultHasher, LruCache};
 
 use crate::codec::rows;
 use crate::domain::rules::Rules;
@@ -17,16 +17,19 @@ use crate::runtime::store::{Bounds, Error};
 /// How many checkpoints the worker may be ahead of sled.
 const BEHIND_MAX: usize = 4;
 
+/// Changed rows; `None`: it was removed.
+pub(crate) type Changed = HashMap<Key, Option<Row>, DefaultHasher>;
+
 /// Rows that a thread writes to sled, and where it says how that went.
 struct Applying {
-    rows: Arc<BTreeMap<Key, Option<Row>>>,
+    rows: Arc<Changed>,
     done: Receiver<Result<(), Error>>,
 }
 
 /// The committed rows of one partition: dirty ones, those on their way to sled, and clean ones.
 pub(crate) struct Cache {
     tree: Tree,
-    dirty: BTreeMap<Key, Option<Row>>,
+    dirty: Changed,
     applying: Option<Applying>,
     clean: LruCache<Key, Option<Row>>,
     checkpoint_rows: usize,
@@ -41,7 +44,7 @@ impl Cache {
     pub(crate) fn new(tree: Tree, bounds: Bounds, rules: Arc<Rules>) -> Self {
         let clean = LruCache::new(NonZeroUsize::new(bounds.cached_rows).unwrap_or(NonZeroUsize::MIN));
         let next = tree.next().unwrap_or_default();
-        let (dirty, positions) = (BTreeMap::new(), Positions::default());
+        let (dirty, positions) = (Changed::default(), Positions::default());
         Self { tree, dirty, applying: None, clean, checkpoint_rows: bounds.checkpoint_rows, next, rules, positions }
     }
 
@@ -51,10 +54,7 @@ impl Cache {
     }
 
     pub(crate) fn load(&mut self, key: &Key) -> Result<Option<Row>, Error> {
-        if let Some(row) = self.dirty.get(key) {
-            return Ok(row.clone());
-        }
-        if let Some(row) = self.applying.as_ref().and_then(|applying| applying.rows.get(key)) {
+        if let Some(row) = self.waiting(key) {
             return Ok(row.clone());
         }
         if let Some(row) = self.clean.get(key) {
@@ -63,6 +63,25 @@ impl Cache {
         let row = self.tree.load(key)?;
         self.clean.put(key.clone(), row.clone());
         Ok(row)
+    }
+
+    /// A row that is about to be changed, and whether sled has it too: then none is kept here until it is committed or given back.
+    pub(crate) fn lend(&mut self, key: &Key) -> Result<(Option<Row>, bool), Error> {
+        if let Some(row) = self.waiting(key) {
+            return Ok((row.clone(), false));
+        }
+        let row = self.clean.pop(key).map_or_else(|| self.tree.load(key), Ok)?;
+        Ok((row, true))
+    }
+
+    /// Takes back a row that sled has.
+    pub(crate) fn keep(&mut self, key: Key, row: Option<Row>) {
+        self.clean.put(key, row);
+    }
+
+    /// A row that waits for sled.
+    fn waiting(&self, key: &Key) -> Option<&Option<Row>> {
+        self.dirty.get(key).or_else(|| self.applying.as_ref()?.rows.get(key))
     }
 
     /// Takes over committed rows; `next` is the end of the changelog with them.

@@ -1,6 +1,5 @@
 //! Rows in sled, each behind a checksum; any doubt is an error, and whoever gets it throws the directory away.
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +11,7 @@ use crate::domain::units::{AppendTime, DAY_MS, EventTime, LeadKey, Offset, Parti
 use crate::pipeline::{Key, Row};
 use crate::runtime::log::TimeSource;
 use crate::runtime::store::Error;
+use crate::runtime::store::cache::Changed;
 
 /// Rows written at once: one at a time costs more, and sled frees memory only between writes.
 const ROWS_PER_WRITE: usize = 1_000;
@@ -257,12 +257,7 @@ impl Tree {
     }
 
     /// Writes rows and the changelog offset they stand for beside whoever asks; `done` hears how it went.
-    pub(crate) fn write_beside(
-        &self,
-        changes: Arc<BTreeMap<Key, Option<Row>>>,
-        next: Offset,
-        done: impl FnOnce(Result<(), Error>) + Send + 'static,
-    ) {
+    pub(crate) fn write_beside(&self, changes: Arc<Changed>, next: Offset, done: impl FnOnce(Result<(), Error>) + Send + 'static) {
         let tree = self.clone();
         self.rows.beside(Box::new(move || {
             let outcome = tree.write(&changes, next);
@@ -273,12 +268,14 @@ impl Tree {
 
     /// Writes rows, then the changelog offset they stand for, then makes both durable: a kill in between costs a longer
     /// restore, because changelog records are applied again from the older offset.
-    fn write(&self, changes: &BTreeMap<Key, Option<Row>>, next: Offset) -> Result<(), Error> {
-        let entries: Vec<_> = changes.iter().collect();
+    fn write(&self, changes: &Changed, next: Offset) -> Result<(), Error> {
+        let mut entries: Vec<_> = changes.iter().collect();
+        // Rows that lie near each other are written faster.
+        entries.sort_unstable_by_key(|(key, _)| *key);
         for piece in entries.chunks(ROWS_PER_WRITE) {
             let change = |(key, row): &(&Key, &Option<Row>)| {
                 let name = rows::key_text(key).into_bytes();
-                let bytes = row.as_ref().map(|row| guard(&name, &stored(row)));
+                let bytes = row.as_ref().map(|row| stored(&name, row));
                 (name, bytes)
             };
             self.rows.apply(piece.iter().map(change).collect())?;
@@ -289,7 +286,7 @@ impl Tree {
 
     fn stand(&self, next: Offset, written: AppendTime) -> Result<(), Error> {
         let body = [next.0.to_le_bytes(), written.0.to_le_bytes()].concat();
-        self.rows.apply(vec![(META.to_vec(), Some(guard(META, &body)))])
+        self.rows.apply(vec![(META.to_vec(), Some(guard(META, &[&body])))])
     }
 
     /// When each lead is due that is due at all, without decoding the leads.
@@ -318,12 +315,12 @@ impl Tree {
     }
 }
 
-/// A row as it is kept here: before a lead stands when it is due, so that this can be read without the lead.
-fn stored(row: &Row) -> Vec<u8> {
+/// A row as it is kept here, behind its checksum: before a lead stands when it is due, so that this can be read without the lead.
+fn stored(name: &[u8], row: &Row) -> Vec<u8> {
     let bytes = rows::row_bytes(row);
     match row {
-        Row::Lead(_) => [due_of(Some(row)).map_or(NEVER, |due| due.0).to_le_bytes().as_slice(), &bytes].concat(),
-        _ => bytes,
+        Row::Lead(_) => guard(name, &[&due_of(Some(row)).map_or(NEVER, |due| due.0).to_le_bytes(), &bytes]),
+        _ => guard(name, &[&bytes]),
     }
 }
 
@@ -341,22 +338,25 @@ pub(crate) fn due_of(row: Option<&Row>) -> Option<EventTime> {
     }
 }
 
-/// Checksum over name and row, then the row.
-fn guard(name: &[u8], row: &[u8]) -> Vec<u8> {
-    [checksum(name, row).to_le_bytes().as_slice(), row].concat()
+/// Checksum over name and row, then the parts of the row.
+fn guard(name: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4 + parts.iter().map(|part| part.len()).sum::<usize>());
+    bytes.extend_from_slice(&checksum(name, parts).to_le_bytes());
+    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    bytes
 }
 
-fn checksum(name: &[u8], row: &[u8]) -> u32 {
+fn checksum(name: &[u8], parts: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(name);
-    hasher.update(row);
+    parts.iter().for_each(|part| hasher.update(part));
     hasher.finalize()
 }
 
 /// What stands behind a checksum that is right.
 fn unguard<'a>(name: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], Error> {
     let (sum, body) = bytes.split_first_chunk::<4>().ok_or(Error::Cache)?;
-    if u32::from_le_bytes(*sum) == checksum(name, body) { Ok(body) } else { Err(Error::Cache) }
+    if u32::from_le_bytes(*sum) == checksum(name, &[body]) { Ok(body) } else { Err(Error::Cache) }
 }
 
 fn row(key: &Key, name: &[u8], bytes: &[u8]) -> Result<Row, Error> {

@@ -238,6 +238,11 @@ impl Task {
             return Ok(());
         }
         let mut left = options.commit_records;
+        let mut began = Instant::now();
+        let mut ended = |stage| {
+            let now = Instant::now();
+            metrics.stage(stage, now - std::mem::replace(&mut began, now));
+        };
         while left > 0 {
             let mut records = reader.read(INTERACTIONS, self.partition, *self.position(Source::Interactions))?;
             records.truncate(left);
@@ -246,7 +251,6 @@ impl Task {
                 if !self.flood.is_open() {
                     return Ok(());
                 }
-                let began = Instant::now();
                 let place = (self.partition, self.partitions);
                 let input = match options.schemas.read(inputs::coded(&record), |writers| inputs::input(&record, place, writers)) {
                     Ok(input) => input,
@@ -255,12 +259,11 @@ impl Task {
                         return Ok(());
                     }
                 };
-                metrics.stage(Stage::Decode, began.elapsed());
+                ended(Stage::Decode);
                 self.switch_to(Source::Interactions, record.appended_ms, batches);
-                let began = Instant::now();
                 let place = (Source::Interactions, offset, &record);
                 let Some(outcome) = self.take(&input, place, (&mut *budget, &mut *batches))? else { return Ok(()) };
-                metrics.stage(Stage::Take, began.elapsed());
+                ended(Stage::Take);
                 self.counted.entry(record.source).or_default().count(outcome);
                 let occurred_ms = if let Input::Interaction { event, .. } = &input { Some(event.occurred_at.0) } else { None };
                 self.times.push((record.appended_ms, occurred_ms));
