@@ -31,7 +31,7 @@ use crate::sim::shared::Sim;
 
 const INSTANCES: usize = 3;
 /// First letters of the names of rows, positions apart.
-const KINDS: [&str; 6] = ["L", "C", "T", "R", "N", "U"];
+const KINDS: [&str; 8] = ["L", "C", "T", "R", "E", "W", "N", "U"];
 /// Processes inside the waits of others; deeper ones only let time pass.
 const DEPTH_MAX: u32 = 3;
 /// How the failure of a run begins that went wrong itself.
