@@ -185,7 +185,7 @@ fn survive((rounds, seconds, rate): (usize, usize, usize), mut disturb: impl FnM
 
     (0..3).for_each(|instance| stage.fleet.start(instance));
     let share = PARTITIONS as usize / 3;
-    await_that(|| (0..3).all(|instance| stage.fleet.log(instance).matches("took over partition").count() >= share));
+    stage.fleet.await_that(|fleet| (0..3).all(|instance| fleet.log(instance).matches("took over partition").count() >= share));
     let sent = Instant::now() + Duration::from_secs((rounds * seconds) as u64);
     let sending = stage.fleet.command(9, &["ingest", &file, "--rate", &rate]);
     let sender = std::thread::spawn(move || send(sending));

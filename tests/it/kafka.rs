@@ -121,6 +121,16 @@ impl Fleet {
         }
     }
 
+    /// Waits for something; none may end meanwhile.
+    pub fn await_that(&mut self, holds: impl Fn(&Self) -> bool) {
+        let until = Instant::now() + SETTLES;
+        while !holds(self) {
+            self.look();
+            assert!(Instant::now() < until, "{}", self.logs());
+            pause(Duration::from_millis(20));
+        }
+    }
+
     pub fn log(&self, instance: usize) -> String {
         fs::read_to_string(self.folder.join(format!("{instance}.log"))).unwrap_or_default()
     }
