@@ -5,6 +5,7 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use leadstream::domain::experiment::State;
 use leadstream::domain::random::Random;
 use leadstream::domain::simulation::{Limit, Scenario, scenarios, stream};
 use leadstream::domain::statistics::design::{Agents, Design, Goal, Metric, Plan};
@@ -22,6 +23,14 @@ pub enum Command {
     List(trials::ListOptions),
     /// Print every version of an experiment.
     Show(trials::Which),
+    /// Let units in: defines the next version, which differs in its state alone.
+    Start(trials::Change),
+    /// Let nobody new in; who is in keeps the arm.
+    Pause(trials::Change),
+    /// Give nobody an arm any more; outcomes are counted until all windows have passed.
+    Stop(trials::Change),
+    /// Stop, and list it no longer.
+    Archive(trials::Change),
     /// Print what came of an experiment: metrics, bounds, decision, and the goal over time.
     Results(trials::Which),
     /// Say where an arm raises or lowers the goal: in which stages or channels, from bounds that hold for all of them at every look.
@@ -91,6 +100,10 @@ pub async fn experiment(config: &Config, command: &Command, json: bool) -> anyho
     match command {
         Command::List(options) => trials::list(config, options, json).await,
         Command::Show(which) => trials::show(config, which, json).await,
+        Command::Start(options) => trials::change(config, options, State::Running).await,
+        Command::Pause(options) => trials::change(config, options, State::Paused).await,
+        Command::Stop(options) => trials::change(config, options, State::Stopped).await,
+        Command::Archive(options) => trials::change(config, options, State::Archived).await,
         Command::Results(which) => trials::results(config, which, json).await,
         Command::Insights(options) => trials::insights(config, options, json).await,
         Command::Attribution { tenant } => trials::attribution(config, tenant, json).await,

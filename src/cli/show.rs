@@ -150,7 +150,11 @@ async fn ready(client: &Client) -> anyhow::Result<()> {
 }
 
 pub async fn define(config: &Config, file: &Path) -> anyhow::Result<()> {
-    let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    define_text(config, std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?).await
+}
+
+/// Puts the definition of a text in the log, unless it is there.
+pub async fn define_text(config: &Config, text: Vec<u8>) -> anyhow::Result<()> {
     if let Some(settings) = config.kafka_settings()? {
         return tokio::task::block_in_place(|| define_kafka(settings, &text));
     }

@@ -1,4 +1,5 @@
-//! `experiment list`, `show`, `results` and `audit`: what is registered, what came of it, and whether it was done as registered.
+//! `experiment list`, `show`, `start` to `archive`, `results` and `audit`: what is registered, what came of it, and whether it was done as
+//! registered.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use leadstream::runtime::config::Config;
 use leadstream::runtime::worker::rules;
 use serde_json::{Value, json};
 
-use crate::cli::show::records;
+use crate::cli::show::{define_text, records};
 use crate::cli::{say, table};
 
 /// Looks in a plot.
@@ -30,6 +31,12 @@ pub struct Which {
     tenant: String,
     /// The experiment.
     experiment: String,
+}
+
+impl Which {
+    fn is(&self, (_, experiment): &(Definition, Experiment)) -> bool {
+        experiment.tenant.as_str() == self.tenant && experiment.name == self.experiment
+    }
 }
 
 #[derive(clap::Args)]
@@ -48,6 +55,18 @@ pub struct ListOptions {
     /// Also what is archived.
     #[arg(long)]
     all: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Change {
+    #[command(flatten)]
+    which: Which,
+    /// From which time of events on, such as 2026-11-26T08:00:00Z; now, if not given.
+    #[arg(long)]
+    at: Option<jiff::Timestamp>,
+    /// Why, in words that are kept with the version.
+    #[arg(long)]
+    reason: Option<String>,
 }
 
 /// Every version of every experiment, in the order of the log, and the rules that all definitions give.
@@ -108,11 +127,35 @@ pub async fn list(config: &Config, options: &ListOptions, json: bool) -> anyhow:
     Ok(say(table(&rows))?)
 }
 
+/// Defines the next version of an experiment, which differs from the newest in its state.
+pub async fn change(config: &Config, Change { which, at, reason }: &Change, state: State) -> anyhow::Result<()> {
+    let (all, _) = defined(config).await?;
+    let newest = all.iter().filter(|told| which.is(told)).max_by_key(|(definition, _)| definition.version);
+    let Some((definition, experiment)) = newest else { bail!("{} has no experiment {}", which.tenant, which.experiment) };
+    if experiment.state == state {
+        bail!("{} is {} since version {}", which.experiment, state.as_str(), definition.version);
+    }
+    let at = at.unwrap_or_else(jiff::Timestamp::now);
+    if at.as_millisecond() < definition.effective_at.0 {
+        let since = jiff::Timestamp::from_millisecond(definition.effective_at.0)?;
+        bail!("version {} takes effect at {since}: give a later time with --at", definition.version);
+    }
+    let mut body: serde_json::Map<String, Value> = serde_json::from_str(&definition.body)?;
+    // What `state` was called before.
+    body.remove("running");
+    body.remove("reason");
+    body.extend([("state".to_owned(), state.as_str().into()), ("continues".to_owned(), experiment.began.into())]);
+    body.extend(reason.iter().map(|reason| ("reason".to_owned(), reason.as_str().into())));
+    let next = json!({
+        "tenant": which.tenant, "kind": definition.kind, "name": which.experiment, "version": definition.version + 1,
+        "effective_at": at.to_string(), "body": body,
+    });
+    define_text(config, serde_json::to_vec(&next)?).await
+}
+
 pub async fn show(config: &Config, which: &Which, json: bool) -> anyhow::Result<()> {
     let (all, rules) = defined(config).await?;
-    let own =
-        |(_, experiment): &&(Definition, Experiment)| experiment.tenant.as_str() == which.tenant && experiment.name == which.experiment;
-    let versions: Vec<_> = all.iter().filter(own).collect();
+    let versions: Vec<_> = all.iter().filter(|told| which.is(told)).collect();
     if versions.is_empty() {
         bail!("{} has no experiment {}", which.tenant, which.experiment);
     }
