@@ -58,15 +58,14 @@ pub async fn ingest(config: &Config, options: &Options) -> anyhow::Result<()> {
     if let Some(settings) = config.kafka_settings()? {
         let cluster = kafka::open(settings, &topics())?;
         let place = Place::Kafka(Box::new(Appender::new(&cluster, &source_name(&options.file))?));
-        return Ok(say(send_and_wait(&place, config, options).await?)?);
+        return send_and_tell(&place, config, options).await;
     }
     let place = Place::Instance(Client::connect(config).await?);
-    let told = send_and_wait(&place, config, options).await;
+    let told = send_and_tell(&place, config, options).await;
     if let Place::Instance(client) = place {
         client.close()?;
     }
-    say(told?)?;
-    Ok(())
+    told
 }
 
 /// Where lines go: through an instance into its data directory, or straight to Kafka.
@@ -119,17 +118,23 @@ fn source_name(file: &str) -> String {
     path.map_or_else(|_| file.to_owned(), |path| path.to_string_lossy().into_owned())
 }
 
-/// Sends the file; gives the line that says how all of it came out. Before that the run has not ended: the same command goes on with it.
-pub async fn send_and_wait(place: &Place, config: &Config, options: &Options) -> anyhow::Result<String> {
+/// Sends the file and tells how all of it came out. Before that the run has not ended: the same command goes on with it.
+async fn send_and_tell(place: &Place, config: &Config, options: &Options) -> anyhow::Result<()> {
     let name = source_name(&options.file);
     let progress = send(place, config, (&name, options)).await?;
     let waited = outcome(place, (progress.run, progress.lines)).await;
-    let outcome = waited.context("the whole file is appended: run the same command again to see what comes of it")?;
+    say(waited.with_context(|| {
+        let next = if options.file == "-" { "do not send them again" } else { "run the same command again to see what comes of them" };
+        format!("all {} lines are appended: {next}", progress.lines)
+    })?)?;
     if !options.follow {
         let ended = Progress { finished: true, ..progress };
-        place.append(&name, (ended.lines, &ended), Vec::new()).await?;
+        // What came of the lines is told, and the next call would only tell it again.
+        if let Err(error) = place.append(&name, (ended.lines, &ended), Vec::new()).await {
+            eprintln!("that this was told could not be stored, so the next call tells it again: {error:#}");
+        }
     }
-    Ok(outcome)
+    Ok(())
 }
 
 /// Waits until so many records of a run are taken; gives the line that says how they came out.

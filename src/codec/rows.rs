@@ -36,7 +36,7 @@ pub enum Error {
     Damaged,
 }
 
-/// A row's name as text: a letter for its kind, then its parts; names sort by kind, then tenant.
+/// A row's name as text: a letter for its kind, then its parts; names sort by kind.
 #[must_use]
 pub fn key_text(key: &Key) -> String {
     let experiment = |key: &ExperimentKey| format!("{}:{}:{}", key.tenant, key.version, key.name);
@@ -163,7 +163,10 @@ mod tests {
             (Key::Clock(tenant.clone()), Row::Clock(Clock { at: EventTime(-5), live: true })),
             (Key::Positions, Row::Positions(Positions { next: [Offset(7), Offset(1 << 40), Offset(0)], current, has_begun: true })),
             (Key::Tally(experiment_key()), Row::Tally(tally.clone())),
-            (Key::Trial(experiment_key()), Row::Trial(Trial { sources: BTreeMap::from([(2, None), (300, None)]) })),
+            (
+                Key::Trial(experiment_key()),
+                Row::Trial(Trial { sources: BTreeMap::from([(2, None), (300, Some(Partial { at: EventTime(8), tally: tally.clone() }))]) }),
+            ),
             (Key::Partial(experiment_key(), 2), Row::Partial(Partial { at: EventTime(9), tally })),
             (Key::Written(experiment_key()), Row::Written(Written { version: 300, epoch: 4 })),
             (Key::Counters(7), Row::Counters(Counters { advanced: 300, ..Counters::default() })),

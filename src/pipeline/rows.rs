@@ -229,8 +229,9 @@ pub trait Rows {
     /// When the store fails.
     fn load(&mut self, key: &Key) -> Result<Option<Row>, Self::Error>;
 
-    /// A lead to be changed; `None` when it is new. It goes back through [`Rows::save`], or unchanged through [`Rows::keep`]:
-    /// whoever holds all rows in memory hands the lead itself over instead of a copy.
+    /// A lead to be changed; `None` when it is new. It goes back through [`Rows::save`], or unchanged through [`Rows::keep`], before another
+    /// one is lent and without anything in between that may fail: the lead itself may be handed over instead of a copy, and is missing here
+    /// until then.
     ///
     /// # Errors
     /// When the store fails.

@@ -173,17 +173,19 @@ pub struct Store {
     due: Option<Due>,
     /// Changes of the due times that the batch in hand made: lead, before, after.
     moved: Vec<(LeadKey, Option<EventTime>, Option<EventTime>)>,
-    /// Where the lead is missing that was lent last, unless it was a copy; and whether there was one.
-    lent: (Option<Lent>, bool),
+    /// Where the lead is missing that was lent last.
+    lent: Lent,
 }
 
-/// Where a lead that was lent is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a lead that was lent is missing, and whether there was one.
+#[derive(Clone, Copy)]
 enum Lent {
-    /// Among those that the batch in hand changed.
-    Overlay,
+    /// Nowhere: it was a copy.
+    Copy,
+    /// Among the rows that the batch in hand changed.
+    Overlay { was_there: bool },
     /// Among those that sled has too.
-    Clean,
+    Clean { was_there: bool },
 }
 
 impl Store {
@@ -221,13 +223,7 @@ impl Store {
             tree.clear()?;
         }
         let cache = Mutex::new(Cache::new(tree, bounds, rules));
-        Ok(Self {
-            shared: Arc::new(Shared { partition, cache }),
-            overlay: BTreeMap::new(),
-            due: None,
-            moved: Vec::new(),
-            lent: (None, false),
-        })
+        Ok(Self { shared: Arc::new(Shared { partition, cache }), overlay: BTreeMap::new(), due: None, moved: Vec::new(), lent: Lent::Copy })
     }
 
     /// Whether it is known who is due when.
@@ -416,24 +412,23 @@ impl Rows for Store {
 
     fn lend(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Error> {
         let key = Key::Lead(key.clone());
-        let (row, from) = match self.overlay.get_mut(&key) {
-            Some(row) => (row.take(), Some(Lent::Overlay)),
-            None => {
-                let (row, is_clean) = self.shared.cache().lend(&key)?;
-                (row, is_clean.then_some(Lent::Clean))
+        let (row, is_clean) = match self.overlay.get_mut(&key) {
+            Some(row) => {
+                self.lent = Lent::Overlay { was_there: row.is_some() };
+                return Ok(row.take().and_then(Row::into_lead));
             }
+            None => self.shared.cache().lend(&key)?,
         };
-        self.lent = (from, row.is_some());
+        self.lent = if is_clean { Lent::Clean { was_there: row.is_some() } } else { Lent::Copy };
         Ok(row.and_then(Row::into_lead))
     }
 
     fn keep(&mut self, key: &LeadKey, lead: Box<Lead>) {
-        let (from, was_there) = self.lent;
-        let (key, row) = (Key::Lead(key.clone()), was_there.then_some(Row::Lead(lead)));
-        match from {
-            Some(Lent::Overlay) => self.save(key, row),
-            Some(Lent::Clean) => self.shared.cache().keep(key, row),
-            None => {}
+        let key = Key::Lead(key.clone());
+        match self.lent {
+            Lent::Copy => {}
+            Lent::Overlay { was_there } => self.save(key, was_there.then_some(Row::Lead(lead))),
+            Lent::Clean { was_there } => self.shared.cache().keep(key, was_there.then_some(Row::Lead(lead))),
         }
     }
 

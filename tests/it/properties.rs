@@ -284,6 +284,10 @@ fn what_format_4_had_counted_within_strata_is_read_as_it_was() {
     let trial: Vec<u8> = [&[4, 1, 4, 10][..], &bytes[1..]].concat();
     let trial = rows::row(&Key::Trial(experiment.clone()), &trial).unwrap().into_trial().unwrap();
     assert_eq!(trial.sources[&4], Some(Partial { at: EventTime(5), tally: tally(&bytes) }));
+    // It is written as it was read: a state directory has rows of this format before the next report comes.
+    let key = Key::Trial(experiment);
+    let row = Row::Trial(trial);
+    assert_eq!(rows::row(&key, &rows::row_bytes(&row)), Ok(row));
 }
 
 fn bytes_of(hex: &str) -> Vec<u8> {

@@ -277,8 +277,16 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
     let audit = output(&data, &["experiment", "audit"]);
     let units = row[6];
     assert!(audit.starts_with("exposures=") && audit.contains(&format!("units={units} crossed=0 unsealed=0 wrong=0")), "{audit}");
+}
 
-    // A life goes on by versions that differ in the state alone.
+#[test]
+fn the_life_of_an_experiment_goes_on_by_versions_that_differ_in_the_state_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, path) = (folder.path().join("data"), folder.path().join("file"));
+    let definition = r#"{"tenant":"acme","kind":"experiment","name":"tone","version":1,"effective_at":"2026-01-02T00:00:00Z","body":{"unit":"lead",
+        "salt":"1","arms":[{"strategy":"empathetic","weight":1},{"strategy":"assertive","weight":1}],"window_hours":72,"state":"draft"}}"#;
+    fs::write(&path, definition).unwrap();
+    output(&data, &["define", path.to_str().unwrap()]);
     let change = |arguments: &[&str]| leadstream(&data, &[&["experiment"], arguments].concat()).output().unwrap();
     let state = |options: &[&str]| {
         let listed: Value = serde_json::from_str(&output(&data, &[&["--json", "experiment", "list"], options].concat())).unwrap();
@@ -289,22 +297,16 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && told.contains(why), "{told}");
     };
-    refused(&["start", "acme", "tone"], "tone is running since version 2");
-    refused(&["pause", "acme", "tune"], "acme has no experiment tune");
     refused(
-        &["pause", "acme", "tone", "--at", "2026-01-01T12:00:00Z"],
-        "version 2 takes effect at 2026-01-02T00:00:00Z: give a later time",
+        &["start", "acme", "tone", "--at", "2026-01-01T12:00:00Z"],
+        "version 1 takes effect at 2026-01-02T00:00:00Z: give a later time",
     );
-    assert!(change(&["pause", "acme", "tone", "--at", "2026-01-13T00:00:00Z", "--reason", "holidays"]).status.success());
-    assert_eq!(state(&[]), [r#""3" "paused""#]);
-    let shown = output(&data, &["experiment", "show", "acme", "tone"]);
-    assert!(shown.contains("version 3, from 2026-01-13, continues version 1, paused") && shown.contains("holidays"), "{shown}");
+    refused(&["pause", "acme", "tune"], "acme has no experiment tune");
     let exposed =
         || output(&data, &["experiment", "audit"]).split_whitespace().find_map(|word| word.strip_prefix("units=")?.parse::<u64>().ok());
-    let before = exposed().unwrap();
     let come = |day: i64, leads: std::ops::Range<i64>| {
         let line = |number: i64| {
-            let at = 1_767_225_600_000 + day * day_ms;
+            let at = 1_767_225_600_000 + day * 86_400_000;
             format!(
                 r#"{{"event_id":"00000000-0000-5000-9000-{number:012}","event_type":"message.received","tenant_id":"acme","lead_id":"n-{number}","occurred_at":{at},"received_at":{at},"source_system":"crm","channel":"sms","content":{{"text":"hi"}}}}"#
             )
@@ -312,10 +314,21 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
         fs::write(&path, leads.map(line).collect::<Vec<_>>().join("\n")).unwrap();
         output(&data, &["ingest", path.to_str().unwrap()]);
     };
-    come(13, 0..30);
-    assert_eq!(exposed(), Some(before), "nobody is let in while it pauses");
-    assert!(change(&["start", "acme", "tone", "--at", "2026-01-15T00:00:00Z"]).status.success());
-    come(15, 30..60);
+    come(3, 0..30);
+    assert_eq!(exposed(), Some(0), "a draft lets nobody in");
+    assert!(change(&["start", "acme", "tone", "--at", "2026-01-05T00:00:00Z"]).status.success());
+    refused(&["start", "acme", "tone"], "tone is running since version 2");
+    come(5, 30..60);
+    let before = exposed().unwrap();
+    assert!(before > 20, "{before}");
+    assert!(change(&["pause", "acme", "tone", "--at", "2026-01-07T00:00:00Z", "--reason", "holidays"]).status.success());
+    assert_eq!(state(&[]), [r#""3" "paused""#]);
+    let shown = output(&data, &["experiment", "show", "acme", "tone"]);
+    assert!(shown.contains("version 3, from 2026-01-07, continues version 1, paused") && shown.contains("holidays"), "{shown}");
+    come(8, 60..90);
+    assert_eq!(exposed(), Some(before), "nobody new is let in while it pauses");
+    assert!(change(&["start", "acme", "tone", "--at", "2026-01-09T00:00:00Z"]).status.success());
+    come(10, 90..120);
     assert!(exposed().unwrap() > before + 20, "leads are let in again");
     assert!(change(&["stop", "acme", "tone", "--at", "2026-01-17T00:00:00Z"]).status.success());
     assert!(change(&["archive", "acme", "tone"]).status.success());

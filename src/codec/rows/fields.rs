@@ -146,22 +146,11 @@ fields! {
     End { at, outcome }
     Touches { list, ends, ended }
     Partial { at, tally }
+    Trial { sources }
     Written { version, epoch }
     Clock { at, live }
     Counters { advanced, duplicate, late, dead_lettered }
     Unmapped { names, others }
-}
-
-/// The numbers: reports have rows of their own.
-impl Stored for Trial {
-    fn put(&self, out: &mut Vec<u8>) {
-        let Self { sources } = self;
-        sources.keys().copied().collect::<Vec<_>>().put(out);
-    }
-
-    fn get(input: &mut &[u8]) -> Option<Self> {
-        Some(Self { sources: Vec::get(input)?.into_iter().map(|source| (source, None)).collect() })
-    }
 }
 
 /// A built-in strategy by its place; 255, then the name of another one. New built-in ones go to the end.

@@ -11,7 +11,7 @@ use crate::domain::units::EventTime;
 
 /// Agents of an experiment that are told apart at most. Chosen: more would leave too small a part of the level to each.
 pub const AGENTS_MAX: u32 = 50;
-/// Agents times arms. Chosen: sums of as many from twelve partitions take some 512 KB in a record of the log
+/// Agents times arms. Chosen: sums of as many take some 42 KB in a record of the log
 /// (`sums_of_as_many_agents_as_may_be_fit_into_a_record`).
 pub const CELLS_MAX: u32 = 250;
 /// Stretches that are kept apart. With as many the windows of the oldest are over when the newest begins

@@ -15,8 +15,8 @@ use crate::domain::units::MINUTE_MS;
 
 /// Days by which units are told apart; earlier ones are counted with the oldest of these.
 const DAYS_MAX: i64 = 400;
-/// Agents of an experiment that are told apart. Chosen: twice what `experiment simulate` checks, and eight metrics of them from twelve
-/// partitions, at most some 40 bytes each, still fit into one record of the log.
+/// Agents of an experiment that are told apart. Chosen: twice what `experiment simulate` checks; eight metrics of them, at most some 40
+/// bytes each, take a small part of a record of the log.
 pub const AGENTS_MAX: u64 = 200;
 
 sums! {

@@ -238,15 +238,11 @@ impl Task {
             return Ok(());
         }
         let mut left = options.commit_records;
-        let mut began = Instant::now();
-        let mut ended = |stage| {
-            let now = Instant::now();
-            metrics.stage(stage, now - std::mem::replace(&mut began, now));
-        };
         while left > 0 {
             let mut records = reader.read(INTERACTIONS, self.partition, *self.position(Source::Interactions))?;
             records.truncate(left);
             left = if records.is_empty() { 0 } else { left - records.len() };
+            let mut began = Instant::now();
             for (offset, record) in records {
                 if !self.flood.is_open() {
                     return Ok(());
@@ -259,11 +255,13 @@ impl Task {
                         return Ok(());
                     }
                 };
-                ended(Stage::Decode);
+                let decoded = Instant::now();
+                metrics.stage(Stage::Decode, decoded - began);
                 self.switch_to(Source::Interactions, record.appended_ms, batches);
                 let place = (Source::Interactions, offset, &record);
                 let Some(outcome) = self.take(&input, place, (&mut *budget, &mut *batches))? else { return Ok(()) };
-                ended(Stage::Take);
+                began = Instant::now();
+                metrics.stage(Stage::Take, began - decoded);
                 self.counted.entry(record.source).or_default().count(outcome);
                 let occurred_ms = if let Input::Interaction { event, .. } = &input { Some(event.occurred_at.0) } else { None };
                 self.times.push((record.appended_ms, occurred_ms));
