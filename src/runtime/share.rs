@@ -101,11 +101,16 @@ pub fn work(
     let topics = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
     let group = Arc::new(Group::join(&cluster.settings, hub, topics[0])?);
     let _fetch = Fetch::start(&cluster.settings, hub, topics)?;
-    let trees = Trees::open(directory, cluster.identity, options.bounds.pages_bytes)?;
     let of = cluster.settings.workers;
+    // What the last process left open is settled while the state is opened.
+    let (lanes, trees) = std::thread::scope(|scope| {
+        let lanes = scope.spawn(|| (0..of).map(|number| Lane::new(cluster, hub, (&group, number), topics)).collect::<Result<Vec<_>, _>>());
+        let trees = Trees::open(directory, cluster.identity, options.bounds.pages_bytes);
+        (lanes.join(), trees)
+    });
+    let (lanes, trees) = (lanes.map_err(|_| Error::Panicked)??, trees?);
     let ended = AtomicBool::new(false);
-    let work_on = |number| {
-        let lane = Lane::new(cluster, hub, (&group, number), topics)?;
+    let work_on = |(number, lane)| {
         let worker = Worker::new(lane, trees.clone(), options.clone(), told.metrics.clone());
         let mut share = Share::new(hub, worker, pace, told).part(Part { number, of });
         let outcome = share.run(options.tick, &ended);
@@ -124,9 +129,10 @@ pub fn work(
     let outcome = std::thread::scope(|scope| {
         let keeper = keeps.then(|| scope.spawn(keep_up));
         let workers: Vec<_> = (0..of)
-            .map(|number| {
+            .zip(lanes)
+            .map(|worker| {
                 let work_on = &work_on;
-                scope.spawn(move || work_on(number))
+                scope.spawn(move || work_on(worker))
             })
             .collect();
         let threads = workers.into_iter().chain(keeper);

@@ -19,7 +19,7 @@ use crate::pipeline::{Positions, Source};
 use crate::runtime::log::kafka::client::{Client, Producer, Reads, Refusal, Remedy};
 use crate::runtime::log::kafka::group::Group;
 use crate::runtime::log::kafka::hub::Hub;
-use crate::runtime::log::kafka::librdkafka::{Consumers, Librdkafka};
+use crate::runtime::log::kafka::librdkafka::{Consumers, Librdkafka, Transactional};
 use crate::runtime::log::kafka::read::Topics;
 use crate::runtime::log::kafka::settings::RETRY_BACKOFF_MS;
 use crate::runtime::log::kafka::{Cluster, failed};
@@ -45,6 +45,8 @@ pub struct Lane<C: Client = Librdkafka> {
 /// The producers, of which one at a time has a transaction.
 struct Turns<P> {
     producers: [Option<P>; 2],
+    /// Producers that were asked to settle what this instance left open, until that is waited for.
+    asked: [Option<P>; 2],
     next: usize,
 }
 
@@ -58,7 +60,8 @@ pub struct KafkaReader<C: Client> {
 }
 
 impl Lane {
-    /// The lane of one worker of an instance. `topics` are those of the inputs in the order of [`Source::ALL`].
+    /// The lane of one worker of an instance. `topics` are those of the inputs in the order of [`Source::ALL`]. What the last process left
+    /// open begins to be settled.
     ///
     /// # Errors
     /// When a client cannot be made.
@@ -69,7 +72,11 @@ impl Lane {
         topics: [&'static str; 3],
     ) -> Result<Self, Error> {
         let settings = &cluster.settings;
-        Ok(Self::over(cluster, hub, (Librdkafka::new(settings, group, worker)?, Consumers::new(settings)?), topics))
+        let lane = Self::over(cluster, hub, (Librdkafka::new(settings, group, worker)?, Consumers::new(settings)?), topics);
+        let asked = [lane.client.producer(0)?, lane.client.producer(1)?];
+        asked.iter().for_each(Transactional::ask);
+        lane.turns().asked = asked.map(Some);
+        Ok(lane)
     }
 }
 
@@ -82,7 +89,7 @@ impl<C: Client> Lane<C> {
             client: Arc::new(client),
             changelog: Arc::new(Topics::over(&cluster.settings, reads)),
             topics,
-            turns: Mutex::new(Turns { producers: [None, None], next: 0 }),
+            turns: Mutex::new(Turns { producers: [None, None], asked: [None, None], next: 0 }),
         }
     }
 
@@ -194,7 +201,7 @@ impl<C: Client> Log for Lane<C> {
 
     fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<BTreeMap<u32, Offset>, CommitError> {
         self.hub.begins(positions);
-        let Turns { producers, next } = &mut *self.turns();
+        let Turns { producers, next, .. } = &mut *self.turns();
         let turn = std::mem::replace(next, 1 - *next);
         let place = &mut producers[turn];
         let producer = match place.take() {
@@ -223,10 +230,13 @@ impl<C: Client> Log for Lane<C> {
     }
 
     fn settle(&self) -> Result<(), Error> {
-        let producers = &mut self.turns().producers;
+        let Turns { producers, asked, .. } = &mut *self.turns();
         *producers = [None, None];
-        let made = [self.client.producer(0)?, self.client.producer(1)?];
-        for (place, producer) in producers.iter_mut().zip(made) {
+        let mut made = std::mem::take(asked);
+        for (turn, place) in made.iter_mut().enumerate().filter(|(_, place)| place.is_none()) {
+            *place = Some(self.client.producer(turn)?);
+        }
+        for (place, producer) in producers.iter_mut().zip(made.into_iter().flatten()) {
             *place = Some(self.ready(producer)?);
         }
         Ok(())

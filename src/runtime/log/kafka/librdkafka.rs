@@ -22,6 +22,8 @@ use crate::runtime::log::{Batches, Error, Record, STATE, TimeSource};
 
 /// How long a client waits for its first connection where it would go on without, only more slowly.
 const CONNECTS: Duration = Duration::from_secs(1);
+/// How long a question is waited for whose answer is needed later.
+const ASKS: Duration = Duration::from_millis(1);
 /// Between two looks at what is still on its way.
 const LOOK: Duration = Duration::from_micros(200);
 /// How long one poll waits for a record of an input.
@@ -266,6 +268,25 @@ impl Transactional {
         self.settings.guarantee == Guarantee::ExactlyOnce
     }
 
+    /// Asks for what an earlier producer left open to be settled, which [`Producer::init`] waits for. A coordinator that has to abort
+    /// something first is asked again only half a second later: an instance that starts opens its state meanwhile.
+    pub(crate) fn ask(&self) {
+        if let Some(error) = self.init_within(ASKS).err() {
+            tracing::debug!(error = %error.cause, "transactions of an earlier process are being settled");
+        }
+    }
+
+    fn init_within(&self, wait: Duration) -> Result<(), Refusal> {
+        if !self.is_exact() {
+            return Ok(());
+        }
+        // Without a connection librdkafka looks for the coordinator again only half a second later.
+        if let Err(error) = self.producer.client().fetch_metadata(Some(&self.producer.context().state), CONNECTS) {
+            tracing::debug!(%error, "transactions are asked for before there is a connection");
+        }
+        Ok(self.producer.init_transactions(wait)?)
+    }
+
     /// Says which topics of the batch are gone: librdkafka waits for them in silence.
     fn look(&self) {
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -298,14 +319,7 @@ impl Producer for Transactional {
     type Member = ConsumerGroupMetadata;
 
     fn init(&self) -> Result<(), Refusal> {
-        if !self.is_exact() {
-            return Ok(());
-        }
-        // Without a connection librdkafka looks for the coordinator again only half a second later.
-        if let Err(error) = self.producer.client().fetch_metadata(Some(&self.producer.context().state), CONNECTS) {
-            tracing::debug!(%error, "transactions are asked for before there is a connection");
-        }
-        Ok(self.producer.init_transactions(ASK)?)
+        self.init_within(ASK)
     }
 
     fn begin(&self) -> Result<(), Refusal> {
