@@ -232,12 +232,9 @@ impl<C: Client> Log for Lane<C> {
     fn settle(&self) -> Result<(), Error> {
         let Turns { producers, asked, .. } = &mut *self.turns();
         *producers = [None, None];
-        let mut made = std::mem::take(asked);
-        for (turn, place) in made.iter_mut().enumerate().filter(|(_, place)| place.is_none()) {
-            *place = Some(self.client.producer(turn)?);
-        }
-        for (place, producer) in producers.iter_mut().zip(made.into_iter().flatten()) {
-            *place = Some(self.ready(producer)?);
+        for (turn, asked) in std::mem::take(asked).into_iter().enumerate() {
+            let producer = asked.map_or_else(|| self.client.producer(turn), Ok)?;
+            producers[turn] = Some(self.ready(producer)?);
         }
         Ok(())
     }

@@ -271,20 +271,22 @@ impl Transactional {
     /// Asks for what an earlier producer left open to be settled, which [`Producer::init`] waits for. A coordinator that has to abort
     /// something first is asked again only half a second later: an instance that starts opens its state meanwhile.
     pub(crate) fn ask(&self) {
-        if let Some(error) = self.init_within(ASKS).err() {
+        if let Err(error) = self.init_within(ASKS) {
             tracing::debug!(error = %error.cause, "transactions of an earlier process are being settled");
         }
     }
 
     fn init_within(&self, wait: Duration) -> Result<(), Refusal> {
-        if !self.is_exact() {
-            return Ok(());
-        }
-        // Without a connection librdkafka looks for the coordinator again only half a second later.
-        if let Err(error) = self.producer.client().fetch_metadata(Some(&self.producer.context().state), CONNECTS) {
+        if self.is_exact() { Ok(self.producer.init_transactions(wait)?) } else { Ok(()) }
+    }
+
+    /// Waits for a first connection: without one librdkafka looks for the coordinator again only half a second later.
+    fn connect(&self) {
+        if self.is_exact()
+            && let Err(error) = self.producer.client().fetch_metadata(Some(&self.producer.context().state), CONNECTS)
+        {
             tracing::debug!(%error, "transactions are asked for before there is a connection");
         }
-        Ok(self.producer.init_transactions(wait)?)
     }
 
     /// Says which topics of the batch are gone: librdkafka waits for them in silence.
@@ -402,7 +404,9 @@ impl Client for Librdkafka {
         };
         let context = Context { state: settings.topic(STATE), deliveries: Mutex::default() };
         let producer = config.create_with_context(context).map_err(failed("the transactional Kafka client cannot be made"))?;
-        Ok(Transactional { settings: settings.clone(), group: self.group.clone(), producer, sent: Mutex::default() })
+        let made = Transactional { settings: settings.clone(), group: self.group.clone(), producer, sent: Mutex::default() };
+        made.connect();
+        Ok(made)
     }
 
     fn append(&self, batches: &Batches) -> Result<(), Error> {
