@@ -1,4 +1,5 @@
-//! Events per second of the pure pipeline: 100,000 leads whose events are Zipf distributed (exponent 1), one partition in memory.
+//! Events per second of the pure pipeline: 100,000 leads whose events are Zipf distributed
+//! (exponent 1), one partition in memory.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -32,9 +33,18 @@ const KINDS: [(&str, &str); 8] = [
     ("page.viewed", r#","channel":"web""#),
     ("page.viewed", r#","channel":"web""#),
     ("listing.viewed", r#","channel":"web","listing":{"price_minor":42500000,"currency":"USD"}"#),
-    ("call.completed", r#","channel":"phone","direction":"outbound","measures":{"call_seconds":95}"#),
-    ("message.sent", r#","channel":"sms","direction":"outbound","content":{"text":"I can arrange a visit this week."}"#),
-    ("message.received", r#","channel":"sms","direction":"inbound","content":{"text":"What is the monthly payment?"}"#),
+    (
+        "call.completed",
+        r#","channel":"phone","direction":"outbound","measures":{"call_seconds":95}"#,
+    ),
+    (
+        "message.sent",
+        r#","channel":"sms","direction":"outbound","content":{"text":"I can arrange a visit this week."}"#,
+    ),
+    (
+        "message.received",
+        r#","channel":"sms","direction":"inbound","content":{"text":"What is the monthly payment?"}"#,
+    ),
     ("email.opened", r#","channel":"email""#),
     ("opportunity.stage_changed", r#","pipeline":{"stage_id":"Contacted"}"#),
 ];

@@ -1,4 +1,5 @@
-//! Bytes to domain and back: events as JSON and Avro, outputs as Avro, models as TOML. The only place that knows wire formats.
+//! Bytes to domain and back: events as JSON and Avro, outputs as Avro, models as TOML. The only
+//! place that knows wire formats.
 
 pub mod avro;
 pub mod interaction;

@@ -1,4 +1,5 @@
-//! Decisions about a lead: pure functions over plain data, listed in reading order; each imports only what stands above it.
+//! Decisions about a lead: pure functions over plain data, listed in reading order; each imports
+//! only what stands above it.
 
 pub mod units;
 pub mod event;

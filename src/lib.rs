@@ -1,4 +1,5 @@
-//! leadstream: lead interaction events in; predictions, warnings, coaching and experiment exposures out.
+//! leadstream: lead interaction events in; predictions, warnings, coaching and experiment exposures
+//! out.
 //!
 //! ```text
 //! bytes -> codec -> pipeline::take -> pipeline::step -> domain::lead -> effects -> codec -> one commit

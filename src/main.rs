@@ -9,7 +9,8 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use leadstream::runtime::config::{self, Config, Flags};
 
-/// Many small rows and records live from one commit to the next; librdkafka's memory comes from it too.
+/// Many small rows and records live from one commit to the next; librdkafka's memory comes from it
+/// too.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -34,9 +35,11 @@ struct Arguments {
 enum Command {
     /// Run until told to stop: take what is appended, answer over HTTP, serve metrics.
     Run,
-    /// Run an invented market, live, in a directory that is removed afterwards unless --data-dir names one.
+    /// Run an invented market, live, in a directory that is removed afterwards unless --data-dir
+    /// names one.
     Demo(cli::demo::Options),
-    /// Append a file of events (NDJSON, plain or gzip; - for standard input) and take it through the pipeline.
+    /// Append a file of events (NDJSON, plain or gzip; - for standard input) and take it through
+    /// the pipeline.
     Ingest(cli::ingest::Options),
     /// Print the records of a topic, one JSON object per line; waits for new ones.
     Tail(cli::show::TailOptions),
@@ -64,7 +67,8 @@ enum Command {
         #[arg(long)]
         partition: u32,
     },
-    /// Put a new version of an experiment, model, threshold, lexicon, stage map or setting in force.
+    /// Put a new version of an experiment, model, threshold, lexicon, stage map or setting in
+    /// force.
     Define {
         /// A JSON file; see docs/definitions.md.
         file: PathBuf,
@@ -115,7 +119,9 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let closed = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     };
     match run().await {
         Err(error) if !error.chain().any(closed) => {
@@ -140,8 +146,12 @@ async fn run() -> anyhow::Result<()> {
         Command::Demo(options) => cli::demo::demo(config, named, &options).await,
         Command::Ingest(options) => cli::ingest::ingest(&config, &options).await,
         Command::Tail(options) => cli::show::tail(&config, &options).await,
-        Command::Lead { tenant, lead } => cli::show::lead(&config, &format!("{tenant}:{lead}")).await,
-        Command::Worklist { tenant, agent } => cli::show::worklist(&config, (&tenant, agent.as_deref()), json).await,
+        Command::Lead { tenant, lead } => {
+            cli::show::lead(&config, &format!("{tenant}:{lead}")).await
+        }
+        Command::Worklist { tenant, agent } => {
+            cli::show::worklist(&config, (&tenant, agent.as_deref()), json).await
+        }
         Command::Dlq(command) => cli::dlq::dlq(&config, command, json).await,
         Command::Resume { partition } => cli::dlq::resume(&config, partition).await,
         Command::Define { file } => cli::show::define(&config, &file).await,
@@ -150,19 +160,30 @@ async fn run() -> anyhow::Result<()> {
         Command::Experiment(command) => cli::experiment::experiment(&config, &command, json).await,
         Command::Mutate(options) => cli::mutate::mutate(&options),
         Command::Malformed { seed, lines } => cli::mutate::malformed(seed, lines),
-        Command::Bench { what } => tokio::task::block_in_place(|| cli::bench::bench(&config, &what)),
+        Command::Bench { what } => {
+            tokio::task::block_in_place(|| cli::bench::bench(&config, &what))
+        }
         Command::Doctor => cli::doctor::doctor(&config, json),
-        Command::Check => Ok(cli::say(toml::to_string(&config.masked()).context("the configuration cannot be written as TOML")?)?),
+        Command::Check => Ok(cli::say(
+            toml::to_string(&config.masked())
+                .context("the configuration cannot be written as TOML")?,
+        )?),
         Command::Schemas { action } => cli::schemas::schemas(&config, action, json).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "leadstream", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "leadstream",
+                &mut std::io::stdout(),
+            );
             Ok(())
         }
     }
 }
 
 fn start_logging(config: &Config) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.logging.level).context("logging.level is no filter")?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.logging.level)
+        .context("logging.level is no filter")?;
     let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if config.logging.format == "json" {
         logging.json().init()

@@ -1,7 +1,8 @@
 //! The whole product on one screen: an input becomes turns of single leads, a turn becomes effects.
 //!
-//! In: one input of one partition in recorded order. Out: effects in the order they were decided, and one outcome.
-//! Due leads come first, by due time and lead, then the event. Nothing here reads a clock.
+//! In: one input of one partition in recorded order. Out: effects in the order they were decided,
+//! and one outcome. Due leads come first, by due time and lead, then the event. Nothing here reads
+//! a clock.
 
 mod memory;
 mod reweight;
@@ -20,10 +21,13 @@ use crate::domain::units::{AppendTime, EventTime, LeadKey, Partition, Tenant};
 
 pub use crate::pipeline::memory::Memory;
 pub use crate::pipeline::reweight::Reweighting;
-pub use crate::pipeline::rows::{Clock, Counters, Due, Key, Positions, Row, Rows, Source, Unmapped, Written};
+pub use crate::pipeline::rows::{
+    Clock, Counters, Due, Key, Positions, Row, Rows, Source, Unmapped, Written,
+};
 pub use crate::pipeline::trial::{Partial, Trial, heard};
 
-/// Version of the decisions made here: states and outputs repeat byte for byte only under the same one.
+/// Version of the decisions made here: states and outputs repeat byte for byte only under the same
+/// one.
 pub const STEP_VERSION: u32 = 2;
 
 /// One input of a partition.
@@ -120,9 +124,17 @@ pub enum Taken {
 ///
 /// # Errors
 /// When a row cannot be loaded; nothing of the input may then be committed.
-pub fn take<R: Rows>(rules: &Rules, rows: &mut R, input: &Input, budget: &mut usize, effects: &mut Vec<Effect>) -> Result<Taken, R::Error> {
+pub fn take<R: Rows>(
+    rules: &Rules,
+    rows: &mut R,
+    input: &Input,
+    budget: &mut usize,
+    effects: &mut Vec<Effect>,
+) -> Result<Taken, R::Error> {
     match input {
-        Input::Interaction { event, appended } => interaction(rules, rows, (event, *appended), budget, effects),
+        Input::Interaction { event, appended } => {
+            interaction(rules, rows, (event, *appended), budget, effects)
+        }
         Input::Undecodable(reason) => {
             effects.push(Effect::DeadLetter(reason.clone()));
             Ok(Taken::Done(Outcome::DeadLettered))
@@ -136,7 +148,9 @@ pub fn take<R: Rows>(rules: &Rules, rows: &mut R, input: &Input, budget: &mut us
                 let reweighted = reweight::reweight(rules, rows, &metrics)?;
                 effects.push(Effect::Measured(Box::new(metrics)));
                 effects.extend(concluded.map(|conclusion| Effect::Concluded(Box::new(conclusion))));
-                effects.extend(reweighted.map(|reweighting| Effect::Reweighted(Box::new(reweighting))));
+                effects.extend(
+                    reweighted.map(|reweighting| Effect::Reweighted(Box::new(reweighting))),
+                );
             }
             Ok(Taken::Done(Outcome::Internal))
         }
@@ -147,14 +161,17 @@ pub fn take<R: Rows>(rules: &Rules, rows: &mut R, input: &Input, budget: &mut us
 #[must_use]
 pub fn measure(rules: &Rules, mut metrics: Metrics) -> Metrics {
     let key = &metrics.experiment;
-    if let Some((first, plan)) = rules.experiment(&key.tenant, &key.name, key.version).and_then(|first| Some((first, first.plan.as_ref()?)))
+    if let Some((first, plan)) = rules
+        .experiment(&key.tenant, &key.name, key.version)
+        .and_then(|first| Some((first, first.plan.as_ref()?)))
     {
         let setup = reweight::setup(rules, key, metrics.at, (plan, first.window_hours));
         let report = match plan.ends_at {
             None => decision::report(&setup, &metrics.tally, metrics.at),
             Some(end) => agents::report(&setup, end, (&metrics.tally, metrics.at)),
         };
-        if let Some((newest, report)) = rules.versions(key, metrics.at).last().zip(report.as_ref()) {
+        if let Some((newest, report)) = rules.versions(key, metrics.at).last().zip(report.as_ref())
+        {
             metrics.nets = nets(report, &metrics.tally, (plan.control.as_str(), &newest.costs));
         }
         metrics.report = report.map(Box::new);
@@ -167,16 +184,26 @@ fn conclude(rules: &Rules, metrics: &Metrics) -> Option<Conclusion> {
     let key = &metrics.experiment;
     let newest = rules.versions(key, metrics.at).last()?;
     let decision = &metrics.report.as_ref()?.decision;
-    let is_over = decision.verdict != Concluded::Continue && newest.plan.as_ref().is_some_and(|plan| plan.act == Act::Automatic);
+    let is_over = decision.verdict != Concluded::Continue
+        && newest.plan.as_ref().is_some_and(|plan| plan.act == Act::Automatic);
     if !is_over || rules.is_concluded(key) {
         return None;
     }
-    let strategy = if let Concluded::Promote(arm) = &decision.verdict { Some(Manner::Strategy(arm.clone())) } else { None };
+    let strategy = if let Concluded::Promote(arm) = &decision.verdict {
+        Some(Manner::Strategy(arm.clone()))
+    } else {
+        None
+    };
     let policy = Policy {
         strategy,
         stages: newest.stages.clone(),
         concludes: Some((key.name.clone(), key.version)),
-        reason: format!("experiment {}: {}, {}", key.name, decision.verdict.as_str(), decision.rule),
+        reason: format!(
+            "experiment {}: {}, {}",
+            key.name,
+            decision.verdict.as_str(),
+            decision.rule
+        ),
     };
     Some(Conclusion { experiment: key.clone(), policy, at: metrics.at })
 }
@@ -193,7 +220,8 @@ fn interaction<R: Rows>(
     let ahead_ms = event.occurred_at.0.saturating_sub(appended.0);
     if ahead_ms > in_force.thresholds.future_ms {
         let reason = format!(
-            "future_timestamp: occurred_at is {} s ahead of the log, at most {} s is allowed: check the producer's clock",
+            "future_timestamp: occurred_at is {} s ahead of the log, at most {} s is allowed: \
+                check the producer's clock",
             ahead_ms / 1_000,
             in_force.thresholds.future_ms / 1_000
         );
@@ -205,7 +233,8 @@ fn interaction<R: Rows>(
     if !fire_due(rules, rows, (tenant, at), budget, effects)? {
         return Ok(Taken::Paused);
     }
-    // A tenant whose events are older than the allowed lateness when they arrive is filling up its past.
+    // A tenant whose events are older than the allowed lateness when they arrive is filling up its
+    // past.
     let live = -ahead_ms <= in_force.thresholds.lateness_ms;
     if clock != Some(Clock { at, live }) {
         rows.save(Key::Clock(tenant.clone()), Some(Row::Clock(Clock { at, live })));
@@ -232,9 +261,17 @@ fn interaction<R: Rows>(
 }
 
 /// Moves the clocks of tenants that are live and have somebody due.
-fn tick<R: Rows>(rules: &Rules, rows: &mut R, at: EventTime, budget: &mut usize, effects: &mut Vec<Effect>) -> Result<Taken, R::Error> {
+fn tick<R: Rows>(
+    rules: &Rules,
+    rows: &mut R,
+    at: EventTime,
+    budget: &mut usize,
+    effects: &mut Vec<Effect>,
+) -> Result<Taken, R::Error> {
     for tenant in rows.tenants_due(at) {
-        let Some(clock) = clock(rows, &tenant)?.filter(|clock| clock.live && clock.at < at) else { continue };
+        let Some(clock) = clock(rows, &tenant)?.filter(|clock| clock.live && clock.at < at) else {
+            continue;
+        };
         if !fire_due(rules, rows, (&tenant, at), budget, effects)? {
             return Ok(Taken::Paused);
         }
@@ -278,7 +315,12 @@ fn store<R: Rows>(rows: &mut R, key: &LeadKey, lead: Box<Lead>, due_before: Opti
 }
 
 /// Keeps what is counted and passes on what is told.
-fn settle<R: Rows>(rows: &mut R, tenant: &Tenant, decisions: Vec<Decision>, effects: &mut Vec<Effect>) -> Result<(), R::Error> {
+fn settle<R: Rows>(
+    rows: &mut R,
+    tenant: &Tenant,
+    decisions: Vec<Decision>,
+    effects: &mut Vec<Effect>,
+) -> Result<(), R::Error> {
     for decision in decisions {
         match decision {
             Decision::Count(experiment, change) => {
@@ -290,7 +332,8 @@ fn settle<R: Rows>(rows: &mut R, tenant: &Tenant, decisions: Vec<Decision>, effe
             }
             Decision::Unmapped(name) => {
                 let key = Key::Unmapped(tenant.clone());
-                let mut unmapped = rows.load(&key)?.and_then(Row::into_unmapped).unwrap_or_default();
+                let mut unmapped =
+                    rows.load(&key)?.and_then(Row::into_unmapped).unwrap_or_default();
                 unmapped.count(&name);
                 rows.save(key, Some(Row::Unmapped(unmapped)));
             }

@@ -1,4 +1,5 @@
-//! Everything that waits: the log, the state, the worker, and the server through which commands reach them.
+//! Everything that waits: the log, the state, the worker, and the server through which commands
+//! reach them.
 
 pub mod log;
 pub mod metrics;

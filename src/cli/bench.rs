@@ -1,4 +1,5 @@
-//! `bench kafka`: what the configured cluster and this machine make of events, beside a loop that only copies.
+//! `bench kafka`: what the configured cluster and this machine make of events, beside a loop that
+//! only copies.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,7 +64,13 @@ fn raw(config: &Config, script: &Path, ready: &Path) -> anyhow::Result<()> {
 fn kafka(config: &Config, options: &Options) -> anyhow::Result<()> {
     let Options { leads, events, rounds, seconds, .. } = *options;
     let rates = options.rates.iter().copied().filter(|rate| *rate > 0).collect();
-    let plan = Plan { leads: leads.max(1), events: events.max(1_000), rounds: rounds.max(1), rates, seconds: seconds.max(1) };
+    let plan = Plan {
+        leads: leads.max(1),
+        events: events.max(1_000),
+        rounds: rounds.max(1),
+        rates,
+        seconds: seconds.max(1),
+    };
     let mut bench = Bench::open(config)?;
     let bar = spinner("events");
     let outcome = measure(&mut bench, (&plan, options.restart), &bar);
@@ -72,19 +79,29 @@ fn kafka(config: &Config, options: &Options) -> anyhow::Result<()> {
     outcome
 }
 
-fn measure(bench: &mut Bench, (plan, restarts): (&Plan, bool), bar: &ProgressBar) -> anyhow::Result<()> {
+fn measure(
+    bench: &mut Bench,
+    (plan, restarts): (&Plan, bool),
+    bar: &ProgressBar,
+) -> anyhow::Result<()> {
     let mut told = |events| bar.inc(events);
     bench.warm(plan, &mut told)?;
-    say(format!("{} leads, rounds of {} events; CPU of the measured process alone, all its threads", plan.leads, plan.events))?;
+    say(format!(
+        "{} leads, rounds of {} events; CPU of the measured process alone, all its threads",
+        plan.leads, plan.events
+    ))?;
     let mut script = None;
     for spread in [Spread::Zipf, Spread::Uniform] {
         let (results, made) = bench.throughput(plan, spread, &mut told)?;
         let exactly = results.get(&Mode::ExactlyOnce).map_or(0.0, bench::Throughput::median);
         for (mode, result) in &results {
-            let rounds: Vec<String> = result.per_cpu_second.iter().map(|rate| format!("{rate:.0}")).collect();
-            let wall: Vec<String> = result.per_second.iter().map(|rate| format!("{rate:.0}")).collect();
+            let rounds: Vec<String> =
+                result.per_cpu_second.iter().map(|rate| format!("{rate:.0}")).collect();
+            let wall: Vec<String> =
+                result.per_second.iter().map(|rate| format!("{rate:.0}")).collect();
             say(format!(
-                "{:<8} {:<13} {:>8.0} events per CPU second (rounds {}; per second {}), exactly-once has {:.2} of it",
+                "{:<8} {:<13} {:>8.0} events per CPU second (rounds {}; per second {}), \
+                    exactly-once has {:.2} of it",
                 spread.as_str(),
                 mode.as_str(),
                 result.median(),
@@ -98,7 +115,10 @@ fn measure(bench: &mut Bench, (plan, restarts): (&Plan, bool), bar: &ProgressBar
     if restarts {
         let Restart { killed, restored, read } = bench.restart(plan)?;
         let told = |what: &str, (took, records): (Duration, u64)| {
-            say(format!("{what} {:.2} s, {records} records of the changelog read", took.as_secs_f64()))
+            say(format!(
+                "{what} {:.2} s, {records} records of the changelog read",
+                took.as_secs_f64()
+            ))
         };
         told("killed and started again: first committed output after", killed)?;
         told("started without its state: ready after", restored)?;
@@ -117,9 +137,15 @@ fn measure(bench: &mut Bench, (plan, restarts): (&Plan, bool), bar: &ProgressBar
         for (mode, runs) in modes.iter().zip(&runs) {
             let told = |name: &str, runs: &[Latency]| {
                 let Latency { p50, p90, p99 } = Latency::median(runs);
-                say(format!("{rate:>5}/s {name:<13} p50 {p50:>7.2} ms, p90 {p90:>7.2} ms, p99 {p99:>7.2} ms (medians of {RUNS} runs)"))
+                say(format!(
+                    "{rate:>5}/s {name:<13} p50 {p50:>7.2} ms, p90 {p90:>7.2} ms, p99 {p99:>7.2} \
+                        ms (medians of {RUNS} runs)"
+                ))
             };
-            told(mode.map_or("broker alone", Mode::as_str), &runs.iter().map(|run| run.latency).collect::<Vec<_>>())?;
+            told(
+                mode.map_or("broker alone", Mode::as_str),
+                &runs.iter().map(|run| run.latency).collect::<Vec<_>>(),
+            )?;
             let inside: Vec<Latency> = runs.iter().filter_map(|run| run.inside).collect();
             if !inside.is_empty() {
                 told("  of it inside", &inside)?;

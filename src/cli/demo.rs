@@ -1,4 +1,5 @@
-//! `demo`: an invented market, taken live by an instance of its own, on a clock that runs faster than the world's.
+//! `demo`: an invented market, taken live by an instance of its own, on a clock that runs faster
+//! than the world's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -70,10 +71,18 @@ impl Stage {
         if deliveries.is_empty() {
             return Ok(());
         }
-        let lines: Vec<u8> = deliveries.iter().flat_map(|Delivery { line, .. }| line.iter().copied().chain([b'\n'])).collect();
+        let lines: Vec<u8> = deliveries
+            .iter()
+            .flat_map(|Delivery { line, .. }| line.iter().copied().chain([b'\n']))
+            .collect();
         let before = self.progress.lines;
         self.progress.lines += deliveries.len() as u64;
-        ingest::append(self.instance.log.embedded()?.as_ref(), SOURCE, (before, &self.progress), &lines)?;
+        ingest::append(
+            self.instance.log.embedded()?.as_ref(),
+            SOURCE,
+            (before, &self.progress),
+            &lines,
+        )?;
         Ok(())
     }
 }
@@ -87,17 +96,27 @@ async fn play(mut config: Config, options: &Options) -> anyhow::Result<()> {
     let start_ms = TimeSource::World.now().0;
     let past_ms = start_ms - PAST_DAYS * 24 * HOUR_MS;
     let clock = Arc::new(AtomicI64::new(past_ms));
-    let running = Instance::start(config, TimeSource::Moved(clock.clone())).context("cannot start")?;
+    let running =
+        Instance::start(config, TimeSource::Moved(clock.clone())).context("cannot start")?;
     let instance = running.instance().clone();
-    let server = Server::start(instance.clone(), Reach::Announced).await.context("cannot listen")?;
+    let server =
+        Server::start(instance.clone(), Reach::Announced).await.context("cannot listen")?;
     say(format!("health and metrics: {0}/livez {0}/readyz {0}/metrics", server.address.url))?;
-    say(format!("ask from another shell: leadstream --data-dir {} worklist demo-realty", instance.config.data_dir.display()))?;
+    say(format!(
+        "ask from another shell: leadstream --data-dir {} worklist demo-realty",
+        instance.config.data_dir.display()
+    ))?;
     let progress = ingest::begin(instance.log.embedded()?.as_ref(), SOURCE, true)?;
-    let mut stage = Stage { instance, clock, market: Market::new(1, options.leads, past_ms), progress };
+    let mut stage =
+        Stage { instance, clock, market: Market::new(1, options.leads, past_ms), progress };
     for hour in 1..=PAST_DAYS * 24 {
         stage.play_until(past_ms + hour * HOUR_MS)?;
     }
-    say(format!("the last {PAST_DAYS} days of the market are in; from here on it runs at {} times the speed of the world", options.speed))?;
+    say(format!(
+        "the last {PAST_DAYS} days of the market are in; from here on it runs at {} times the \
+            speed of the world",
+        options.speed
+    ))?;
     live(&mut stage, options, start_ms).await?;
     if options.score {
         score(&stage)?;
@@ -111,7 +130,9 @@ async fn live(stage: &mut Stage, options: &Options, start_ms: i64) -> anyhow::Re
     let mut news = News::new(&stage.instance);
     loop {
         let elapsed = began.elapsed();
-        let market_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX).saturating_mul(i64::from(options.speed));
+        let market_ms = i64::try_from(elapsed.as_millis())
+            .unwrap_or(i64::MAX)
+            .saturating_mul(i64::from(options.speed));
         stage.play_until(start_ms.saturating_add(market_ms))?;
         if elapsed.as_secs() > told || told == 0 {
             told = elapsed.as_secs().max(1);
@@ -134,7 +155,10 @@ struct News {
 
 impl News {
     fn new(instance: &Instance) -> Self {
-        Self { topics: ["lead.alerts.v1", "coaching.prompts.v1"].map(|topic| (topic, vec![Offset(0); instance.log.partitions() as usize])) }
+        Self {
+            topics: ["lead.alerts.v1", "coaching.prompts.v1"]
+                .map(|topic| (topic, vec![Offset(0); instance.log.partitions() as usize])),
+        }
     }
 
     /// The newest record of each topic since the last look.
@@ -146,7 +170,8 @@ impl News {
                 let end = snapshot.end(topic, partition)?;
                 if *next < end {
                     let last = snapshot.read(topic, partition, Offset(end.0 - 1))?.pop();
-                    *found = last.and_then(|(_, record)| avro::describe(record.value.as_deref()?).ok());
+                    *found =
+                        last.and_then(|(_, record)| avro::describe(record.value.as_deref()?).ok());
                     *next = end;
                 }
             }
@@ -161,7 +186,9 @@ fn summary(stage: &Stage, news: &mut News) -> anyhow::Result<()> {
     let counters = instance.views.counters(progress.run)?;
     let snapshot = instance.log.embedded()?.snapshot()?;
     let count = |topic: &str| -> Result<u64, log::Error> {
-        (0..snapshot.partitions()).map(|partition| Ok(snapshot.end(topic, Partition(partition))?.0)).sum()
+        (0..snapshot.partitions())
+            .map(|partition| Ok(snapshot.end(topic, Partition(partition))?.0))
+            .sum()
     };
     say(format!(
         "{}  {counters}  predictions={} warnings={} prompts={}",
@@ -171,9 +198,17 @@ fn summary(stage: &Stage, news: &mut News) -> anyhow::Result<()> {
         count("coaching.prompts.v1")?
     ))?;
     let [alert, prompt] = news.newest(instance)?;
-    let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = |value: &Value, field: &str| {
+        value[field].as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
     if let Some(alert) = alert {
-        say(format!("    {} {} {}: {}", text(&alert, "lead_id"), text(&alert, "rule"), text(&alert, "change"), text(&alert, "reason")))?;
+        say(format!(
+            "    {} {} {}: {}",
+            text(&alert, "lead_id"),
+            text(&alert, "rule"),
+            text(&alert, "change"),
+            text(&alert, "reason")
+        ))?;
     }
     if let Some(prompt) = prompt {
         say(format!("    {} says \"{}\"", text(&prompt, "lead_id"), text(&prompt, "quote")))?;
@@ -184,7 +219,8 @@ fn summary(stage: &Stage, news: &mut News) -> anyhow::Result<()> {
 
 /// `2026-01-31T12:00` of a time in milliseconds.
 fn minute(at_ms: i64) -> String {
-    let text = jiff::Timestamp::from_millisecond(at_ms).map_or_else(|_| String::new(), |instant| instant.to_string());
+    let text = jiff::Timestamp::from_millisecond(at_ms)
+        .map_or_else(|_| String::new(), |instant| instant.to_string());
     text.chars().take(16).collect()
 }
 
@@ -193,7 +229,9 @@ fn score(stage: &Stage) -> anyhow::Result<()> {
     let mut pairs = Vec::new();
     for truth in stage.market.truth() {
         let key = LeadKey::parse(&format!("{}:{}", truth.tenant, truth.lead_id))?;
-        let Some(view) = stage.instance.views.lead(stage.instance.log.partitions(), &key)? else { continue };
+        let Some(view) = stage.instance.views.lead(stage.instance.log.partitions(), &key)? else {
+            continue;
+        };
         let lead = view.row.and_then(Row::into_lead).filter(|lead| lead.journey.outcome.is_none());
         if let Some(lead) = lead {
             let at = lead.activity.last.unwrap_or_default();
@@ -204,8 +242,18 @@ fn score(stage: &Stage) -> anyhow::Result<()> {
     let likely: Vec<_> = pairs.iter().map(|(score, truth)| (*score, *truth >= 0.3)).collect();
     let count = pairs.len().max(1) as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / count;
-    say(format!("conversion_likelihood of {} open leads against their hidden probability:", pairs.len()))?;
-    say(format!("  AUC for a hidden probability of .3 or more {:.3}", evaluate::auc(&likely).unwrap_or(f64::NAN)))?;
-    say(format!("  mean prediction {:.3}, mean hidden probability {:.3}", mean(|pair| pair.0), mean(|pair| pair.1)))?;
+    say(format!(
+        "conversion_likelihood of {} open leads against their hidden probability:",
+        pairs.len()
+    ))?;
+    say(format!(
+        "  AUC for a hidden probability of .3 or more {:.3}",
+        evaluate::auc(&likely).unwrap_or(f64::NAN)
+    ))?;
+    say(format!(
+        "  mean prediction {:.3}, mean hidden probability {:.3}",
+        mean(|pair| pair.0),
+        mean(|pair| pair.1)
+    ))?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! `dlq`: dead letters counted, shown, and appended again; `resume`: a partition that paused because of them goes on.
+//! `dlq`: dead letters counted, shown, and appended again; `resume`: a partition that paused
+//! because of them goes on.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -9,7 +10,9 @@ use jiff::Timestamp;
 use leadstream::domain::units::{Offset, Partition};
 use leadstream::runtime::client::{Client, Method};
 use leadstream::runtime::config::Config;
-use leadstream::runtime::dlq::{self, Choice, Error, Fate, Forecast, Group, Letter, List, Redriven, Sent};
+use leadstream::runtime::dlq::{
+    self, Choice, Error, Fate, Forecast, Group, Letter, List, Redriven, Sent,
+};
 use leadstream::runtime::instance::topics;
 use leadstream::runtime::log::Record;
 use leadstream::runtime::log::kafka::{self, Appender, Cluster, SOURCES, Settings, Topics};
@@ -35,7 +38,8 @@ pub enum Command {
         /// The dead letter, as PARTITION/OFFSET.
         place: Place,
     },
-    /// Append the bytes of dead letters again as interactions, each once, also when this command is killed and run again.
+    /// Append the bytes of dead letters again as interactions, each once, also when this command is
+    /// killed and run again.
     Redrive(Redrive),
 }
 
@@ -47,7 +51,8 @@ pub struct Listed {
     /// Those in a partition of the dead letters.
     #[arg(long)]
     partition: Option<u32>,
-    /// Those that the log took since a time (2026-11-26T08:00:00Z) or so long ago (90s, 15m, 6h, 7d).
+    /// Those that the log took since a time (2026-11-26T08:00:00Z) or so long ago (90s, 15m, 6h,
+    /// 7d).
     #[arg(long)]
     since: Option<Since>,
     /// List at most so many; all are counted.
@@ -79,8 +84,12 @@ impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = |(partition, offset): (&str, &str)| Some(Self(Partition(partition.parse().ok()?), Offset(offset.parse().ok()?)));
-        text.split_once('/').and_then(parsed).ok_or_else(|| "a place is PARTITION/OFFSET, such as 3/17".to_owned())
+        let parsed = |(partition, offset): (&str, &str)| {
+            Some(Self(Partition(partition.parse().ok()?), Offset(offset.parse().ok()?)))
+        };
+        text.split_once('/')
+            .and_then(parsed)
+            .ok_or_else(|| "a place is PARTITION/OFFSET, such as 3/17".to_owned())
     }
 }
 
@@ -94,17 +103,22 @@ impl FromStr for Since {
     fn from_str(text: &str) -> Result<Self, String> {
         let ago = || {
             let (unit, ms) = UNITS.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
-            let ago_ms = text.trim_end_matches(unit).parse::<u32>().ok().map(i64::from)?.checked_mul(ms)?;
+            let ago_ms =
+                text.trim_end_matches(unit).parse::<u32>().ok().map(i64::from)?.checked_mul(ms)?;
             Some(Timestamp::now().as_millisecond() - ago_ms)
         };
         let at = text.parse().ok().map(Timestamp::as_millisecond).or_else(ago);
-        at.map(Self).ok_or_else(|| "a time is such as 2026-11-26T08:00:00Z, or 90s, 15m, 6h, 7d for so long ago".to_owned())
+        at.map(Self).ok_or_else(|| {
+            "a time is such as 2026-11-26T08:00:00Z, or 90s, 15m, 6h, 7d for so long ago".to_owned()
+        })
     }
 }
 
 pub async fn dlq(config: &Config, command: Command, json: bool) -> anyhow::Result<()> {
     let log = match config.kafka_settings()? {
-        Some(settings) => Log::Kafka(Box::new(tokio::task::block_in_place(|| Kafka::open(settings, schemas(config)))?)),
+        Some(settings) => Log::Kafka(Box::new(tokio::task::block_in_place(|| {
+            Kafka::open(settings, schemas(config))
+        })?)),
         None => Log::Instance(Client::connect(config).await?),
     };
     let done = match command {
@@ -127,7 +141,8 @@ pub async fn dlq(config: &Config, command: Command, json: bool) -> anyhow::Resul
 
 pub async fn resume(config: &Config, partition: u32) -> anyhow::Result<()> {
     let client = Client::connect(config).await?;
-    let _: Value = client.post("/local/v1/resume", &json!({ "partition": partition }), Vec::new()).await?;
+    let _: Value =
+        client.post("/local/v1/resume", &json!({ "partition": partition }), Vec::new()).await?;
     say(format!("partition {partition} goes on"))?;
     Ok(client.close()?)
 }
@@ -153,7 +168,9 @@ impl Kafka {
         let cluster = kafka::open(settings, &topics())?;
         let topics = Topics::new(&cluster.settings)?;
         let partitions = (0..cluster.partitions).map(Partition);
-        let ends = partitions.map(|partition| Ok((partition, topics.end(DEAD_LETTERS, partition)?))).collect::<anyhow::Result<_>>()?;
+        let ends = partitions
+            .map(|partition| Ok((partition, topics.end(DEAD_LETTERS, partition)?)))
+            .collect::<anyhow::Result<_>>()?;
         Ok(Self { cluster, topics, schemas, ends })
     }
 
@@ -187,26 +204,50 @@ async fn list(log: &Log, listed: Listed, json: bool) -> anyhow::Result<()> {
         }
         Log::Kafka(kafka) => tokio::task::block_in_place(|| {
             let chosen = (&Choice { reason, partition, limit: Some(limit) }, since_ms);
-            Ok::<_, anyhow::Error>(dlq::list(&kafka.letters(), kafka.cluster.partitions, &kafka.redriven()?, chosen)?)
+            Ok::<_, anyhow::Error>(dlq::list(
+                &kafka.letters(),
+                kafka.cluster.partitions,
+                &kafka.redriven()?,
+                chosen,
+            )?)
         })?,
     };
     if json {
         return Ok(say(json!({ "reasons": groups, "letters": letters }))?);
     }
-    let head = ["reason", "was in", "letters", "to redrive", "first", "last"].map(str::to_owned).to_vec();
+    let head =
+        ["reason", "was in", "letters", "to redrive", "first", "last"].map(str::to_owned).to_vec();
     let row = |group: &Group| {
         let Group { reason, topic, letters, waiting, taken_ms: [first, last] } = group;
-        vec![reason.clone(), topic.clone(), letters.to_string(), waiting.to_string(), time(*first), time(*last)]
+        vec![
+            reason.clone(),
+            topic.clone(),
+            letters.to_string(),
+            waiting.to_string(),
+            time(*first),
+            time(*last),
+        ]
     };
     say(table(&std::iter::once(head).chain(groups.iter().map(row)).collect::<Vec<_>>()))?;
     if letters.is_empty() {
         return Ok(());
     }
-    let head = ["place", "reason", "was at", "attempt", "bytes", "taken", "redrive"].map(str::to_owned).to_vec();
+    let head = ["place", "reason", "was at", "attempt", "bytes", "taken", "redrive"]
+        .map(str::to_owned)
+        .to_vec();
     let row = |letter: &Letter| {
-        let Letter { place: (partition, offset), reason, was_at, attempt, taken_ms, bytes, fate } = letter;
+        let Letter { place: (partition, offset), reason, was_at, attempt, taken_ms, bytes, fate } =
+            letter;
         let (place, fate) = (format!("{partition}/{offset}"), fate.as_str().to_owned());
-        vec![place, reason.clone(), was_at.clone(), attempt.to_string(), bytes.to_string(), time(*taken_ms), fate]
+        vec![
+            place,
+            reason.clone(),
+            was_at.clone(),
+            attempt.to_string(),
+            bytes.to_string(),
+            time(*taken_ms),
+            fate,
+        ]
     };
     say("")?;
     Ok(say(table(&std::iter::once(head).chain(letters.iter().map(row)).collect::<Vec<_>>()))?)
@@ -214,27 +255,43 @@ async fn list(log: &Log, listed: Listed, json: bool) -> anyhow::Result<()> {
 
 /// A time for people, to the second.
 fn time(at_ms: i64) -> String {
-    Timestamp::from_second(at_ms.div_euclid(1_000)).map_or_else(|_| at_ms.to_string(), |time| time.to_string())
+    Timestamp::from_second(at_ms.div_euclid(1_000))
+        .map_or_else(|_| at_ms.to_string(), |time| time.to_string())
 }
 
 async fn show(log: &Log, Place(partition, offset): Place, json: bool) -> anyhow::Result<()> {
     let letter: Value = match log {
-        Log::Instance(client) => client.get("/local/v1/dlq/letter", &json!({ "partition": partition.0, "offset": offset.0 })).await?,
+        Log::Instance(client) => {
+            client
+                .get(
+                    "/local/v1/dlq/letter",
+                    &json!({ "partition": partition.0, "offset": offset.0 }),
+                )
+                .await?
+        }
         Log::Kafka(kafka) => tokio::task::block_in_place(|| {
             let place = (partition, offset);
-            let found = dlq::find(&kafka.letters(), place)?.with_context(|| dlq::nothing_at(place))?;
+            let found =
+                dlq::find(&kafka.letters(), place)?.with_context(|| dlq::nothing_at(place))?;
             Ok::<_, anyhow::Error>(Shown::new(&kafka.schemas).letter(place, &found))
         })?,
     };
-    eprintln!("what follows is as its producer sent it and may be personal data: do not pass it on");
+    eprintln!(
+        "what follows is as its producer sent it and may be personal data: do not pass it on"
+    );
     Ok(if json { say(letter) } else { say(page(&letter)) }?)
 }
 
 /// A dead letter for people: what is said of it, then its bytes.
 fn page(letter: &Value) -> String {
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let fields = ["place", "reason", "error", "was_at", "attempt", "schema", "run", "key", "bytes", "decoded"];
-    let lines = fields.iter().filter(|field| !letter[**field].is_null()).map(|field| format!("{field:<8} {}\n", plain(&letter[*field])));
+    let fields = [
+        "place", "reason", "error", "was_at", "attempt", "schema", "run", "key", "bytes", "decoded",
+    ];
+    let lines = fields
+        .iter()
+        .filter(|field| !letter[**field].is_null())
+        .map(|field| format!("{field:<8} {}\n", plain(&letter[*field])));
     let taken = letter["taken_ms"].as_i64().map(|at| format!("taken    {}\n", time(at)));
     lines.chain(taken).chain([plain(&letter["value"])]).collect()
 }
@@ -244,7 +301,11 @@ async fn forecast(log: &Log, choice: &Choice, json: bool) -> anyhow::Result<()> 
     let mut told = Ok(());
     let mut each = |forecast: Forecast| {
         if let (Some(sent), Ok(())) = (&forecast.sent, &told) {
-            told = if json { say(json!(forecast)) } else { say(format!("would append {}", line(sent))) };
+            told = if json {
+                say(json!(forecast))
+            } else {
+                say(format!("would append {}", line(sent)))
+            };
         }
         *counts.entry((forecast.reason, forecast.fate, forecast.again)).or_insert(0_u64) += 1;
     };
@@ -254,7 +315,13 @@ async fn forecast(log: &Log, choice: &Choice, json: bool) -> anyhow::Result<()> 
         }
         Log::Kafka(kafka) => tokio::task::block_in_place(|| {
             let chosen = (&kafka.redriven()?, choice);
-            Ok::<_, anyhow::Error>(dlq::forecast(&kafka.letters(), kafka.cluster.partitions, chosen, &kafka.schemas, &mut each)?)
+            Ok::<_, anyhow::Error>(dlq::forecast(
+                &kafka.letters(),
+                kafka.cluster.partitions,
+                chosen,
+                &kafka.schemas,
+                &mut each,
+            )?)
         })?,
     }
     told?;
@@ -270,7 +337,10 @@ async fn forecast(log: &Log, choice: &Choice, json: bool) -> anyhow::Result<()> 
 
 fn becomes(fate: Fate, again: Option<&str>) -> String {
     match (fate, again) {
-        (Fate::Again, None) => "would be appended; they are events now, unless known, late or ahead of the log".to_owned(),
+        (Fate::Again, None) => {
+            "would be appended; they are events now, unless known, late or ahead of the log"
+                .to_owned()
+        }
         (Fate::Again, Some(again)) => format!("would be appended and fail again: {again}"),
         (Fate::Done, _) => "were appended before".to_owned(),
         (Fate::Exhausted, _) => format!("have failed {} times and are left", dlq::ATTEMPTS_MAX + 1),
@@ -283,7 +353,8 @@ fn line(Sent { place: (from, offset), reason, partition, attempt }: &Sent) -> St
     format!("{from}/{offset} {reason} to partition {partition}, attempt {attempt}")
 }
 
-/// Hands what an instance answers, line by line, to `each`; gives the last line, which says that the answer is whole.
+/// Hands what an instance answers, line by line, to `each`; gives the last line, which says that
+/// the answer is whole.
 async fn answer<T: DeserializeOwned>(
     client: &Client,
     (path, method): (&str, Method),
@@ -303,7 +374,10 @@ async fn answer<T: DeserializeOwned>(
     if last["done"] == true || last["records"].is_u64() {
         return Ok(last);
     }
-    bail!("the instance ended before its answer did: run the same command again, it goes on where it was")
+    bail!(
+        "the instance ended before its answer did: run the same command again, it goes on where it \
+            was"
+    )
 }
 
 async fn redrive(log: Log, choice: &Choice, json: bool) -> anyhow::Result<()> {
@@ -315,21 +389,32 @@ async fn redrive(log: Log, choice: &Choice, json: bool) -> anyhow::Result<()> {
     };
     let (place, run, records) = match log {
         Log::Instance(client) => {
-            let last = answer(&client, ("/local/v1/dlq/redrive", Method::Post), choice, &mut |sent| each(&sent)).await?;
+            let last =
+                answer(&client, ("/local/v1/dlq/redrive", Method::Post), choice, &mut |sent| {
+                    each(&sent)
+                })
+                .await?;
             let run = last["run"].as_u64().and_then(|run| u32::try_from(run).ok()).unwrap_or(0);
             (ingest::Place::Instance(client), run, last["records"].as_u64().unwrap_or(0))
         }
         Log::Kafka(kafka) => {
             let appender = Appender::new(&kafka.cluster, dlq::SOURCE)?;
             let done = tokio::task::block_in_place(|| {
-                dlq::redrive(&appender, &kafka.letters(), choice, &kafka.schemas, &mut |sent| sent.iter().for_each(&mut each))
+                dlq::redrive(&appender, &kafka.letters(), choice, &kafka.schemas, &mut |sent| {
+                    sent.iter().for_each(&mut each)
+                })
             });
-            let Redriven { run, lines, .. } = done.context("run the same command again: it goes on where it was")?;
+            let Redriven { run, lines, .. } =
+                done.context("run the same command again: it goes on where it was")?;
             (ingest::Place::Kafka(Box::new(appender)), run, lines)
         }
     };
     told?;
-    let counted = if records == 0 { Ok("nothing to append again".to_owned()) } else { outcome(&place, (run, records)).await };
+    let counted = if records == 0 {
+        Ok("nothing to append again".to_owned())
+    } else {
+        outcome(&place, (run, records)).await
+    };
     if let ingest::Place::Instance(client) = place {
         client.close()?;
     }

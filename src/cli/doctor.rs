@@ -17,7 +17,15 @@ pub fn doctor(config: &Config, json: bool) -> anyhow::Result<()> {
 
 /// A configuration that cannot be read is a finding too.
 pub fn unreadable(error: &Error, json: bool) -> anyhow::Result<()> {
-    tell(&[Finding::new("configuration", Grade::Fail, error.to_string(), "correct it; nothing else can be looked at")], json)
+    tell(
+        &[Finding::new(
+            "configuration",
+            Grade::Fail,
+            error.to_string(),
+            "correct it; nothing else can be looked at",
+        )],
+        json,
+    )
 }
 
 fn tell(findings: &[Finding], json: bool) -> anyhow::Result<()> {
@@ -25,8 +33,16 @@ fn tell(findings: &[Finding], json: bool) -> anyhow::Result<()> {
         findings.iter().try_for_each(|finding| say(json!(finding)))?;
     } else {
         let row = |finding: &Finding| {
-            let remedy = if finding.remedy.is_empty() { String::new() } else { format!("-> {}", finding.remedy) };
-            let told = vec![finding.grade.as_str().to_owned(), finding.check.clone(), finding.found.clone()];
+            let remedy = if finding.remedy.is_empty() {
+                String::new()
+            } else {
+                format!("-> {}", finding.remedy)
+            };
+            let told = vec![
+                finding.grade.as_str().to_owned(),
+                finding.check.clone(),
+                finding.found.clone(),
+            ];
             [told, vec![String::new(), String::new(), remedy]]
         };
         let rows = findings.iter().flat_map(row).filter(|row| !row.iter().all(String::is_empty));

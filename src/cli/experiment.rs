@@ -1,4 +1,5 @@
-//! `experiment`: whether a design can answer its question, whether the statistics keep what they promise, and what came of it.
+//! `experiment`: whether a design can answer its question, whether the statistics keep what they
+//! promise, and what came of it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -17,7 +18,8 @@ use crate::cli::{say, table, trials};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Say how many leads or agents and weeks an experiment needs; fails when it could not answer in time.
+    /// Say how many leads or agents and weeks an experiment needs; fails when it could not answer
+    /// in time.
     Design(DesignOptions),
     /// List experiments with their state and decision.
     List(trials::ListOptions),
@@ -33,16 +35,20 @@ pub enum Command {
     Archive(trials::Change),
     /// Print what came of an experiment: metrics, bounds, decision, and the goal over time.
     Results(trials::Which),
-    /// Say where an arm raises or lowers the goal: in which stages or channels, from bounds that hold for all of them at every look.
+    /// Say where an arm raises or lowers the goal: in which stages or channels, from bounds that
+    /// hold for all of them at every look.
     Insights(trials::Insights),
-    /// Share out a tenant's conversions over the coaching strategies before them; a credit is no cause.
+    /// Share out a tenant's conversions over the coaching strategies before them; a credit is no
+    /// cause.
     Attribution {
         /// The tenant.
         tenant: String,
     },
-    /// Recompute every assignment from the log; fails when an exposure was changed, lost or given to another arm.
+    /// Recompute every assignment from the log; fails when an exposure was changed, lost or given
+    /// to another arm.
     Audit,
-    /// Run experiments whose truth is known and count how often the statistics reject; fails when a promise is broken.
+    /// Run experiments whose truth is known and count how often the statistics reject; fails when a
+    /// promise is broken.
     Simulate(SimulateOptions),
 }
 
@@ -51,7 +57,8 @@ pub struct DesignOptions {
     /// Rate of the goal without the experiment, a fraction: 0.02 is 2 %.
     #[arg(long, required_unless_present = "mean", conflicts_with = "mean")]
     rate: Option<f64>,
-    /// In place of a rate: mean of the goal over all leads without the experiment, for instance revenue per lead.
+    /// In place of a rate: mean of the goal over all leads without the experiment, for instance
+    /// revenue per lead.
     #[arg(long, requires = "sd")]
     mean: Option<f64>,
     /// Its standard deviation over all leads.
@@ -81,7 +88,8 @@ pub struct DesignOptions {
     /// Standard deviation of leads per agent over its mean.
     #[arg(long, default_value_t = 0.5, requires = "agents")]
     size_variation: f64,
-    /// Another metric and its rate that might answer sooner, for instance reply=0.3; more than one may be given.
+    /// Another metric and its rate that might answer sooner, for instance reply=0.3; more than one
+    /// may be given.
     #[arg(long = "or", value_name = "METRIC=RATE", value_parser = metric)]
     others: Vec<(String, f64)>,
 }
@@ -127,8 +135,15 @@ fn design(options: &DesignOptions, json: bool) -> anyhow::Result<()> {
     };
     let goal = Goal { metric, lift: options.lift, alpha: Alpha::new(options.alpha)? };
     let (intraclass_correlation, size_variation) = (options.icc, options.size_variation);
-    let agents = options.agents.map(|count| Agents { count, intraclass_correlation, size_variation });
-    let plan = Plan { goal, power: options.power, leads_per_week: options.leads_per_week, weeks_max: options.weeks_max, agents };
+    let agents =
+        options.agents.map(|count| Agents { count, intraclass_correlation, size_variation });
+    let plan = Plan {
+        goal,
+        power: options.power,
+        leads_per_week: options.leads_per_week,
+        weeks_max: options.weeks_max,
+        agents,
+    };
     let found = plan.design()?;
     let sooner = sooner(&plan, &found, &options.others)?;
     if json {
@@ -137,18 +152,34 @@ fn design(options: &DesignOptions, json: bool) -> anyhow::Result<()> {
         print_design(&plan, &found, &sooner)?;
     }
     if !found.is_feasible {
-        bail!("refused: within {} weeks this design finds the change with probability {:.2} only", plan.weeks_max, found.power_in_time);
+        bail!(
+            "refused: within {} weeks this design finds the change with probability {:.2} only",
+            plan.weeks_max,
+            found.power_in_time
+        );
     }
     Ok(())
 }
 
-/// Other metrics that would be done before the goal, with the weeks that they take, the quickest first.
-fn sooner(plan: &Plan, found: &Design, others: &[(String, f64)]) -> anyhow::Result<Vec<(String, f64)>> {
+/// Other metrics that would be done before the goal, with the weeks that they take, the quickest
+/// first.
+fn sooner(
+    plan: &Plan,
+    found: &Design,
+    others: &[(String, f64)],
+) -> anyhow::Result<Vec<(String, f64)>> {
     let mut sooner = Vec::new();
     for (name, rate) in others {
         let goal = Goal { metric: Metric::Share(*rate), ..plan.goal };
-        let design = Plan { goal, ..*plan }.design().with_context(|| format!("{name} cannot be planned with"))?;
-        sooner.extend(design.weeks.filter(|weeks| found.weeks.is_none_or(|goal| *weeks < goal)).map(|weeks| (name.clone(), weeks)));
+        let design = Plan { goal, ..*plan }
+            .design()
+            .with_context(|| format!("{name} cannot be planned with"))?;
+        sooner.extend(
+            design
+                .weeks
+                .filter(|weeks| found.weeks.is_none_or(|goal| *weeks < goal))
+                .map(|weeks| (name.clone(), weeks)),
+        );
     }
     sooner.sort_by(|left, right| left.1.total_cmp(&right.1));
     Ok(sooner)
@@ -169,18 +200,31 @@ fn described(found: &Design, sooner: &[(String, f64)]) -> serde_json::Value {
 
 fn print_design(plan: &Plan, found: &Design, sooner: &[(String, f64)]) -> anyhow::Result<()> {
     let row = |name: &str, value: String| vec![name.to_owned(), value];
-    let enough = |value: Option<String>| value.unwrap_or_else(|| "never: the agents are too few, however long one waits".to_owned());
-    let way = if plan.agents.is_some() { "leads per arm, agents compared once" } else { "leads per arm, watched" };
+    let enough = |value: Option<String>| {
+        value.unwrap_or_else(|| "never: the agents are too few, however long one waits".to_owned())
+    };
+    let way = if plan.agents.is_some() {
+        "leads per arm, agents compared once"
+    } else {
+        "leads per arm, watched"
+    };
     let mut rows = vec![
         row("leads per arm, independent, looked at once", found.leads_per_arm_once.to_string()),
         row(way, enough(found.leads_per_arm.map(|leads| leads.to_string()))),
         row("weeks at this rate", enough(found.weeks.map(|weeks| format!("{weeks:.1}")))),
-        row(&format!("power within {} weeks", plan.weeks_max), format!("{:.2}", found.power_in_time)),
+        row(
+            &format!("power within {} weeks", plan.weeks_max),
+            format!("{:.2}", found.power_in_time),
+        ),
     ];
-    let lift = found.lift_in_time.map_or_else(|| "none, not even tenfold".to_owned(), |lift| format!("{lift:.3}"));
+    let lift = found
+        .lift_in_time
+        .map_or_else(|| "none, not even tenfold".to_owned(), |lift| format!("{lift:.3}"));
     rows.push(row(&format!("smallest lift found within {} weeks", plan.weeks_max), lift));
     if plan.agents.is_some() {
-        let agents = found.agents_needed.map_or_else(|| "more than a million".to_owned(), |agents| agents.to_string());
+        let agents = found
+            .agents_needed
+            .map_or_else(|| "more than a million".to_owned(), |agents| agents.to_string());
         rows.push(row(&format!("agents needed for {} weeks", plan.weeks_max), agents));
     }
     for (metric, weeks) in sooner {
@@ -192,19 +236,28 @@ fn print_design(plan: &Plan, found: &Design, sooner: &[(String, f64)]) -> anyhow
 fn simulate(options: &SimulateOptions, json: bool) -> anyhow::Result<()> {
     let SimulateOptions { runs, seed } = *options;
     let all = scenarios();
-    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} runs, {eta} left").expect("the template is well formed");
+    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} runs, {eta} left")
+        .expect("the template is well formed");
     let bar = ProgressBar::new(all.len() as u64 * runs).with_style(style);
-    let mut rows = vec![["scenario", "runs", "rejections", "limit", "verdict"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["scenario", "runs", "rejections", "limit", "verdict"].map(str::to_owned).to_vec()];
     let (mut told, mut broken) = (Vec::new(), 0);
     for (place, scenario) in all.iter().enumerate() {
         let rejections = rejections(scenario, &bar, |run| stream(seed, place, run), runs)?;
         for (question, count) in scenario.questions.iter().zip(rejections) {
             let limit = question.limit.rejections(runs);
-            let sign = if matches!(question.limit, Limit::AtMost { .. }) { "at most" } else { "at least" };
+            let sign =
+                if matches!(question.limit, Limit::AtMost { .. }) { "at most" } else { "at least" };
             let kept = question.limit.holds(count, runs);
             broken += usize::from(!kept);
             let verdict = if kept { "kept" } else { "broken" };
-            rows.push(vec![question.name.clone(), runs.to_string(), count.to_string(), format!("{sign} {limit}"), verdict.to_owned()]);
+            rows.push(vec![
+                question.name.clone(),
+                runs.to_string(),
+                count.to_string(),
+                format!("{sign} {limit}"),
+                verdict.to_owned(),
+            ]);
             told.push(
                 json!({"scenario": question.name, "runs": runs, "rejections": count, "limit": format!("{sign} {limit}"), "kept": kept}),
             );
@@ -215,7 +268,10 @@ fn simulate(options: &SimulateOptions, json: bool) -> anyhow::Result<()> {
         say(json!({"seed": seed, "promises": told}))?;
     } else {
         say(table(&rows))?;
-        say(format!("\nseed {seed}: run r of scenario s draws from stream s * 2^32 + r of it, both counted from 0"))?;
+        say(format!(
+            "\nseed {seed}: run r of scenario s draws from stream s * 2^32 + r of it, both counted \
+                from 0"
+        ))?;
     }
     if broken > 0 {
         bail!("{broken} promises were broken with seed {seed}");
@@ -224,7 +280,12 @@ fn simulate(options: &SimulateOptions, json: bool) -> anyhow::Result<()> {
 }
 
 /// Rejections of each question, counted by as many threads as there are processors.
-fn rejections(scenario: &Scenario, bar: &ProgressBar, stream: impl Fn(u64) -> Random + Sync, runs: u64) -> Result<Vec<u64>, Error> {
+fn rejections(
+    scenario: &Scenario,
+    bar: &ProgressBar,
+    stream: impl Fn(u64) -> Random + Sync,
+    runs: u64,
+) -> Result<Vec<u64>, Error> {
     let next = AtomicU64::new(0);
     let work = || {
         let mut counts = vec![0; scenario.questions.len()];
@@ -234,7 +295,10 @@ fn rejections(scenario: &Scenario, bar: &ProgressBar, stream: impl Fn(u64) -> Ra
                 return Ok(counts);
             }
             let answers = scenario.run(&mut stream(run))?;
-            counts.iter_mut().zip(answers).for_each(|(count, rejected)| *count += u64::from(rejected));
+            counts
+                .iter_mut()
+                .zip(answers)
+                .for_each(|(count, rejected)| *count += u64::from(rejected));
             bar.inc(1);
         }
     };

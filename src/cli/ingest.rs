@@ -79,35 +79,61 @@ pub enum Place {
 impl Place {
     async fn begin(&self, name: &str, fresh: bool) -> anyhow::Result<Progress> {
         match self {
-            Self::Instance(client) => {
-                Ok(client.post("/local/v1/ingest/begin", &json!({ "name": name, "fresh": fresh }), Vec::new()).await?)
+            Self::Instance(client) => Ok(client
+                .post(
+                    "/local/v1/ingest/begin",
+                    &json!({ "name": name, "fresh": fresh }),
+                    Vec::new(),
+                )
+                .await?),
+            Self::Kafka(appender) => {
+                Ok(tokio::task::block_in_place(|| ingest::begin(appender.as_ref(), name, fresh))?)
             }
-            Self::Kafka(appender) => Ok(tokio::task::block_in_place(|| ingest::begin(appender.as_ref(), name, fresh))?),
         }
     }
 
-    async fn append(&self, name: &str, (before, after): (u64, &Progress), lines: Vec<u8>) -> anyhow::Result<Vec<BadLine>> {
+    async fn append(
+        &self,
+        name: &str,
+        (before, after): (u64, &Progress),
+        lines: Vec<u8>,
+    ) -> anyhow::Result<Vec<BadLine>> {
         match self {
             Self::Instance(client) => {
                 let Progress { run, lines: until, crc, finished } = after;
                 let query = json!({ "name": name, "before": before, "run": run, "lines": until, "crc": crc, "finished": finished });
-                let Appended { bad } = client.post("/local/v1/ingest/append", &query, lines).await?;
+                let Appended { bad } =
+                    client.post("/local/v1/ingest/append", &query, lines).await?;
                 Ok(bad)
             }
-            Self::Kafka(appender) => Ok(tokio::task::block_in_place(|| ingest::append(appender.as_ref(), name, (before, after), &lines))?),
+            Self::Kafka(appender) => Ok(tokio::task::block_in_place(|| {
+                ingest::append(appender.as_ref(), name, (before, after), &lines)
+            })?),
         }
     }
 
     async fn counters(&self, run: u32, followed: &mut Followed) -> anyhow::Result<Counters> {
         match self {
-            Self::Instance(client) => Ok(client.get("/local/v1/ingest/counters", &json!({ "run": run })).await?),
+            Self::Instance(client) => {
+                Ok(client.get("/local/v1/ingest/counters", &json!({ "run": run })).await?)
+            }
             Self::Kafka(appender) => {
                 let mut whole = pipeline::Counters::default();
                 for bytes in tokio::task::block_in_place(|| appender.follow(followed))? {
-                    whole.merge(&Row::into_counters(rows::row(&Key::Counters(run), &bytes)?).unwrap_or_default());
+                    whole.merge(
+                        &Row::into_counters(rows::row(&Key::Counters(run), &bytes)?)
+                            .unwrap_or_default(),
+                    );
                 }
                 let pipeline::Counters { advanced, duplicate, late, dead_lettered } = whole;
-                Ok(Counters { received: whole.received(), advanced, duplicate, late, dead_lettered, paused: None })
+                Ok(Counters {
+                    received: whole.received(),
+                    advanced,
+                    duplicate,
+                    late,
+                    dead_lettered,
+                    paused: None,
+                })
             }
         }
     }
@@ -118,20 +144,27 @@ fn source_name(file: &str) -> String {
     path.map_or_else(|_| file.to_owned(), |path| path.to_string_lossy().into_owned())
 }
 
-/// Sends the file and tells how all of it came out. Before that the run has not ended: the same command goes on with it.
+/// Sends the file and tells how all of it came out. Before that the run has not ended: the same
+/// command goes on with it.
 async fn send_and_tell(place: &Place, config: &Config, options: &Options) -> anyhow::Result<()> {
     let name = source_name(&options.file);
     let progress = send(place, config, (&name, options)).await?;
     let waited = outcome(place, (progress.run, progress.lines)).await;
     say(waited.with_context(|| {
-        let next = if options.file == "-" { "do not send them again" } else { "run the same command again to see what comes of them" };
+        let next = if options.file == "-" {
+            "do not send them again"
+        } else {
+            "run the same command again to see what comes of them"
+        };
         format!("all {} lines are appended: {next}", progress.lines)
     })?)?;
     if !options.follow {
         let ended = Progress { finished: true, ..progress };
         // What came of the lines is told, and the next call would only tell it again.
         if let Err(error) = place.append(&name, (ended.lines, &ended), Vec::new()).await {
-            eprintln!("that this was told could not be stored, so the next call tells it again: {error:#}");
+            eprintln!(
+                "that this was told could not be stored, so the next call tells it again: {error:#}"
+            );
         }
     }
     Ok(())
@@ -153,7 +186,10 @@ pub async fn outcome(place: &Place, (run, records): (u32, u64)) -> anyhow::Resul
         tokio::time::sleep(PAUSE * 5).await;
     };
     let Counters { received, advanced, duplicate, late, dead_lettered, paused: _ } = counters;
-    Ok(format!("received={received} advanced={advanced} duplicate={duplicate} late={late} dead_lettered={dead_lettered}"))
+    Ok(format!(
+        "received={received} advanced={advanced} duplicate={duplicate} late={late} \
+            dead_lettered={dead_lettered}"
+    ))
 }
 
 /// Where the file stands, and its lines from there on.
@@ -174,7 +210,11 @@ async fn begin(place: &Place, name: &str, file: &str) -> anyhow::Result<(Progres
     Ok((place.begin(name, true).await?, Lines::open(file)?))
 }
 
-async fn send(place: &Place, config: &Config, (name, options): (&str, &Options)) -> anyhow::Result<Progress> {
+async fn send(
+    place: &Place,
+    config: &Config,
+    (name, options): (&str, &Options),
+) -> anyhow::Result<Progress> {
     let (mut progress, mut lines) = begin(place, name, &options.file).await?;
     let mut hasher = crc32fast::Hasher::new_with_initial(progress.crc);
     let (bar, began, resumed) = (spinner("lines"), Instant::now(), progress.lines);
@@ -184,8 +224,12 @@ async fn send(place: &Place, config: &Config, (name, options): (&str, &Options))
         let mut body = Vec::new();
         // What is due in the next moment, and all that an append which took longer has delayed.
         let due = |rate: u32| ((began.elapsed() + MOMENT).as_secs_f64() * f64::from(rate)) as u64;
-        let piece = options.rate.map_or(u64::MAX, |rate| (due(rate) + resumed).saturating_sub(before).max(1));
-        while progress.lines - before < piece.min(config.ingest.lines_per_append as u64) && body.len() < SEND_BYTES {
+        let piece = options
+            .rate
+            .map_or(u64::MAX, |rate| (due(rate) + resumed).saturating_sub(before).max(1));
+        while progress.lines - before < piece.min(config.ingest.lines_per_append as u64)
+            && body.len() < SEND_BYTES
+        {
             let line = if options.follow { lines.next_whole()? } else { lines.next_line()? };
             let Some(line) = line else {
                 is_read = !options.follow;
@@ -206,13 +250,19 @@ async fn send(place: &Place, config: &Config, (name, options): (&str, &Options))
             break;
         }
         if let Some(rate) = options.rate {
-            let due = began + Duration::from_secs_f64((progress.lines - resumed) as f64 / f64::from(rate.max(1)));
+            let due = began
+                + Duration::from_secs_f64(
+                    (progress.lines - resumed) as f64 / f64::from(rate.max(1)),
+                );
             tokio::time::sleep_until(due.into()).await;
         }
     }
     bar.finish_and_clear();
     if bad > BAD_LINES_SHOWN {
-        eprintln!("and {} more bad lines: leadstream tail {DEAD_LETTERS} --from-start --until-end", bad - BAD_LINES_SHOWN);
+        eprintln!(
+            "and {} more bad lines: leadstream tail {DEAD_LETTERS} --from-start --until-end",
+            bad - BAD_LINES_SHOWN
+        );
     }
     Ok(progress)
 }

@@ -1,4 +1,5 @@
-//! `mutate` and `malformed`: files that go wrong on purpose, on standard output; what must be counted, on standard error.
+//! `mutate` and `malformed`: files that go wrong on purpose, on standard output; what must be
+//! counted, on standard error.
 
 use std::io::{BufWriter, Write};
 

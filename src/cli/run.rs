@@ -29,7 +29,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     let instance = running.instance().clone();
     let listen = instance.config.http.listen.clone();
-    let server = Server::start(instance.clone(), Reach::Announced).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let server = Server::start(instance.clone(), Reach::Announced)
+        .await
+        .with_context(|| format!("cannot listen on {listen}"))?;
     say(format!("leadstream runs on {}: /livez /readyz /metrics", server.address.url))?;
     let failed = async {
         while instance.is_alive() {
@@ -40,7 +42,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         _ = terminated.recv() => {}
         _ = interrupted.recv() => {}
         () = draw(&instance) => {}
-        () = failed => bail!("{}", instance.failure().unwrap_or_else(|| "the worker stood still for a minute".to_owned())),
+        () = failed => bail!("{}", instance.failure().unwrap_or_else(|| "the worker stood still \
+            for a minute".to_owned())),
     }
     drop(server);
     let again = async {
@@ -69,7 +72,8 @@ async fn draw(instance: &Instance) {
         let bar = drawn.get_or_insert_with(restoring);
         bar.set_length(restores.iter().map(|restoring| restoring.stretch.whole()).sum());
         bar.set_position(restores.iter().map(|restoring| restoring.stretch.read()).sum());
-        let partitions: Vec<String> = restores.iter().map(|restoring| restoring.partition.0.to_string()).collect();
+        let partitions: Vec<String> =
+            restores.iter().map(|restoring| restoring.partition.0.to_string()).collect();
         bar.set_message(partitions.join(", "));
     }
 }
@@ -79,7 +83,8 @@ async fn start(config: Config) -> Result<Running, log::Error> {
     let until = Instant::now() + Duration::from_millis(config.kafka.start_wait_ms);
     loop {
         let own = config.clone();
-        let started = tokio::task::spawn_blocking(move || Instance::start(own, TimeSource::World)).await;
+        let started =
+            tokio::task::spawn_blocking(move || Instance::start(own, TimeSource::World)).await;
         match started.map_err(std::io::Error::other)? {
             Err(error) if error.may_pass() && Instant::now() < until => {
                 tracing::warn!(%error, "the cluster is waited for");

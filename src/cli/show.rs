@@ -61,7 +61,9 @@ pub async fn tail(config: &Config, options: &TailOptions) -> anyhow::Result<()> 
     }
     let mut out = std::io::stdout().lock();
     // A reader that has enough (a closed pipe) ends the command.
-    client.lines("/local/v1/tail", &query, Method::Get, &mut |line| writeln!(out, "{line}").is_ok()).await?;
+    client
+        .lines("/local/v1/tail", &query, Method::Get, &mut |line| writeln!(out, "{line}").is_ok())
+        .await?;
     Ok(client.close()?)
 }
 
@@ -70,7 +72,9 @@ pub async fn records(config: &Config, topic: &str) -> anyhow::Result<Vec<Value>>
     let mut records = Vec::new();
     if let Some(settings) = config.kafka_settings()? {
         let schemas = schemas(config);
-        tokio::task::block_in_place(|| records_kafka(settings, topic, &mut Shown::new(&schemas), &mut records))?;
+        tokio::task::block_in_place(|| {
+            records_kafka(settings, topic, &mut Shown::new(&schemas), &mut records)
+        })?;
     } else {
         let client = Client::connect(config).await?;
         ready(&client).await?;
@@ -86,12 +90,19 @@ pub async fn records(config: &Config, topic: &str) -> anyhow::Result<Vec<Value>>
     Ok(records)
 }
 
-fn records_kafka(settings: Settings, name: &str, shown: &mut Shown<'_>, records: &mut Vec<Value>) -> anyhow::Result<()> {
+fn records_kafka(
+    settings: Settings,
+    name: &str,
+    shown: &mut Shown<'_>,
+    records: &mut Vec<Value>,
+) -> anyhow::Result<()> {
     let name = topic(name).map_err(anyhow::Error::msg)?;
     let cluster = kafka::open(settings, &topics())?;
     let reader = Topics::new(&cluster.settings)?;
     for partition in partitions_of(name, cluster.partitions) {
-        reader.all(name, partition, &mut |offset, record| records.push(shown.record((partition, offset), &record)))?;
+        reader.all(name, partition, &mut |offset, record| {
+            records.push(shown.record((partition, offset), &record))
+        })?;
     }
     Ok(())
 }
@@ -110,7 +121,11 @@ struct Listed {
     missing_partitions: Vec<u32>,
 }
 
-pub async fn worklist(config: &Config, (tenant, agent): (&str, Option<&str>), json: bool) -> anyhow::Result<()> {
+pub async fn worklist(
+    config: &Config,
+    (tenant, agent): (&str, Option<&str>),
+    json: bool,
+) -> anyhow::Result<()> {
     let client = Client::connect(config).await?;
     ready(&client).await?;
     let mut query = json!({ "tenant": tenant });
@@ -128,7 +143,10 @@ pub async fn worklist(config: &Config, (tenant, agent): (&str, Option<&str>), js
         } else {
             let lead = task.key.split_once(':').map_or(task.key.as_str(), |(_, lead)| lead);
             let agent = task.agent.as_deref().unwrap_or("-");
-            say(format!("{:.2}  {lead:<24} {agent:<12} {:<18} {:<6} {}", task.stake, task.action, task.channel, task.reason))?;
+            say(format!(
+                "{:.2}  {lead:<24} {agent:<12} {:<18} {:<6} {}",
+                task.stake, task.action, task.channel, task.reason
+            ))?;
             if !task.draft.is_empty() {
                 say(format!("      {}", task.draft))?;
             }
@@ -150,7 +168,11 @@ async fn ready(client: &Client) -> anyhow::Result<()> {
 }
 
 pub async fn define(config: &Config, file: &Path) -> anyhow::Result<()> {
-    define_text(config, std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?).await
+    define_text(
+        config,
+        std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?,
+    )
+    .await
 }
 
 /// Puts the definition of a text in the log, unless it is there.
@@ -184,9 +206,15 @@ pub async fn replay(config: &Config) -> anyhow::Result<()> {
     if let Some(error) = last["error"].as_str() {
         bail!("{error}");
     }
-    say(format!("digest={}", last["digest"].as_str().context("the replay ended without an answer")?))?;
+    say(format!(
+        "digest={}",
+        last["digest"].as_str().context("the replay ended without an answer")?
+    ))?;
     let bytes = &last["bytes_per_lead"];
-    say(format!("inputs={} leads={} bytes_per_lead: mean {}, max {}", last["taken"], last["leads"], bytes["mean"], bytes["max"]))?;
+    say(format!(
+        "inputs={} leads={} bytes_per_lead: mean {}, max {}",
+        last["taken"], last["leads"], bytes["mean"], bytes["max"]
+    ))?;
     match last["difference"].as_str() {
         Some(difference) => bail!("{difference}"),
         None => Ok(()),
@@ -196,7 +224,9 @@ pub async fn replay(config: &Config) -> anyhow::Result<()> {
 /// The schemas of a registry, for a command that reads without an instance.
 pub fn schemas(config: &Config) -> Schemas {
     let metrics = Arc::new(Metrics::new());
-    Schemas::new(config.registry_settings().map(|settings| Arc::new(Registry::start(&settings, metrics))))
+    Schemas::new(
+        config.registry_settings().map(|settings| Arc::new(Registry::start(&settings, metrics))),
+    )
 }
 
 /// Partitions that a topic has.
@@ -211,20 +241,30 @@ fn tail_kafka(settings: Settings, schemas: &Schemas, options: &TailOptions) -> a
     let cluster = kafka::open(settings, &topics())?;
     let reader = Topics::new(&cluster.settings)?;
     let places: Vec<Partition> = partitions_of(name, cluster.partitions).collect();
-    let first = |partition: &Partition| if options.from_start { reader.start(name, *partition) } else { reader.end(name, *partition) };
+    let first = |partition: &Partition| {
+        if options.from_start {
+            reader.start(name, *partition)
+        } else {
+            reader.end(name, *partition)
+        }
+    };
     let mut next = places.iter().map(first).collect::<Result<Vec<_>, _>>()?;
     let mut left = options.limit.unwrap_or(u64::MAX);
     let (mut shown, mut out) = (Shown::new(schemas), std::io::stdout().lock());
     loop {
         for (partition, next) in places.iter().zip(&mut next) {
             let end = reader.end(name, *partition)?;
-            reader.each::<anyhow::Error>((name, *partition), (*next, end), &mut |offset, record| {
-                if left > 0 && (options.key.as_deref().is_none_or(|key| record.has_key(key))) {
-                    left -= 1;
-                    writeln!(out, "{}", shown.record((*partition, offset), &record))?;
-                }
-                Ok(())
-            })?;
+            reader.each::<anyhow::Error>(
+                (name, *partition),
+                (*next, end),
+                &mut |offset, record| {
+                    if left > 0 && (options.key.as_deref().is_none_or(|key| record.has_key(key))) {
+                        left -= 1;
+                        writeln!(out, "{}", shown.record((*partition, offset), &record))?;
+                    }
+                    Ok(())
+                },
+            )?;
             *next = end;
         }
         if options.until_end || left == 0 {
@@ -238,7 +278,8 @@ fn tail_kafka(settings: Settings, schemas: &Schemas, options: &TailOptions) -> a
 fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
     let (definition, body) = definition::from_json(text)?;
     let cluster = kafka::open(settings, &topics())?;
-    let (key, value) = (internal::definition_key(&definition), internal::definition_bytes(&definition));
+    let (key, value) =
+        (internal::definition_key(&definition), internal::definition_bytes(&definition));
     let (name, partition) = inputs_of(Source::Definitions, Partition(0));
     let mut defined = Defined::new(&key, rules());
     Topics::new(&cluster.settings)?.all(name, partition, &mut |_, record| defined.take(record))?;
@@ -247,9 +288,16 @@ fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
     }
     defined.allows(&definition, body)?;
     let appender = Appender::new(&cluster, "define")?;
-    let record =
-        Record { key: Some(key.clone().into()), value: Some(value), reason: None, appended_ms: appender.now().0, source: 0, origin: None };
-    appender.append_from(&Batches::from([((name, partition.0), vec![record])]), ("define", b"{}"))?;
+    let record = Record {
+        key: Some(key.clone().into()),
+        value: Some(value),
+        reason: None,
+        appended_ms: appender.now().0,
+        source: 0,
+        origin: None,
+    };
+    appender
+        .append_from(&Batches::from([((name, partition.0), vec![record])]), ("define", b"{}"))?;
     Ok(say(key)?)
 }
 
@@ -258,14 +306,19 @@ fn replay_kafka(config: &Config, settings: Settings) -> anyhow::Result<()> {
     let cluster = kafka::open(settings, &topics())?;
     let folder = config.data_dir.join("mirror");
     if folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        std::fs::remove_dir_all(&folder)
+            .with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     let bar = spinner("records and inputs");
     let mirrored = mirror(&cluster, &topics(), &folder, &mut |records| bar.inc(records))?;
-    let report = replay::replay(&mirrored.snapshot()?, &rules(), &schemas(config), &mut |inputs| bar.inc(inputs))?;
+    let report =
+        replay::replay(&mirrored.snapshot()?, &rules(), &schemas(config), &mut |inputs| {
+            bar.inc(inputs)
+        })?;
     bar.finish_and_clear();
     drop(mirrored);
-    std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    std::fs::remove_dir_all(&folder)
+        .with_context(|| format!("cannot remove {}", folder.display()))?;
     say(format!("digest={}", report.digest))?;
     say(format!("leads={}", report.lead_bytes.len()))?;
     report.difference.map_or(Ok(()), |difference| bail!("{difference}"))

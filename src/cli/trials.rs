@@ -1,5 +1,5 @@
-//! `experiment list`, `show`, `start` to `archive`, `results` and `audit`: what is registered, what came of it, and whether it was done as
-//! registered.
+//! `experiment list`, `show`, `start` to `archive`, `results` and `audit`: what is registered, what
+//! came of it, and whether it was done as registered.
 
 use std::collections::BTreeMap;
 
@@ -69,13 +69,15 @@ pub struct Change {
     reason: Option<String>,
 }
 
-/// Every version of every experiment, in the order of the log, and the rules that all definitions give.
+/// Every version of every experiment, in the order of the log, and the rules that all definitions
+/// give.
 async fn defined(config: &Config) -> anyhow::Result<(Vec<(Definition, Experiment)>, Rules)> {
     let (mut experiments, mut rules) = (Vec::new(), rules());
     for record in records(config, "leadstream.definitions.v1").await? {
         let Ok(definition) = shown::definition(&record["value"]) else { continue };
         let Ok(body) = body_of(&definition) else { continue };
-        let experiment = if let Body::Experiment(experiment) = &body { Some(experiment.clone()) } else { None };
+        let experiment =
+            if let Body::Experiment(experiment) = &body { Some(experiment.clone()) } else { None };
         if rules.define(&definition, body).is_ok() {
             experiments.extend(experiment.map(|experiment| (definition, experiment)));
         }
@@ -86,11 +88,15 @@ async fn defined(config: &Config) -> anyhow::Result<(Vec<(Definition, Experiment
 /// The newest counts and results by `tenant:experiment`.
 async fn newest(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
     let records = records(config, "experiment.metrics.v1").await?;
-    Ok(records.into_iter().filter_map(|mut record| Some((record["key"].as_str()?.to_owned(), record["value"].take()))).collect())
+    Ok(records
+        .into_iter()
+        .filter_map(|mut record| Some((record["key"].as_str()?.to_owned(), record["value"].take())))
+        .collect())
 }
 
 fn date(at: i64) -> String {
-    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.strftime("%Y-%m-%d").to_string())
+    jiff::Timestamp::from_millisecond(at)
+        .map_or_else(|_| at.to_string(), |at| at.strftime("%Y-%m-%d").to_string())
 }
 
 pub async fn list(config: &Config, options: &ListOptions, json: bool) -> anyhow::Result<()> {
@@ -99,8 +105,10 @@ pub async fn list(config: &Config, options: &ListOptions, json: bool) -> anyhow:
     let mut experiments: BTreeMap<(&str, &str), &(Definition, Experiment)> = BTreeMap::new();
     for told in &all {
         let (definition, experiment) = told;
-        let place = experiments.entry((experiment.tenant.as_str(), &experiment.name)).or_insert(told);
-        if (definition.effective_at, definition.version) >= (place.0.effective_at, place.0.version) {
+        let place =
+            experiments.entry((experiment.tenant.as_str(), &experiment.name)).or_insert(told);
+        if (definition.effective_at, definition.version) >= (place.0.effective_at, place.0.version)
+        {
             *place = told;
         }
     }
@@ -108,43 +116,90 @@ pub async fn list(config: &Config, options: &ListOptions, json: bool) -> anyhow:
         options.tenant.as_deref().is_none_or(|tenant| tenant == experiment.tenant.as_str())
             && (options.all || experiment.state != State::Archived)
     };
-    let mut rows = vec![["tenant", "experiment", "version", "state", "unit", "goal", "units", "decision"].map(str::to_owned).to_vec()];
-    for ((tenant, name), (_, experiment)) in experiments.into_iter().filter(|(_, (_, experiment))| wanted(experiment)) {
-        let counts =
-            results.get(&format!("{tenant}:{name}")).filter(|counts| counts["version"] == experiment.began).unwrap_or(&Value::Null);
-        let units: u64 = counts["arms"].as_array().into_iter().flatten().filter_map(|arm| arm["exposed_units"].as_u64()).sum();
-        let state = if rules.is_concluded(&experiment.key()) { "concluded" } else { experiment.state.as_str() };
-        let goal = experiment.plan.as_ref().and_then(|plan| plan.measures.first()).map_or("-", |measure| measure.metric.as_str());
+    let mut rows = vec![
+        ["tenant", "experiment", "version", "state", "unit", "goal", "units", "decision"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for ((tenant, name), (_, experiment)) in
+        experiments.into_iter().filter(|(_, (_, experiment))| wanted(experiment))
+    {
+        let counts = results
+            .get(&format!("{tenant}:{name}"))
+            .filter(|counts| counts["version"] == experiment.began)
+            .unwrap_or(&Value::Null);
+        let units: u64 = counts["arms"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|arm| arm["exposed_units"].as_u64())
+            .sum();
+        let state = if rules.is_concluded(&experiment.key()) {
+            "concluded"
+        } else {
+            experiment.state.as_str()
+        };
+        let goal = experiment
+            .plan
+            .as_ref()
+            .and_then(|plan| plan.measures.first())
+            .map_or("-", |measure| measure.metric.as_str());
         let decision = counts["results"]["decision"].as_str().unwrap_or("-");
-        let cells = [tenant, name, &experiment.version.to_string(), state, experiment.unit.as_str(), goal, &units.to_string(), decision];
+        let cells = [
+            tenant,
+            name,
+            &experiment.version.to_string(),
+            state,
+            experiment.unit.as_str(),
+            goal,
+            &units.to_string(),
+            decision,
+        ];
         rows.push(cells.map(str::to_owned).to_vec());
     }
     if json {
         let names = rows[0].clone();
-        let rows = rows.iter().skip(1).map(|row| names.iter().cloned().zip(row.iter().map(|cell| Value::from(cell.as_str()))));
-        return Ok(say(Value::from(rows.map(Iterator::collect::<serde_json::Map<_, _>>).collect::<Vec<_>>()))?);
+        let rows = rows.iter().skip(1).map(|row| {
+            names.iter().cloned().zip(row.iter().map(|cell| Value::from(cell.as_str())))
+        });
+        return Ok(say(Value::from(
+            rows.map(Iterator::collect::<serde_json::Map<_, _>>).collect::<Vec<_>>(),
+        ))?);
     }
     Ok(say(table(&rows))?)
 }
 
 /// Defines the next version of an experiment, which differs from the newest in its state.
-pub async fn change(config: &Config, Change { which, at, reason }: &Change, state: State) -> anyhow::Result<()> {
+pub async fn change(
+    config: &Config,
+    Change { which, at, reason }: &Change,
+    state: State,
+) -> anyhow::Result<()> {
     let (all, _) = defined(config).await?;
-    let newest = all.iter().filter(|told| which.is(told)).max_by_key(|(definition, _)| definition.version);
-    let Some((definition, experiment)) = newest else { bail!("{} has no experiment {}", which.tenant, which.experiment) };
+    let newest =
+        all.iter().filter(|told| which.is(told)).max_by_key(|(definition, _)| definition.version);
+    let Some((definition, experiment)) = newest else {
+        bail!("{} has no experiment {}", which.tenant, which.experiment)
+    };
     if experiment.state == state {
         bail!("{} is {} since version {}", which.experiment, state.as_str(), definition.version);
     }
     let at = at.unwrap_or_else(jiff::Timestamp::now);
     if at.as_millisecond() < definition.effective_at.0 {
         let since = jiff::Timestamp::from_millisecond(definition.effective_at.0)?;
-        bail!("version {} takes effect at {since}: give a later time with --at", definition.version);
+        bail!(
+            "version {} takes effect at {since}: give a later time with --at",
+            definition.version
+        );
     }
     let mut body: serde_json::Map<String, Value> = serde_json::from_str(&definition.body)?;
     // What `state` was called before.
     body.remove("running");
     body.remove("reason");
-    body.extend([("state".to_owned(), state.as_str().into()), ("continues".to_owned(), experiment.began.into())]);
+    body.extend([
+        ("state".to_owned(), state.as_str().into()),
+        ("continues".to_owned(), experiment.began.into()),
+    ]);
     body.extend(reason.iter().map(|reason| ("reason".to_owned(), reason.as_str().into())));
     let next = json!({
         "tenant": which.tenant, "kind": definition.kind, "name": which.experiment, "version": definition.version + 1,
@@ -169,9 +224,16 @@ pub async fn show(config: &Config, which: &Which, json: bool) -> anyhow::Result<
             continue;
         }
         let (version, from) = (definition.version, date(definition.effective_at.0));
-        let began = if experiment.began == version { "begins it".to_owned() } else { format!("continues version {}", experiment.began) };
+        let began = if experiment.began == version {
+            "begins it".to_owned()
+        } else {
+            format!("continues version {}", experiment.began)
+        };
         let over = if concluded { ", concluded" } else { "" };
-        say(format!("version {version}, from {from}, {began}, {}{over}", experiment.state.as_str()))?;
+        say(format!(
+            "version {version}, from {from}, {began}, {}{over}",
+            experiment.state.as_str()
+        ))?;
         say(format!("{}\n", serde_json::to_string_pretty(&body)?))?;
     }
     Ok(())
@@ -181,20 +243,36 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     let mut newest = newest(config).await?;
     let Which { tenant, experiment } = which;
     let told = newest.remove(&format!("{tenant}:{experiment}"));
-    let told = told.with_context(|| format!("nothing was counted for experiment {experiment} of {tenant} yet"))?;
+    let told = told.with_context(|| {
+        format!("nothing was counted for experiment {experiment} of {tenant} yet")
+    })?;
     if json {
         return Ok(say(told)?);
     }
-    let mut rows = vec![["arm", "units", "uses", "replies", "appointments", "conversions", "losses"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["arm", "units", "uses", "replies", "appointments", "conversions", "losses"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     let fields = ["exposed_units", "exposures", "replies", "appointments", "conversions", "losses"];
     for arm in told["arms"].as_array().into_iter().flatten() {
         let cells = fields.iter().map(|field| arm[*field].to_string());
-        rows.push(std::iter::once(arm["arm"].as_str().unwrap_or_default().to_owned()).chain(cells).collect());
+        rows.push(
+            std::iter::once(arm["arm"].as_str().unwrap_or_default().to_owned())
+                .chain(cells)
+                .collect(),
+        );
     }
-    say(format!("{experiment}, version {}, all that was exposed until {}\n", told["version"], date(told["at"].as_i64().unwrap_or(0))))?;
+    say(format!(
+        "{experiment}, version {}, all that was exposed until {}\n",
+        told["version"],
+        date(told["at"].as_i64().unwrap_or(0))
+    ))?;
     say(table(&rows))?;
     if let Some(crossed) = told["crossed_units"].as_i64().filter(|crossed| *crossed > 0) {
-        say(format!("\nalarm: units that were seen in two arms: {crossed}; of these only uses are counted"))?;
+        say(format!(
+            "\nalarm: units that were seen in two arms: {crossed}; of these only uses are counted"
+        ))?;
     }
     let results = &told["results"];
     if results.is_null() {
@@ -202,22 +280,40 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     }
     let number = |field: &str| results[field].as_i64().unwrap_or(0);
     let decision = results["decision"].as_str().unwrap_or_default();
-    say(format!("\n{decision}: {} (look of {})", results["rule"].as_str().unwrap_or_default(), date(number("decided_at"))))?;
-    let (units, waiting, planned, days) = (number("units"), number("waiting_units"), number("planned_units"), number("full_days"));
+    say(format!(
+        "\n{decision}: {} (look of {})",
+        results["rule"].as_str().unwrap_or_default(),
+        date(number("decided_at"))
+    ))?;
+    let (units, waiting, planned, days) =
+        (number("units"), number("waiting_units"), number("planned_units"), number("full_days"));
     match results["looked_at_once_at"].as_i64() {
-        Some(look) => {
-            say(format!("{} of {planned} planned agents or blocks, compared once, on {}; {days} full days\n", units + waiting, date(look)))?
-        }
-        None => say(format!("{units} of {planned} planned units have had their windows, {waiting} have not; {days} full days\n"))?,
+        Some(look) => say(format!(
+            "{} of {planned} planned agents or blocks, compared once, on {}; {days} full days\n",
+            units + waiting,
+            date(look)
+        ))?,
+        None => say(format!(
+            "{units} of {planned} planned units have had their windows, {waiting} have not; {days} \
+                full days\n"
+        ))?,
     }
     say(table(&comparisons(results)))?;
     adjusted(results).iter().try_for_each(say)?;
     let always = always(results);
     if always.len() > 1 {
-        say(format!("\nmean of the goal if every lead got the arm, doubly robust, bounds that hold at every look\n{}", table(&always)))?;
+        say(format!(
+            "\nmean of the goal if every lead got the arm, doubly robust, bounds that hold at \
+                every look\n{}",
+            table(&always)
+        ))?;
     }
     for dropped in results["dropped"].as_array().into_iter().flatten() {
-        say(format!("dropped: {} (look of {})", dropped["rule"].as_str().unwrap_or_default(), date(dropped["at"].as_i64().unwrap_or(0))))?;
+        say(format!(
+            "dropped: {} (look of {})",
+            dropped["rule"].as_str().unwrap_or_default(),
+            date(dropped["at"].as_i64().unwrap_or(0))
+        ))?;
     }
     let worth = worth(results);
     if worth.len() > 1 && results["looked_at_once_at"].is_null() {
@@ -229,17 +325,26 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     }
     let money = money(results);
     if money.len() > 1 {
-        say(format!("\nin money if every lead got it, costs taken off; a conversion at the tenant's own mean\n{}", table(&money)))?;
+        say(format!(
+            "\nin money if every lead got it, costs taken off; a conversion at the tenant's own \
+                mean\n{}",
+            table(&money)
+        ))?;
     }
     let plot = plot(results["looks"].as_array().map_or(&[], Vec::as_slice));
     if !plot.is_empty() {
-        let bounds = if results["looked_at_once_at"].is_null() { "bounds that hold at every look" } else { "bounds of the only look" };
+        let bounds = if results["looked_at_once_at"].is_null() {
+            "bounds that hold at every look"
+        } else {
+            "bounds of the only look"
+        };
         say(format!("\nrelative effect on the goal, {bounds}\n{}", plot.join("\n")))?;
     }
     Ok(())
 }
 
-/// What is known of the goal within strata and by agent: sentences that hold together, and the numbers of each.
+/// What is known of the goal within strata and by agent: sentences that hold together, and the
+/// numbers of each.
 pub async fn insights(config: &Config, options: &Insights, json: bool) -> anyhow::Result<()> {
     let Insights { tenant, experiment } = options;
     let wanted = |key: &str| match experiment {
@@ -254,59 +359,111 @@ pub async fn insights(config: &Config, options: &Insights, json: bool) -> anyhow
         return Ok(say(Value::from(all.into_values().map(one).collect::<Vec<_>>()))?);
     }
     if all.is_empty() {
-        bail!("{tenant} has no insights: an experiment that registers `strata` or `agents_max` has them once windows have passed");
+        bail!(
+            "{tenant} has no insights: an experiment that registers `strata` or `agents_max` has \
+                them once windows have passed"
+        );
     }
     for told in all.values() {
-        let insights: Vec<&Value> = told["results"]["insights"].as_array().into_iter().flatten().collect();
+        let insights: Vec<&Value> =
+            told["results"]["insights"].as_array().into_iter().flatten().collect();
         let rule = text(&told["results"], "rule");
-        say(format!("{}, until {}: {rule}", text(told, "experiment"), date(told["at"].as_i64().unwrap_or(0))))?;
+        say(format!(
+            "{}, until {}: {rule}",
+            text(told, "experiment"),
+            date(told["at"].as_i64().unwrap_or(0))
+        ))?;
         let shown: Vec<&&Value> = insights.iter().filter(|told| told["is_shown"] == true).collect();
         for told in &shown {
-            let verb = if told["lift"].as_f64().is_some_and(|lift| lift > 0.0) { "raises" } else { "lowers" };
-            let (arm, metric, stratum) = (text(told, "arm"), text(told, "metric"), text(told, "stratum"));
+            let verb = if told["lift"].as_f64().is_some_and(|lift| lift > 0.0) {
+                "raises"
+            } else {
+                "lowers"
+            };
+            let (arm, metric, stratum) =
+                (text(told, "arm"), text(told, "metric"), text(told, "stratum"));
             let place = if stratum.starts_with("agent:") { "with the leads of" } else { "in" };
-            say(format!("{arm} {verb} {metric} {place} {stratum}: {} to {}", percent(&told["lift_lower"]), percent(&told["lift_upper"])))?;
+            say(format!(
+                "{arm} {verb} {metric} {place} {stratum}: {} to {}",
+                percent(&told["lift_lower"]),
+                percent(&told["lift_upper"])
+            ))?;
         }
         if shown.is_empty() {
             say("nothing can be said of any of them yet")?;
         }
         let mut rows = vec![
-            ["in", "arm", "leads", "of control", "outcomes", "of control", "lift", "from", "to", "bounds"].map(str::to_owned).to_vec(),
+            [
+                "in",
+                "arm",
+                "leads",
+                "of control",
+                "outcomes",
+                "of control",
+                "lift",
+                "from",
+                "to",
+                "bounds",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         ];
         for told in insights {
-            let counts = ["units", "control_units", "outcomes", "control_outcomes"].map(|field| told[field].to_string());
+            let counts = ["units", "control_units", "outcomes", "control_outcomes"]
+                .map(|field| told[field].to_string());
             let bounds = if told["may_be_acted_on"] == true { "hold" } else { "too early" };
             let lifts = ["lift", "lift_lower", "lift_upper"].map(|field| percent(&told[field]));
             let heads = [text(told, "stratum"), text(told, "arm")];
-            rows.push(heads.into_iter().chain(counts).chain(lifts).chain([bounds.to_owned()]).collect());
+            rows.push(
+                heads.into_iter().chain(counts).chain(lifts).chain([bounds.to_owned()]).collect(),
+            );
         }
-        say(format!("{}\nall of these bounds hold together, however often they are looked at\n", table(&rows)))?;
+        say(format!(
+            "{}\nall of these bounds hold together, however often they are looked at\n",
+            table(&rows)
+        ))?;
     }
     Ok(())
 }
 
 /// What conversions of a tenant are credited to. A credit is no cause, which is said with it.
 pub async fn attribution(config: &Config, tenant: &str, json: bool) -> anyhow::Result<()> {
-    const CAUTION: &str = "credits share out the conversions that were; they are no causes: only an experiment shows one";
+    const CAUTION: &str = "credits share out the conversions that were; they are no causes: only \
+        an experiment shows one";
     let told = newest(config).await?.remove(&format!("{tenant}:"));
-    let told = told.with_context(|| format!("no lead of {tenant} that was coached was won or lost yet"))?;
+    let told =
+        told.with_context(|| format!("no lead of {tenant} that was coached was won or lost yet"))?;
     let mut credited = told["attribution"].clone();
     if json {
         credited["note"] = CAUTION.into();
         return Ok(say(credited)?);
     }
     let number = |field: &str| credited[field].as_i64().unwrap_or(0);
-    let (won, lost, untouched, cut) = (number("conversions"), number("nulls"), number("untouched_conversions"), number("cut_journeys"));
-    say(format!("{tenant}: {won} coached leads won and {lost} lost until {}; {CAUTION}", date(told["at"].as_i64().unwrap_or(0))))?;
+    let (won, lost, untouched, cut) = (
+        number("conversions"),
+        number("nulls"),
+        number("untouched_conversions"),
+        number("cut_journeys"),
+    );
     say(format!(
-        "won without coaching, credited to nothing: {untouched}; with more than {TOUCHES_MAX} touches, of which the newest count: {cut}\n"
+        "{tenant}: {won} coached leads won and {lost} lost until {}; {CAUTION}",
+        date(told["at"].as_i64().unwrap_or(0))
+    ))?;
+    say(format!(
+        "won without coaching, credited to nothing: {untouched}; with more than {TOUCHES_MAX} \
+            touches, of which the newest count: {cut}\n"
     ))?;
     let fields = ["first", "last", "linear", "position", "time_decay", "markov", "shapley"];
     let heads = ["strategy", "leads won with it"].into_iter().chain(fields);
     let mut rows = vec![heads.map(str::to_owned).collect::<Vec<_>>()];
     for credit in credited["credits"].as_array().into_iter().flatten() {
-        let cell = |field: &str| credit[field].as_f64().map_or_else(|| "-".to_owned(), |credit| format!("{credit:.2}"));
-        let head = [credit["strategy"].as_str().unwrap_or_default().to_owned(), credit["converted_journeys"].to_string()];
+        let cell = |field: &str| {
+            credit[field].as_f64().map_or_else(|| "-".to_owned(), |credit| format!("{credit:.2}"))
+        };
+        let head = [
+            credit["strategy"].as_str().unwrap_or_default().to_owned(),
+            credit["converted_journeys"].to_string(),
+        ];
         rows.push(head.into_iter().chain(fields.map(cell)).collect());
     }
     Ok(say(table(&rows))?)
@@ -317,13 +474,31 @@ fn percent(value: &Value) -> String {
 }
 
 fn comparisons(results: &Value) -> Vec<Vec<String>> {
-    let heads = ["metric", "role", "arm", "control", "arm's", "effect", "from", "to", "at worst", "chance to win", "exact p", "bounds"];
+    let heads = [
+        "metric",
+        "role",
+        "arm",
+        "control",
+        "arm's",
+        "effect",
+        "from",
+        "to",
+        "at worst",
+        "chance to win",
+        "exact p",
+        "bounds",
+    ];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for told in results["comparisons"].as_array().into_iter().flatten() {
         let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
-        let mean = |field: &str| told[field].as_f64().map_or_else(|| "-".to_owned(), |mean| format!("{mean:.4}"));
-        let chance = told["chance_to_win"].as_f64().map_or_else(|| "-".to_owned(), |chance| format!("{chance:.3}"));
-        let exact = told["exact_p_value"].as_f64().map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
+        let mean = |field: &str| {
+            told[field].as_f64().map_or_else(|| "-".to_owned(), |mean| format!("{mean:.4}"))
+        };
+        let chance = told["chance_to_win"]
+            .as_f64()
+            .map_or_else(|| "-".to_owned(), |chance| format!("{chance:.3}"));
+        let exact =
+            told["exact_p_value"].as_f64().map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
         let bounds = if told["may_be_acted_on"] == true { "hold" } else { "too early" };
         rows.push(vec![
             text("metric"),
@@ -346,10 +521,13 @@ fn comparisons(results: &Value) -> Vec<Vec<String>> {
 /// What a covariate and strata do to the goal of each arm.
 fn adjusted(results: &Value) -> Vec<String> {
     let all = || results["comparisons"].as_array().into_iter().flatten();
-    let number = |told: &Value, field: &str| told[field].as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:+.4}"));
+    let number = |told: &Value, field: &str| {
+        told[field].as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:+.4}"))
+    };
     let covariate = |told: &Value| {
         format!(
-            "{} of {} is adjusted by the covariate, which removes {} of the variance; without it the effect is {}. At one planned look the \
+            "{} of {} is adjusted by the covariate, which removes {} of the variance; without it \
+                the effect is {}. At one planned look the \
              adjusted difference is from {} to {}, p-value {:.4}",
             told["metric"].as_str().unwrap_or_default(),
             told["arm"].as_str().unwrap_or_default(),
@@ -362,7 +540,8 @@ fn adjusted(results: &Value) -> Vec<String> {
     };
     let strata = |told: &Value| {
         format!(
-            "{} of {} within strata, at one planned look: difference {}, from {} to {}, p-value {:.4}",
+            "{} of {} within strata, at one planned look: difference {}, from {} to {}, p-value \
+                {:.4}",
             told["metric"].as_str().unwrap_or_default(),
             told["arm"].as_str().unwrap_or_default(),
             number(told, "stratified_difference"),
@@ -372,38 +551,63 @@ fn adjusted(results: &Value) -> Vec<String> {
         )
     };
     let of_covariate = all().filter(|told| !told["variance_removed"].is_null()).map(covariate);
-    of_covariate.chain(all().filter(|told| !told["stratified_difference"].is_null()).map(strata)).collect()
+    of_covariate
+        .chain(all().filter(|told| !told["stratified_difference"].is_null()).map(strata))
+        .collect()
 }
 
 /// What always giving an arm of a bandit is worth.
 fn always(results: &Value) -> Vec<Vec<String>> {
-    let mut rows = vec![["arm", "effective leads", "mean", "from", "to"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["arm", "effective leads", "mean", "from", "to"].map(str::to_owned).to_vec()];
     for told in results["always"].as_array().into_iter().flatten() {
-        let mean = |field: &str| told[field].as_f64().map_or_else(|| "not yet known".to_owned(), |mean| format!("{mean:.4}"));
+        let mean = |field: &str| {
+            told[field]
+                .as_f64()
+                .map_or_else(|| "not yet known".to_owned(), |mean| format!("{mean:.4}"))
+        };
         let leads = format!("{:.0}", told["effective_units"].as_f64().unwrap_or(0.0));
-        rows.push(vec![told["arm"].as_str().unwrap_or_default().to_owned(), leads, mean("mean"), mean("mean_lower"), mean("mean_upper")]);
+        rows.push(vec![
+            told["arm"].as_str().unwrap_or_default().to_owned(),
+            leads,
+            mean("mean"),
+            mean("mean_lower"),
+            mean("mean_upper"),
+        ]);
     }
     rows
 }
 
-/// What arms are worth in conversions, appointments or money; what may not be acted on is not yet known.
+/// What arms are worth in conversions, appointments or money; what may not be acted on is not yet
+/// known.
 fn worth(results: &Value) -> Vec<Vec<String>> {
-    let mut rows = vec![["metric", "arm", "a week", "from", "to", "a year, from", "to"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["metric", "arm", "a week", "from", "to", "a year, from", "to"].map(str::to_owned).to_vec(),
+    ];
     for told in results["comparisons"].as_array().into_iter().flatten() {
         let cell = |field: &str, weeks: f64| {
-            told[field].as_f64().map_or_else(|| "not yet known".to_owned(), |worth| format!("{:+.1}", worth * weeks))
+            told[field].as_f64().map_or_else(
+                || "not yet known".to_owned(),
+                |worth| format!("{:+.1}", worth * weeks),
+            )
         };
         let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
         let (week, year) = (1.0, WEEKS_PER_YEAR);
         let mut row = vec![text("metric"), text("arm"), cell("weekly", week)];
-        let bounds = [("weekly_lower", week), ("weekly_upper", week), ("weekly_lower", year), ("weekly_upper", year)];
+        let bounds = [
+            ("weekly_lower", week),
+            ("weekly_upper", week),
+            ("weekly_lower", year),
+            ("weekly_upper", year),
+        ];
         row.extend(bounds.map(|(field, weeks)| cell(field, weeks)));
         rows.push(row);
     }
     rows
 }
 
-/// What arms with costs are worth in the tenant's currency, and when what they cost once has come back.
+/// What arms with costs are worth in the tenant's currency, and when what they cost once has come
+/// back.
 fn money(results: &Value) -> Vec<Vec<String>> {
     let heads = [
         "metric",
@@ -425,35 +629,56 @@ fn money(results: &Value) -> Vec<Vec<String>> {
     for told in results["nets"].as_array().into_iter().flatten() {
         let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
         let or = |value: Option<String>, without: &str| value.unwrap_or_else(|| without.to_owned());
-        let ones = |field: &str| told[field].as_i64().map(|minor| format!("{:.2}", minor as f64 / 100.0));
+        let ones =
+            |field: &str| told[field].as_i64().map(|minor| format!("{:.2}", minor as f64 / 100.0));
         let net = |field: &str| or(ones(field), "not yet known");
         let is_known = told["weekly_minor"].is_i64();
         let weeks = |field: &str| {
             let without = if is_known { "never" } else { "not yet known" };
             or(told[field].as_f64().map(|weeks| format!("{weeks:.1}")), without)
         };
-        let mut row =
-            vec![text("metric"), text("arm"), or(ones("conversion_minor"), "-"), net("cost_once_minor"), net("cost_weekly_minor")];
+        let mut row = vec![
+            text("metric"),
+            text("arm"),
+            or(ones("conversion_minor"), "-"),
+            net("cost_once_minor"),
+            net("cost_weekly_minor"),
+        ];
         row.extend(["weekly_minor", "weekly_lower_minor", "weekly_upper_minor"].map(net));
-        row.extend(["first_year_minor", "first_year_lower_minor", "first_year_upper_minor"].map(net));
+        row.extend(
+            ["first_year_minor", "first_year_lower_minor", "first_year_upper_minor"].map(net),
+        );
         row.extend(["payback_weeks", "payback_soonest_weeks", "payback_latest_weeks"].map(weeks));
         rows.push(row);
     }
     rows
 }
 
-/// One line per look: the bounds as a bar, the estimate as `o`, no effect as `|`. Of many looks some are left out, never the last.
+/// One line per look: the bounds as a bar, the estimate as `o`, no effect as `|`. Of many looks
+/// some are left out, never the last.
 fn plot(looks: &[Value]) -> Vec<String> {
     let step = looks.len().div_ceil(LOOKS_SHOWN).max(1);
     let shown: Vec<&Value> = looks.iter().rev().step_by(step).collect();
-    let bounds = |look: &Value| [look["lift_lower"].as_f64().unwrap_or(-1.0), look["lift_upper"].as_f64().unwrap_or(f64::INFINITY)];
+    let bounds = |look: &Value| {
+        [
+            look["lift_lower"].as_f64().unwrap_or(-1.0),
+            look["lift_upper"].as_f64().unwrap_or(f64::INFINITY),
+        ]
+    };
     let Some(last) = shown.first() else { return Vec::new() };
     // The scale is that of the newest bounds, twice: what was wider before runs off the edge.
-    let widest = bounds(last).map(f64::abs).into_iter().filter(|bound| bound.is_finite()).fold(0.0, f64::max);
+    let widest = bounds(last)
+        .map(f64::abs)
+        .into_iter()
+        .filter(|bound| bound.is_finite())
+        .fold(0.0, f64::max);
     let scale = (2.0 * widest).clamp(0.01, EFFECT_MAX);
-    let place = |effect: f64| ((effect / scale).clamp(-1.0, 1.0) * SIDE as f64).round() as i64 + SIDE as i64;
+    let place = |effect: f64| {
+        ((effect / scale).clamp(-1.0, 1.0) * SIDE as f64).round() as i64 + SIDE as i64
+    };
     let line = |look: &&Value| {
-        let ([lower, upper], estimate) = (bounds(look).map(place), place(look["lift"].as_f64().unwrap_or(0.0)));
+        let ([lower, upper], estimate) =
+            (bounds(look).map(place), place(look["lift"].as_f64().unwrap_or(0.0)));
         let mark = |at: i64| match at {
             at if at == estimate => 'o',
             at if at == SIDE as i64 => '|',
@@ -462,12 +687,17 @@ fn plot(looks: &[Value]) -> Vec<String> {
         };
         let bar: String = (0..=2 * SIDE as i64).map(mark).collect();
         let arm = look["arm"].as_str().unwrap_or_default();
-        format!("{}  {:>8} units  {bar}  {arm}", date(look["at"].as_i64().unwrap_or(0)), look["units"].as_i64().unwrap_or(0))
-            .trim_end()
-            .to_owned()
+        format!(
+            "{}  {:>8} units  {bar}  {arm}",
+            date(look["at"].as_i64().unwrap_or(0)),
+            look["units"].as_i64().unwrap_or(0)
+        )
+        .trim_end()
+        .to_owned()
     };
     let edge = format!("{:.0} %", scale * 100.0);
-    let heading = format!("{:27}-{edge:<width$}0{:>width$}", "", format!("+{edge}"), width = SIDE - 1);
+    let heading =
+        format!("{:27}-{edge:<width$}0{:>width$}", "", format!("+{edge}"), width = SIDE - 1);
     std::iter::once(heading).chain(shown.iter().rev().map(line)).collect()
 }
 
@@ -485,10 +715,15 @@ pub async fn audit(config: &Config, json: bool) -> anyhow::Result<()> {
     }
     let Audit { exposures, units, crossed, wrong, told, .. } = audit;
     if json {
-        say(json!({"exposures": exposures, "units": units, "crossed": crossed, "unsealed": unsealed, "wrong": wrong, "told": told}))?;
+        say(
+            json!({"exposures": exposures, "units": units, "crossed": crossed, "unsealed": unsealed, "wrong": wrong, "told": told}),
+        )?;
     } else {
         told.iter().try_for_each(say)?;
-        say(format!("exposures={exposures} units={units} crossed={crossed} unsealed={unsealed} wrong={wrong}"))?;
+        say(format!(
+            "exposures={exposures} units={units} crossed={crossed} unsealed={unsealed} \
+                wrong={wrong}"
+        ))?;
     }
     if wrong > 0 {
         bail!("{wrong} exposures are not as the definitions and their chain say");

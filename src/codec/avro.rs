@@ -1,4 +1,5 @@
-//! Avro values of every topic: written single-object encoded, read from any writer whose schema is known, and shown to people.
+//! Avro values of every topic: written single-object encoded, read from any writer whose schema is
+//! known, and shown to people.
 
 mod error;
 mod framing;
@@ -105,7 +106,20 @@ coded!(
 /// Every schema that is compiled in.
 #[must_use]
 pub fn all() -> [&'static Coded; 12] {
-    [&INTERACTIONS, &PREDICTIONS, &ALERTS, &PROMPTS, &EXPOSURES, &PROFILES, &METRICS, &DEFINITIONS, &INBOX, &ORDER, &REQUESTS, &LEDGER]
+    [
+        &INTERACTIONS,
+        &PREDICTIONS,
+        &ALERTS,
+        &PROMPTS,
+        &EXPOSURES,
+        &PROFILES,
+        &METRICS,
+        &DEFINITIONS,
+        &INBOX,
+        &ORDER,
+        &REQUESTS,
+        &LEDGER,
+    ]
 }
 
 /// Schemas of what others write and read; those of the other topics are nobody else's concern.
@@ -120,7 +134,11 @@ impl Coded {
         let read = |text: &str| Writer::read(text).expect("compiled-in schemas are read by a test");
         let schema = Schema::parse_str(text).expect("compiled-in schemas are read by a test");
         let own = read(text);
-        let older = versions.iter().map(|text| read(text)).filter(|version| !version.writes_like(&own)).collect();
+        let older = versions
+            .iter()
+            .map(|text| read(text))
+            .filter(|version| !version.writes_like(&own))
+            .collect();
         let mut header = [0; HEADER];
         header[..2].copy_from_slice(&MAGIC);
         header[2..].copy_from_slice(&own.fingerprint.to_le_bytes());
@@ -134,15 +152,26 @@ impl Coded {
         let bytes = SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
             scratch.extend_from_slice(&self.header);
-            datum::write(scratch, record).expect("wire records have the shapes of a schema: tested");
+            datum::write(scratch, record)
+                .expect("wire records have the shapes of a schema: tested");
             scratch.clone()
         });
         #[cfg(debug_assertions)]
         {
             let mut along_schema = Vec::new();
-            let writer = GenericDatumWriter::builder(&self.schema).validate(false).build().expect("the schema has no references");
-            writer.write_ser(&mut along_schema, record).expect("wire records match their schema: tested");
-            assert_eq!(bytes.get(HEADER..), Some(along_schema.as_slice()), "{}: fields are not in the order of the schema", self.topic);
+            let writer = GenericDatumWriter::builder(&self.schema)
+                .validate(false)
+                .build()
+                .expect("the schema has no references");
+            writer
+                .write_ser(&mut along_schema, record)
+                .expect("wire records match their schema: tested");
+            assert_eq!(
+                bytes.get(HEADER..),
+                Some(along_schema.as_slice()),
+                "{}: fields are not in the order of the schema",
+                self.topic
+            );
         }
         bytes
     }
@@ -159,37 +188,58 @@ impl Coded {
     }
 
     fn resolved<T: DeserializeOwned>(&self, writer: &Writer, datum: &[u8]) -> Result<T, Error> {
-        let reader = GenericDatumReader::builder(&writer.schema).reader_schema(&self.schema).build();
-        let value = reader.and_then(|reader| reader.read_value(&mut &*datum)).map_err(|_| self.unresolved(writer, datum))?;
+        let reader =
+            GenericDatumReader::builder(&writer.schema).reader_schema(&self.schema).build();
+        let value = reader
+            .and_then(|reader| reader.read_value(&mut &*datum))
+            .map_err(|_| self.unresolved(writer, datum))?;
         apache_avro::from_value(&value).map_err(|_| misfit())
     }
 
-    /// Names the first field that a foreign value cannot give. The library's own message would repeat what the value says.
+    /// Names the first field that a foreign value cannot give. The library's own message would
+    /// repeat what the value says.
     fn unresolved(&self, writer: &Writer, mut datum: &[u8]) -> Error {
-        let value = GenericDatumReader::builder(&writer.schema).build().and_then(|reader| reader.read_value(&mut datum));
+        let value = GenericDatumReader::builder(&writer.schema)
+            .build()
+            .and_then(|reader| reader.read_value(&mut datum));
         let (Ok(Value::Record(values)), Schema::Record(record)) = (value, &self.schema) else {
             return Error::Datum("the writer's schema is no record".to_owned());
         };
         let names = ResolvedSchema::try_from(&self.schema).expect("the schema has no references");
         let cause = record.fields.iter().find_map(|field| {
-            let value = values.iter().find(|(name, _)| *name == field.name).map(|(_, value)| value.clone());
+            let value =
+                values.iter().find(|(name, _)| *name == field.name).map(|(_, value)| value.clone());
             match value {
-                Some(value) => value
-                    .resolve_with_names(&field.schema, names.get_names())
-                    .is_err()
-                    .then(|| format!("the writer's type of {} cannot be read as the topic's", field.name)),
-                None => field.default.is_none().then(|| format!("the writer has no field {}", field.name)),
+                Some(value) => {
+                    value.resolve_with_names(&field.schema, names.get_names()).is_err().then(|| {
+                        format!("the writer's type of {} cannot be read as the topic's", field.name)
+                    })
+                }
+                None => field
+                    .default
+                    .is_none()
+                    .then(|| format!("the writer has no field {}", field.name)),
             }
         });
-        Error::Datum(cause.unwrap_or_else(|| "the writer's schema does not resolve to the topic's".to_owned()))
+        Error::Datum(
+            cause.unwrap_or_else(|| {
+                "the writer's schema does not resolve to the topic's".to_owned()
+            }),
+        )
     }
 }
 
-/// Decodes a value of a topic from whoever wrote it: the topic's own released versions are known, all others are looked up.
+/// Decodes a value of a topic from whoever wrote it: the topic's own released versions are known,
+/// all others are looked up.
 ///
 /// # Errors
-/// [`Error::Schema`] when the writer's schema is not known, which a registry may change; the others are final.
-pub fn decode_with<T: DeserializeOwned>(writers: &Writers, reader: &Coded, bytes: &[u8]) -> Result<T, Error> {
+/// [`Error::Schema`] when the writer's schema is not known, which a registry may change; the others
+/// are final.
+pub fn decode_with<T: DeserializeOwned>(
+    writers: &Writers,
+    reader: &Coded,
+    bytes: &[u8],
+) -> Result<T, Error> {
     let framing = frame(bytes)?;
     let writer = reader.version(framing.key()).map_or_else(|| writers.find(framing.key()), Ok)?;
     check(&writer.shapes, framing.datum())?;
@@ -230,7 +280,8 @@ pub fn describe_with(writers: &Writers, bytes: &[u8]) -> Result<serde_json::Valu
     let own = all().into_iter().find_map(|coded| coded.version(framing.key()));
     let writer = own.map_or_else(|| writers.find(framing.key()), Ok)?;
     check(&writer.shapes, framing.datum())?;
-    let reader = GenericDatumReader::builder(&writer.schema).build().expect("the schema has no references");
+    let reader =
+        GenericDatumReader::builder(&writer.schema).build().expect("the schema has no references");
     let value = reader.read_value(&mut framing.datum()).map_err(|_| misfit())?;
     serde_json::Value::try_from(value).map_err(|_| misfit())
 }
@@ -288,11 +339,22 @@ mod tests {
 
     #[test]
     fn a_version_reads_what_the_one_before_and_the_one_after_it_wrote() {
-        let (old, new) = (Coded::new("things", FIRST, &[FIRST]), Coded::new("things", SECOND, &[FIRST, SECOND]));
+        let (old, new) =
+            (Coded::new("things", FIRST, &[FIRST]), Coded::new("things", SECOND, &[FIRST, SECOND]));
         let first = First { name: "a".to_owned(), at: 5, part: Some(FirstPart { size: 3 }) };
-        let lifted = Second { name: "a".to_owned(), at: 5, part: Some(SecondPart { size: 3, colour: None }), note: None };
+        let lifted = Second {
+            name: "a".to_owned(),
+            at: 5,
+            part: Some(SecondPart { size: 3, colour: None }),
+            note: None,
+        };
         let colour = Some("red".to_owned());
-        let second = Second { part: Some(SecondPart { size: 3, colour }), note: Some("b".to_owned()), name: "a".to_owned(), at: 5 };
+        let second = Second {
+            part: Some(SecondPart { size: 3, colour }),
+            note: Some("b".to_owned()),
+            name: "a".to_owned(),
+            at: 5,
+        };
 
         assert_eq!(new.decode::<Second>(&old.encode(&first)), Ok(lifted));
         assert_eq!(new.decode::<Second>(&new.encode(&second)).as_ref(), Ok(&second));
@@ -307,12 +369,14 @@ mod tests {
     }
 
     #[test]
-    fn a_registered_schema_of_equal_layout_takes_the_direct_way_but_other_units_of_time_are_refused() {
+    fn a_registered_schema_of_equal_layout_takes_the_direct_way_but_other_units_of_time_are_refused()
+     {
         let coded = Coded::new("things", FIRST, &[FIRST]);
         let first = First { name: "a".to_owned(), at: 5, part: None };
         let framed = registered(&coded.encode(&first));
         let mut writers = Writers::new();
-        let java = FIRST.replacen("\"string\"", r#"{"type":"string","avro.java.string":"String"}"#, 1);
+        let java =
+            FIRST.replacen("\"string\"", r#"{"type":"string","avro.java.string":"String"}"#, 1);
         writers.add(Key::Id(9), &java).unwrap();
         assert!(writers.find(Key::Id(9)).unwrap().writes_like(&coded.own));
         assert_eq!(decode_with::<First>(&writers, &coded, &framed), Ok(first));
@@ -320,7 +384,10 @@ mod tests {
         writers.add(Key::Id(9), &FIRST.replace("millis", "micros")).unwrap();
         assert_eq!(writers.find(Key::Id(9)).unwrap().fingerprint, coded.own.fingerprint);
         let error = decode_with::<First>(&writers, &coded, &framed).unwrap_err();
-        assert_eq!(error, Error::Datum("the writer's type of at cannot be read as the topic's".to_owned()));
+        assert_eq!(
+            error,
+            Error::Datum("the writer's type of at cannot be read as the topic's".to_owned())
+        );
         writers.add(Key::Id(9), &FIRST.replace("\"at\"", "\"when\"")).unwrap();
         let error = decode_with::<First>(&writers, &coded, &framed).unwrap_err();
         assert_eq!(error, Error::Datum("the writer has no field at".to_owned()));
@@ -329,19 +396,40 @@ mod tests {
     #[test]
     fn annotations_that_do_not_change_bytes_are_read_as_the_type_they_annotate() {
         let coded = Coded::new("things", FIRST, &[FIRST]);
-        let first = First { name: "d1e60a52-1e4b-4b51-8fd6-5a5f4be0b9c3".to_owned(), at: 5, part: None };
+        let first =
+            First { name: "d1e60a52-1e4b-4b51-8fd6-5a5f4be0b9c3".to_owned(), at: 5, part: None };
         let mut writers = Writers::new();
-        writers.add(Key::Id(9), &FIRST.replacen("\"string\"", r#"{"type":"string","logicalType":"uuid"}"#, 1)).unwrap();
-        assert_eq!(decode_with::<First>(&writers, &coded, &registered(&coded.encode(&first))), Ok(first));
+        writers
+            .add(
+                Key::Id(9),
+                &FIRST.replacen("\"string\"", r#"{"type":"string","logicalType":"uuid"}"#, 1),
+            )
+            .unwrap();
+        assert_eq!(
+            decode_with::<First>(&writers, &coded, &registered(&coded.encode(&first))),
+            Ok(first)
+        );
     }
 
     #[test]
     fn an_error_never_repeats_what_a_value_says() {
         let coded = Coded::new("things", FIRST, &[FIRST]);
         let mut writers = Writers::new();
-        writers.add(Key::Id(9), &FIRST.replacen(r#"{"type":"long","logicalType":"timestamp-millis"}"#, "\"string\"", 1)).unwrap();
+        writers
+            .add(
+                Key::Id(9),
+                &FIRST.replacen(
+                    r#"{"type":"long","logicalType":"timestamp-millis"}"#,
+                    "\"string\"",
+                    1,
+                ),
+            )
+            .unwrap();
         let value = [&[0, 0, 0, 0, 9, 2, b'a', 22][..], b"call me 555", &[0]].concat();
         let error = decode_with::<First>(&writers, &coded, &value).unwrap_err();
-        assert_eq!(error, Error::Datum("the writer's type of at cannot be read as the topic's".to_owned()));
+        assert_eq!(
+            error,
+            Error::Datum("the writer's type of at cannot be read as the topic's".to_owned())
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Definitions: everything that changes a decision, as a person writes it (JSON) and as it is checked before it counts.
+//! Definitions: everything that changes a decision, as a person writes it (JSON) and as it is
+//! checked before it counts.
 
 mod experiment;
 mod policy;
@@ -24,7 +25,8 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// Ids of one lead that may be remembered.
 const DEDUPE_IDS_MAX: usize = 4_096;
 /// Kinds of definitions.
-pub const KINDS: [&str; 7] = ["experiment", "model", "thresholds", "lexicon", "stages", "settings", "policy"];
+pub const KINDS: [&str; 7] =
+    ["experiment", "model", "thresholds", "lexicon", "stages", "settings", "policy"];
 
 /// Why a definition was refused: which field, what is wrong, what is expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,17 +48,31 @@ struct File {
     body: serde_json::Value,
 }
 
-/// Reads a definition as a person writes it: a JSON object with `tenant` (absent: all tenants), `kind`, `name`, `version`,
+/// Reads a definition as a person writes it: a JSON object with `tenant` (absent: all tenants),
+/// `kind`, `name`, `version`,
 /// `effective_at` (RFC 3339) and `body`.
 ///
 /// # Errors
 /// [`Error`] naming the field.
 pub fn from_json(text: &[u8]) -> Result<(Definition, Body), Error> {
     let file: File = read(text, "definition")?;
-    let tenant = file.tenant.as_deref().map(Tenant::new).transpose().map_err(|error| Error(format!("tenant: {error}")))?;
-    let effective_at = interaction::instant("effective_at", &file.effective_at).map_err(|error| Error(error.sentence))?;
+    let tenant = file
+        .tenant
+        .as_deref()
+        .map(Tenant::new)
+        .transpose()
+        .map_err(|error| Error(format!("tenant: {error}")))?;
+    let effective_at = interaction::instant("effective_at", &file.effective_at)
+        .map_err(|error| Error(error.sentence))?;
     let body = file.body.to_string();
-    let definition = Definition { tenant, kind: file.kind, name: file.name, version: file.version, effective_at, body };
+    let definition = Definition {
+        tenant,
+        kind: file.kind,
+        name: file.name,
+        version: file.version,
+        effective_at,
+        body,
+    };
     let body = body_of(&definition)?;
     Ok((definition, body))
 }
@@ -74,11 +90,16 @@ pub fn body_of(definition: &Definition) -> Result<Body, Error> {
         return refused("version: must be 1 or more");
     }
     if body.len() > BODY_BYTES_MAX {
-        return refused(format!("body: has {} bytes, at most {BODY_BYTES_MAX} are taken", body.len()));
+        return refused(format!(
+            "body: has {} bytes, at most {BODY_BYTES_MAX} are taken",
+            body.len()
+        ));
     }
     let text = body.as_bytes();
     Ok(match kind.as_str() {
-        "experiment" => Body::Experiment(experiment::experiment(tenant.as_ref(), (name, *version), text)?),
+        "experiment" => {
+            Body::Experiment(experiment::experiment(tenant.as_ref(), (name, *version), text)?)
+        }
         "model" => Body::Model(Arc::new(model(text)?)),
         "thresholds" => Body::Thresholds(thresholds(read(text, "body")?)?),
         "lexicon" => Body::Lexicon(Arc::new(lexicon(read(text, "body")?)?)),
@@ -90,11 +111,17 @@ pub fn body_of(definition: &Definition) -> Result<Body, Error> {
 }
 
 fn stages_of(names: &[String]) -> Result<Vec<Stage>, Error> {
-    names.iter().map(|name| Stage::parse(name).ok_or_else(|| Error(format!("body.stages: {name:?} is no stage")))).collect()
+    names
+        .iter()
+        .map(|name| {
+            Stage::parse(name).ok_or_else(|| Error(format!("body.stages: {name:?} is no stage")))
+        })
+        .collect()
 }
 
 fn read<T: DeserializeOwned>(text: &[u8], part: &str) -> Result<T, Error> {
-    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(text)).map_err(|error| Error(format!("{part}.{error}")))
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(text))
+        .map_err(|error| Error(format!("{part}.{error}")))
 }
 
 #[derive(Deserialize)]
@@ -121,18 +148,32 @@ struct ThresholdsBody {
 
 impl Default for ThresholdsBody {
     fn default() -> Self {
-        let Thresholds { lateness_ms, future_ms, dedupe_ids, warn_raise, warn_clear, answer_minutes } = Thresholds::default();
-        let (lateness_hours, future_minutes) = (lateness_ms as f64 / HOUR_MS as f64, future_ms as f64 / MINUTE_MS as f64);
+        let Thresholds {
+            lateness_ms,
+            future_ms,
+            dedupe_ids,
+            warn_raise,
+            warn_clear,
+            answer_minutes,
+        } = Thresholds::default();
+        let (lateness_hours, future_minutes) =
+            (lateness_ms as f64 / HOUR_MS as f64, future_ms as f64 / MINUTE_MS as f64);
         Self { lateness_hours, future_minutes, dedupe_ids, warn_raise, warn_clear, answer_minutes }
     }
 }
 
 fn thresholds(body: ThresholdsBody) -> Result<Thresholds, Error> {
-    if !(0.0..=24.0 * 366.0).contains(&body.lateness_hours) || !(0.0..=24.0 * 60.0).contains(&body.future_minutes) {
+    if !(0.0..=24.0 * 366.0).contains(&body.lateness_hours)
+        || !(0.0..=24.0 * 60.0).contains(&body.future_minutes)
+    {
         return refused("body: lateness_hours must be 0 to 8,784 and future_minutes 0 to 1,440");
     }
-    if !(1..=DEDUPE_IDS_MAX).contains(&body.dedupe_ids) || !(1..=60 * 24 * 30).contains(&body.answer_minutes) {
-        return refused(format!("body: dedupe_ids must be 1 to {DEDUPE_IDS_MAX} and answer_minutes 1 to 43,200"));
+    if !(1..=DEDUPE_IDS_MAX).contains(&body.dedupe_ids)
+        || !(1..=60 * 24 * 30).contains(&body.answer_minutes)
+    {
+        return refused(format!(
+            "body: dedupe_ids must be 1 to {DEDUPE_IDS_MAX} and answer_minutes 1 to 43,200"
+        ));
     }
     if !(0.0 < body.warn_clear && body.warn_clear <= body.warn_raise && body.warn_raise < 1.0) {
         return refused("body: 0 < warn_clear <= warn_raise < 1 is needed");
@@ -168,12 +209,29 @@ fn lexicon(body: LexiconBody) -> Result<Lexicon, Error> {
     }
     let entries = body.entries.into_iter().enumerate().map(|(place, entry)| {
         let topic = Topic::ALL.into_iter().find(|topic| topic.as_str() == entry.topic);
-        let topic = topic.ok_or_else(|| Error(format!("body.entries[{place}].topic: {:?} is no topic", entry.topic)))?;
-        if !(0.0..=1.0).contains(&entry.weight) || entry.phrase.trim().is_empty() || entry.phrase.len() > 200 {
-            return refused(format!("body.entries[{place}]: a phrase of 1 to 200 bytes and a weight of 0 to 1 are needed"));
+        let topic = topic.ok_or_else(|| {
+            Error(format!(
+                "body.entries[{place}].topic: {:?} is no \
+            topic",
+                entry.topic
+            ))
+        })?;
+        if !(0.0..=1.0).contains(&entry.weight)
+            || entry.phrase.trim().is_empty()
+            || entry.phrase.len() > 200
+        {
+            return refused(format!(
+                "body.entries[{place}]: a phrase of 1 to 200 bytes and a weight \
+                of 0 to 1 are needed"
+            ));
         }
         let phrase = entry.phrase.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-        Ok(Entry { phrase, topic, weight: entry.weight, objection: entry.objection.as_deref().map(ObjectionKind::parse) })
+        Ok(Entry {
+            phrase,
+            topic,
+            weight: entry.weight,
+            objection: entry.objection.as_deref().map(ObjectionKind::parse),
+        })
     });
     Ok(Lexicon::english().with(&entries.collect::<Result<Vec<_>, _>>()?))
 }
@@ -192,7 +250,9 @@ fn stages(body: StagesBody) -> Result<StageMap, Error> {
             "neutral" => Some(Meaning::Neutral),
             stage => Stage::parse(stage).map(Meaning::Stage),
         };
-        let meaning = meaning.ok_or_else(|| Error(format!("body.names.{name}: {word:?} is no stage, and not won, lost or neutral")))?;
+        let meaning = meaning.ok_or_else(|| {
+            Error(format!("body.names.{name}: {word:?} is no stage, and not won, lost or neutral"))
+        })?;
         Ok((normal_name(&name), meaning))
     };
     Ok(StageMap { own: body.names.into_iter().map(meaning).collect::<Result<_, Error>>()? })
@@ -211,9 +271,13 @@ struct SettingsBody {
 fn settings(body: &SettingsBody) -> Result<Settings, Error> {
     let mut settings = Settings::default();
     if let Some(name) = &body.timezone {
-        settings.timezone = zone(name).ok_or_else(|| Error(format!("body.timezone: {name:?} is no IANA timezone")))?;
+        settings.timezone = zone(name)
+            .ok_or_else(|| Error(format!("body.timezone: {name:?} is no IANA timezone")))?;
     }
-    let hours = QuietHours { from: body.quiet_from.unwrap_or(settings.quiet.from), to: body.quiet_to.unwrap_or(settings.quiet.to) };
+    let hours = QuietHours {
+        from: body.quiet_from.unwrap_or(settings.quiet.from),
+        to: body.quiet_to.unwrap_or(settings.quiet.to),
+    };
     if !(0..24).contains(&hours.from) || !(0..24).contains(&hours.to) {
         return refused("body: quiet_from and quiet_to must be hours 0 to 23");
     }
@@ -231,7 +295,9 @@ mod tests {
     use super::*;
 
     fn definition(kind: &str, body: &str) -> String {
-        format!(r#"{{"tenant":"acme","kind":"{kind}","name":"n","version":1,"effective_at":"2026-01-01T00:00:00Z","body":{body}}}"#)
+        format!(
+            r#"{{"tenant":"acme","kind":"{kind}","name":"n","version":1,"effective_at":"2026-01-01T00:00:00Z","body":{body}}}"#
+        )
     }
 
     #[test]
@@ -247,20 +313,36 @@ mod tests {
             ("lexicon", r#"{"entries":[{"phrase":"Tiny  House","topic":"interest","weight":1}]}"#),
             ("stages", r#"{"names":{"Stufe 1":"interest","Ende":"lost"}}"#),
             ("settings", r#"{"timezone":"Europe/Amsterdam","quiet_from":20,"holdout":500}"#),
-            ("policy", r#"{"strategy":"assertive","stages":["intent"],"concludes":{"experiment":"tone","version":2},"reason":"tried"}"#),
+            (
+                "policy",
+                r#"{"strategy":"assertive","stages":["intent"],"concludes":{"experiment":"tone","version":2},"reason":"tried"}"#,
+            ),
         ] {
             let (read, body) = from_json(definition(kind, body).as_bytes()).unwrap();
             assert_eq!((read.kind.as_str(), read.version), (kind, 1));
             match body {
-                Body::Experiment(experiment) => assert_eq!((experiment.coverage, experiment.arms[1].1), (10_000, 3)),
-                Body::Thresholds(thresholds) => {
-                    assert_eq!(thresholds, Thresholds { lateness_ms: 48 * HOUR_MS, ..Thresholds::default() });
+                Body::Experiment(experiment) => {
+                    assert_eq!((experiment.coverage, experiment.arms[1].1), (10_000, 3))
                 }
-                Body::Lexicon(lexicon) => assert!(lexicon.read("a tiny house!").of(Topic::Interest) > 0.9),
+                Body::Thresholds(thresholds) => {
+                    assert_eq!(
+                        thresholds,
+                        Thresholds { lateness_ms: 48 * HOUR_MS, ..Thresholds::default() }
+                    );
+                }
+                Body::Lexicon(lexicon) => {
+                    assert!(lexicon.read("a tiny house!").of(Topic::Interest) > 0.9)
+                }
                 Body::Stages(stages) => assert_eq!(stages.meaning("ENDE"), Some(Meaning::Lost)),
-                Body::Settings(settings) => assert_eq!((settings.quiet, settings.holdout), (QuietHours { from: 20, to: 8 }, 500)),
+                Body::Settings(settings) => assert_eq!(
+                    (settings.quiet, settings.holdout),
+                    (QuietHours { from: 20, to: 8 }, 500)
+                ),
                 Body::Policy(policy) => {
-                    assert_eq!((policy.stages, policy.concludes), (vec![Stage::Intent], Some(("tone".to_owned(), 2))));
+                    assert_eq!(
+                        (policy.stages, policy.concludes),
+                        (vec![Stage::Intent], Some(("tone".to_owned(), 2)))
+                    );
                 }
                 Body::Model(model) => assert_eq!(*model, crate::codec::model::starting()),
             }
@@ -276,10 +358,25 @@ mod tests {
             (definition("thresholds", r#"{"warn_raise":0.2}"#), "warn_clear"),
             (definition("settings", r#"{"timezone":"Mars"}"#), "timezone"),
             (definition("stages", r#"{"names":{"x":"y"}}"#), "names.x"),
-            (definition("lexicon", r#"{"entries":[{"phrase":"x","topic":"y","weight":1}]}"#), "entries[0].topic"),
+            (
+                definition("lexicon", r#"{"entries":[{"phrase":"x","topic":"y","weight":1}]}"#),
+                "entries[0].topic",
+            ),
             (definition("model", r#"{"toml":"x"}"#), "toml"),
-            (definition("experiment", &format!(r#"{{"unit":"team","salt":"s","window_hours":1,{arms}}}"#)), "unit"),
-            (definition("experiment", r#"{"unit":"lead","salt":"s","window_hours":1,"arms":[]}"#), "arms"),
+            (
+                definition(
+                    "experiment",
+                    &format!(r#"{{"unit":"team","salt":"s","window_hours":1,{arms}}}"#),
+                ),
+                "unit",
+            ),
+            (
+                definition(
+                    "experiment",
+                    r#"{"unit":"lead","salt":"s","window_hours":1,"arms":[]}"#,
+                ),
+                "arms",
+            ),
             (definition("settings", r#"{"holdout":10001}"#), "holdout"),
             (definition("policy", "{}"), "strategy"),
             (definition("policy", r#"{"strategy":"rules","stages":["x"]}"#), "stages"),

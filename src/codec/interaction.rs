@@ -1,4 +1,5 @@
-//! The input event: as a JSON line, as Avro, and as what every stage sees. Both ways in share the same checks.
+//! The input event: as a JSON line, as Avro, and as what every stage sees. Both ways in share the
+//! same checks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,9 @@ use serde_bytes::ByteBuf;
 use serde_path_to_error::Segment;
 
 use crate::codec::avro::{self, Writers};
-use crate::domain::event::{Channel, Content, Direction, EventType, Interaction, Listing, Opportunity};
+use crate::domain::event::{
+    Channel, Content, Direction, EventType, Interaction, Listing, Opportunity,
+};
 use crate::domain::units::{EventId, EventTime, LeadKey, Tenant};
 
 /// Bytes of one event; a longer line is refused whole.
@@ -23,7 +26,8 @@ const MAP_ENTRIES_MAX: usize = 256;
 /// First and last year of an event time.
 const YEARS_MS: std::ops::RangeInclusive<i64> = 0..=7_289_654_399_999;
 
-/// Fields by name, which an error may show; the keys of maps and of unknown fields belong to the lead.
+/// Fields by name, which an error may show; the keys of maps and of unknown fields belong to the
+/// lead.
 const NAMES: &[&str] = &[
     "event_id",
     "event_type",
@@ -169,7 +173,9 @@ struct WireContent {
 /// [`Error`] naming the field.
 pub fn from_json(line: &[u8]) -> Result<Interaction, Error> {
     bounded(line)?;
-    let text = std::str::from_utf8(line).map_err(|error| malformed(format!("line is not UTF-8 from byte {}", error.valid_up_to() + 1)))?;
+    let text = std::str::from_utf8(line).map_err(|error| {
+        malformed(format!("line is not UTF-8 from byte {}", error.valid_up_to() + 1))
+    })?;
     if !text.trim_start().starts_with('{') {
         return Err(malformed("line is no JSON object".to_owned()));
     }
@@ -192,10 +198,18 @@ pub fn from_avro_with(writers: &Writers, value: &[u8]) -> Result<Interaction, Er
     bounded(value)?;
     let wire = avro::decode_with(writers, &avro::INTERACTIONS, value).map_err(|error| {
         let (code, sentence) = match error {
-            avro::Error::Magic => {
-                ("bad_magic", "value starts neither with C3 01 and a schema fingerprint nor with 00 or 01 and a schema id".to_owned())
-            }
-            avro::Error::Schema => ("unknown_schema", "no schema with this fingerprint or id is known here: register it first".to_owned()),
+            avro::Error::Magic => (
+                "bad_magic",
+                "value starts neither with C3 01 and a schema fingerprint nor with \
+                    00 or 01 and a schema id"
+                    .to_owned(),
+            ),
+            avro::Error::Schema => (
+                "unknown_schema",
+                "no schema with this fingerprint or id is \
+                known here: register it first"
+                    .to_owned(),
+            ),
             avro::Error::Refused(cause) => ("bad_schema", cause),
             avro::Error::Datum(cause) => ("bad_datum", cause),
         };
@@ -220,19 +234,28 @@ fn bounded(bytes: &[u8]) -> Result<(), Error> {
     if bytes.len() <= EVENT_BYTES_MAX {
         return Ok(());
     }
-    Err(Error { code: "too_large", sentence: format!("event has {} bytes, at most {EVENT_BYTES_MAX} are taken", bytes.len()) })
+    Err(Error {
+        code: "too_large",
+        sentence: format!("event has {} bytes, at most {EVENT_BYTES_MAX} are taken", bytes.len()),
+    })
 }
 
 fn check(wire: Wire) -> Result<Interaction, Error> {
     check_names(&wire)?;
-    let tenant = Tenant::new(&wire.tenant_id).map_err(|error| invalid("tenant_id:", &error.to_string()))?;
-    let key = LeadKey::new(tenant, &wire.lead_id).map_err(|error| invalid("lead_id:", &error.to_string()))?;
+    let tenant =
+        Tenant::new(&wire.tenant_id).map_err(|error| invalid("tenant_id:", &error.to_string()))?;
+    let key = LeadKey::new(tenant, &wire.lead_id)
+        .map_err(|error| invalid("lead_id:", &error.to_string()))?;
     let measures = wire.measures.unwrap_or_default();
     if measures.values().any(|value| !value.is_finite()) {
         return Err(invalid("measures", "must be finite numbers"));
     }
     Ok(Interaction {
-        event_id: EventId(*uuid::Uuid::try_parse(&wire.event_id).map_err(|_| invalid("event_id", "must be a UUID"))?.as_bytes()),
+        event_id: EventId(
+            *uuid::Uuid::try_parse(&wire.event_id)
+                .map_err(|_| invalid("event_id", "must be a UUID"))?
+                .as_bytes(),
+        ),
         kind: EventType::parse(&wire.event_type),
         key,
         occurred_at: time("occurred_at", &wire.occurred_at)?,
@@ -259,9 +282,12 @@ fn malformed(sentence: String) -> Error {
     Error { code: "bad_json", sentence }
 }
 
-/// Reads a line that failed once more, to learn which field it was. What the line says is not repeated: it may be a lead's words.
+/// Reads a line that failed once more, to learn which field it was. What the line says is not
+/// repeated: it may be a lead's words.
 fn explain(line: &str) -> Error {
-    let Err(error) = serde_path_to_error::deserialize::<_, Wire>(&mut serde_json::Deserializer::from_str(line)) else {
+    let Err(error) =
+        serde_path_to_error::deserialize::<_, Wire>(&mut serde_json::Deserializer::from_str(line))
+    else {
         return malformed("characters after the end of the object".to_owned());
     };
     let mut place = String::new();
@@ -281,8 +307,11 @@ fn explain(line: &str) -> Error {
     malformed(if place.is_empty() { sentence } else { format!("{place}: {sentence}") })
 }
 
-/// A part of the event. Without this, a JSON array of the values in the order of the fields would be taken for it.
-fn part<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+/// A part of the event. Without this, a JSON array of the values in the order of the fields would
+/// be taken for it.
+fn part<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     struct Part<T>(PhantomData<T>);
 
     impl<'de, T: Deserialize<'de>> Visitor<'de> for Part<T> {
@@ -300,7 +329,10 @@ fn part<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Resu
             Ok(None)
         }
 
-        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        fn visit_some<D: Deserializer<'de>>(
+            self,
+            deserializer: D,
+        ) -> Result<Self::Value, D::Error> {
             deserializer.deserialize_any(self)
         }
 
@@ -332,7 +364,9 @@ fn check_names(wire: &Wire) -> Result<(), Error> {
         ("source_event_type", wire.source_event_type.as_ref()),
         ("source_delivery_id", wire.source_delivery_id.as_ref()),
     ];
-    if let Some((field, _)) = names.into_iter().find(|(_, name)| name.is_some_and(|name| name.len() > NAME_BYTES_MAX)) {
+    if let Some((field, _)) =
+        names.into_iter().find(|(_, name)| name.is_some_and(|name| name.len() > NAME_BYTES_MAX))
+    {
         return Err(invalid(field, "must have at most 1024 bytes"));
     }
     let sizes = [
@@ -359,7 +393,9 @@ impl From<Interaction> for Wire {
             source_event_type: event.source_event_type,
             source_delivery_id: event.source_delivery_id,
             channel: event.channel.map(|channel| channel.as_str().to_owned()),
-            direction: event.direction.map(|direction| if direction == Direction::Inbound { "inbound" } else { "outbound" }.to_owned()),
+            direction: event.direction.map(|direction| {
+                if direction == Direction::Inbound { "inbound" } else { "outbound" }.to_owned()
+            }),
             agent_id: event.agent_id,
             conversation_id: event.conversation_id,
             session_id: event.session_id,
@@ -396,17 +432,23 @@ fn time(field: &str, time: &Time) -> Result<EventTime, Error> {
 /// [`Error`] naming the field.
 pub fn instant(field: &str, text: &str) -> Result<EventTime, Error> {
     let instant = text.parse::<jiff::Timestamp>();
-    let expected = "must be an RFC 3339 time such as 2026-01-31T12:00:00.000Z, or milliseconds since 1970";
+    let expected =
+        "must be an RFC 3339 time such as 2026-01-31T12:00:00.000Z, or milliseconds since 1970";
     in_range(field, instant.map_err(|_| invalid(field, expected))?.as_millisecond())
 }
 
 fn in_range(field: &str, millis: i64) -> Result<EventTime, Error> {
-    if YEARS_MS.contains(&millis) { Ok(EventTime(millis)) } else { Err(invalid(field, "must lie in the years 1970 to 2200")) }
+    if YEARS_MS.contains(&millis) {
+        Ok(EventTime(millis))
+    } else {
+        Err(invalid(field, "must lie in the years 1970 to 2200"))
+    }
 }
 
 impl WirePipeline {
     fn from_domain(part: Opportunity) -> Self {
-        let Opportunity { opportunity_id, pipeline_id, stage_id, status, value_minor, currency } = part;
+        let Opportunity { opportunity_id, pipeline_id, stage_id, status, value_minor, currency } =
+            part;
         Self { opportunity_id, pipeline_id, stage_id, status, value_minor, currency }
     }
 
@@ -436,7 +478,13 @@ impl WireContent {
 
     fn into_domain(self) -> Content {
         let Self { text, ciphertext, key_id, language, attachments } = self;
-        Content { text, ciphertext: ciphertext.map(ByteBuf::into_vec), key_id, language, attachments }
+        Content {
+            text,
+            ciphertext: ciphertext.map(ByteBuf::into_vec),
+            key_id,
+            language,
+            attachments,
+        }
     }
 }
 
@@ -450,7 +498,10 @@ mod tests {
     fn a_line_becomes_an_event() {
         let event = from_json(LINE.as_bytes()).unwrap();
         assert_eq!(event.occurred_at, event.received_at);
-        assert_eq!((event.key.as_str(), event.kind, event.channel), ("acme:l-1", EventType::MessageReceived, Some(Channel::Sms)));
+        assert_eq!(
+            (event.key.as_str(), event.kind, event.channel),
+            ("acme:l-1", EventType::MessageReceived, Some(Channel::Sms))
+        );
     }
 
     #[test]
@@ -476,7 +527,10 @@ mod tests {
             }
         }
         assert_eq!(from_avro(b"{}").unwrap_err().code, "bad_magic");
-        assert_eq!(from_avro(&[0xC3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 5]).unwrap_err().code, "unknown_schema");
+        assert_eq!(
+            from_avro(&[0xC3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 5]).unwrap_err().code,
+            "unknown_schema"
+        );
     }
 
     #[test]
@@ -504,7 +558,10 @@ mod tests {
             assert!(error.to_string().contains(names), "{line}: {error}");
         }
         assert_eq!(from_json(b"[1]").unwrap_err().sentence, "line is no JSON object");
-        assert_eq!(from_json(&[b"{\"x\":\"", &[0xff_u8][..], b"\"}"].concat()).unwrap_err().sentence, "line is not UTF-8 from byte 7");
+        assert_eq!(
+            from_json(&[b"{\"x\":\"", &[0xff_u8][..], b"\"}"].concat()).unwrap_err().sentence,
+            "line is not UTF-8 from byte 7"
+        );
         assert_eq!(from_json(b"\xff\xfe").unwrap_err().code, "bad_json");
         assert_eq!(from_json(&vec![b' '; EVENT_BYTES_MAX + 1]).unwrap_err().code, "too_large");
         assert!(from_json("[".repeat(100_000).as_bytes()).is_err());
@@ -513,9 +570,15 @@ mod tests {
     #[test]
     fn an_array_of_the_values_is_no_event() {
         let values = Wire::from(from_json(LINE.as_bytes()).unwrap());
-        let serde_json::Value::Object(fields) = serde_json::to_value(&values).unwrap() else { panic!("a record is an object") };
+        let serde_json::Value::Object(fields) = serde_json::to_value(&values).unwrap() else {
+            panic!("a record is an object")
+        };
         assert_eq!(
-            from_json(serde_json::Value::Array(fields.into_values().collect()).to_string().as_bytes()).unwrap_err().code,
+            from_json(
+                serde_json::Value::Array(fields.into_values().collect()).to_string().as_bytes()
+            )
+            .unwrap_err()
+            .code,
             "bad_json"
         );
     }

@@ -51,10 +51,16 @@ impl TryFrom<WireDefinition> for Definition {
 
     fn try_from(wire: WireDefinition) -> Result<Self, Error> {
         Ok(Self {
-            tenant: wire.tenant_id.as_deref().map(Tenant::new).transpose().map_err(|error| broken(&error.to_string()))?,
+            tenant: wire
+                .tenant_id
+                .as_deref()
+                .map(Tenant::new)
+                .transpose()
+                .map_err(|error| broken(&error.to_string()))?,
             kind: wire.kind,
             name: wire.name,
-            version: u32::try_from(wire.version).map_err(|_| broken("version must be 1 or more"))?,
+            version: u32::try_from(wire.version)
+                .map_err(|_| broken("version must be 1 or more"))?,
             effective_at: EventTime(wire.effective_at),
             body: wire.body,
         })
@@ -187,12 +193,20 @@ fn tally(arms: Vec<WireCounts>) -> Tally {
 /// A value of `leadstream.inbox.v1`.
 #[must_use]
 pub fn inbox_bytes(entry: &InboxEntry) -> Vec<u8> {
-    let wire = |kind: &str, at: i64| WireEntry { kind: kind.to_owned(), at, tick: None, completion: None, partial: None, erase: None };
+    let wire = |kind: &str, at: i64| WireEntry {
+        kind: kind.to_owned(),
+        at,
+        tick: None,
+        completion: None,
+        partial: None,
+        erase: None,
+    };
     let int = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     avro::INBOX.encode(&match entry {
-        InboxEntry::Tick { at, after } => {
-            WireEntry { tick: Some(WireTick { after: i64::try_from(after.0).unwrap_or(i64::MAX) }), ..wire("tick", at.0) }
-        }
+        InboxEntry::Tick { at, after } => WireEntry {
+            tick: Some(WireTick { after: i64::try_from(after.0).unwrap_or(i64::MAX) }),
+            ..wire("tick", at.0)
+        },
         InboxEntry::Partial { experiment, source, at, tally } => WireEntry {
             partial: Some(WirePartial {
                 tenant_id: experiment.tenant.as_str().to_owned(),
@@ -234,7 +248,8 @@ pub fn inbox(bytes: &[u8]) -> Result<InboxEntry, Error> {
 }
 
 fn whole(experiment: &ExperimentKey, bytes: &[u8]) -> Result<Tally, Error> {
-    let row = rows::row(&Key::Tally(experiment.clone()), bytes).map_err(|error| broken(&error.to_string()))?;
+    let row = rows::row(&Key::Tally(experiment.clone()), bytes)
+        .map_err(|error| broken(&error.to_string()))?;
     row.into_tally().ok_or_else(|| broken("no tally"))
 }
 
@@ -262,7 +277,8 @@ struct WireSwitch {
 /// A value of `leadstream.order.v1`.
 #[must_use]
 pub fn switch_bytes(switch: &Switch) -> Vec<u8> {
-    let [interactions, inbox, definitions] = switch.next.map(|offset| i64::try_from(offset.0).unwrap_or(i64::MAX));
+    let [interactions, inbox, definitions] =
+        switch.next.map(|offset| i64::try_from(offset.0).unwrap_or(i64::MAX));
     avro::ORDER.encode(&WireSwitch {
         partition: i32::try_from(switch.partition.0).unwrap_or(i32::MAX),
         input: switch.input.clone(),
@@ -278,11 +294,18 @@ pub fn switch_bytes(switch: &Switch) -> Vec<u8> {
 /// [`Error`].
 pub fn switch(bytes: &[u8]) -> Result<Switch, Error> {
     let wire: WireSwitch = avro::ORDER.decode(bytes)?;
-    let offset = |long: i64| u64::try_from(long).map(Offset).map_err(|_| broken("an offset is below 0"));
+    let offset =
+        |long: i64| u64::try_from(long).map(Offset).map_err(|_| broken("an offset is below 0"));
     Ok(Switch {
-        partition: Partition(u32::try_from(wire.partition).map_err(|_| broken("partition is below 0"))?),
+        partition: Partition(
+            u32::try_from(wire.partition).map_err(|_| broken("partition is below 0"))?,
+        ),
         input: wire.input,
-        next: [offset(wire.next_interactions)?, offset(wire.next_inbox)?, offset(wire.next_definitions)?],
+        next: [
+            offset(wire.next_interactions)?,
+            offset(wire.next_inbox)?,
+            offset(wire.next_definitions)?,
+        ],
     })
 }
 
@@ -300,8 +323,12 @@ mod tests {
 
     #[test]
     fn internal_records_survive_and_cut_ones_are_errors() {
-        let mut tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
-        let cells = vec![Cell::of(Outcome { value: -5, base: 7 }), Cell { squares: i128::MAX, products: i128::MIN, ..Cell::default() }];
+        let mut tally =
+            Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
+        let cells = vec![
+            Cell::of(Outcome { value: -5, base: 7 }),
+            Cell { squares: i128::MAX, products: i128::MIN, ..Cell::default() },
+        ];
         let covaried = Covaried { sum: -9, squares: 300, products: i128::MIN };
         let group = Group {
             units: 1,
@@ -312,21 +339,36 @@ mod tests {
         };
         tally.agents = Agents::of("assertive", "agent-1", group.clone());
         let sums = Stratum { units: 1, nonzero: 1, sum: i128::MIN, squares: i128::MAX };
-        tally.by_agent = ByAgent::of("agent-2", Stretch { number: -9, version: 3 }, Some(("assertive", sums)));
+        tally.by_agent =
+            ByAgent::of("agent-2", Stretch { number: -9, version: 3 }, Some(("assertive", sums)));
         tally.crossed = 3;
-        tally.journeys = Arc::new(Journeys::of(&[("assertive", 5.0), ("own", 1.0)], journey::Outcome::Won));
-        tally.cohorts.insert(Cohort { day: -3, version: 2 }, Arc::new([("assertive".to_owned(), group)].into()));
-        let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 2 };
+        tally.journeys =
+            Arc::new(Journeys::of(&[("assertive", 5.0), ("own", 1.0)], journey::Outcome::Won));
+        tally.cohorts.insert(
+            Cohort { day: -3, version: 2 },
+            Arc::new([("assertive".to_owned(), group)].into()),
+        );
+        let experiment =
+            ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 2 };
         let entries = [
             InboxEntry::Tick { at: AppendTime(5), after: Offset(9) },
-            InboxEntry::Partial { experiment: experiment.clone(), source: Partition(3), at: EventTime(-1), tally: tally.clone() },
+            InboxEntry::Partial {
+                experiment: experiment.clone(),
+                source: Partition(3),
+                at: EventTime(-1),
+                tally: tally.clone(),
+            },
         ];
         for entry in entries {
             let bytes = inbox_bytes(&entry);
             assert_eq!(inbox(&bytes).unwrap(), entry);
             assert!((0..bytes.len()).all(|end| inbox(&bytes[..end]).is_err()));
         }
-        let change = Switch { partition: Partition(1), input: "inbox".into(), next: [Offset(1), Offset(2), Offset(3)] };
+        let change = Switch {
+            partition: Partition(1),
+            input: "inbox".into(),
+            next: [Offset(1), Offset(2), Offset(3)],
+        };
         assert_eq!(switch(&switch_bytes(&change)).unwrap(), change);
         for tenant in [None, Some(Tenant::new("acme").unwrap())] {
             let told = Definition {

@@ -26,7 +26,10 @@ pub enum Error {
         feature: String,
     },
     /// Cut points and points do not fit, or a number is not finite.
-    #[error("{prediction}: term {feature} needs ascending cut points, one more points than cut points, and finite numbers")]
+    #[error(
+        "{prediction}: term {feature} needs ascending cut points, one more points than cut points, \
+            and finite numbers"
+    )]
     Term {
         /// The scorecard.
         prediction: String,
@@ -91,11 +94,18 @@ pub fn parse(text: &str) -> Result<Model, Error> {
     if let Some(target) = missing {
         return Err(Error::Prediction(target.as_str().to_owned()));
     }
-    Ok(Model { id: format!("{}@{}", file.name, file.version).into(), cards: cards.map(Option::unwrap_or_default) })
+    Ok(Model {
+        id: format!("{}@{}", file.name, file.version).into(),
+        cards: cards.map(Option::unwrap_or_default),
+    })
 }
 
 fn card(prediction: Prediction) -> Result<Card, Error> {
-    let terms = prediction.term.into_iter().map(|entry| term(&prediction.name, entry)).collect::<Result<_, _>>()?;
+    let terms = prediction
+        .term
+        .into_iter()
+        .map(|entry| term(&prediction.name, entry))
+        .collect::<Result<_, _>>()?;
     Ok(Card {
         label: prediction.label,
         horizon_hours: prediction.horizon_hours,
@@ -106,14 +116,24 @@ fn card(prediction: Prediction) -> Result<Card, Error> {
 }
 
 fn term(prediction: &str, entry: TermEntry) -> Result<Term, Error> {
-    let feature = Feature::parse(&entry.feature)
-        .ok_or_else(|| Error::Feature { prediction: prediction.to_owned(), feature: entry.feature.clone() })?;
-    let finite = entry.below.iter().chain(&entry.points).chain([&entry.missing]).all(|number| number.is_finite());
+    let feature = Feature::parse(&entry.feature).ok_or_else(|| Error::Feature {
+        prediction: prediction.to_owned(),
+        feature: entry.feature.clone(),
+    })?;
+    let finite = entry
+        .below
+        .iter()
+        .chain(&entry.points)
+        .chain([&entry.missing])
+        .all(|number| number.is_finite());
     let ascending = entry.below.is_sorted_by(|a, b| a < b);
     if !(finite && ascending && entry.points.len() == entry.below.len() + 1) {
         return Err(Error::Term { prediction: prediction.to_owned(), feature: entry.feature });
     }
-    let (low, high) = entry.points.iter().fold((f32::MAX, f32::MIN), |(low, high), next| (low.min(*next), high.max(*next)));
+    let (low, high) = entry
+        .points
+        .iter()
+        .fold((f32::MAX, f32::MIN), |(low, high), next| (low.min(*next), high.max(*next)));
     let TermEntry { below, points, missing, reason, .. } = entry;
     Ok(Term { feature, below, points, missing, spread: high - low, reason })
 }
@@ -127,7 +147,12 @@ mod tests {
         let model = starting();
         assert_eq!(&*model.id, "starting@1");
         for card in &model.cards {
-            assert!(!card.label.is_empty() && card.horizon_hours > 0.0 && !card.terms.is_empty() && card.terms.len() <= 12);
+            assert!(
+                !card.label.is_empty()
+                    && card.horizon_hours > 0.0
+                    && !card.terms.is_empty()
+                    && card.terms.len() <= 12
+            );
             assert!(card.terms.iter().all(|term| !term.reason.is_empty()));
         }
     }
@@ -135,7 +160,9 @@ mod tests {
     #[test]
     fn a_wrong_model_is_refused_by_name() {
         let wrong = STARTING.replacen("furthest_stage", "furthest_stag", 1);
-        assert!(matches!(parse(&wrong), Err(Error::Feature { feature, .. }) if feature == "furthest_stag"));
+        assert!(
+            matches!(parse(&wrong), Err(Error::Feature { feature, .. }) if feature == "furthest_stag")
+        );
         let wrong = STARTING.replacen("churn_risk", "churn", 1);
         assert!(matches!(parse(&wrong), Err(Error::Prediction(name)) if name == "churn"));
         let wrong = STARTING.replacen("missing = 0.00", "missing = nan", 1);

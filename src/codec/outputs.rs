@@ -31,16 +31,32 @@ pub fn output(decision: &Decision) -> Option<Output> {
         Some(Output { topic: coded.topic, key: key.as_str().to_owned(), value: Some(value) })
     };
     match decision {
-        Decision::Prediction(prediction) => {
-            record(&avro::PREDICTIONS, &prediction.key, avro::PREDICTIONS.encode(&WirePrediction::from(prediction.as_ref())))
+        Decision::Prediction(prediction) => record(
+            &avro::PREDICTIONS,
+            &prediction.key,
+            avro::PREDICTIONS.encode(&WirePrediction::from(prediction.as_ref())),
+        ),
+        Decision::Alert(alert) => {
+            record(&avro::ALERTS, &alert.key, avro::ALERTS.encode(&WireAlert::from(alert.as_ref())))
         }
-        Decision::Alert(alert) => record(&avro::ALERTS, &alert.key, avro::ALERTS.encode(&WireAlert::from(alert.as_ref()))),
-        Decision::Prompt(prompt) => record(&avro::PROMPTS, &prompt.key, avro::PROMPTS.encode(&WirePrompt::from(prompt.as_ref()))),
-        Decision::Exposure(exposure) => {
-            record(&avro::EXPOSURES, &exposure.key, avro::EXPOSURES.encode(&WireExposure::from(exposure.as_ref())))
+        Decision::Prompt(prompt) => record(
+            &avro::PROMPTS,
+            &prompt.key,
+            avro::PROMPTS.encode(&WirePrompt::from(prompt.as_ref())),
+        ),
+        Decision::Exposure(exposure) => record(
+            &avro::EXPOSURES,
+            &exposure.key,
+            avro::EXPOSURES.encode(&WireExposure::from(exposure.as_ref())),
+        ),
+        Decision::Profile(key, Some(profile)) => record(
+            &avro::PROFILES,
+            key,
+            avro::PROFILES.encode(&WireProfile::from(profile.as_ref())),
+        ),
+        Decision::Profile(key, None) => {
+            Some(Output { topic: avro::PROFILES.topic, key: key.as_str().to_owned(), value: None })
         }
-        Decision::Profile(key, Some(profile)) => record(&avro::PROFILES, key, avro::PROFILES.encode(&WireProfile::from(profile.as_ref()))),
-        Decision::Profile(key, None) => Some(Output { topic: avro::PROFILES.topic, key: key.as_str().to_owned(), value: None }),
         Decision::Count(..) | Decision::Unmapped(_) => None,
     }
 }
@@ -54,7 +70,13 @@ struct WireContribution {
 }
 
 fn contributions(list: &[Contribution]) -> Vec<WireContribution> {
-    list.iter().map(|share| WireContribution { feature: share.feature.as_str(), value: share.value, log_odds: share.log_odds }).collect()
+    list.iter()
+        .map(|share| WireContribution {
+            feature: share.feature.as_str(),
+            value: share.value,
+            log_odds: share.log_odds,
+        })
+        .collect()
 }
 
 #[derive(Serialize)]
@@ -290,7 +312,13 @@ struct WireSignal<'a> {
 
 impl<'a> From<&'a Signal> for WireSignal<'a> {
     fn from(signal: &'a Signal) -> Self {
-        Self { kind: &signal.kind, value: &signal.value, confidence: signal.confidence, source: &signal.source, at: signal.at.0 }
+        Self {
+            kind: &signal.kind,
+            value: &signal.value,
+            confidence: signal.confidence,
+            source: &signal.source,
+            at: signal.at.0,
+        }
     }
 }
 

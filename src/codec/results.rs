@@ -200,13 +200,17 @@ fn upper(interval: Option<Interval>) -> Option<f64> {
     interval.and_then(|interval| finite(interval.upper))
 }
 
-fn comparison<'a>(report: &Report, (comparison, display): &'a (Comparison, Display)) -> WireComparison<'a> {
+fn comparison<'a>(
+    report: &Report,
+    (comparison, display): &'a (Comparison, Display),
+) -> WireComparison<'a> {
     let (role, margin) = match comparison.role {
         Role::Goal => ("goal", None),
         Role::Guardrail { margin } => ("guardrail", Some(margin)),
         Role::Secondary => ("secondary", None),
     };
-    let (lift, difference, worth) = (comparison.lift, comparison.difference, report.worth(comparison));
+    let (lift, difference, worth) =
+        (comparison.lift, comparison.difference, report.worth(comparison));
     let (adjustment, stratified) = (comparison.adjustment.as_ref(), display.stratified);
     WireComparison {
         metric: comparison.metric.as_str(),
@@ -324,7 +328,11 @@ fn net(net: &Net) -> WireNet<'_> {
 fn results<'a>(report: &'a Report, nets: &'a [Net]) -> WireResults<'a> {
     WireResults {
         decision: report.decision.verdict.as_str(),
-        promoted: if let Verdict::Promote(arm) = &report.decision.verdict { Some(arm) } else { None },
+        promoted: if let Verdict::Promote(arm) = &report.decision.verdict {
+            Some(arm)
+        } else {
+            None
+        },
         rule: &report.decision.rule,
         decided_at: report.decision.at.0,
         looked_at_once_at: report.once_at.map(|at| at.0),
@@ -337,7 +345,8 @@ fn results<'a>(report: &'a Report, nets: &'a [Net]) -> WireResults<'a> {
         comparisons: report.comparisons.iter().map(|told| comparison(report, told)).collect(),
         looks: report.looks.iter().map(look).collect(),
         dropped: Some(report.dropped.iter().map(dropped).collect()),
-        always: Some(report.worth_of_arms.iter().map(always).collect()).filter(|told: &Vec<_>| !told.is_empty()),
+        always: Some(report.worth_of_arms.iter().map(always).collect())
+            .filter(|told: &Vec<_>| !told.is_empty()),
         nets: Some(nets.iter().map(net).collect()).filter(|told: &Vec<_>| !told.is_empty()),
         insights: report.insights.as_ref().map(|told| told.iter().map(insight).collect()),
     }
@@ -379,7 +388,8 @@ pub fn metrics_record(metrics: &Metrics) -> (String, Vec<u8>) {
         arms: arms(&metrics.tally),
         crossed_units: Some(long(metrics.tally.crossed)),
         results: metrics.report.as_deref().map(|report| results(report, &metrics.nets)),
-        attribution: (metrics.experiment == ExperimentKey::attribution(tenant)).then(|| attribution(&metrics.tally.journeys)),
+        attribution: (metrics.experiment == ExperimentKey::attribution(tenant))
+            .then(|| attribution(&metrics.tally.journeys)),
     });
     (format!("{tenant}:{name}"), value)
 }
@@ -392,9 +402,17 @@ mod tests {
 
     #[test]
     fn counts_without_results_are_a_record() {
-        let tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
-        let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 2 };
-        let (key, value) = metrics_record(&Metrics { experiment, at: EventTime(4), tally, report: None, nets: Vec::new() });
+        let tally =
+            Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
+        let experiment =
+            ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 2 };
+        let (key, value) = metrics_record(&Metrics {
+            experiment,
+            at: EventTime(4),
+            tally,
+            report: None,
+            nets: Vec::new(),
+        });
         let shown = avro::describe(&value).unwrap();
         assert_eq!((key.as_str(), shown["arms"][0]["exposures"].as_i64()), ("acme:tone", Some(3)));
     }

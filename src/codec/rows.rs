@@ -1,7 +1,8 @@
 //! Rows of a partition as bytes: names and values as the changelog and the state store keep them.
 //!
-//! The first byte of a value is its format. One field list per struct drives both directions, and a field that the list
-//! lacks does not compile. Integers are LEB128 variable-length, signed ones zigzag; floats are 4 or 8 bytes, little endian.
+//! The first byte of a value is its format. One field list per struct drives both directions, and a
+//! field that the list lacks does not compile. Integers are LEB128 variable-length, signed ones
+//! zigzag; floats are 4 or 8 bytes, little endian.
 
 mod fields;
 mod first;
@@ -152,25 +153,48 @@ mod tests {
     use crate::pipeline::{Clock, Counters, Partial, Positions, Source, Trial, Unmapped, Written};
 
     fn experiment_key() -> ExperimentKey {
-        ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone: of voice".into(), version: 3 }
+        ExperimentKey {
+            tenant: Tenant::new("acme").unwrap(),
+            name: "tone: of voice".into(),
+            version: 3,
+        }
     }
 
     fn small_rows() -> Vec<(Key, Row)> {
         let tenant = Tenant::new("acme").unwrap();
         let current = Source::Inbox;
-        let tally = Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
+        let tally =
+            Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
         vec![
             (Key::Clock(tenant.clone()), Row::Clock(Clock { at: EventTime(-5), live: true })),
-            (Key::Positions, Row::Positions(Positions { next: [Offset(7), Offset(1 << 40), Offset(0)], current, has_begun: true })),
+            (
+                Key::Positions,
+                Row::Positions(Positions {
+                    next: [Offset(7), Offset(1 << 40), Offset(0)],
+                    current,
+                    has_begun: true,
+                }),
+            ),
             (Key::Tally(experiment_key()), Row::Tally(tally.clone())),
             (
                 Key::Trial(experiment_key()),
-                Row::Trial(Trial { sources: BTreeMap::from([(2, None), (300, Some(Partial { at: EventTime(8), tally: tally.clone() }))]) }),
+                Row::Trial(Trial {
+                    sources: BTreeMap::from([
+                        (2, None),
+                        (300, Some(Partial { at: EventTime(8), tally: tally.clone() })),
+                    ]),
+                }),
             ),
             (Key::Partial(experiment_key(), 2), Row::Partial(Partial { at: EventTime(9), tally })),
             (Key::Written(experiment_key()), Row::Written(Written { version: 300, epoch: 4 })),
             (Key::Counters(7), Row::Counters(Counters { advanced: 300, ..Counters::default() })),
-            (Key::Unmapped(tenant), Row::Unmapped(Unmapped { names: BTreeMap::from([("Stufe 1".into(), 2)]), others: 1 })),
+            (
+                Key::Unmapped(tenant),
+                Row::Unmapped(Unmapped {
+                    names: BTreeMap::from([("Stufe 1".into(), 2)]),
+                    others: 1,
+                }),
+            ),
             (Key::Lead(LeadKey::parse("acme:x:y").unwrap()), Row::Lead(Box::default())),
         ]
     }
@@ -193,7 +217,9 @@ mod tests {
         let name = Key::Lead(LeadKey::parse("acme:x").unwrap());
         assert_eq!(row(&name, &[9, 1, 2]), Err(Error::Format(9)));
         assert_eq!(row(&name, &[]), Err(Error::Damaged));
-        for text in ["", "X", "Lacme", "C a", "Tacme", "Tacme:x:y", "Eacme:1:y", "E7", "N-1", "\u{e9}"] {
+        for text in
+            ["", "X", "Lacme", "C a", "Tacme", "Tacme:x:y", "Eacme:1:y", "E7", "N-1", "\u{e9}"]
+        {
             assert_eq!(key(text.as_bytes()), Err(Error::Key), "{text:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! Records of experiments as they are shown to people, read again: for commands that look at topics, however values are framed.
+//! Records of experiments as they are shown to people, read again: for commands that look at
+//! topics, however values are framed.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,7 +32,11 @@ struct ShownExposure {
 /// The bytes of lower case hexadecimal digits and hyphens where they are in their one usual form.
 fn id(field: &str, text: &str) -> Result<EventId, String> {
     let id: uuid::Uuid = text.parse().map_err(|_| format!("{field} is no UUID"))?;
-    if id.to_string() == text { Ok(EventId(*id.as_bytes())) } else { Err(format!("{field} is not written as it was")) }
+    if id.to_string() == text {
+        Ok(EventId(*id.as_bytes()))
+    } else {
+        Err(format!("{field} is not written as it was"))
+    }
 }
 
 fn seal(text: &str) -> Option<[u8; 16]> {
@@ -52,8 +57,13 @@ fn seal(text: &str) -> Option<[u8; 16]> {
 pub fn exposure(key: &Value, value: &Value) -> Result<Option<Exposure>, String> {
     let shown = ShownExposure::deserialize(value).map_err(|error| error.to_string())?;
     let Some(chain) = &shown.chain else { return Ok(None) };
-    let unit = Unit::ALL.into_iter().find(|unit| unit.as_str() == shown.unit).ok_or("unit is none of lead, agent and team")?;
-    let lead = Tenant::new(&shown.tenant_id).and_then(|tenant| LeadKey::new(tenant, &shown.lead_id)).map_err(|error| error.to_string())?;
+    let unit = Unit::ALL
+        .into_iter()
+        .find(|unit| unit.as_str() == shown.unit)
+        .ok_or("unit is none of lead, agent and team")?;
+    let lead = Tenant::new(&shown.tenant_id)
+        .and_then(|tenant| LeadKey::new(tenant, &shown.lead_id))
+        .map_err(|error| error.to_string())?;
     if key.as_str() != Some(lead.as_str()) {
         return Err("its key is not its tenant and lead".to_owned());
     }

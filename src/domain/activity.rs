@@ -1,7 +1,9 @@
-//! What a lead did and how often: decayed counts per event family, gaps, sessions and response latencies, O(1) per event.
+//! What a lead did and how often: decayed counts per event family, gaps, sessions and response
+//! latencies, O(1) per event.
 //!
-//! Free of arrival order (up to rounding): the decayed counts, totals and last times. Following arrival order: gaps,
-//! sessions, the unanswered run and the latencies, which a late event leaves alone.
+//! Free of arrival order (up to rounding): the decayed counts, totals and last times. Following
+//! arrival order: gaps, sessions, the unanswered run and the latencies, which a late event leaves
+//! alone.
 
 use crate::domain::event::{Direction, EventType, Interaction};
 use crate::domain::units::{EventTime, HOUR_MS, MINUTE_MS, SECOND_MS};
@@ -50,7 +52,8 @@ impl Family {
     /// How many there are.
     pub const COUNT: usize = 12;
 
-    /// The family of an event kind; `None` for administration (contacts, consent, coaching) and unknown kinds.
+    /// The family of an event kind; `None` for administration (contacts, consent, coaching) and
+    /// unknown kinds.
     #[must_use]
     pub fn of(kind: &EventType) -> Option<Self> {
         use EventType as E;
@@ -69,7 +72,10 @@ impl Family {
             | E::AppointmentCancelled
             | E::AppointmentAttended
             | E::AppointmentNoShow => Self::Appointment,
-            E::OpportunityStageChanged | E::OpportunityStatusChanged | E::LeadConverted | E::LeadLost => Self::Opportunity,
+            E::OpportunityStageChanged
+            | E::OpportunityStatusChanged
+            | E::LeadConverted
+            | E::LeadLost => Self::Opportunity,
             E::ObjectionRaised | E::ObjectionResolved => Self::Objection,
             E::TaskScheduled | E::TaskCompleted => Self::Task,
             E::ContactCreated
@@ -113,7 +119,10 @@ impl Count {
     #[must_use]
     pub fn at(&self, now: EventTime, half_life: usize) -> f64 {
         match self.last {
-            Some(last) => f64::from(self.decayed[half_life]) * decay(now.since(last).max(0), HALF_LIVES_HOURS[half_life]),
+            Some(last) => {
+                f64::from(self.decayed[half_life])
+                    * decay(now.since(last).max(0), HALF_LIVES_HOURS[half_life])
+            }
             None => 0.0,
         }
     }
@@ -122,7 +131,11 @@ impl Count {
 /// `2^(-age / half-life)`, in 0..=1.
 #[must_use]
 pub fn decay(age_ms: i64, half_life_hours: f64) -> f64 {
-    if age_ms == 0 { 1.0 } else { libm::exp2(-(age_ms as f64) / (half_life_hours * HOUR_MS as f64)) }
+    if age_ms == 0 {
+        1.0
+    } else {
+        libm::exp2(-(age_ms as f64) / (half_life_hours * HOUR_MS as f64))
+    }
 }
 
 /// Moves an exponentially weighted mean towards `value`; the first value is taken as it is.
@@ -175,9 +188,12 @@ pub struct Activity {
 pub fn touch(event: &Interaction) -> Option<Direction> {
     use EventType as E;
     match event.kind {
-        E::MessageReceived | E::FormSubmitted | E::EmailClicked | E::AppointmentRequested | E::AppointmentBooked | E::OpenhouseVisited => {
-            Some(Direction::Inbound)
-        }
+        E::MessageReceived
+        | E::FormSubmitted
+        | E::EmailClicked
+        | E::AppointmentRequested
+        | E::AppointmentBooked
+        | E::OpenhouseVisited => Some(Direction::Inbound),
         E::MessageSent | E::VoicemailLeft => Some(Direction::Outbound),
         E::CallCompleted | E::CallMissed => Some(event.direction.unwrap_or(Direction::Outbound)),
         _ => None,
@@ -230,11 +246,16 @@ impl Activity {
                     blend(&mut self.lead_latency_minutes, minutes(at.since(asked)));
                 }
                 match event.kind {
-                    EventType::MessageReceived | EventType::FormSubmitted | EventType::AppointmentRequested | EventType::CallMissed => {
+                    EventType::MessageReceived
+                    | EventType::FormSubmitted
+                    | EventType::AppointmentRequested
+                    | EventType::CallMissed => {
                         self.waiting_since = self.waiting_since.or(Some(at));
                     }
                     // Both sides agreed or spoke: nobody waits any more.
-                    EventType::AppointmentBooked | EventType::CallCompleted => self.waiting_since = None,
+                    EventType::AppointmentBooked | EventType::CallCompleted => {
+                        self.waiting_since = None
+                    }
                     _ => {}
                 }
                 self.unanswered = 0;

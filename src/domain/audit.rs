@@ -1,4 +1,5 @@
-//! Recomputes every assignment from the exposures that were logged, and finds what was changed, lost or given to the wrong arm.
+//! Recomputes every assignment from the exposures that were logged, and finds what was changed,
+//! lost or given to the wrong arm.
 
 use std::collections::BTreeMap;
 
@@ -48,40 +49,74 @@ impl Audit {
         let tenant = exposure.key.tenant();
         let Some(version) = rules.experiment(tenant, &exposure.experiment, exposure.version) else {
             let Exposure { experiment, version, .. } = exposure;
-            return self.find(place, format!("version {version} of experiment {experiment} is not defined"));
+            return self.find(
+                place,
+                format!("version {version} of experiment {experiment} is not defined"),
+            );
         };
         if version.config_sha256 != exposure.config_sha256 {
             self.find(place, "config_sha256 is not that of the definition");
         }
-        let given = Assignment { arm: exposure.arm.clone(), bucket: exposure.bucket, propensity: exposure.propensity };
+        let given = Assignment {
+            arm: exposure.arm.clone(),
+            bucket: exposure.bucket,
+            propensity: exposure.propensity,
+        };
         let name = (exposure.key.as_str().to_owned(), exposure.experiment.clone(), version.began);
         let before = self.chains.get(&name).cloned();
         let is_first = exposure.reason == "assigned";
         // A lead that was erased and came back is assigned once more.
         let follows = is_first || exposure.reason == "sticky" && before.is_some();
         if !follows {
-            self.find(place, format!("reason {:?} does not follow from what came before", exposure.reason));
+            self.find(
+                place,
+                format!("reason {:?} does not follow from what came before", exposure.reason),
+            );
         }
-        let seal = exposure.sealed(if is_first { [0; 16] } else { before.as_ref().map_or([0; 16], |link| link.chain) });
+        let seal = exposure.sealed(if is_first {
+            [0; 16]
+        } else {
+            before.as_ref().map_or([0; 16], |link| link.chain)
+        });
         if seal != exposure.chain {
-            self.find(place, "the chain is broken: this exposure was changed, or one before it was changed or removed");
+            self.find(
+                place,
+                "the chain is broken: this exposure was changed, or one before it was \
+                changed or removed",
+            );
         }
         // A lead that was handed to another agent keeps what it had.
         let expected = match &before {
-            Some(link) if !is_first => Some(link.assignment.clone()).filter(|_| link.version == exposure.version),
+            Some(link) if !is_first => {
+                Some(link.assignment.clone()).filter(|_| link.version == exposure.version)
+            }
             _ => version.arm_of(&exposure.unit_id),
         };
         if version.unit != exposure.unit || expected.as_ref() != Some(&given) {
-            self.find(place, format!("arm {}, bucket {} and propensity are not what {} gets", given.arm, given.bucket, exposure.unit_id));
+            self.find(
+                place,
+                format!(
+                    "arm {}, bucket {} and propensity are not what {} gets",
+                    given.arm, given.bucket, exposure.unit_id
+                ),
+            );
         }
-        self.chains.insert(name, Link { chain: exposure.chain, assignment: given, version: exposure.version });
+        self.chains.insert(
+            name,
+            Link { chain: exposure.chain, assignment: given, version: exposure.version },
+        );
         if exposure.unit == Unit::Lead || is_first {
             self.see(exposure, version.began, place);
         }
     }
 
     fn see(&mut self, exposure: &Exposure, began: u32, place: &str) {
-        let unit = (exposure.key.tenant().to_string(), exposure.experiment.clone(), began, exposure.unit_id.clone());
+        let unit = (
+            exposure.key.tenant().to_string(),
+            exposure.experiment.clone(),
+            began,
+            exposure.unit_id.clone(),
+        );
         match self.arms.get(&unit) {
             None => {
                 self.units += 1;

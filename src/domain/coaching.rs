@@ -1,9 +1,11 @@
-//! The local coach: at once, for every inbound message, what the agent should know and could answer.
+//! The local coach: at once, for every inbound message, what the agent should know and could
+//! answer.
 //!
-//! The first situation that the message shows (an opt-out before a complaint before an objection, down to small talk)
-//! picks the text; the strategy gives it its manner, the stage its advice and its closing line. Phrasings vary by the
-//! event's id, so the same event always gets the same prompt. Nothing is stated that was not said, nothing asked that is
-//! known, no visit proposed to who declined or has one.
+//! The first situation that the message shows (an opt-out before a complaint before an objection,
+//! down to small talk) picks the text; the strategy gives it its manner, the stage its advice and
+//! its closing line. Phrasings vary by the event's id, so the same event always gets the same
+//! prompt. Nothing is stated that was not said, nothing asked that is known, no visit proposed to
+//! who declined or has one.
 
 mod advance;
 mod draft;
@@ -171,11 +173,20 @@ fn guidance(context: &Context<'_>, situation: Situation) -> Vec<String> {
     let how = words::fill(texts.how[text::tone(context.strategy)], context);
     let advice = match (situation, context.outcome) {
         (Situation::OptOut, _) => {
-            format!("In stage {} as in any other: no deal is worth a message that was refused.", context.stage.as_str())
+            format!(
+                "In stage {} as in any other: no deal is worth a message that was refused.",
+                context.stage.as_str()
+            )
         }
-        (_, Some(Outcome::Won)) => format!("The lead is won (stage {}): serve, do not sell.", context.stage.as_str()),
+        (_, Some(Outcome::Won)) => {
+            format!("The lead is won (stage {}): serve, do not sell.", context.stage.as_str())
+        }
         (_, Some(Outcome::Lost)) => {
-            format!("The lead was lost (stage {}): be glad of the message and let the lead set the pace.", context.stage.as_str())
+            format!(
+                "The lead was lost (stage {}): be glad of the message and let the lead set the \
+                    pace.",
+                context.stage.as_str()
+            )
         }
         (_, None) => text::stage_advice(situation.group(), context.stage).to_owned(),
     };
@@ -188,7 +199,9 @@ fn guidance(context: &Context<'_>, situation: Situation) -> Vec<String> {
 
 /// The one thing beyond the message that the agent should have in mind now.
 fn note(context: &Context<'_>, situation: Situation) -> Option<String> {
-    let likely = |target: Target| Some(context.probabilities[target.index()]).filter(|probability| *probability >= LIKELY);
+    let likely = |target: Target| {
+        Some(context.probabilities[target.index()]).filter(|probability| *probability >= LIKELY)
+    };
     let percent = |probability: f64| libm::round(probability.clamp(0.0, 1.0) * 100.0);
     let group = situation.group();
     if group == Group::Repair {
@@ -198,26 +211,42 @@ fn note(context: &Context<'_>, situation: Situation) -> Option<String> {
         return Some("An appointment is pending: do not offer another one.".to_owned());
     }
     if let (Some(kind), true) = (context.open_objections.last(), group != Group::Resistance) {
-        return Some(format!("Still open: the {} objection; come back to it before the next step.", kind.as_str().replace('_', " ")));
+        return Some(format!(
+            "Still open: the {} objection; come back to it before the next step.",
+            kind.as_str().replace('_', " ")
+        ));
     }
     if context.declined && group != Group::Decline {
         return Some("A visit was declined: wait until the lead brings it up.".to_owned());
     }
     if let Some(risk) = likely(Target::ChurnRisk) {
-        return Some(format!("Risk of losing this lead: {} %. Answer soon and keep it easy.", percent(risk)));
+        return Some(format!(
+            "Risk of losing this lead: {} %. Answer soon and keep it easy.",
+            percent(risk)
+        ));
     }
     if let (Some(urgency), false) = (likely(Target::BuyingUrgency), group == Group::Decline) {
-        return Some(format!("Urgency is {} %: answer before anything else today.", percent(urgency)));
+        return Some(format!(
+            "Urgency is {} %: answer before anything else today.",
+            percent(urgency)
+        ));
     }
-    if let (Some(doubt), false) = (likely(Target::ObjectionProbability), group == Group::Resistance) {
-        return Some(format!("An objection is likely next ({} %): leave room for it.", percent(doubt)));
+    if let (Some(doubt), false) = (likely(Target::ObjectionProbability), group == Group::Resistance)
+    {
+        return Some(format!(
+            "An objection is likely next ({} %): leave room for it.",
+            percent(doubt)
+        ));
     }
     rhythm(context)
 }
 
 fn rhythm(context: &Context<'_>) -> Option<String> {
     if context.unanswered >= 3 {
-        return Some(format!("They answer after {} messages without reply: one message now, not two.", context.unanswered));
+        return Some(format!(
+            "They answer after {} messages without reply: one message now, not two.",
+            context.unanswered
+        ));
     }
     let quiet = context.quiet_ms.filter(|quiet| *quiet >= RETURN_MS)?;
     Some(format!("They were silent for {} days: be glad, and do not ask why.", quiet / DAY_MS))
@@ -228,15 +257,19 @@ fn reply(context: &Context<'_>, situation: Situation) -> String {
     let core = words::fill(core, context);
     let opening = opening(context, situation, &core);
     let closing = closing(context, situation).map(|line| words::fill(line, context));
-    let parts: Vec<&str> = [opening, Some(core.as_str()), closing.as_deref()].into_iter().flatten().collect();
+    let parts: Vec<&str> =
+        [opening, Some(core.as_str()), closing.as_deref()].into_iter().flatten().collect();
     shorten(&parts.join(" "), REPLY_CHARS_MAX).to_owned()
 }
 
 fn opening(context: &Context<'_>, situation: Situation, core: &str) -> Option<&'static str> {
-    if matches!(situation.group(), Group::Repair | Group::Decline | Group::Thanks) || core.starts_with("Hello") {
+    if matches!(situation.group(), Group::Repair | Group::Decline | Group::Thanks)
+        || core.starts_with("Hello")
+    {
         return None;
     }
-    let again = context.quiet_ms.is_some_and(|quiet| quiet >= RETURN_MS) && !core.contains("to hear");
+    let again =
+        context.quiet_ms.is_some_and(|quiet| quiet >= RETURN_MS) && !core.contains("to hear");
     match (context.first, again) {
         (true, _) => Some("Hello, nice to meet you."),
         (false, true) => Some("It is good to hear from you again."),
@@ -255,7 +288,9 @@ fn closing(context: &Context<'_>, situation: Situation) -> Option<&'static str> 
         (Group::Settled | Group::Thanks, None) => Some(text::rest(context.stage)),
         (Group::Inform | Group::Advance, None) => Some(forward(context, situation)[tone]),
         // Between small words an appointment that stands is not worth another one.
-        (Group::Light, None) => (!context.appointments.ahead()).then(|| text::step(context.stage)[tone]),
+        (Group::Light, None) => {
+            (!context.appointments.ahead()).then(|| text::step(context.stage)[tone])
+        }
     }
 }
 
@@ -264,7 +299,9 @@ fn forward(context: &Context<'_>, situation: Situation) -> [&'static str; 5] {
     match situation {
         Situation::Viewing => text::FIX_A_TIME,
         Situation::Dated => text::dated(context.stage),
-        _ if appointment == Status::Booked && !context.over() => ["And our appointment{when} stands."; 5],
+        _ if appointment == Status::Booked && !context.over() => {
+            ["And our appointment{when} stands."; 5]
+        }
         _ if appointment == Status::NoShow && !context.declined => text::AFTER_NO_SHOW,
         _ => text::step(context.stage),
     }
@@ -277,7 +314,8 @@ fn vary(context: &Context<'_>, usage: &str, variants: &'static [&'static str]) -
     variants.get(choice).copied().unwrap_or_default()
 }
 
-/// The longest start of at most `chars` characters that ends at a word, or the hard cut when there is no word end.
+/// The longest start of at most `chars` characters that ends at a word, or the hard cut when there
+/// is no word end.
 fn shorten(text: &str, chars: usize) -> &str {
     let Some((cut, _)) = text.char_indices().nth(chars) else { return text };
     let (head, tail) = text.split_at(cut);
@@ -372,10 +410,26 @@ mod tests {
                 for strategy in &strategies() {
                     let advice = advice(text, stage, strategy, &Known::default());
                     assert!(text.contains(&advice.quote) && !advice.quote.is_empty());
-                    assert!(advice.headline.chars().count() <= HEADLINE_CHARS_MAX && advice.reply.chars().count() <= REPLY_CHARS_MAX);
-                    assert!(advice.guidance.iter().all(|line| line.chars().count() <= GUIDANCE_CHARS_MAX && !line.is_empty()));
-                    assert!(!advice.reply.contains('{') && !advice.headline.contains('{'), "{advice:?}");
-                    assert!(advice.reply.matches('?').count() <= 1, "{text} {strategy:?}: {}", advice.reply);
+                    assert!(
+                        advice.headline.chars().count() <= HEADLINE_CHARS_MAX
+                            && advice.reply.chars().count() <= REPLY_CHARS_MAX
+                    );
+                    assert!(
+                        advice
+                            .guidance
+                            .iter()
+                            .all(|line| line.chars().count() <= GUIDANCE_CHARS_MAX
+                                && !line.is_empty())
+                    );
+                    assert!(
+                        !advice.reply.contains('{') && !advice.headline.contains('{'),
+                        "{advice:?}"
+                    );
+                    assert!(
+                        advice.reply.matches('?').count() <= 1,
+                        "{text} {strategy:?}: {}",
+                        advice.reply
+                    );
                     assert!(!seen.contains(&advice), "{text} {stage:?} {strategy:?}");
                     seen.push(advice);
                 }
@@ -388,7 +442,13 @@ mod tests {
         for strategy in &strategies() {
             let mut starts: Vec<_> = MESSAGES
                 .iter()
-                .map(|text| advice(text, Stage::Consideration, strategy, &Known::default()).reply.chars().take(40).collect::<String>())
+                .map(|text| {
+                    advice(text, Stage::Consideration, strategy, &Known::default())
+                        .reply
+                        .chars()
+                        .take(40)
+                        .collect::<String>()
+                })
                 .collect();
             starts.sort();
             starts.dedup();
@@ -398,35 +458,55 @@ mod tests {
 
     #[test]
     fn no_visit_is_proposed_to_who_declined_or_has_one_and_nothing_is_sold_after_an_opt_out() {
-        let appointments =
-            Appointments { status: Status::Booked, starts_at: Some(EventTime(1_767_974_400_000)), ..Appointments::default() };
+        let appointments = Appointments {
+            status: Status::Booked,
+            starts_at: Some(EventTime(1_767_974_400_000)),
+            ..Appointments::default()
+        };
         let booked = Known { appointments, ..Known::default() };
         for strategy in &strategies() {
             for stage in Stage::ALL {
-                let declined = advice("No, not right now", stage, strategy, &Known { property: true, ..Known::default() });
+                let declined = advice(
+                    "No, not right now",
+                    stage,
+                    strategy,
+                    &Known { property: true, ..Known::default() },
+                );
                 let stands = advice("Can we visit?", stage, strategy, &booked);
                 for word in ["viewing", "visit", "Which two times", "weekend", "meet"] {
                     assert!(!declined.reply.contains(word), "{}", declined.reply);
                 }
                 assert!(
-                    stands.reply.contains("on Friday, January 9 at 4:00 PM stands") && !stands.reply.contains("Which two times"),
+                    stands.reply.contains("on Friday, January 9 at 4:00 PM stands")
+                        && !stands.reply.contains("Which two times"),
                     "{}",
                     stands.reply
                 );
                 let stopped = advice("STOP", stage, strategy, &Known::default());
-                assert!(!stopped.reply.contains('?') && stopped.reply.len() < 120, "{}", stopped.reply);
+                assert!(
+                    !stopped.reply.contains('?') && stopped.reply.len() < 120,
+                    "{}",
+                    stopped.reply
+                );
             }
         }
     }
 
     #[test]
     fn what_is_known_is_not_asked_again() {
-        let facts = vec![Fact { kind: FactKind::Area, value: "San Jose".into() }, Fact { kind: FactKind::Bedrooms, value: "3".into() }];
+        let facts = vec![
+            Fact { kind: FactKind::Area, value: "San Jose".into() },
+            Fact { kind: FactKind::Bedrooms, value: "3".into() },
+        ];
         let known = Known { facts, ..Known::default() };
         for strategy in &strategies() {
             for stage in Stage::ALL {
-                let reply = advice("Is an apartment still available?", stage, strategy, &known).reply;
-                assert!(!reply.contains("Which area") && !reply.contains("How many bedrooms"), "{reply}");
+                let reply =
+                    advice("Is an apartment still available?", stage, strategy, &known).reply;
+                assert!(
+                    !reply.contains("Which area") && !reply.contains("How many bedrooms"),
+                    "{reply}"
+                );
             }
         }
     }
@@ -434,6 +514,9 @@ mod tests {
     #[test]
     fn a_huge_message_is_quoted_within_bounds() {
         let text = "\u{1f600} word ".repeat(100_000);
-        assert!(advice(&text, Stage::Interest, &Strategy::Empathetic, &Known::default()).quote.len() <= QUOTE_BYTES_MAX);
+        assert!(
+            advice(&text, Stage::Interest, &Strategy::Empathetic, &Known::default()).quote.len()
+                <= QUOTE_BYTES_MAX
+        );
     }
 }

@@ -40,7 +40,8 @@ pub struct Contact {
     pub hours: [u8; HOUR_BUCKETS],
 }
 
-/// Hours of a local day in which nobody is contacted, from `from` to `to`, across midnight when `from > to`.
+/// Hours of a local day in which nobody is contacted, from `from` to `to`, across midnight when
+/// `from > to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuietHours {
     /// First quiet hour, 0..=23.
@@ -53,11 +54,16 @@ impl QuietHours {
     /// Whether a local hour is quiet.
     #[must_use]
     pub fn contains(self, hour: i8) -> bool {
-        if self.from <= self.to { (self.from..self.to).contains(&hour) } else { hour >= self.from || hour < self.to }
+        if self.from <= self.to {
+            (self.from..self.to).contains(&hour)
+        } else {
+            hour >= self.from || hour < self.to
+        }
     }
 }
 
-/// The timezone of an IANA name from the database in the binary (the machine's may differ); `None` when unknown.
+/// The timezone of an IANA name from the database in the binary (the machine's may differ); `None`
+/// when unknown.
 #[must_use]
 pub fn zone(name: &str) -> Option<TimeZone> {
     if name == "UTC" { Some(TimeZone::UTC) } else { TimeZoneDatabase::bundled().get(name).ok() }
@@ -79,7 +85,8 @@ fn offset_ms(at: EventTime, zone: &TimeZone) -> i64 {
 #[must_use]
 pub fn waking(at: EventTime, zone: &TimeZone, quiet: QuietHours) -> EventTime {
     let mut moment = at;
-    // Two passes: the offset may change (daylight saving) between `at` and the end of the quiet hours.
+    // Two passes: the offset may change (daylight saving) between `at` and the end of the quiet
+    // hours.
     for _ in 0..2 {
         let hour = local_hour(moment, zone);
         if !quiet.contains(hour) {
@@ -97,8 +104,14 @@ pub fn waking(at: EventTime, zone: &TimeZone, quiet: QuietHours) -> EventTime {
 }
 
 impl Contact {
-    /// Takes what an event says about reaching the lead. `tenant_zone` counts where the lead has no timezone.
-    pub fn apply(&mut self, event: &Interaction, signals: Option<&Signals>, tenant_zone: &TimeZone) {
+    /// Takes what an event says about reaching the lead. `tenant_zone` counts where the lead has no
+    /// timezone.
+    pub fn apply(
+        &mut self,
+        event: &Interaction,
+        signals: Option<&Signals>,
+        tenant_zone: &TimeZone,
+    ) {
         for (name, consent) in &event.consent {
             if let Some(reach) = self.reach_of(&Channel::parse(name)) {
                 reach.consent = Some(*consent);
@@ -108,13 +121,18 @@ impl Contact {
             self.timezone = Some(name.clone());
         }
         if event.kind == EventType::ContactDndChanged {
-            self.do_not_disturb = event.attributes.get("dnd").is_none_or(|word| matches!(word.as_str(), "true" | "on" | "1"));
+            self.do_not_disturb = event
+                .attributes
+                .get("dnd")
+                .is_none_or(|word| matches!(word.as_str(), "true" | "on" | "1"));
         }
         self.take_owner(event);
         if touch(event) == Some(Direction::Inbound) {
             self.count_touch(event, tenant_zone);
         }
-        if signals.is_some_and(|signals| signals.intensity[Topic::Stop as usize] >= 0.5) && event.kind == EventType::MessageReceived {
+        if signals.is_some_and(|signals| signals.intensity[Topic::Stop as usize] >= 0.5)
+            && event.kind == EventType::MessageReceived
+        {
             self.opt_out(event.channel.as_ref());
         }
     }
@@ -127,7 +145,9 @@ impl Contact {
     }
 
     fn take_owner(&mut self, event: &Interaction) {
-        if let Some(agent) = event.agent_id.as_ref().filter(|agent| Some(*agent) != self.owner.as_ref()) {
+        if let Some(agent) =
+            event.agent_id.as_ref().filter(|agent| Some(*agent) != self.owner.as_ref())
+        {
             if self.owner.is_some() {
                 self.owner_changes = self.owner_changes.saturating_add(1);
             }
@@ -140,7 +160,8 @@ impl Contact {
             reach.inbound = reach.inbound.saturating_add(1);
         }
         let own = self.timezone.as_deref().and_then(zone);
-        let bucket = local_hour(event.occurred_at, own.as_ref().unwrap_or(tenant_zone)) as usize / 3;
+        let bucket =
+            local_hour(event.occurred_at, own.as_ref().unwrap_or(tenant_zone)) as usize / 3;
         if self.hours[bucket] == u8::MAX {
             self.hours.iter_mut().for_each(|count| *count /= 2);
         }
@@ -157,20 +178,27 @@ impl Contact {
         place.and_then(|place| self.reach.get_mut(place))
     }
 
-    /// Whether a channel may be used: consent was given, or never refused and the lead uses it to reach us.
+    /// Whether a channel may be used: consent was given, or never refused and the lead uses it to
+    /// reach us.
     #[must_use]
     pub fn may_use(&self, channel: &Channel) -> bool {
         let known = self.reach.iter().find(|reach| reach.channel == *channel);
-        !self.do_not_disturb && known.is_some_and(|reach| reach.consent.unwrap_or(reach.inbound > 0))
+        !self.do_not_disturb
+            && known.is_some_and(|reach| reach.consent.unwrap_or(reach.inbound > 0))
     }
 
     /// The permitted channel that the lead uses most; among equals the one that appeared first.
     #[must_use]
     pub fn preferred_channel(&self) -> Option<&Channel> {
         let speakable = |channel: &Channel| !matches!(channel, Channel::Web | Channel::Other(_));
-        let permitted = self.reach.iter().filter(|reach| self.may_use(&reach.channel) && speakable(&reach.channel));
+        let permitted = self
+            .reach
+            .iter()
+            .filter(|reach| self.may_use(&reach.channel) && speakable(&reach.channel));
         permitted
-            .fold(None, |best: Option<&Reach>, next| if best.is_none_or(|best| next.inbound > best.inbound) { Some(next) } else { best })
+            .fold(None, |best: Option<&Reach>, next| {
+                if best.is_none_or(|best| next.inbound > best.inbound) { Some(next) } else { best }
+            })
             .map(|reach| &reach.channel)
     }
 
@@ -180,12 +208,18 @@ impl Contact {
         self.timezone.as_deref().and_then(zone).unwrap_or_else(|| tenant_zone.clone())
     }
 
-    /// Local hours in which most touches of the lead fell: the fullest bucket of three, and those at least half as full.
+    /// Local hours in which most touches of the lead fell: the fullest bucket of three, and those
+    /// at least half as full.
     #[must_use]
     pub fn preferred_hours(&self) -> Vec<u8> {
         let most = self.hours.iter().copied().max().unwrap_or(0);
-        let busy = |bucket: &usize| most > 0 && self.hours[*bucket] * 2 >= most.max(1) && self.hours[*bucket] > 0;
-        (0..HOUR_BUCKETS).filter(busy).flat_map(|bucket| (0..3).map(move |hour| (bucket * 3 + hour) as u8)).collect()
+        let busy = |bucket: &usize| {
+            most > 0 && self.hours[*bucket] * 2 >= most.max(1) && self.hours[*bucket] > 0
+        };
+        (0..HOUR_BUCKETS)
+            .filter(busy)
+            .flat_map(|bucket| (0..3).map(move |hour| (bucket * 3 + hour) as u8))
+            .collect()
     }
 }
 
@@ -205,7 +239,8 @@ mod tests {
         assert_eq!(waking(utc(23, 30), &TimeZone::UTC, QUIET), utc(32, 0));
         assert_eq!(waking(utc(12, 0), &TimeZone::UTC, QUIET), utc(12, 0));
         assert_eq!(waking(utc(7, 15), &newyork, QUIET), utc(13, 0));
-        for name in ["Asia/Kolkata", "America/St_Johns", "Europe/Amsterdam", "Australia/Lord_Howe"] {
+        for name in ["Asia/Kolkata", "America/St_Johns", "Europe/Amsterdam", "Australia/Lord_Howe"]
+        {
             let zone = zone(name).unwrap();
             for step in 0..(24 * 366 * 2) {
                 let moment = waking(utc(0, 0).plus(step * HOUR_MS / 2 + 7), &zone, QUIET);

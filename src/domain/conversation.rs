@@ -38,10 +38,15 @@ impl Conversation {
     pub fn apply(&mut self, event: &Interaction, signals: Option<&Signals>) {
         match (&event.kind, signals) {
             (EventType::MessageReceived, Some(signals)) => self.hear(event.occurred_at, signals),
-            (EventType::MessageSent, Some(signals)) => self.asked_viewing = signals.intensity[Topic::Viewing as usize],
+            (EventType::MessageSent, Some(signals)) => {
+                self.asked_viewing = signals.intensity[Topic::Viewing as usize]
+            }
             (EventType::ObjectionRaised, _) => {
                 self.open_count = self.open_count.saturating_add(1);
-                let kind = event.attributes.get("objection").map_or(ObjectionKind::Other, |word| ObjectionKind::parse(word));
+                let kind = event
+                    .attributes
+                    .get("objection")
+                    .map_or(ObjectionKind::Other, |word| ObjectionKind::parse(word));
                 self.open(kind);
             }
             (EventType::ObjectionResolved, _) => self.resolve(event),

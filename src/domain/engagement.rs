@@ -1,6 +1,7 @@
 //! What to do next for a lead, on which channel and when, and the lead's profile in words.
 //!
-//! Never a channel without consent, never anybody who asked for quiet, never inside the quiet hours of the lead.
+//! Never a channel without consent, never anybody who asked for quiet, never inside the quiet hours
+//! of the lead.
 
 use jiff::tz::TimeZone;
 
@@ -179,9 +180,14 @@ fn rule(lead: &Sources<'_>, now: EventTime) -> (Action, i64, String) {
     if let Some(waiting) = lead.activity.waiting_since {
         let waits = span(now.since(waiting));
         return match lead.conversation.open.last() {
-            Some(kind) => {
-                (Action::ResolveObjection, 0, format!("the lead has waited {waits} for an answer to an objection: {}", kind.as_str()))
-            }
+            Some(kind) => (
+                Action::ResolveObjection,
+                0,
+                format!(
+                    "the lead has waited {waits} for an answer to an objection: {}",
+                    kind.as_str()
+                ),
+            ),
             None => (Action::Answer, 0, format!("the lead has waited {waits} for an answer")),
         };
     }
@@ -189,17 +195,33 @@ fn rule(lead: &Sources<'_>, now: EventTime) -> (Action, i64, String) {
         return confirm(lead, now);
     }
     if lead.journey.stage == Stage::Purchase {
-        return (Action::Close, DAY_MS, "in closing: name the next open point and who does it".into());
+        return (
+            Action::Close,
+            DAY_MS,
+            "in closing: name the next open point and who does it".into(),
+        );
     }
     if unanswered >= UNANSWERED_MAX {
-        return (Action::Nurture, 14 * DAY_MS, format!("{unanswered} touches without an answer: give it time"));
+        return (
+            Action::Nurture,
+            14 * DAY_MS,
+            format!("{unanswered} touches without an answer: give it time"),
+        );
     }
     let declined = lead.conversation.said[Topic::Hesitation as usize] >= 0.5;
     if let (Some(kind), false) = (lead.conversation.open.last(), declined) {
-        return (Action::ResolveObjection, DAY_MS, format!("an objection stands open: {}", kind.as_str()));
+        return (
+            Action::ResolveObjection,
+            DAY_MS,
+            format!("an objection stands open: {}", kind.as_str()),
+        );
     }
     if readiness >= 0.4 && !declined && lead.journey.stage >= Stage::Consideration {
-        return (Action::ProposeViewing, HOUR_MS, format!("appointment readiness is {:.0} %", readiness * 100.0));
+        return (
+            Action::ProposeViewing,
+            HOUR_MS,
+            format!("appointment readiness is {:.0} %", readiness * 100.0),
+        );
     }
     if churn_risk >= LIKELY && unanswered > 0 {
         return (Action::ReEngage, DAY_MS, format!("churn risk is {:.0} %", churn_risk * 100.0));
@@ -208,8 +230,13 @@ fn rule(lead: &Sources<'_>, now: EventTime) -> (Action, i64, String) {
 }
 
 fn confirm(lead: &Sources<'_>, now: EventTime) -> (Action, i64, String) {
-    let start = lead.appointments.starts_at.map(|start| start.since(now) - DAY_MS).filter(|wait| *wait > 0);
-    let what = if lead.appointments.status == Status::Booked { "the appointment ahead" } else { "the requested appointment" };
+    let start =
+        lead.appointments.starts_at.map(|start| start.since(now) - DAY_MS).filter(|wait| *wait > 0);
+    let what = if lead.appointments.status == Status::Booked {
+        "the appointment ahead"
+    } else {
+        "the requested appointment"
+    };
     (Action::ConfirmAppointment, start.unwrap_or(0), format!("confirm {what} and what to bring"))
 }
 
@@ -225,17 +252,28 @@ fn cadence(lead: &Sources<'_>, unanswered: u32) -> (Action, i64, String) {
         Stage::Awareness | Stage::Interest if lead.conversation.facts.is_empty() => {
             (Action::Qualify, "little is known of what the lead needs")
         }
-        Stage::Awareness | Stage::Interest => (Action::SendListings, "wishes are known: show what fits"),
+        Stage::Awareness | Stage::Interest => {
+            (Action::SendListings, "wishes are known: show what fits")
+        }
         _ => (Action::FollowUp, "keep the thread warm"),
     };
-    (action, days * DAY_MS, format!("{why}; {} stage, every {days} d at this silence", lead.journey.stage.as_str()))
+    (
+        action,
+        days * DAY_MS,
+        format!("{why}; {} stage, every {days} d at this silence", lead.journey.stage.as_str()),
+    )
 }
 
-/// Changes when something in a profile changes that a reader would act on; the day of the next contact counts, not its minute.
+/// Changes when something in a profile changes that a reader would act on; the day of the next
+/// contact counts, not its minute.
 #[must_use]
 pub fn profile_mark(lead: &Sources<'_>, next: &NextAction) -> u32 {
     let mut mark = crc32fast::Hasher::new();
-    mark.update(&[lead.journey.stage as u8, lead.journey.outcome.map_or(0, |outcome| 1 + outcome as u8), next.action as u8]);
+    mark.update(&[
+        lead.journey.stage as u8,
+        lead.journey.outcome.map_or(0, |outcome| 1 + outcome as u8),
+        next.action as u8,
+    ]);
     mark.update(&(next.at.0 / DAY_MS).to_le_bytes());
     mark.update(next.channel.as_ref().map_or("", |channel| channel.as_str()).as_bytes());
     mark.update(lead.contact.owner.as_deref().unwrap_or("").as_bytes());
@@ -250,7 +288,14 @@ pub fn profile_mark(lead: &Sources<'_>, next: &NextAction) -> u32 {
 fn engagement_score(lead: &Sources<'_>) -> f64 {
     use crate::domain::activity::{Family, WEEK};
     let now = lead.activity.last.unwrap_or_default();
-    let own = [Family::MessageIn, Family::Form, Family::Web, Family::Listing, Family::Appointment, Family::Email];
+    let own = [
+        Family::MessageIn,
+        Family::Form,
+        Family::Web,
+        Family::Listing,
+        Family::Appointment,
+        Family::Email,
+    ];
     let touches: f64 = own.iter().map(|family| lead.activity.family(*family).at(now, WEEK)).sum();
     50.0 * lead.probabilities[2] + 50.0 * touches / (touches + 5.0)
 }
@@ -268,7 +313,12 @@ pub fn profile(key: &LeadKey, lead: &Sources<'_>, next: NextAction, now: EventTi
         preferred_hours: lead.contact.preferred_hours(),
         timezone: lead.contact.timezone.clone(),
         owner: lead.contact.owner.clone(),
-        open_objections: lead.conversation.open.iter().map(|kind| kind.as_str().to_owned()).collect(),
+        open_objections: lead
+            .conversation
+            .open
+            .iter()
+            .map(|kind| kind.as_str().to_owned())
+            .collect(),
         signals: signals(lead, now),
         next,
         insights: insights(lead, now),
@@ -284,23 +334,41 @@ fn signals(lead: &Sources<'_>, now: EventTime) -> Vec<Signal> {
         source: source.to_owned(),
         at,
     };
-    let facts = lead.conversation.facts.iter().map(|fact| signal(fact.kind.as_str(), &fact.value, 0.9, "message", heard_at));
-    let topics =
-        [Topic::Viewing, Topic::Price, Topic::Financing, Topic::PreApproval, Topic::Timeline, Topic::Commitment, Topic::Hesitation];
+    let facts = lead
+        .conversation
+        .facts
+        .iter()
+        .map(|fact| signal(fact.kind.as_str(), &fact.value, 0.9, "message", heard_at));
+    let topics = [
+        Topic::Viewing,
+        Topic::Price,
+        Topic::Financing,
+        Topic::PreApproval,
+        Topic::Timeline,
+        Topic::Commitment,
+        Topic::Hesitation,
+    ];
     let said = topics.into_iter().filter_map(|topic| {
         let recent = lead.conversation.topic(topic, now);
-        (recent >= 0.25).then(|| signal("topic", topic.as_str(), recent.min(1.0), "message", heard_at))
+        (recent >= 0.25)
+            .then(|| signal("topic", topic.as_str(), recent.min(1.0), "message", heard_at))
     });
-    let price = lead
-        .activity
-        .price_minor
-        .map(|price| signal("price_looked_at_minor", &price.to_string(), 1.0, "behaviour", lead.activity.last.unwrap_or(now)));
+    let price = lead.activity.price_minor.map(|price| {
+        signal(
+            "price_looked_at_minor",
+            &price.to_string(),
+            1.0,
+            "behaviour",
+            lead.activity.last.unwrap_or(now),
+        )
+    });
     facts.chain(said).chain(price).collect()
 }
 
 fn insights(lead: &Sources<'_>, now: EventTime) -> Vec<String> {
     let mut words = Vec::new();
-    let stage_days = lead.journey.entered_at.map_or(0, |entered| now.since(entered).max(0) / DAY_MS);
+    let stage_days =
+        lead.journey.entered_at.map_or(0, |entered| now.since(entered).max(0) / DAY_MS);
     words.push(format!(
         "In {} for {stage_days} d, likely next: {}.",
         lead.journey.stage.as_str(),

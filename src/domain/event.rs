@@ -208,10 +208,15 @@ mod tests {
     #[test]
     fn every_known_word_survives_a_round_trip_and_an_unknown_one_is_kept() {
         for word in EventType::WORDS.iter().chain(Channel::WORDS) {
-            let known = EventType::parse(word).as_str() == *word && Channel::parse(word).as_str() == *word;
+            let known =
+                EventType::parse(word).as_str() == *word && Channel::parse(word).as_str() == *word;
             assert!(known, "{word}");
         }
-        assert!(EventType::WORDS.iter().all(|word| !matches!(EventType::parse(word), EventType::Other(_))));
+        assert!(
+            EventType::WORDS
+                .iter()
+                .all(|word| !matches!(EventType::parse(word), EventType::Other(_)))
+        );
         assert_eq!(EventType::parse("fax.received"), EventType::Other("fax.received".into()));
     }
 }

@@ -1,7 +1,10 @@
-//! Which arm a unit gets, what was exposed, and what is registered, counted, concluded and done about it.
+//! Which arm a unit gets, what was exposed, and what is registered, counted, concluded and done
+//! about it.
 //!
-//! Assignment is a pure function of the definition in force and the unit: murmur3 x86_32 over the UTF-8 bytes (NFC) of
-//! `salt:experiment:unit`, mapped to integer weights by `(hash * total) >> 32` (flagd's rule, without modulo bias).
+//! Assignment is a pure function of the definition in force and the unit: murmur3 x86_32 over the
+//! UTF-8 bytes (NFC) of
+//! `salt:experiment:unit`, mapped to integer weights by `(hash * total) >> 32` (flagd's rule,
+//! without modulo bias).
 
 pub mod known;
 pub mod plan;
@@ -82,7 +85,8 @@ pub enum State {
 
 impl State {
     /// All states, in the order of a life.
-    pub const ALL: [Self; 5] = [Self::Draft, Self::Running, Self::Paused, Self::Stopped, Self::Archived];
+    pub const ALL: [Self; 5] =
+        [Self::Draft, Self::Running, Self::Paused, Self::Stopped, Self::Archived];
 
     /// The name in definitions.
     #[must_use]
@@ -109,7 +113,8 @@ impl State {
     }
 }
 
-/// A range of the places of a layer. A unit has one place per layer, so it is in at most one experiment of it.
+/// A range of the places of a layer. A unit has one place per layer, so it is in at most one
+/// experiment of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
     /// Its name.
@@ -166,7 +171,8 @@ pub struct Experiment {
     pub source: Arc<str>,
     /// What was registered; `None`: exposures and outcomes are counted and nothing is concluded.
     pub plan: Option<Arc<Plan>>,
-    /// What arms cost; prices change, so a version that continues may have others, and nothing is decided by them.
+    /// What arms cost; prices change, so a version that continues may have others, and nothing is
+    /// decided by them.
     pub costs: Costs,
 }
 
@@ -184,11 +190,15 @@ pub struct Assignment {
 /// MurmurHash3 x86_32 (Austin Appleby, public domain reference `MurmurHash3.cpp`).
 #[must_use]
 pub fn murmur3(data: &[u8], seed: u32) -> u32 {
-    let mix = |block: u32| block.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
+    let mix =
+        |block: u32| block.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
     let mut hash = seed;
     let (blocks, tail) = data.as_chunks::<4>();
     for block in blocks {
-        hash = (hash ^ mix(u32::from_le_bytes(*block))).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
+        hash = (hash ^ mix(u32::from_le_bytes(*block)))
+            .rotate_left(13)
+            .wrapping_mul(5)
+            .wrapping_add(0xe654_6b64);
     }
     if !tail.is_empty() {
         let last = tail.iter().rev().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
@@ -200,10 +210,15 @@ pub fn murmur3(data: &[u8], seed: u32) -> u32 {
     hash ^ (hash >> 16)
 }
 
-/// Where a text falls among `total` places. The same name typed on two systems may differ in how its accents are composed: it is composed
-/// here (NFC, Unicode Standard Annex 15) before it is hashed.
+/// Where a text falls among `total` places. The same name typed on two systems may differ in how
+/// its accents are composed: it is composed here (NFC, Unicode Standard Annex 15) before it is
+/// hashed.
 fn bucket(text: &str, total: u32) -> u32 {
-    let hash = if text.is_ascii() { murmur3(text.as_bytes(), 0) } else { murmur3(text.nfc().collect::<String>().as_bytes(), 0) };
+    let hash = if text.is_ascii() {
+        murmur3(text.as_bytes(), 0)
+    } else {
+        murmur3(text.nfc().collect::<String>().as_bytes(), 0)
+    };
     let scaled = (u64::from(hash) * u64::from(total)) >> 32;
     u32::try_from(scaled).expect("below the total, which is 32 bits")
 }
@@ -219,9 +234,12 @@ impl Experiment {
     #[must_use]
     pub fn assign(&self, unit: &str) -> Option<Assignment> {
         // The gate has its own salt, so that changing the coverage never moves a unit between arms.
-        let admitted = || bucket(&format!("{}:gate:{}:{unit}", self.salt, self.name), PLACES) < self.coverage;
-        let owned =
-            |layer: &Layer| (layer.from..layer.to).contains(&bucket(&format!("{}:layer:{}:{unit}", self.tenant, layer.name), PLACES));
+        let admitted =
+            || bucket(&format!("{}:gate:{}:{unit}", self.salt, self.name), PLACES) < self.coverage;
+        let owned = |layer: &Layer| {
+            (layer.from..layer.to)
+                .contains(&bucket(&format!("{}:layer:{}:{unit}", self.tenant, layer.name), PLACES))
+        };
         if self.state != State::Running || !self.layer.as_ref().is_none_or(owned) || !admitted() {
             return None;
         }
@@ -238,7 +256,11 @@ impl Experiment {
             reached += weight;
             bucket < reached
         })?;
-        Some(Assignment { arm: arm.clone(), bucket, propensity: f64::from(*weight) / f64::from(total) })
+        Some(Assignment {
+            arm: arm.clone(),
+            bucket,
+            propensity: f64::from(*weight) / f64::from(total),
+        })
     }
 
     /// Whether a lead that is not in it is meant.
@@ -246,7 +268,8 @@ impl Experiment {
     pub fn targets(&self, stage: Stage, features: &Features) -> bool {
         let holds = |condition: &Condition| {
             features.value(condition.feature).is_some_and(|value| {
-                condition.at_least.is_none_or(|least| value >= least) && condition.below.is_none_or(|bound| value < bound)
+                condition.at_least.is_none_or(|least| value >= least)
+                    && condition.below.is_none_or(|bound| value < bound)
             })
         };
         (self.stages.is_empty() || self.stages.contains(&stage)) && self.target.iter().all(holds)
@@ -258,7 +281,8 @@ impl Experiment {
         self.plan.as_ref().and_then(|plan| plan.ends_at).is_none_or(|end| at < end)
     }
 
-    /// Whether an arm gives its strategy: without a weight it is withdrawn, also from the units that have it.
+    /// Whether an arm gives its strategy: without a weight it is withdrawn, also from the units
+    /// that have it.
     #[must_use]
     pub fn gives(&self, arm: &str) -> bool {
         self.arms.iter().any(|(name, weight)| name == arm && *weight > 0)
@@ -270,15 +294,25 @@ impl Experiment {
         ExperimentKey { tenant: self.tenant.clone(), name: self.name.clone(), version: self.began }
     }
 
-    /// What may not differ from the version that is continued, by field; `None`: it may be continued so.
+    /// What may not differ from the version that is continued, by field; `None`: it may be
+    /// continued so.
     #[must_use]
     pub fn differs(&self, first: &Self) -> Option<&'static str> {
-        let names = |arms: &[(String, u32)]| arms.iter().map(|(arm, _)| arm.clone()).collect::<Vec<_>>();
-        let known = |of: &Self| of.plan.as_ref().map_or((None, None, None), |plan| (plan.covariate, plan.strata, plan.agents_max));
+        let names =
+            |arms: &[(String, u32)]| arms.iter().map(|(arm, _)| arm.clone()).collect::<Vec<_>>();
+        let known = |of: &Self| {
+            of.plan
+                .as_ref()
+                .map_or((None, None, None), |plan| (plan.covariate, plan.strata, plan.agents_max))
+        };
         let fields = [
             ("unit", self.unit == first.unit),
             ("salt", self.salt == first.salt),
-            ("arms", names(&self.arms) == names(&first.arms) && (self.unit == Unit::Lead || self.arms == first.arms)),
+            (
+                "arms",
+                names(&self.arms) == names(&first.arms)
+                    && (self.unit == Unit::Lead || self.arms == first.arms),
+            ),
             ("layer", self.layer == first.layer),
             ("window_hours", self.window_hours == first.window_hours),
             ("covariate", known(self).0 == known(first).0),
@@ -293,8 +327,14 @@ impl Experiment {
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let both = self.layer.as_ref().zip(other.layer.as_ref());
-        let alive = self.state.keeps() && other.state.keeps() && self.tenant == other.tenant && self.name != other.name;
-        alive && both.is_some_and(|(own, other)| own.name == other.name && own.from < other.to && other.from < own.to)
+        let alive = self.state.keeps()
+            && other.state.keeps()
+            && self.tenant == other.tenant
+            && self.name != other.name;
+        alive
+            && both.is_some_and(|(own, other)| {
+                own.name == other.name && own.from < other.to && other.from < own.to
+            })
     }
 }
 
@@ -343,7 +383,8 @@ pub struct ExperimentKey {
 }
 
 impl ExperimentKey {
-    /// Under which the journeys of all leads of a tenant are counted: no experiment has this name, and versions begin at 1.
+    /// Under which the journeys of all leads of a tenant are counted: no experiment has this name,
+    /// and versions begin at 1.
     #[must_use]
     pub fn attribution(tenant: &Tenant) -> Self {
         Self { tenant: tenant.clone(), name: String::new(), version: 0 }
@@ -393,7 +434,8 @@ mod tests {
 
     #[test]
     fn murmur3_gives_the_published_values() {
-        // Verification values of the reference implementation (aappleby/smhasher, as used by flagd and Unleash tests).
+        // Verification values of the reference implementation (aappleby/smhasher, as used by flagd
+        // and Unleash tests).
         for (text, seed, hash) in [
             ("", 0, 0),
             ("", 1, 0x514e_28b7),
@@ -407,7 +449,8 @@ mod tests {
     }
 
     #[test]
-    fn a_million_units_spread_by_weight_independently_of_other_experiments_and_coverage_never_moves_one() {
+    fn a_million_units_spread_by_weight_independently_of_other_experiments_and_coverage_never_moves_one()
+     {
         const UNITS: i32 = 1_000_000;
         let arms = [("empathetic", 1), ("assertive", 3)];
         let (half, full) = (experiment(&arms, 5_000), experiment(&arms, 10_000));
@@ -442,7 +485,11 @@ mod tests {
         let arms: Vec<(&str, u32)> = arms.iter().map(|arm| (arm.as_str(), 1)).collect();
         let experiment = experiment(&arms, 10_000);
         let of = |unit: &str| experiment.assign(unit).unwrap();
-        for (composed, apart) in [("Zo\u{eb}", "Zoe\u{308}"), ("\u{d55c}", "\u{1112}\u{1161}\u{11ab}"), ("s\u{e9}ance", "se\u{301}ance")] {
+        for (composed, apart) in [
+            ("Zo\u{eb}", "Zoe\u{308}"),
+            ("\u{d55c}", "\u{1112}\u{1161}\u{11ab}"),
+            ("s\u{e9}ance", "se\u{301}ance"),
+        ] {
             assert_eq!(of(composed), of(apart));
         }
         assert_ne!(of("Zo\u{eb}"), of("Zoe"));
@@ -450,7 +497,12 @@ mod tests {
 
     #[test]
     fn merging_tallies_is_commutative_and_associative_with_the_empty_one_neutral() {
-        let tally = |arm: &str, exposures| Tally::of(arm, Counts { exposures, revenue_minor: exposures as i64 * 100, ..Counts::default() });
+        let tally = |arm: &str, exposures| {
+            Tally::of(
+                arm,
+                Counts { exposures, revenue_minor: exposures as i64 * 100, ..Counts::default() },
+            )
+        };
         let (a, b, c) = (tally("x", 1), tally("y", 2), tally("x", 4));
         let merged = |list: &[&Tally]| {
             let mut sum = Tally::default();

@@ -224,11 +224,15 @@ fn hours(then: EventTime, now: EventTime) -> f64 {
 fn journey(features: &mut Features, journey: &Journey, now: EventTime) {
     features.set(Feature::Stage, journey.stage.index() as f64);
     features.set(Feature::FurthestStage, journey.furthest.index() as f64);
-    features.set(Feature::HoursInStage, journey.entered_at.map_or(0.0, |entered| hours(entered, now)));
+    features
+        .set(Feature::HoursInStage, journey.entered_at.map_or(0.0, |entered| hours(entered, now)));
     features.set_known(Feature::PreviousStageHours, journey.previous_hours.map(f64::from));
     features.set(Feature::StageMoves, f64::from(journey.moves));
     features.set(Feature::Regressions, f64::from(journey.regressions));
-    features.set_known(Feature::HoursSinceRegression, journey.regressed_at.map(|then| hours(then, now)));
+    features.set_known(
+        Feature::HoursSinceRegression,
+        journey.regressed_at.map(|then| hours(then, now)),
+    );
     features.set(Feature::CallsInStage, f64::from(journey.calls));
 }
 

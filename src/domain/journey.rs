@@ -1,16 +1,18 @@
 //! The journey of a lead: a belief over six stages that moves with evidence, forward and back.
 //!
-//! The state model is a hidden Markov filter. Each event that says something about the stage first lets the belief
-//! drift a little (stages move on, sometimes back), then weighs it by how likely that event is in each stage. A stage
-//! named by the CRM is strong evidence: [`CRM_TRUST`] of the belief goes there. The shown stage changes only when
-//! another one leads by [`LEAD`], so that it does not flicker. A lead moves back by a mapped earlier CRM stage, by a
-//! cancelled or missed appointment, by an objection, or by a decline in words.
+//! The state model is a hidden Markov filter. Each event that says something about the stage first
+//! lets the belief drift a little (stages move on, sometimes back), then weighs it by how likely
+//! that event is in each stage. A stage named by the CRM is strong evidence: [`CRM_TRUST`] of the
+//! belief goes there. The shown stage changes only when another one leads by [`LEAD`], so that it
+//! does not flicker. A lead moves back by a mapped earlier CRM stage, by a cancelled or missed
+//! appointment, by an objection, or by a decline in words.
 
 use crate::domain::event::{EventType, Interaction};
 use crate::domain::lexicon::{Signals, Topic};
 use crate::domain::units::{EventTime, HOUR_MS};
 
-/// Belief given to a stage that the CRM names (chosen: an agent's word, wrong about one time in twenty).
+/// Belief given to a stage that the CRM names (chosen: an agent's word, wrong about one time in
+/// twenty).
 const CRM_TRUST: f32 = 0.95;
 /// A stage must lead the shown one by this much to replace it (chosen: a tenth avoids flicker).
 const LEAD: f32 = 0.1;
@@ -37,7 +39,14 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Self; 6] = [Self::Awareness, Self::Interest, Self::Consideration, Self::Intent, Self::Evaluation, Self::Purchase];
+    pub const ALL: [Self; 6] = [
+        Self::Awareness,
+        Self::Interest,
+        Self::Consideration,
+        Self::Intent,
+        Self::Evaluation,
+        Self::Purchase,
+    ];
 
     /// The name on the wire.
     #[must_use]
@@ -153,7 +162,8 @@ pub enum Meaning {
     Neutral,
 }
 
-/// The CRM's words and what they mean: defaults for common names, extended by definitions of a tenant.
+/// The CRM's words and what they mean: defaults for common names, extended by definitions of a
+/// tenant.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StageMap {
     /// Names of the tenant in normal form, sorted by name.
@@ -164,11 +174,32 @@ pub struct StageMap {
 const COMMON: &[(Meaning, &[&str])] = &[
     (
         Meaning::Stage(Stage::Awareness),
-        &["new", "new_lead", "lead", "submitted", "created", "uncontacted", "subscriber", "attempted_contact", "incoming"],
+        &[
+            "new",
+            "new_lead",
+            "lead",
+            "submitted",
+            "created",
+            "uncontacted",
+            "subscriber",
+            "attempted_contact",
+            "incoming",
+        ],
     ),
     (
         Meaning::Stage(Stage::Interest),
-        &["contacted", "preaccepted", "engaged", "connected", "nurture", "nurturing", "responded", "marketing_qualified", "mql", "warm"],
+        &[
+            "contacted",
+            "preaccepted",
+            "engaged",
+            "connected",
+            "nurture",
+            "nurturing",
+            "responded",
+            "marketing_qualified",
+            "mql",
+            "warm",
+        ],
     ),
     (
         Meaning::Stage(Stage::Consideration),
@@ -233,7 +264,20 @@ const COMMON: &[(Meaning, &[&str])] = &[
             "purchase",
         ],
     ),
-    (Meaning::Won, &["approved", "won", "closed_won", "closedwon", "sold", "closed", "converted", "customer", "funded"]),
+    (
+        Meaning::Won,
+        &[
+            "approved",
+            "won",
+            "closed_won",
+            "closedwon",
+            "sold",
+            "closed",
+            "converted",
+            "customer",
+            "funded",
+        ],
+    ),
     (
         Meaning::Lost,
         &[
@@ -281,7 +325,10 @@ impl StageMap {
         if let Some(stage) = Stage::parse(&normal) {
             return Some(Meaning::Stage(stage));
         }
-        COMMON.iter().find(|(_, names)| names.contains(&normal.as_str())).map(|(meaning, _)| *meaning)
+        COMMON
+            .iter()
+            .find(|(_, names)| names.contains(&normal.as_str()))
+            .map(|(meaning, _)| *meaning)
     }
 }
 
@@ -304,7 +351,9 @@ pub fn evidence(event: &Interaction, map: &StageMap) -> Evidence {
     let mut found = Evidence::default();
     let deal = event.opportunity.as_ref();
     let status = deal.and_then(|deal| deal.status.as_deref()).map(normal_name);
-    if let Some(name) = deal.and_then(|deal| deal.stage_id.as_deref()).filter(|name| !name.is_empty()) {
+    if let Some(name) =
+        deal.and_then(|deal| deal.stage_id.as_deref()).filter(|name| !name.is_empty())
+    {
         match map.meaning(name) {
             Some(Meaning::Stage(stage)) => found.stage = Some(stage),
             Some(Meaning::Won) => found.outcome = Some(Outcome::Won),
@@ -316,15 +365,17 @@ pub fn evidence(event: &Interaction, map: &StageMap) -> Evidence {
     match event.kind {
         EventType::LeadConverted => found.outcome = Some(Outcome::Won),
         EventType::LeadLost => found.outcome = Some(Outcome::Lost),
-        EventType::OpportunityStatusChanged | EventType::OpportunityStageChanged => match status.as_deref() {
-            Some("open") => found.reopened = true,
-            Some(word) => match map.meaning(word) {
-                Some(Meaning::Won) => found.outcome = Some(Outcome::Won),
-                Some(Meaning::Lost) => found.outcome = Some(Outcome::Lost),
-                _ => {}
-            },
-            None => {}
-        },
+        EventType::OpportunityStatusChanged | EventType::OpportunityStageChanged => {
+            match status.as_deref() {
+                Some("open") => found.reopened = true,
+                Some(word) => match map.meaning(word) {
+                    Some(Meaning::Won) => found.outcome = Some(Outcome::Won),
+                    Some(Meaning::Lost) => found.outcome = Some(Outcome::Lost),
+                    _ => {}
+                },
+                None => {}
+            }
+        }
         _ => found.outcome = None,
     }
     if found.outcome.is_some() {
@@ -333,7 +384,8 @@ pub fn evidence(event: &Interaction, map: &StageMap) -> Evidence {
     found
 }
 
-/// How likely an event is in each stage, relative to the others; `None` for events that say nothing.
+/// How likely an event is in each stage, relative to the others; `None` for events that say
+/// nothing.
 fn likelihood(event: &Interaction, signals: Option<&Signals>) -> Option<[f32; 6]> {
     use EventType as E;
     Some(match event.kind {
@@ -364,10 +416,14 @@ fn spoken(signals: &Signals) -> Option<[f32; 6]> {
         (Topic::Question, [0.8, 1.3, 1.2, 1.0, 0.9, 0.7]),
     ];
     let wishes = (!signals.facts.is_empty()).then_some([0.5, 1.3, 1.7, 1.1, 0.8, 0.4]);
-    rows.into_iter().find(|(topic, _)| signals.intensity[*topic as usize] >= 0.5).map(|(_, row)| row).or(wishes)
+    rows.into_iter()
+        .find(|(topic, _)| signals.intensity[*topic as usize] >= 0.5)
+        .map(|(_, row)| row)
+        .or(wishes)
 }
 
-/// Where leads usually go next: rows from, columns to, in the order of [`Stage::ALL`]; each row sums to 1.
+/// Where leads usually go next: rows from, columns to, in the order of [`Stage::ALL`]; each row
+/// sums to 1.
 const NEXT: [[f32; 6]; 6] = [
     [0.90, 0.08, 0.02, 0.00, 0.00, 0.00],
     [0.02, 0.88, 0.08, 0.02, 0.00, 0.00],
@@ -409,7 +465,9 @@ impl Journey {
                 next[to] += self.belief[from] * share;
             }
         }
-        next.iter_mut().zip(likelihood).for_each(|(belief, weight)| *belief = (*belief * weight).max(FLOOR));
+        next.iter_mut()
+            .zip(likelihood)
+            .for_each(|(belief, weight)| *belief = (*belief * weight).max(FLOOR));
         let sum: f32 = next.iter().sum();
         self.belief = next.map(|belief| belief / sum);
     }
@@ -425,7 +483,8 @@ impl Journey {
                 self.regressions = self.regressions.saturating_add(1);
                 self.regressed_at = Some(at);
             }
-            self.previous_hours = self.entered_at.map(|entered| (at.since(entered) as f64 / HOUR_MS as f64) as f32);
+            self.previous_hours =
+                self.entered_at.map(|entered| (at.since(entered) as f64 / HOUR_MS as f64) as f32);
             self.stage = best;
             self.furthest = self.furthest.max(best);
             self.entered_at = Some(at);
@@ -446,8 +505,14 @@ impl Journey {
 
     /// The most likely other stage after one move from the present belief.
     fn expected_next(&self) -> Stage {
-        let reach = |to: Stage| -> f32 { (0..6).map(|from| self.belief[from] * NEXT[from][to.index()]).sum() };
+        let reach = |to: Stage| -> f32 {
+            (0..6).map(|from| self.belief[from] * NEXT[from][to.index()]).sum()
+        };
         let others = Stage::ALL.into_iter().filter(|stage| *stage != self.stage);
-        others.fold((Stage::Purchase, f32::MIN), |best, stage| if reach(stage) > best.1 { (stage, reach(stage)) } else { best }).0
+        others
+            .fold((Stage::Purchase, f32::MIN), |best, stage| {
+                if reach(stage) > best.1 { (stage, reach(stage)) } else { best }
+            })
+            .0
     }
 }

@@ -1,6 +1,7 @@
 //! One lead: its whole rolling state, and what one turn does to it.
 //!
-//! In: an event, or a time at which the lead is due. Out: what was decided, in the order it was decided.
+//! In: an event, or a time at which the lead is due. Out: what was decided, in the order it was
+//! decided.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,7 +15,9 @@ use crate::domain::engagement::{self, NextAction, Profile};
 use crate::domain::event::{EventType, Interaction};
 use crate::domain::experiment::journeys::Journeys;
 use crate::domain::experiment::known::Seen;
-use crate::domain::experiment::{Change, Experiment, ExperimentKey, Exposure, Place, Places, Tally, Unit, is_held_out};
+use crate::domain::experiment::{
+    Change, Experiment, ExperimentKey, Exposure, Place, Places, Tally, Unit, is_held_out,
+};
 use crate::domain::features::{self, Features};
 use crate::domain::journey::{self, Journey, Outcome, View};
 use crate::domain::lexicon::{Signals, Topic};
@@ -111,8 +114,9 @@ pub enum Decision {
     Unmapped(String),
 }
 
-/// An id as eight bytes: its first half is stirred before the last half is laid over it, so that ids of one origin, which share
-/// their first half, never meet, and others by chance alone (the finaliser of SplitMix64: Steele, Lea and Flood, 2014).
+/// An id as eight bytes: its first half is stirred before the last half is laid over it, so that
+/// ids of one origin, which share their first half, never meet, and others by chance alone (the
+/// finaliser of SplitMix64: Steele, Lea and Flood, 2014).
 fn short(id: EventId) -> u64 {
     let whole = u128::from_be_bytes(id.0);
     let mut high = (whole >> 64) as u64;
@@ -135,7 +139,8 @@ fn probabilities(scores: &[Score; 6]) -> [f64; 6] {
 }
 
 impl Lead {
-    /// Whether an event is new and in time. Duplicate is checked before late, so nothing is applied twice.
+    /// Whether an event is new and in time. Duplicate is checked before late, so nothing is applied
+    /// twice.
     #[must_use]
     pub fn admit(&self, event: &Interaction, lateness_ms: i64) -> Verdict {
         let at = event.occurred_at;
@@ -144,7 +149,11 @@ impl Lead {
             return Verdict::Duplicate;
         }
         let behind = self.activity.last.is_some_and(|newest| newest.since(at) > lateness_ms);
-        if behind || self.floor.is_some_and(|floor| at <= floor) { Verdict::Late } else { Verdict::Fresh }
+        if behind || self.floor.is_some_and(|floor| at <= floor) {
+            Verdict::Late
+        } else {
+            Verdict::Fresh
+        }
     }
 
     fn remember(&mut self, event: &Interaction, rules: &InForce<'_>) {
@@ -153,7 +162,8 @@ impl Lead {
         self.seen.insert(place, entry);
         let newest = self.activity.last.map_or(entry.0, |last| last.max(entry.0));
         // What is older than the allowed lateness is late by itself: its ids need not be kept.
-        let expired = self.seen.partition_point(|(at, _)| newest.since(*at) > rules.thresholds.lateness_ms);
+        let expired =
+            self.seen.partition_point(|(at, _)| newest.since(*at) > rules.thresholds.lateness_ms);
         self.seen.drain(..expired);
         while self.seen.len() > rules.thresholds.dedupe_ids {
             // Whatever else comes from that moment is late as well, known or not.
@@ -164,7 +174,12 @@ impl Lead {
     }
 
     /// Applies a fresh event.
-    pub fn apply(&mut self, rules: &InForce<'_>, event: &Interaction, decisions: &mut Vec<Decision>) {
+    pub fn apply(
+        &mut self,
+        rules: &InForce<'_>,
+        event: &Interaction,
+        decisions: &mut Vec<Decision>,
+    ) {
         self.remember(event, rules);
         if event.kind == EventType::ContactErased {
             self.erase(event);
@@ -190,7 +205,12 @@ impl Lead {
         }
         if !(rules.experiments.is_empty() && self.places.list.is_empty()) {
             let find = |experiment: &str, began: u32| rules.version(experiment, began);
-            let counted = self.places.outcomes((event, evidence.outcome), newest, rules.thresholds.lateness_ms, &find);
+            let counted = self.places.outcomes(
+                (event, evidence.outcome),
+                newest,
+                rules.thresholds.lateness_ms,
+                &find,
+            );
             for (name, version, change) in counted {
                 let key = ExperimentKey { tenant: event.key.tenant().clone(), name, version };
                 decisions.push(Decision::Count(key, Box::new(change)));
@@ -216,7 +236,13 @@ impl Lead {
     }
 
     /// Looks at a lead that is due although no event arrived.
-    pub fn due(&mut self, rules: &InForce<'_>, key: &LeadKey, now: EventTime, decisions: &mut Vec<Decision>) {
+    pub fn due(
+        &mut self,
+        rules: &InForce<'_>,
+        key: &LeadKey,
+        now: EventTime,
+        decisions: &mut Vec<Decision>,
+    ) {
         let scores = self.scores(rules, now);
         decisions.extend(self.warn(rules, key, &scores, now));
     }
@@ -224,7 +250,12 @@ impl Lead {
     /// Keeps nothing but that the lead was erased.
     fn erase(&mut self, event: &Interaction) {
         let at = event.occurred_at;
-        *self = Self { seen: std::mem::take(&mut self.seen), floor: Some(at), erased_at: Some(at), ..Self::default() };
+        *self = Self {
+            seen: std::mem::take(&mut self.seen),
+            floor: Some(at),
+            erased_at: Some(at),
+            ..Self::default()
+        };
     }
 
     /// All features at `now`.
@@ -248,7 +279,8 @@ impl Lead {
 
     fn decide(&mut self, rules: &InForce<'_>, turn: &Turn<'_>, decisions: &mut Vec<Decision>) {
         let Turn { event, signals, .. } = *turn;
-        // An event that comes late is decided on as of the lead's newest one: nothing is recommended for the past.
+        // An event that comes late is decided on as of the lead's newest one: nothing is
+        // recommended for the past.
         let now = self.activity.last.unwrap_or(event.occurred_at);
         let features = self.features(now);
         let scores = scoring::predict(rules.model, &features, self.activity.events);
@@ -276,7 +308,13 @@ impl Lead {
         decisions.insert(place, Decision::Prediction(Box::new(prediction)));
     }
 
-    fn warn(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], now: EventTime) -> Vec<Decision> {
+    fn warn(
+        &mut self,
+        rules: &InForce<'_>,
+        key: &LeadKey,
+        scores: &[Score; 6],
+        now: EventTime,
+    ) -> Vec<Decision> {
         let sources = risk::Sources {
             key,
             activity: &self.activity,
@@ -287,11 +325,21 @@ impl Lead {
             levels: (rules.thresholds.warn_raise, rules.thresholds.warn_clear),
             answer_minutes: rules.thresholds.answer_minutes,
         };
-        self.risk.look(&sources, now).into_iter().map(|alert| Decision::Alert(Box::new(alert))).collect()
+        self.risk
+            .look(&sources, now)
+            .into_iter()
+            .map(|alert| Decision::Alert(Box::new(alert)))
+            .collect()
     }
 
     /// The experiment's arm where one applies (kept once given), else the default policy.
-    fn choose(&self, rules: &InForce<'_>, turn: &Turn<'_>, features: &Features, scores: &[Score; 6]) -> Choice {
+    fn choose(
+        &self,
+        rules: &InForce<'_>,
+        turn: &Turn<'_>,
+        features: &Features,
+        scores: &[Score; 6],
+    ) -> Choice {
         let Turn { event, signals, .. } = *turn;
         for experiment in &rules.experiments {
             if let Some(arm) = self.arm(rules, event, experiment, features) {
@@ -304,7 +352,11 @@ impl Lead {
             }
         }
         if let Some((name, reason)) = rules.policy(self.journey.stage) {
-            return Choice { strategy: Strategy::parse(name), source: Source::Policy, reason: reason.to_owned() };
+            return Choice {
+                strategy: Strategy::parse(name),
+                source: Source::Policy,
+                reason: reason.to_owned(),
+            };
         }
         let age_ms = self.activity.first.map_or(0, |first| event.occurred_at.since(first));
         strategy::policy(&strategy::Situation {
@@ -321,7 +373,13 @@ impl Lead {
     }
 
     /// The arm that the lead has in an experiment, or would be given.
-    fn arm(&self, rules: &InForce<'_>, event: &Interaction, experiment: &Experiment, features: &Features) -> Option<String> {
+    fn arm(
+        &self,
+        rules: &InForce<'_>,
+        event: &Interaction,
+        experiment: &Experiment,
+        features: &Features,
+    ) -> Option<String> {
         if let Some(place) = self.places.find(&experiment.name, experiment.began) {
             return Some(place.arm.clone()).filter(|arm| experiment.gives(arm));
         }
@@ -338,7 +396,8 @@ impl Lead {
         experiment.assign(&unit).map(|assignment| assignment.arm)
     }
 
-    /// What is assigned as one with this lead: itself, its owner, or the team's block of time; empty where nobody owns it.
+    /// What is assigned as one with this lead: itself, its owner, or the team's block of time;
+    /// empty where nobody owns it.
     fn unit_id<'a>(&'a self, experiment: &Experiment, event: &'a Interaction) -> Cow<'a, str> {
         match experiment.unit {
             Unit::Lead => Cow::Borrowed(event.key.lead_id()),
@@ -350,7 +409,11 @@ impl Lead {
         }
     }
 
-    fn engagement<'a>(&'a self, rules: &'a InForce<'_>, probabilities: &'a [f64; 6]) -> engagement::Sources<'a> {
+    fn engagement<'a>(
+        &'a self,
+        rules: &'a InForce<'_>,
+        probabilities: &'a [f64; 6],
+    ) -> engagement::Sources<'a> {
         engagement::Sources {
             activity: &self.activity,
             journey: &self.journey,
@@ -374,11 +437,18 @@ impl Lead {
     #[must_use]
     pub fn draft(&self, next: &NextAction) -> String {
         let objection = self.conversation.open.last().copied();
-        let (stage, outcome, facts) = (self.journey.stage, self.journey.outcome, &self.conversation.facts);
+        let (stage, outcome, facts) =
+            (self.journey.stage, self.journey.outcome, &self.conversation.facts);
         coaching::draft(next.action, &coaching::Known { stage, outcome, facts, objection })
     }
 
-    fn show(&mut self, rules: &InForce<'_>, key: &LeadKey, scores: &[Score; 6], next: &NextAction) -> Option<Decision> {
+    fn show(
+        &mut self,
+        rules: &InForce<'_>,
+        key: &LeadKey,
+        scores: &[Score; 6],
+        next: &NextAction,
+    ) -> Option<Decision> {
         if self.erased_at.is_some() {
             return None;
         }
@@ -388,7 +458,12 @@ impl Lead {
         if mark == self.profile_mark {
             return None;
         }
-        let profile = engagement::profile(key, &sources, next.clone(), self.activity.last.unwrap_or_default());
+        let profile = engagement::profile(
+            key,
+            &sources,
+            next.clone(),
+            self.activity.last.unwrap_or_default(),
+        );
         self.profile_mark = mark;
         Some(Decision::Profile(key.clone(), Some(Box::new(profile))))
     }
@@ -449,7 +524,10 @@ impl Lead {
         (name, arm): (&str, &str),
         (features, scores): (&Features, &[Score; 6]),
     ) -> Vec<Decision> {
-        let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name) else { return Vec::new() };
+        let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name)
+        else {
+            return Vec::new();
+        };
         let unit_id = self.unit_id(experiment, event).into_owned();
         let find = |experiment: &str, began: u32| rules.version(experiment, began);
         let before = self.places.counted_as(name, &find);
@@ -461,8 +539,12 @@ impl Lead {
                 probabilities: &probabilities(scores),
                 agent: self.contact.owner.as_deref(),
             };
-            let before = experiment.plan.as_ref().map(|plan| plan.before(&seen)).unwrap_or_default();
-            self.places.enter(Place::new(experiment, (&unit_id, assignment), event.occurred_at, before), &rules.experiments);
+            let before =
+                experiment.plan.as_ref().map(|plan| plan.before(&seen)).unwrap_or_default();
+            self.places.enter(
+                Place::new(experiment, (&unit_id, assignment), event.occurred_at, before),
+                &rules.experiments,
+            );
         }
         let Some(place) = self.places.find(name, experiment.began) else { return Vec::new() };
         let newest = place.stretch_told(event.occurred_at);
@@ -475,23 +557,36 @@ impl Lead {
             version: place.version,
             unit: experiment.unit,
             // A lead stays in the block in which it came.
-            unit_id: place.agent.clone().filter(|_| experiment.unit == Unit::Team).unwrap_or(unit_id),
+            unit_id: place
+                .agent
+                .clone()
+                .filter(|_| experiment.unit == Unit::Team)
+                .unwrap_or(unit_id),
             arm: arm.to_owned(),
             bucket: place.bucket,
             propensity: place.propensity,
-            config_sha256: rules.version(name, place.version).unwrap_or(experiment).config_sha256.clone(),
+            config_sha256: rules
+                .version(name, place.version)
+                .unwrap_or(experiment)
+                .config_sha256
+                .clone(),
             reason: if first { "assigned" } else { "sticky" }.to_owned(),
             chain: [0; 16],
         };
         self.places.expose(experiment, &mut exposure);
         let mut decisions = vec![Decision::Exposure(Box::new(exposure))];
-        // An arm that is not the one of an experiment of the same name before takes back what was counted there.
+        // An arm that is not the one of an experiment of the same name before takes back what was
+        // counted there.
         for (version, mut added) in self.places.counted_as(name, &find) {
             // Also where the lead turns out to have been exposed before.
-            added.by_agent.newest = added.by_agent.newest.max(newest.filter(|_| version == experiment.began));
+            added.by_agent.newest =
+                added.by_agent.newest.max(newest.filter(|_| version == experiment.began));
             let removed = before.get(&version).cloned().unwrap_or_default();
             if removed != added {
-                decisions.push(Decision::Count(ExperimentKey { version, ..experiment.key() }, Box::new(Change { removed, added })));
+                decisions.push(Decision::Count(
+                    ExperimentKey { version, ..experiment.key() },
+                    Box::new(Change { removed, added }),
+                ));
             }
         }
         decisions

@@ -1,7 +1,9 @@
-//! What a message says: intensities per topic, sentiment, objections and a few facts, from a documented phrase table.
+//! What a message says: intensities per topic, sentiment, objections and a few facts, from a
+//! documented phrase table.
 //!
-//! A phrase counts on word borders only. A negation within three words before it, in the same clause, turns it off (and
-//! turns a positive word's sentiment round). Only the first [`TEXT_BYTES_MAX`] bytes of a text are read.
+//! A phrase counts on word borders only. A negation within three words before it, in the same
+//! clause, turns it off (and turns a positive word's sentiment round). Only the first
+//! [`TEXT_BYTES_MAX`] bytes of a text are read.
 
 mod english;
 mod facts;
@@ -180,7 +182,15 @@ pub enum FactKind {
 
 impl FactKind {
     /// All kinds, in order.
-    pub const ALL: [Self; 7] = [Self::Bedrooms, Self::Bathrooms, Self::Budget, Self::Area, Self::Pets, Self::Furnished, Self::MoveBy];
+    pub const ALL: [Self; 7] = [
+        Self::Bedrooms,
+        Self::Bathrooms,
+        Self::Budget,
+        Self::Area,
+        Self::Pets,
+        Self::Furnished,
+        Self::MoveBy,
+    ];
 
     /// The name on the wire.
     #[must_use]
@@ -252,7 +262,12 @@ impl Lexicon {
     #[must_use]
     pub fn english() -> Self {
         let topics = TOPICS.iter().flat_map(|(topic, weight, phrases)| {
-            phrases.iter().map(move |phrase| Entry { phrase: (*phrase).to_owned(), topic: *topic, weight: *weight, objection: None })
+            phrases.iter().map(move |phrase| Entry {
+                phrase: (*phrase).to_owned(),
+                topic: *topic,
+                weight: *weight,
+                objection: None,
+            })
         });
         let objections = OBJECTIONS.iter().flat_map(|(kind, phrases)| {
             phrases.iter().map(move |phrase| Entry {
@@ -268,8 +283,13 @@ impl Lexicon {
     /// This table with a tenant's entries, which replace those of the same phrase.
     #[must_use]
     pub fn with(&self, own: &[Entry]) -> Self {
-        let kept = self.entries.iter().filter(|entry| own.iter().all(|other| other.phrase != entry.phrase));
-        Self::compile(kept.chain(own.iter().filter(|entry| !entry.phrase.is_empty())).cloned().collect())
+        let kept = self
+            .entries
+            .iter()
+            .filter(|entry| own.iter().all(|other| other.phrase != entry.phrase));
+        Self::compile(
+            kept.chain(own.iter().filter(|entry| !entry.phrase.is_empty())).cloned().collect(),
+        )
     }
 
     fn compile(entries: Vec<Entry>) -> Self {
@@ -288,10 +308,13 @@ impl Lexicon {
         let mut signals = Signals::default();
         for found in self.automaton.find_overlapping_iter(&text) {
             let entry = &self.entries[found.pattern().as_usize()];
-            // Phrases that carry their own negation ("not right now") and refusals stand as they are.
+            // Phrases that carry their own negation ("not right now") and refusals stand as they
+            // are.
             let own = matches!(entry.topic, Topic::Hesitation | Topic::Stop | Topic::Complaint)
                 || entry.phrase.split(' ').any(|word| NEGATIONS.contains(&word));
-            if on_word_borders(&text, found.start(), found.end()) && (own || !negated(&text[..found.start()])) {
+            if on_word_borders(&text, found.start(), found.end())
+                && (own || !negated(&text[..found.start()]))
+            {
                 signals.note(entry);
             }
         }
@@ -329,18 +352,24 @@ impl Signals {
 
 /// The start of a text that is read.
 fn bounded(text: &str) -> &str {
-    let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let end = (0..=TEXT_BYTES_MAX.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or(0);
     &text[..end]
 }
 
 /// Lower case, straight apostrophes.
 fn normal(text: &str) -> String {
-    text.chars().map(|letter| if letter == '\u{2019}' { '\'' } else { letter.to_ascii_lowercase() }).collect()
+    text.chars()
+        .map(|letter| if letter == '\u{2019}' { '\'' } else { letter.to_ascii_lowercase() })
+        .collect()
 }
 
 fn on_word_borders(text: &str, start: usize, end: usize) -> bool {
     let inside = |letter: char| letter.is_alphanumeric() || letter == '\'';
-    !text[..start].chars().next_back().is_some_and(inside) && !text[end..].chars().next().is_some_and(inside)
+    !text[..start].chars().next_back().is_some_and(inside)
+        && !text[end..].chars().next().is_some_and(inside)
 }
 
 /// Whether one of the last words before a phrase, in the same clause, is a negation.
@@ -384,7 +413,11 @@ mod tests {
             ("Please don't contact me again", &[Topic::Stop], &[]),
             ("my husband has to look at it first", &[Topic::Objection], &[]),
             ("We already signed with another agent", &[Topic::Objection, Topic::Competitor], &[]),
-            ("rates are too high right now, what's your APR?", &[Topic::Financing, Topic::Objection, Topic::Question], &[]),
+            (
+                "rates are too high right now, what's your APR?",
+                &[Topic::Financing, Topic::Objection, Topic::Question],
+                &[],
+            ),
             ("Let's do it, send me the contract", &[Topic::Commitment], &[]),
             ("nobody called me back, this is ridiculous", &[Topic::Complaint], &[]),
             ("Thanks, that works for me", &[Topic::Thanks, Topic::Interest], &[]),
@@ -392,8 +425,12 @@ mod tests {
         ];
         for (text, present, absent) in cases {
             let signals = lexicon.read(text);
-            present.iter().for_each(|topic| assert!(signals.of(*topic) >= 0.5, "{text}: {topic:?} missing in {signals:?}"));
-            absent.iter().for_each(|topic| assert!(signals.of(*topic) == 0.0, "{text}: {topic:?} in {signals:?}"));
+            present.iter().for_each(|topic| {
+                assert!(signals.of(*topic) >= 0.5, "{text}: {topic:?} missing in {signals:?}")
+            });
+            absent.iter().for_each(|topic| {
+                assert!(signals.of(*topic) == 0.0, "{text}: {topic:?} in {signals:?}")
+            });
         }
     }
 
@@ -405,7 +442,12 @@ mod tests {
     #[test]
     fn a_tenant_adds_and_silences_phrases_and_any_text_is_survived() {
         let own = [
-            Entry { phrase: "houseboat".into(), topic: Topic::Interest, weight: 1.0, objection: None },
+            Entry {
+                phrase: "houseboat".into(),
+                topic: Topic::Interest,
+                weight: 1.0,
+                objection: None,
+            },
             Entry { phrase: "visit".into(), topic: Topic::Viewing, weight: 0.0, objection: None },
         ];
         let lexicon = Lexicon::english().with(&own);

@@ -1,4 +1,5 @@
-//! Repeatable chance for simulations, invented markets and mutations: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) and draws from it.
+//! Repeatable chance for simulations, invented markets and mutations: SplitMix64 (Steele, Lea and
+//! Flood, OOPSLA 2014) and draws from it.
 
 /// A stream of numbers that a seed decides.
 #[derive(Clone, Debug)]
@@ -62,12 +63,14 @@ impl Random {
         radius * libm::cos(std::f64::consts::TAU * self.unit())
     }
 
-    /// A positive draw around a median; two of three lie between `median / e^spread` and `median * e^spread`.
+    /// A positive draw around a median; two of three lie between `median / e^spread` and `median *
+    /// e^spread`.
     pub fn around(&mut self, median: f64, spread: f64) -> f64 {
         median * libm::exp(spread * self.normal())
     }
 
-    /// The wait for the next of events that come at random with this mean distance, milliseconds, at least 1.
+    /// The wait for the next of events that come at random with this mean distance, milliseconds,
+    /// at least 1.
     pub fn wait_ms(&mut self, mean_ms: f64) -> i64 {
         ((-libm::log(1.0 - self.unit()) * mean_ms) as i64).max(1)
     }
@@ -80,14 +83,21 @@ mod tests {
     #[test]
     fn draws_are_repeatable_and_spread() {
         let mut random = Random(0);
-        assert_eq!(random.bits(), 0xe220_a839_7b1d_cdaf, "first value of SplitMix64 from 0, as published with it");
+        assert_eq!(
+            random.bits(),
+            0xe220_a839_7b1d_cdaf,
+            "first value of SplitMix64 from 0, as published with it"
+        );
         let draws: Vec<f64> = (0..10_000).map(|_| random.unit()).collect();
         let mean = draws.iter().sum::<f64>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.01 && draws.iter().all(|draw| (0.0..1.0).contains(draw)));
         let waits = (0..10_000).map(|_| random.wait_ms(60_000.0)).sum::<i64>() / 10_000;
         assert!((57_000..63_000).contains(&waits), "{waits}");
         let normal = (0..10_000).map(|_| random.normal()).collect::<Vec<_>>();
-        let (mean, square) = (normal.iter().sum::<f64>() / 1e4, normal.iter().map(|draw| draw * draw).sum::<f64>() / 1e4);
+        let (mean, square) = (
+            normal.iter().sum::<f64>() / 1e4,
+            normal.iter().map(|draw| draw * draw).sum::<f64>() / 1e4,
+        );
         assert!(mean.abs() < 0.05 && (square - 1.0).abs() < 0.05, "{mean} {square}");
         assert_ne!(Random::new(1, 0).bits(), Random::new(1, 1).bits());
     }

@@ -1,10 +1,12 @@
-//! Early warnings with hysteresis, also for leads that say nothing: raised and cleared by events and by timers.
+//! Early warnings with hysteresis, also for leads that say nothing: raised and cleared by events
+//! and by timers.
 //!
-//! Three rules. `slipping_away`: at a daily look, an open lead that said nothing for half a day has a churn risk of at
-//! least the raise level: it is silent, or stuck where it stands; cleared by a touch of the lead, an outcome, or the risk
-//! falling below the clear level. `unanswered_lead`: the lead has waited for our answer longer than allowed; cleared by
-//! our answer. `no_show`: an appointment was missed; cleared by a new one. An alert's id derives from lead, rule and the
-//! time it was raised for, so a second firing of the same is harmless.
+//! Three rules. `slipping_away`: at a daily look, an open lead that said nothing for half a day has
+//! a churn risk of at least the raise level: it is silent, or stuck where it stands; cleared by a
+//! touch of the lead, an outcome, or the risk falling below the clear level. `unanswered_lead`: the
+//! lead has waited for our answer longer than allowed; cleared by our answer. `no_show`: an
+//! appointment was missed; cleared by a new one. An alert's id derives from lead, rule and the time
+//! it was raised for, so a second firing of the same is harmless.
 
 use crate::domain::activity::Activity;
 use crate::domain::appointments::{Appointments, Status};
@@ -139,10 +141,16 @@ fn holds(lead: &Sources<'_>, rule: Rule, now: EventTime) -> Option<bool> {
     let risk = lead.churn.probability;
     match rule {
         // At a timer alone: at an event somebody is at work on the lead anyway.
-        Rule::SlippingAway if idle_ms > 0 && quiet_ms >= QUIET_MIN_MS && risk >= lead.levels.0 => Some(true),
+        Rule::SlippingAway if idle_ms > 0 && quiet_ms >= QUIET_MIN_MS && risk >= lead.levels.0 => {
+            Some(true)
+        }
         Rule::SlippingAway if risk < lead.levels.1 || quiet_ms <= 0 => Some(false),
         Rule::SlippingAway => None,
-        Rule::UnansweredLead => Some(lead.activity.waiting_since.is_some_and(|since| now.since(since) >= lead.answer_minutes * MINUTE_MS)),
+        Rule::UnansweredLead => Some(
+            lead.activity
+                .waiting_since
+                .is_some_and(|since| now.since(since) >= lead.answer_minutes * MINUTE_MS),
+        ),
         Rule::NoShow => Some(lead.appointments.status == Status::NoShow),
     }
 }
@@ -151,7 +159,9 @@ fn holds(lead: &Sources<'_>, rule: Rule, now: EventTime) -> Option<bool> {
 fn words(lead: &Sources<'_>, rule: Rule, change: Change, now: EventTime) -> String {
     let risk = format!("churn risk {:.0} %", lead.churn.probability * 100.0);
     match (rule, change) {
-        (_, Change::Cleared) if lead.journey.outcome.is_some() => "the lead has come to its end".to_owned(),
+        (_, Change::Cleared) if lead.journey.outcome.is_some() => {
+            "the lead has come to its end".to_owned()
+        }
         (Rule::SlippingAway, Change::Raised) => {
             let silent = lead.activity.last_inbound.map_or_else(
                 || "the lead has not written or called so far".to_owned(),
@@ -160,7 +170,9 @@ fn words(lead: &Sources<'_>, rule: Rule, change: Change, now: EventTime) -> Stri
             let stuck = lead.journey.entered_at.map_or(0, |entered| now.since(entered));
             format!("{silent}, {} in {}, {risk}", span(stuck), lead.journey.stage.as_str())
         }
-        (Rule::SlippingAway, Change::Cleared) if lead.activity.last_inbound == Some(now) => "the lead is back".to_owned(),
+        (Rule::SlippingAway, Change::Cleared) if lead.activity.last_inbound == Some(now) => {
+            "the lead is back".to_owned()
+        }
         (Rule::SlippingAway, Change::Cleared) => format!("{risk} again"),
         (Rule::UnansweredLead, Change::Raised) => {
             let waits = lead.activity.waiting_since.map_or(0, |since| now.since(since));
@@ -168,7 +180,9 @@ fn words(lead: &Sources<'_>, rule: Rule, change: Change, now: EventTime) -> Stri
         }
         (Rule::UnansweredLead, Change::Cleared) => "answered".to_owned(),
         (Rule::NoShow, Change::Raised) => "missed an appointment".to_owned(),
-        (Rule::NoShow, Change::Cleared) => "there is a new appointment, or it took place".to_owned(),
+        (Rule::NoShow, Change::Cleared) => {
+            "there is a new appointment, or it took place".to_owned()
+        }
     }
 }
 
@@ -182,9 +196,16 @@ impl Risk {
             match (holds(lead, rule, now), standing) {
                 (Some(true), None) => {
                     self.standing.push(Standing { rule, raised_at: now });
-                    alerts.push(alert(lead, Standing { rule, raised_at: now }, Change::Raised, now));
+                    alerts.push(alert(
+                        lead,
+                        Standing { rule, raised_at: now },
+                        Change::Raised,
+                        now,
+                    ));
                 }
-                (Some(false), Some(place)) => alerts.push(alert(lead, self.standing.remove(place), Change::Cleared, now)),
+                (Some(false), Some(place)) => {
+                    alerts.push(alert(lead, self.standing.remove(place), Change::Cleared, now))
+                }
                 _ => {}
             }
         }
@@ -192,8 +213,8 @@ impl Risk {
         alerts
     }
 
-    /// The next time at which a rule could hold without an event. An earlier due time that stands is kept: looking
-    /// once too early costs less than moving the timer with every event.
+    /// The next time at which a rule could hold without an event. An earlier due time that stands
+    /// is kept: looking once too early costs less than moving the timer with every event.
     fn next_look(&self, lead: &Sources<'_>, now: EventTime) -> Option<EventTime> {
         let last = lead.activity.last?;
         if lead.journey.outcome.is_some() || now.since(last) >= IDLE_MAX_MS {
@@ -202,8 +223,11 @@ impl Risk {
         let raised = |rule: Rule| self.standing.iter().any(|standing| standing.rule == rule);
         let first = lead.activity.first.unwrap_or(last);
         let look = first.plus((now.since(first) / LOOK_MS + 1) * LOOK_MS);
-        let answer =
-            lead.activity.waiting_since.filter(|_| !raised(Rule::UnansweredLead)).map(|since| since.plus(lead.answer_minutes * MINUTE_MS));
+        let answer = lead
+            .activity
+            .waiting_since
+            .filter(|_| !raised(Rule::UnansweredLead))
+            .map(|since| since.plus(lead.answer_minutes * MINUTE_MS));
         let needed = answer.filter(|due| *due > now).map_or(look, |due| due.min(look));
         Some(self.due.filter(|due| *due > now).map_or(needed, |due| due.min(needed)))
     }
@@ -212,7 +236,12 @@ impl Risk {
 fn alert(lead: &Sources<'_>, standing: Standing, change: Change, now: EventTime) -> Alert {
     let Standing { rule, raised_at } = standing;
     Alert {
-        alert_id: EventId::named(&format!("{}/{}/{}", lead.key.as_str(), rule.as_str(), raised_at.0)),
+        alert_id: EventId::named(&format!(
+            "{}/{}/{}",
+            lead.key.as_str(),
+            rule.as_str(),
+            raised_at.0
+        )),
         key: lead.key.clone(),
         rule,
         change,

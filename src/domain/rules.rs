@@ -1,7 +1,9 @@
-//! Everything in force for a decision: models, experiments, thresholds, lexicons, stage names, tenant settings.
+//! Everything in force for a decision: models, experiments, thresholds, lexicons, stage names,
+//! tenant settings.
 //!
-//! A definition is an immutable version with an effective event time. In force is what was read so far and is effective
-//! at the event's time: among those of the tenant, else of all tenants, the newest effective one.
+//! A definition is an immutable version with an effective event time. In force is what was read so
+//! far and is effective at the event's time: among those of the tenant, else of all tenants, the
+//! newest effective one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +19,8 @@ use crate::domain::scoring::Model;
 use crate::domain::strategy::Strategy;
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS, Tenant};
 
-/// Strategies beside the built-in ones that a tenant's touches are told apart by; further ones are counted as [`OTHER`].
+/// Strategies beside the built-in ones that a tenant's touches are told apart by; further ones are
+/// counted as [`OTHER`].
 const NAMES_MAX: usize = 16;
 /// The name under which they are counted.
 const OTHER: &str = "other";
@@ -73,7 +76,9 @@ pub struct Policy {
 
 impl Policy {
     fn ends(&self, experiment: &str, began: u32) -> bool {
-        self.concludes.as_ref().is_some_and(|(name, version)| (name.as_str(), *version) == (experiment, began))
+        self.concludes
+            .as_ref()
+            .is_some_and(|(name, version)| (name.as_str(), *version) == (experiment, began))
     }
 }
 
@@ -110,7 +115,14 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { lateness_ms: DAY_MS, future_ms: HOUR_MS, dedupe_ids: 256, warn_raise: 0.7, warn_clear: 0.5, answer_minutes: 60 }
+        Self {
+            lateness_ms: DAY_MS,
+            future_ms: HOUR_MS,
+            dedupe_ids: 256,
+            warn_raise: 0.7,
+            warn_clear: 0.5,
+            answer_minutes: 60,
+        }
     }
 }
 
@@ -129,7 +141,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timezone: TimeZone::UTC, quiet: QuietHours { from: 21, to: 8 }, daily_cap: 20, holdout: 0 }
+        Self {
+            timezone: TimeZone::UTC,
+            quiet: QuietHours { from: 21, to: 8 },
+            daily_cap: 20,
+            holdout: 0,
+        }
     }
 }
 
@@ -149,7 +166,9 @@ impl<T> Version<T> {
     }
 
     fn is_in(&self, list: &[Self]) -> bool {
-        list.iter().any(|other| (&other.tenant, &other.name, other.version) == (&self.tenant, &self.name, self.version))
+        list.iter().any(|other| {
+            (&other.tenant, &other.name, other.version) == (&self.tenant, &self.name, self.version)
+        })
     }
 }
 
@@ -189,7 +208,8 @@ pub struct Rules {
     settings: Versions<Settings>,
     experiments: Vec<Version<Experiment>>,
     policies: Vec<Version<Policy>>,
-    /// Strategies beside the built-in ones by whose definitions named them, each with its place among all, in the order of the log.
+    /// Strategies beside the built-in ones by whose definitions named them, each with its place
+    /// among all, in the order of the log.
     named: BTreeMap<Option<Tenant>, Vec<(usize, String)>>,
 }
 
@@ -220,15 +240,17 @@ impl<'a> InForce<'a> {
         self.rules.experiment(self.tenant, experiment, version)
     }
 
-    /// The strategy under which a touch is counted: the built-in ones and the first that definitions of the tenant named, by the order of
-    /// the log, which is the same in every partition.
+    /// The strategy under which a touch is counted: the built-in ones and the first that
+    /// definitions of the tenant named, by the order of the log, which is the same in every
+    /// partition.
     #[must_use]
     pub fn told_apart(&self, strategy: &Strategy) -> Strategy {
         let Strategy::Other(name) = strategy else { return strategy.clone() };
         let whose = [None, Some(self.tenant.clone())];
         let own = || whose.iter().filter_map(|whose| self.rules.named.get(whose)).flatten();
         let first = own().filter(|(_, known)| known == name).map(|(place, _)| *place).min();
-        let is_first = first.is_some_and(|first| own().filter(|(place, _)| *place < first).count() < NAMES_MAX);
+        let is_first = first
+            .is_some_and(|first| own().filter(|(place, _)| *place < first).count() < NAMES_MAX);
         if is_first { strategy.clone() } else { Strategy::Other(OTHER.to_owned()) }
     }
 
@@ -236,9 +258,13 @@ impl<'a> InForce<'a> {
     #[must_use]
     pub fn policy(&self, stage: Stage) -> Option<(&'a str, &'a str)> {
         let own = self.rules.policies.iter().filter(|version| version.holds(self.tenant, self.at));
-        let told = own.filter(|version| version.rule.stages.is_empty() || version.rule.stages.contains(&stage));
+        let told = own.filter(|version| {
+            version.rule.stages.is_empty() || version.rule.stages.contains(&stage)
+        });
         let told = told.filter(|version| version.rule.strategy.is_some());
-        let newest = told.max_by_key(|version| (version.tenant.is_some(), version.effective_at, &version.name, version.version))?;
+        let newest = told.max_by_key(|version| {
+            (version.tenant.is_some(), version.effective_at, &version.name, version.version)
+        })?;
         match newest.rule.strategy.as_ref()? {
             Manner::Rules => None,
             Manner::Strategy(strategy) => Some((strategy, &newest.rule.reason)),
@@ -276,7 +302,8 @@ impl Rules {
     /// Adds a definition; a version that is there already changes nothing.
     ///
     /// # Errors
-    /// [`Refusal`] when an experiment continues another one than it may, or claims places of a layer that another one has.
+    /// [`Refusal`] when an experiment continues another one than it may, or claims places of a
+    /// layer that another one has.
     pub fn define(&mut self, definition: &Definition, body: Body) -> Result<(), Refusal> {
         let Definition { tenant, name, version, effective_at, .. } = definition.clone();
         macro_rules! insert {
@@ -303,9 +330,19 @@ impl Rules {
                 let experiment = Version { tenant, name, version, effective_at, rule: experiment };
                 if !experiment.is_in(&self.experiments) {
                     self.check(&experiment.rule, effective_at)?;
-                    experiment.rule.arms.iter().for_each(|(arm, _)| self.name(experiment.tenant.as_ref(), arm));
+                    experiment
+                        .rule
+                        .arms
+                        .iter()
+                        .for_each(|(arm, _)| self.name(experiment.tenant.as_ref(), arm));
                     self.experiments.push(experiment);
-                    self.experiments.sort_by(|a, b| (&a.name, a.effective_at, a.version).cmp(&(&b.name, b.effective_at, b.version)));
+                    self.experiments.sort_by(|a, b| {
+                        (&a.name, a.effective_at, a.version).cmp(&(
+                            &b.name,
+                            b.effective_at,
+                            b.version,
+                        ))
+                    });
                 }
             }
         }
@@ -316,15 +353,20 @@ impl Rules {
         let Experiment { tenant, name, version, began, .. } = experiment;
         if began != version {
             let Some(first) = self.experiment(tenant, name, *began) else {
-                return Err(Refusal(format!("body.continues: version {began} of {name} is not there: define it first")));
+                return Err(Refusal(format!(
+                    "body.continues: version {began} of {name} is not there: define it first"
+                )));
             };
             if first.began != *began {
                 let began = first.began;
-                return Err(Refusal(format!("body.continues: name the version that began it, {began}")));
+                return Err(Refusal(format!(
+                    "body.continues: name the version that began it, {began}"
+                )));
             }
             if let Some(field) = experiment.differs(first) {
                 return Err(Refusal(format!(
-                    "body.{field}: was registered with version {began} and may not change in a version that continues it: leave out \
+                    "body.{field}: was registered with version {began} and may not change in a \
+                        version that continues it: leave out \
                      continues to begin a new experiment"
                 )));
             }
@@ -333,22 +375,30 @@ impl Rules {
         if let Some((end, days)) = plan.and_then(|plan| Some((plan.ends_at?, plan.days_min)))
             && end < effective_at.plus(days * DAY_MS)
         {
-            return Err(Refusal(format!("body.ends_at: must be at least {days} days after effective_at")));
+            return Err(Refusal(format!(
+                "body.ends_at: must be at least {days} days after effective_at"
+            )));
         }
         if let Some((end, blocks)) = plan.and_then(|plan| plan.ends_at.zip(plan.blocks))
             && blocks.within(effective_at, end) > AGENTS_MAX
         {
             let count = blocks.within(effective_at, end);
             return Err(Refusal(format!(
-                "body.block_hours: makes {count} blocks until ends_at, and at most {AGENTS_MAX} are told apart: take longer blocks"
+                "body.block_hours: makes {count} blocks until ends_at, and at most {AGENTS_MAX} \
+                    are told apart: take longer blocks"
             )));
         }
         // Only the newest version of each other experiment counts: sorted by name, then time.
-        let newest = self.experiments.chunk_by(|a, b| (&a.tenant, &a.name) == (&b.tenant, &b.name)).filter_map(<[_]>::last);
+        let newest = self
+            .experiments
+            .chunk_by(|a, b| (&a.tenant, &a.name) == (&b.tenant, &b.name))
+            .filter_map(<[_]>::last);
         match newest.map(|other| &other.rule).find(|other| experiment.overlaps(other)) {
-            Some(other) => {
-                Err(Refusal(format!("body.layer: {} has places of it already: choose a range beside it, or stop it first", other.name)))
-            }
+            Some(other) => Err(Refusal(format!(
+                "body.layer: {} has places of it already: choose a range beside it, or stop it \
+                    first",
+                other.name
+            ))),
             None => Ok(()),
         }
     }
@@ -356,27 +406,47 @@ impl Rules {
     /// A version of an experiment.
     #[must_use]
     pub fn experiment(&self, tenant: &Tenant, name: &str, version: u32) -> Option<&Experiment> {
-        let found = self.experiments.iter().find(|known| known.rule.tenant == *tenant && known.name == name && known.version == version);
+        let found = self.experiments.iter().find(|known| {
+            known.rule.tenant == *tenant && known.name == name && known.version == version
+        });
         found.map(|known| &known.rule)
     }
 
     /// Every version of an experiment that is effective at `at`, by version.
-    pub fn versions(&self, experiment: &ExperimentKey, at: EventTime) -> impl Iterator<Item = &Experiment> {
-        let own = self.experiments.iter().filter(move |known| known.effective_at <= at).map(|known| &known.rule);
-        own.filter(|known| known.tenant == experiment.tenant && known.name == experiment.name && known.began == experiment.version)
+    pub fn versions(
+        &self,
+        experiment: &ExperimentKey,
+        at: EventTime,
+    ) -> impl Iterator<Item = &Experiment> {
+        let own = self
+            .experiments
+            .iter()
+            .filter(move |known| known.effective_at <= at)
+            .map(|known| &known.rule);
+        own.filter(|known| {
+            known.tenant == experiment.tenant
+                && known.name == experiment.name
+                && known.began == experiment.version
+        })
     }
 
     /// The highest version of a name that was read, effective or not yet; 0 without any.
     #[must_use]
     pub fn version_max(&self, tenant: &Tenant, name: &str) -> u32 {
-        let own = self.experiments.iter().filter(|known| known.rule.tenant == *tenant && known.name == name);
+        let own = self
+            .experiments
+            .iter()
+            .filter(|known| known.rule.tenant == *tenant && known.name == name);
         own.map(|known| known.version).max().unwrap_or(0)
     }
 
     /// Whether a policy ends an experiment, effective or not yet.
     #[must_use]
     pub fn is_concluded(&self, experiment: &ExperimentKey) -> bool {
-        let mut own = self.policies.iter().filter(|policy| policy.tenant.as_ref() == Some(&experiment.tenant));
+        let mut own = self
+            .policies
+            .iter()
+            .filter(|policy| policy.tenant.as_ref() == Some(&experiment.tenant));
         own.any(|policy| policy.rule.ends(&experiment.name, experiment.version))
     }
 
@@ -384,7 +454,11 @@ impl Rules {
     #[must_use]
     pub fn in_force<'a>(&'a self, tenant: &'a Tenant, at: EventTime) -> InForce<'a> {
         let mut experiments: Vec<&Experiment> = Vec::new();
-        for version in self.experiments.iter().filter(|version| version.tenant.as_ref() == Some(tenant) && version.effective_at <= at) {
+        for version in self
+            .experiments
+            .iter()
+            .filter(|version| version.tenant.as_ref() == Some(tenant) && version.effective_at <= at)
+        {
             if experiments.last().is_some_and(|last| last.name == version.name) {
                 experiments.pop();
             }
@@ -418,13 +492,22 @@ mod tests {
         let (acme, other) = (Tenant::new("acme").unwrap(), Tenant::new("other").unwrap());
         let mut versions = Versions::new(0);
         let mut add = |tenant: Option<&Tenant>, version, at, rule| {
-            versions.insert(Version { tenant: tenant.cloned(), name: "x".into(), version, effective_at: EventTime(at), rule });
+            versions.insert(Version {
+                tenant: tenant.cloned(),
+                name: "x".into(),
+                version,
+                effective_at: EventTime(at),
+                rule,
+            });
         };
         add(None, 1, 10, 1);
         add(Some(&acme), 2, 20, 2);
         add(Some(&acme), 3, 30, 3);
         add(Some(&acme), 3, 0, 99);
         let at = |tenant, at| *versions.in_force(tenant, EventTime(at));
-        assert_eq!([at(&acme, 9), at(&acme, 10), at(&acme, 25), at(&acme, 30), at(&other, 40)], [0, 1, 2, 3, 1]);
+        assert_eq!(
+            [at(&acme, 9), at(&acme, 10), at(&acme, 25), at(&acme, 30), at(&other, 40)],
+            [0, 1, 2, 3, 1]
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! Six predictions as additive scorecards: each term adds log-odds points for the bin that a feature falls in.
+//! Six predictions as additive scorecards: each term adds log-odds points for the bin that a
+//! feature falls in.
 //!
-//! `log odds = base + sum of points`, `probability = 1 / (1 + exp(-log odds))`. A trained model fills the same shape.
+//! `log odds = base + sum of points`, `probability = 1 / (1 + exp(-log odds))`. A trained model
+//! fills the same shape.
 
 use std::sync::Arc;
 
@@ -8,7 +10,8 @@ use crate::domain::features::{Feature, Features};
 
 /// Contributions shown with a score, largest first.
 const TOP: usize = 4;
-/// Events after which half of the confidence is reached that the amount of history can give (chosen).
+/// Events after which half of the confidence is reached that the amount of history can give
+/// (chosen).
 const HALF_CONFIDENT_EVENTS: f64 = 4.0;
 
 /// What is predicted.
@@ -120,7 +123,8 @@ pub struct Contribution {
     pub log_odds: f32,
 }
 
-/// The largest contributions of a score by absolute size, largest first, at most four, none of zero.
+/// The largest contributions of a score by absolute size, largest first, at most four, none of
+/// zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Top {
     list: [Contribution; TOP],
@@ -128,11 +132,17 @@ pub struct Top {
 }
 
 impl Top {
-    const EMPTY: Self = Self { list: [Contribution { feature: Feature::Stage, value: None, log_odds: 0.0 }; TOP], count: 0 };
+    const EMPTY: Self = Self {
+        list: [Contribution { feature: Feature::Stage, value: None, log_odds: 0.0 }; TOP],
+        count: 0,
+    };
 
     /// Puts a contribution in its place; the smallest goes when there is no room.
     fn insert(&mut self, share: Contribution) {
-        let place = self.iter().position(|other| share.log_odds.abs() > other.log_odds.abs()).unwrap_or(self.count);
+        let place = self
+            .iter()
+            .position(|other| share.log_odds.abs() > other.log_odds.abs())
+            .unwrap_or(self.count);
         if place < TOP && share.log_odds != 0.0 {
             self.list.copy_within(place..TOP - 1, place + 1);
             self.list[place] = share;
@@ -154,7 +164,8 @@ impl std::ops::Deref for Top {
 pub struct Score {
     /// 0..=1.
     pub probability: f64,
-    /// 0..=1: share of the card's weight whose features are known, times `n / (n + 4)` for `n` events.
+    /// 0..=1: share of the card's weight whose features are known, times `n / (n + 4)` for `n`
+    /// events.
     pub confidence: f64,
     /// Log odds before any term.
     pub base_log_odds: f64,
@@ -209,6 +220,9 @@ mod tests {
         for log_odds in [0.5, 0.0, -0.9, 0.1, 0.5, -2.0, 0.3, 0.05] {
             top.insert(Contribution { feature: Feature::Stage, value: None, log_odds });
         }
-        assert_eq!(top.iter().map(|share| share.log_odds).collect::<Vec<_>>(), [-2.0, -0.9, 0.5, 0.5]);
+        assert_eq!(
+            top.iter().map(|share| share.log_odds).collect::<Vec<_>>(),
+            [-2.0, -0.9, 0.5, 0.5]
+        );
     }
 }

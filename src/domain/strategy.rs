@@ -76,29 +76,48 @@ pub fn policy(situation: &Situation<'_>) -> Choice {
 }
 
 fn rule(situation: &Situation<'_>) -> (Strategy, &'static str) {
-    let says = |topic: Topic| situation.signals.is_some_and(|signals| signals.intensity[topic as usize] >= 0.5);
-    let open = |kinds: &[ObjectionKind]| situation.open_objections.iter().any(|kind| kinds.contains(kind));
+    let says = |topic: Topic| {
+        situation.signals.is_some_and(|signals| signals.intensity[topic as usize] >= 0.5)
+    };
+    let open =
+        |kinds: &[ObjectionKind]| situation.open_objections.iter().any(|kind| kinds.contains(kind));
     if says(Topic::Complaint) || situation.sentiment.is_some_and(|mood| mood <= -0.3) {
         return (Strategy::Empathetic, "the lead is unhappy: hear it out before anything else");
     }
     if open(&[ObjectionKind::Trust, ObjectionKind::Authority]) || situation.no_shows > 0 {
-        return (Strategy::Empathetic, "doubt or another decision maker stands in the way: understand it first");
+        return (
+            Strategy::Empathetic,
+            "doubt or another decision maker stands in the way: understand it first",
+        );
     }
-    if says(Topic::Price) || says(Topic::Financing) || open(&[ObjectionKind::Price, ObjectionKind::Financing]) {
+    if says(Topic::Price)
+        || says(Topic::Financing)
+        || open(&[ObjectionKind::Price, ObjectionKind::Financing])
+    {
         return (Strategy::Analytical, "money is the question: answer with numbers");
     }
     if says(Topic::Commitment) || situation.buying_urgency >= 0.5 {
         return (Strategy::Assertive, "the lead is close to acting: propose one clear step");
     }
-    if situation.stage >= Stage::Intent && situation.appointment_readiness >= 0.4 && !says(Topic::Hesitation) {
+    if situation.stage >= Stage::Intent
+        && situation.appointment_readiness >= 0.4
+        && !says(Topic::Hesitation)
+    {
         return (Strategy::Assertive, "ready to meet: offer a time");
     }
     if situation.churn_risk >= 0.6 && situation.age_days >= 7.0 {
-        return (Strategy::Relationship, "an older lead is drifting away: come back to what was shared");
+        return (
+            Strategy::Relationship,
+            "an older lead is drifting away: come back to what was shared",
+        );
     }
     match situation.stage {
-        Stage::Awareness | Stage::Purchase => (Strategy::Relationship, "first and last steps are won on trust"),
-        Stage::Interest | Stage::Consideration => (Strategy::Consultative, "still looking: find out what matters"),
+        Stage::Awareness | Stage::Purchase => {
+            (Strategy::Relationship, "first and last steps are won on trust")
+        }
+        Stage::Interest | Stage::Consideration => {
+            (Strategy::Consultative, "still looking: find out what matters")
+        }
         Stage::Intent => (Strategy::Consultative, "clear the open questions before the next step"),
         Stage::Evaluation => (Strategy::Analytical, "weighing options: compare them side by side"),
     }

@@ -1,18 +1,22 @@
-//! Which strategies a lead was coached with before it ended: kept as long as its end may still count them.
+//! Which strategies a lead was coached with before it ended: kept as long as its end may still
+//! count them.
 //!
-//! What is counted is a function of the touches and ends alone, so it does not depend on the order in which events arrive. The strategy
-//! of a touch is the one that was used, which for the built-in rules follows what was known then.
+//! What is counted is a function of the touches and ends alone, so it does not depend on the order
+//! in which events arrive. The strategy of a touch is the one that was used, which for the built-in
+//! rules follows what was known then.
 
 use crate::domain::experiment::journeys::{Journeys, TOUCHES_MAX};
 use crate::domain::journey::Outcome;
 use crate::domain::strategy::Strategy;
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS};
 
-/// Touches that may still change the order of others are kept up to here; further ones are not counted.
+/// Touches that may still change the order of others are kept up to here; further ones are not
+/// counted.
 const KEPT_MAX: usize = 96;
 /// A touch longer ago than this before the end has no share. Chosen: a quarter.
 const WINDOW_MS: i64 = 90 * DAY_MS;
-/// The same end told again within this time is no other one: by the deal, and by the lead. Chosen: a month.
+/// The same end told again within this time is no other one: by the deal, and by the lead. Chosen:
+/// a month.
 const SAME_END_MS: i64 = 30 * DAY_MS;
 
 /// A message of the lead that was answered with this strategy.
@@ -35,7 +39,9 @@ pub struct End {
 
 impl End {
     fn repeats(&self, last: Option<Self>) -> bool {
-        last.is_some_and(|last| last.outcome == self.outcome && self.at.since(last.at) < SAME_END_MS)
+        last.is_some_and(|last| {
+            last.outcome == self.outcome && self.at.since(last.at) < SAME_END_MS
+        })
     }
 }
 
@@ -73,17 +79,26 @@ impl Touches {
             if end.repeats(last) {
                 continue;
             }
-            let is_own =
-                |touch: &&Touch| touch.at <= end.at && end.at.since(touch.at) <= WINDOW_MS && last.is_none_or(|last| touch.at > last.at);
+            let is_own = |touch: &&Touch| {
+                touch.at <= end.at
+                    && end.at.since(touch.at) <= WINDOW_MS
+                    && last.is_none_or(|last| touch.at > last.at)
+            };
             let named = |touch: &'_ Touch| end.at.since(touch.at) as f64 / HOUR_MS as f64;
-            let path: Vec<(&str, f64)> = self.list.iter().filter(is_own).map(|touch| (touch.strategy.as_str(), named(touch))).collect();
+            let path: Vec<(&str, f64)> = self
+                .list
+                .iter()
+                .filter(is_own)
+                .map(|touch| (touch.strategy.as_str(), named(touch)))
+                .collect();
             whole.merge(&Journeys::of(&path, end.outcome));
             last = Some(*end);
         }
         whole
     }
 
-    /// Forgets what neither an end nor an event that comes late can still count; `newest` is the lead's newest event time.
+    /// Forgets what neither an end nor an event that comes late can still count; `newest` is the
+    /// lead's newest event time.
     pub fn forget(&mut self, newest: EventTime, lateness_ms: i64) {
         let is_settled = |at: EventTime| newest.since(at) > lateness_ms;
         while let Some(end) = self.ends.first().copied().filter(|end| is_settled(end.at)) {

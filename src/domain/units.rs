@@ -47,7 +47,8 @@ pub fn span(millis: i64) -> String {
     }
 }
 
-/// When the log took a record: milliseconds since the Unix epoch, UTC. Part of the input, so a replay sees the same.
+/// When the log took a record: milliseconds since the Unix epoch, UTC. Part of the input, so a
+/// replay sees the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppendTime(pub i64);
 
@@ -59,18 +60,21 @@ pub struct Offset(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(pub u32);
 
-/// Identity of one delivered event (a UUID, version 5 by contract): the same delivery always has the same id.
+/// Identity of one delivered event (a UUID, version 5 by contract): the same delivery always has
+/// the same id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub [u8; 16]);
 
 impl EventId {
-    /// The id of a thing known by a stable text, for example an alert: UUIDv5 in a namespace of leadstream's own.
+    /// The id of a thing known by a stable text, for example an alert: UUIDv5 in a namespace of
+    /// leadstream's own.
     #[must_use]
     pub fn named(text: &str) -> Self {
         Self(*b"leadstream-v1\0\0\0").derive(text)
     }
 
-    /// The id of something derived from this event: UUIDv5 in the namespace of the event (RFC 9562, section 5.5).
+    /// The id of something derived from this event: UUIDv5 in the namespace of the event (RFC 9562,
+    /// section 5.5).
     #[must_use]
     pub fn derive(self, usage: &str) -> Self {
         Self(*uuid::Uuid::new_v5(&uuid::Uuid::from_bytes(self.0), usage.as_bytes()).as_bytes())
@@ -105,7 +109,11 @@ impl Tenant {
     /// [`NameError::Tenant`] when it is empty, too long or has another character.
     pub fn new(name: &str) -> Result<Self, NameError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        if (1..=64).contains(&name.len()) && name.bytes().all(allowed) { Ok(Self(name.into())) } else { Err(NameError::Tenant) }
+        if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+            Ok(Self(name.into()))
+        } else {
+            Err(NameError::Tenant)
+        }
     }
 
     /// The name.
@@ -121,7 +129,8 @@ impl fmt::Display for Tenant {
     }
 }
 
-/// One lead of one tenant, written `tenant:lead`: the record key of most topics. Cheap to clone; ordered by its bytes.
+/// One lead of one tenant, written `tenant:lead`: the record key of most topics. Cheap to clone;
+/// ordered by its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeadKey {
     text: Arc<str>,
@@ -148,13 +157,17 @@ impl LeadKey {
         Self::parse_beside(text, None)
     }
 
-    /// The same beside a lead whose tenant it may share: where many are parsed, equal names need not be kept apart.
+    /// The same beside a lead whose tenant it may share: where many are parsed, equal names need
+    /// not be kept apart.
     ///
     /// # Errors
     /// As [`LeadKey::parse`].
     pub fn parse_beside(text: &str, beside: Option<&Tenant>) -> Result<Self, NameError> {
         let (tenant, lead_id) = text.split_once(':').ok_or(NameError::Tenant)?;
-        let tenant = beside.filter(|other| other.as_str() == tenant).cloned().map_or_else(|| Tenant::new(tenant), Ok)?;
+        let tenant = beside
+            .filter(|other| other.as_str() == tenant)
+            .cloned()
+            .map_or_else(|| Tenant::new(tenant), Ok)?;
         Self::new(tenant, lead_id)
     }
 
@@ -195,8 +208,12 @@ mod tests {
 
     #[test]
     fn a_length_of_time_is_told_in_the_unit_that_fits() {
-        let told = [0, MINUTE_MS, 119 * MINUTE_MS, 2 * HOUR_MS, 47 * HOUR_MS, 2 * DAY_MS, -5].map(span);
-        assert_eq!(told, ["under a minute", "1 min", "119 min", "2 h", "47 h", "2 days", "under a minute"]);
+        let told =
+            [0, MINUTE_MS, 119 * MINUTE_MS, 2 * HOUR_MS, 47 * HOUR_MS, 2 * DAY_MS, -5].map(span);
+        assert_eq!(
+            told,
+            ["under a minute", "1 min", "119 min", "2 h", "47 h", "2 days", "under a minute"]
+        );
     }
 
     #[test]

@@ -83,7 +83,10 @@ impl Memory {
 
     /// All rows, by key.
     pub fn rows(&self) -> impl Iterator<Item = (Key, Row)> {
-        let leads = self.leads.iter().filter_map(|(key, lead)| Some((Key::Lead(key.clone()), Row::Lead(lead.clone()?))));
+        let leads = self
+            .leads
+            .iter()
+            .filter_map(|(key, lead)| Some((Key::Lead(key.clone()), Row::Lead(lead.clone()?))));
         leads.chain(self.others.iter().map(|(key, row)| (key.clone(), row.clone())))
     }
 

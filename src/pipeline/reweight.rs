@@ -1,4 +1,5 @@
-//! New weights of an experiment that goes on: what follows from its counts is written as a version that continues it.
+//! New weights of an experiment that goes on: what follows from its counts is written as a version
+//! that continues it.
 
 use std::sync::Arc;
 
@@ -28,24 +29,41 @@ pub struct Reweighting {
 }
 
 /// What an experiment is judged by: every version of it that is effective at a time.
-pub(crate) fn setup<'a>(rules: &'a Rules, key: &ExperimentKey, at: EventTime, (plan, window_hours): (&'a Plan, i64)) -> Setup<'a> {
-    let versions = rules.versions(key, at).map(|version| (version.version, version.arms.as_slice())).collect();
+pub(crate) fn setup<'a>(
+    rules: &'a Rules,
+    key: &ExperimentKey,
+    at: EventTime,
+    (plan, window_hours): (&'a Plan, i64),
+) -> Setup<'a> {
+    let versions =
+        rules.versions(key, at).map(|version| (version.version, version.arms.as_slice())).collect();
     Setup { plan, window_hours, versions }
 }
 
 /// The weights that follow from the counts, where they are others than those in force.
 ///
-/// What was written is noted in a row: until it was read again it is not written twice, and never under a version that somebody else took.
-/// The weights of an epoch are worked out once.
+/// What was written is noted in a row: until it was read again it is not written twice, and never
+/// under a version that somebody else took. The weights of an epoch are worked out once.
 ///
 /// # Errors
 /// When a row cannot be loaded.
-pub(crate) fn reweight<R: Rows>(rules: &Rules, rows: &mut R, metrics: &Metrics) -> Result<Option<Reweighting>, R::Error> {
+pub(crate) fn reweight<R: Rows>(
+    rules: &Rules,
+    rows: &mut R,
+    metrics: &Metrics,
+) -> Result<Option<Reweighting>, R::Error> {
     let key = &metrics.experiment;
     let in_force = rules.in_force(&key.tenant, metrics.at);
     let newest = in_force.experiments.iter().find(|experiment| experiment.key() == *key);
-    let Some((newest, plan)) = newest.and_then(|newest| Some((*newest, newest.plan.as_deref()?))) else { return Ok(None) };
-    let Some(report) = metrics.report.as_ref().filter(|report| report.decision.verdict == Verdict::Continue) else { return Ok(None) };
+    let Some((newest, plan)) = newest.and_then(|newest| Some((*newest, newest.plan.as_deref()?)))
+    else {
+        return Ok(None);
+    };
+    let Some(report) =
+        metrics.report.as_ref().filter(|report| report.decision.verdict == Verdict::Continue)
+    else {
+        return Ok(None);
+    };
     if rules.is_concluded(key) {
         return Ok(None);
     }
@@ -60,8 +78,14 @@ pub(crate) fn reweight<R: Rows>(rules: &Rules, rows: &mut R, metrics: &Metrics) 
     if (Written { version, epoch }) != written {
         rows.save(row, Some(Row::Written(Written { version, epoch })));
     }
-    let told =
-        Reweighting { experiment: key.clone(), source: newest.source.clone(), version, arms, reason: reasons.join("; "), at: metrics.at };
+    let told = Reweighting {
+        experiment: key.clone(),
+        source: newest.source.clone(),
+        version,
+        arms,
+        reason: reasons.join("; "),
+        at: metrics.at,
+    };
     Ok(Some(told).filter(|told| told.arms != newest.arms))
 }
 
@@ -73,15 +97,24 @@ fn weights(
     looked_at: i64,
 ) -> (Vec<(String, u32)>, Vec<String>, i64) {
     let (mut arms, mut reasons, mut epoch) = (newest.arms.clone(), Vec::new(), looked_at);
-    for dropped in report.dropped.iter().filter(|dropped| plan.act == Act::Automatic && newest.gives(&dropped.arm)) {
+    for dropped in report
+        .dropped
+        .iter()
+        .filter(|dropped| plan.act == Act::Automatic && newest.gives(&dropped.arm))
+    {
         arms.iter_mut().filter(|(arm, _)| *arm == dropped.arm).for_each(|(_, weight)| *weight = 0);
         reasons.push(dropped.rule.clone());
     }
-    let ended = plan.allocation.as_ref().map_or(0, |allocation| epochs(allocation, &metrics.tally, metrics.at));
+    let ended = plan
+        .allocation
+        .as_ref()
+        .map_or(0, |allocation| epochs(allocation, &metrics.tally, metrics.at));
     if ended > looked_at {
         epoch = ended;
         let setup = setup(rules, &metrics.experiment, metrics.at, (plan, newest.window_hours));
-        for Chance { arm, best, weight } in chances(&setup, &metrics.tally, &arms, epoch).unwrap_or_default() {
+        for Chance { arm, best, weight } in
+            chances(&setup, &metrics.tally, &arms, epoch).unwrap_or_default()
+        {
             reasons.push(format!("epoch {epoch}: {arm} is the best with probability {best:.4}"));
             arms.iter_mut().filter(|(own, _)| *own == arm).for_each(|(_, own)| *own = weight);
         }

@@ -1,4 +1,5 @@
-//! The rows of a partition: what they are called, what they hold, and what a step needs from whoever keeps them.
+//! The rows of a partition: what they are called, what they hold, and what a step needs from
+//! whoever keeps them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +47,8 @@ pub struct Positions {
     pub next: [Offset; 3],
     /// Which input was taken last.
     pub current: Source,
-    /// Whether its next record has begun: its timers did not fit into one commit. It goes on before anything else is taken.
+    /// Whether its next record has begun: its timers did not fit into one commit. It goes on before
+    /// anything else is taken.
     pub has_begun: bool,
 }
 
@@ -134,7 +136,8 @@ into! {
 pub struct Clock {
     /// Newest event time of the tenant in this partition, or a later tick.
     pub at: EventTime,
-    /// Whether the last event came within the allowed lateness of its time: only then do ticks move the clock.
+    /// Whether the last event came within the allowed lateness of its time: only then do ticks move
+    /// the clock.
     pub live: bool,
 }
 
@@ -190,11 +193,17 @@ impl Counters {
 impl std::fmt::Display for Counters {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { advanced, duplicate, late, dead_lettered } = self;
-        write!(out, "received={} advanced={advanced} duplicate={duplicate} late={late} dead_lettered={dead_lettered}", self.received())
+        write!(
+            out,
+            "received={} advanced={advanced} duplicate={duplicate} late={late} \
+                dead_lettered={dead_lettered}",
+            self.received()
+        )
     }
 }
 
-/// CRM stage names that no map knows, with how often each came; at most a hundred names, the rest counted together.
+/// CRM stage names that no map knows, with how often each came; at most a hundred names, the rest
+/// counted together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unmapped {
     /// By name, at most 64 bytes of it.
@@ -206,7 +215,10 @@ pub struct Unmapped {
 impl Unmapped {
     /// Counts a name.
     pub fn count(&mut self, name: &str) {
-        let end = (0..=UNMAPPED_NAME_BYTES_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+        let end = (0..=UNMAPPED_NAME_BYTES_MAX.min(name.len()))
+            .rev()
+            .find(|end| name.is_char_boundary(*end))
+            .unwrap_or(0);
         let name = &name[..end];
         if let Some(times) = self.names.get_mut(name) {
             *times += 1;
@@ -229,8 +241,9 @@ pub trait Rows {
     /// When the store fails.
     fn load(&mut self, key: &Key) -> Result<Option<Row>, Self::Error>;
 
-    /// A lead to be changed; `None` when it is new. It goes back through [`Rows::save`], or unchanged through [`Rows::keep`], before another
-    /// one is lent and without anything in between that may fail: the lead itself may be handed over instead of a copy, and is missing here
+    /// A lead to be changed; `None` when it is new. It goes back through [`Rows::save`], or
+    /// unchanged through [`Rows::keep`], before another one is lent and without anything in between
+    /// that may fail: the lead itself may be handed over instead of a copy, and is missing here
     /// until then.
     ///
     /// # Errors
@@ -269,13 +282,23 @@ impl FromIterator<(LeadKey, EventTime)> for Due {
                 None => drop(tenants.insert(lead.tenant().clone(), vec![(due, lead)])),
             }
         }
-        Self { tenants: tenants.into_iter().map(|(tenant, leads)| (tenant, leads.into_iter().collect())).collect() }
+        Self {
+            tenants: tenants
+                .into_iter()
+                .map(|(tenant, leads)| (tenant, leads.into_iter().collect()))
+                .collect(),
+        }
     }
 }
 
 impl Due {
     /// Moves the timer of a lead.
-    pub fn reschedule(&mut self, key: &LeadKey, before: Option<EventTime>, after: Option<EventTime>) {
+    pub fn reschedule(
+        &mut self,
+        key: &LeadKey,
+        before: Option<EventTime>,
+        after: Option<EventTime>,
+    ) {
         let leads = self.tenants.entry(key.tenant().clone()).or_default();
         if let Some(before) = before {
             leads.remove(&(before, key.clone()));
@@ -297,7 +320,10 @@ impl Due {
     /// See [`Rows::tenants_due`].
     #[must_use]
     pub fn tenants(&self, until: EventTime) -> Vec<Tenant> {
-        let due = self.tenants.iter().filter(|(_, leads)| leads.first().is_some_and(|(due, _)| *due <= until));
+        let due = self
+            .tenants
+            .iter()
+            .filter(|(_, leads)| leads.first().is_some_and(|(due, _)| *due <= until));
         due.map(|(tenant, _)| tenant.clone()).collect()
     }
 }

@@ -1,4 +1,5 @@
-//! What each partition last reported of an experiment, kept in the experiment's own: a row for each, so that a report writes no other one again.
+//! What each partition last reported of an experiment, kept in the experiment's own: a row for
+//! each, so that a report writes no other one again.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +7,8 @@ use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
 use crate::domain::units::{EventTime, Partition};
 use crate::pipeline::{Key, Row, Rows};
 
-/// Counts of an experiment in one partition, and how far the tenant's clock was there. Counts grow, so the last report takes the place of the
-/// one before.
+/// Counts of an experiment in one partition, and how far the tenant's clock was there. Counts grow,
+/// so the last report takes the place of the one before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partial {
     /// The clock.
@@ -19,7 +20,8 @@ pub struct Partial {
 /// Which partitions have reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trial {
-    /// By number; with a report that has no row of its own, because format 4 of rows kept all of them in this one.
+    /// By number; with a report that has no row of its own, because format 4 of rows kept all of
+    /// them in this one.
     pub sources: BTreeMap<u32, Option<Partial>>,
 }
 
@@ -27,16 +29,21 @@ pub struct Trial {
 ///
 /// # Errors
 /// When the store fails.
-pub fn heard<R: Rows>(rows: &mut R, experiment: &ExperimentKey, source: Partition) -> Result<Option<Partial>, R::Error> {
+pub fn heard<R: Rows>(
+    rows: &mut R,
+    experiment: &ExperimentKey,
+    source: Partition,
+) -> Result<Option<Partial>, R::Error> {
     if let Some(row) = rows.load(&Key::Partial(experiment.clone(), source.0))? {
         return Ok(row.into_partial());
     }
-    let trial = rows.load(&Key::Trial(experiment.clone()))?.and_then(Row::into_trial).unwrap_or_default();
+    let trial =
+        rows.load(&Key::Trial(experiment.clone()))?.and_then(Row::into_trial).unwrap_or_default();
     Ok(trial.sources.get(&source.0).cloned().flatten())
 }
 
-/// Takes a report; gives the counts of all partitions, unless it says nothing new: neither other counts nor another day, on which more windows
-/// have passed.
+/// Takes a report; gives the counts of all partitions, unless it says nothing new: neither other
+/// counts nor another day, on which more windows have passed.
 pub(crate) fn take<R: Rows>(
     rows: &mut R,
     experiment: &ExperimentKey,
@@ -57,14 +64,23 @@ pub(crate) fn take<R: Rows>(
     }
     let mut whole = Partial::default();
     for source in trial.sources.keys() {
-        let of = rows.load(&Key::Partial(experiment.clone(), *source))?.and_then(Row::into_partial).unwrap_or_default();
+        let of = rows
+            .load(&Key::Partial(experiment.clone(), *source))?
+            .and_then(Row::into_partial)
+            .unwrap_or_default();
         whole.at = whole.at.max(of.at);
         whole.tally.merge(&of.tally);
     }
     if trial != before {
         rows.save(key, Some(Row::Trial(trial)));
     }
-    Ok(Some(Metrics { experiment: experiment.clone(), at: whole.at, tally: whole.tally, report: None, nets: Vec::new() }))
+    Ok(Some(Metrics {
+        experiment: experiment.clone(),
+        at: whole.at,
+        tally: whole.tally,
+        report: None,
+        nets: Vec::new(),
+    }))
 }
 
 #[cfg(test)]
@@ -102,7 +118,12 @@ mod tests {
             self.0.keep(key, lead);
         }
 
-        fn reschedule(&mut self, key: &LeadKey, before: Option<EventTime>, after: Option<EventTime>) {
+        fn reschedule(
+            &mut self,
+            key: &LeadKey,
+            before: Option<EventTime>,
+            after: Option<EventTime>,
+        ) {
             self.0.reschedule(key, before, after);
         }
 
@@ -117,7 +138,8 @@ mod tests {
 
     #[test]
     fn a_report_is_a_row_of_its_own_and_those_of_format_4_become_one() {
-        let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
+        let experiment =
+            ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
         let report = |day: i64, exposures| {
             let tally = Tally::of("assertive", Counts { exposures, ..Counts::default() });
             Partial { at: EventTime(day * DAY_MS), tally }
@@ -129,13 +151,22 @@ mod tests {
         let mut told = |source, report| {
             rows.1.clear();
             let metrics = take(&mut rows, &experiment, (Partition(source), report)).unwrap();
-            (metrics.map(|metrics| (metrics.at.day(), metrics.tally.arms["assertive"].exposures)), rows.1.clone())
+            (
+                metrics
+                    .map(|metrics| (metrics.at.day(), metrics.tally.arms["assertive"].exposures)),
+                rows.1.clone(),
+            )
         };
-        let (trial, own) = (Key::Trial(experiment.clone()), |source| Key::Partial(experiment.clone(), source));
+        let (trial, own) =
+            (Key::Trial(experiment.clone()), |source| Key::Partial(experiment.clone(), source));
         let all = BTreeSet::from([trial.clone(), own(4), own(7), own(0)]);
-        // What was known of the seventh is replaced, what was known of the fourth gets its row, and so does who reports first.
+        // What was known of the seventh is replaced, what was known of the fourth gets its row, and
+        // so does who reports first.
         assert_eq!(told(7, report(9, 20)), (None, BTreeSet::new()));
-        assert_eq!(told(7, report(9, 21)), (Some((9, 31)), BTreeSet::from([trial.clone(), own(4), own(7)])));
+        assert_eq!(
+            told(7, report(9, 21)),
+            (Some((9, 31)), BTreeSet::from([trial.clone(), own(4), own(7)]))
+        );
         assert_eq!(told(0, report(2, 5)), (Some((9, 36)), BTreeSet::from([trial, own(0)])));
         assert_eq!(told(4, report(3, 10)), (None, BTreeSet::new()));
         assert_eq!(told(4, report(10, 10)), (Some((10, 36)), BTreeSet::from([own(4)])));

@@ -1,7 +1,9 @@
-//! Measures a cluster for who has to size one: CPU per event of the whole job beside a raw loop, and produce-to-committed latency.
+//! Measures a cluster for who has to size one: CPU per event of the whole job beside a raw loop,
+//! and produce-to-committed latency.
 //!
-//! Every job is a process of its own, so that its CPU time is its own; this one makes the events and waits. Jobs take turns within
-//! one run on one cluster, in topics of their own that are removed afterwards.
+//! Every job is a process of its own, so that its CPU time is its own; this one makes the events
+//! and waits. Jobs take turns within one run on one cluster, in topics of their own that are
+//! removed afterwards.
 
 mod latency;
 mod load;
@@ -54,7 +56,10 @@ pub enum Error {
     #[error("a file or process cannot be used")]
     Io(#[from] std::io::Error),
     /// A job ended, or is too slow.
-    #[error("the measured process has failed: {0}; see its log in the bench folder of the data directory")]
+    #[error(
+        "the measured process has failed: {0}; see its log in the bench folder of the data \
+            directory"
+    )]
     Ended(String),
     /// No Kafka is configured.
     #[error("kafka.bootstrap_servers is empty: name a cluster")]
@@ -141,7 +146,10 @@ impl Bench {
         let folder = config.data_dir.join("bench");
         std::fs::create_dir_all(&folder)?;
         let mut producer = settings.client();
-        producer.set("linger.ms", "1").set("queue.buffering.max.messages", "2000000").set("queue.buffering.max.kbytes", "2000000");
+        producer
+            .set("linger.ms", "1")
+            .set("queue.buffering.max.messages", "2000000")
+            .set("queue.buffering.max.kbytes", "2000000");
         let mut bench = Self { folder, producer: producer.create()?, jobs: BTreeMap::new() };
         for mode in [Mode::ExactlyOnce, Mode::AtLeastOnce, Mode::Raw] {
             let job = bench.job(config, mode, &run[..8])?;
@@ -161,7 +169,8 @@ impl Bench {
         own.kafka.session_timeout_ms = 45_000;
         // One that was killed is replaced at once instead of after its session.
         own.kafka.static_membership = true;
-        own.kafka.guarantee = if mode == Mode::AtLeastOnce { Guarantee::AtLeastOnce } else { Guarantee::ExactlyOnce };
+        own.kafka.guarantee =
+            if mode == Mode::AtLeastOnce { Guarantee::AtLeastOnce } else { Guarantee::ExactlyOnce };
         if own.data_dir.exists() {
             std::fs::remove_dir_all(&own.data_dir)?;
         }
@@ -187,7 +196,9 @@ impl Bench {
     }
 
     fn job_of(&self, mode: Mode) -> Result<&Job, Error> {
-        self.jobs.get(&mode).ok_or_else(|| Error::Ended(format!("there is no job {}", mode.as_str())))
+        self.jobs
+            .get(&mode)
+            .ok_or_else(|| Error::Ended(format!("there is no job {}", mode.as_str())))
     }
 
     /// Sends events to a job without waiting for the job.
@@ -195,7 +206,8 @@ impl Bench {
         let Some(job) = self.jobs.get_mut(&mode) else { return Ok(()) };
         let topic = job.cluster.settings.topic(INTERACTIONS);
         for record in records {
-            let partition = partition_of(record.key.as_deref().unwrap_or_default(), job.cluster.partitions);
+            let partition =
+                partition_of(record.key.as_deref().unwrap_or_default(), job.cluster.partitions);
             kafka::send(&self.producer, (&topic, partition.0), record)?;
             if let Some(sent) = job.sent.get_mut(partition.0 as usize) {
                 *sent += 1;
@@ -228,8 +240,13 @@ impl Job {
                     std::fs::remove_file(&ready)?;
                 }
                 std::fs::write(&file, serde_json::to_vec(script).map_err(std::io::Error::other)?)?;
-                let (file, ready_text) = (file.to_string_lossy().into_owned(), ready.to_string_lossy().into_owned());
-                Subject::start(&["--config", &config, "bench", "raw", &file, &ready_text], ready, &log)
+                let (file, ready_text) =
+                    (file.to_string_lossy().into_owned(), ready.to_string_lossy().into_owned());
+                Subject::start(
+                    &["--config", &config, "bench", "raw", &file, &ready_text],
+                    ready,
+                    &log,
+                )
             }
         }
     }
@@ -245,7 +262,8 @@ impl Job {
             }
             let committed = self.group.committed_offsets(list, ASK)?;
             let is_taken = |place: usize, sent: u64| {
-                let element = committed.find_partition(&topic, i32::try_from(place).unwrap_or(i32::MAX));
+                let element =
+                    committed.find_partition(&topic, i32::try_from(place).unwrap_or(i32::MAX));
                 let next = element.and_then(|element| element.offset().to_raw()).unwrap_or(0);
                 u64::try_from(next).unwrap_or(0) >= sent
             };
@@ -265,7 +283,8 @@ impl Job {
         let reader = Topics::new(&self.cluster.settings)?;
         let mut ends = BTreeMap::new();
         for topic in topics().into_iter().filter(|topic| !topic.is_input && !topic.is_single) {
-            let offsets = (0..self.cluster.partitions).map(|partition| Ok(reader.end(topic.name, Partition(partition))?.0));
+            let offsets = (0..self.cluster.partitions)
+                .map(|partition| Ok(reader.end(topic.name, Partition(partition))?.0));
             ends.insert(topic.name.to_owned(), offsets.collect::<Result<_, Error>>()?);
         }
         Ok(ends)

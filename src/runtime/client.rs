@@ -1,4 +1,5 @@
-//! How a command reaches the data directory: through the instance that runs on it, or by running one itself.
+//! How a command reaches the data directory: through the instance that runs on it, or by running
+//! one itself.
 
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
@@ -46,7 +47,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Finds the running instance of the data directory, else runs one in this process until [`Client::close`].
+    /// Finds the running instance of the data directory, else runs one in this process until
+    /// [`Client::close`].
     ///
     /// # Errors
     /// When neither is possible.
@@ -71,14 +73,22 @@ impl Client {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn to(server: &Server) -> Result<Self, Error> {
-        Ok(Self { http: reqwest::Client::builder().no_proxy().build()?, address: server.address.clone(), own: None })
+        Ok(Self {
+            http: reqwest::Client::builder().no_proxy().build()?,
+            address: server.address.clone(),
+            own: None,
+        })
     }
 
     /// The answer to a GET as JSON.
     ///
     /// # Errors
     /// [`Error::Refused`] or [`Error::Unreachable`].
-    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T, Error> {
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+    ) -> Result<T, Error> {
         Ok(self.send(self.http.get(self.url(path)).query(query)).await?.json().await?)
     }
 
@@ -86,7 +96,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Refused`] or [`Error::Unreachable`].
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize, body: Vec<u8>) -> Result<T, Error> {
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+        body: Vec<u8>,
+    ) -> Result<T, Error> {
         Ok(self.send(self.http.post(self.url(path)).query(query).body(body)).await?.json().await?)
     }
 
@@ -94,7 +109,13 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Refused`] or [`Error::Unreachable`].
-    pub async fn lines(&self, path: &str, query: &impl Serialize, post: Method, each: &mut dyn FnMut(&str) -> bool) -> Result<(), Error> {
+    pub async fn lines(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+        post: Method,
+        each: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(), Error> {
         let request = match post {
             Method::Get => self.http.get(self.url(path)),
             Method::Post => self.http.post(self.url(path)),
@@ -161,6 +182,11 @@ pub enum Method {
 async fn running(http: &reqwest::Client, config: &Config) -> Option<Address> {
     let text = std::fs::read(address_file(&config.data_dir)).ok()?;
     let address: Address = serde_json::from_slice(&text).ok()?;
-    let answer = http.get(format!("{}/local/v1/status", address.url)).bearer_auth(&address.token).send().await.ok()?;
+    let answer = http
+        .get(format!("{}/local/v1/status", address.url))
+        .bearer_auth(&address.token)
+        .send()
+        .await
+        .ok()?;
     answer.status().is_success().then_some(address)
 }

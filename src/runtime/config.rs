@@ -1,4 +1,5 @@
-//! Configuration: where and when, never what. File, then environment (`LEADSTREAM__A__B`), then flags; each key has a default.
+//! Configuration: where and when, never what. File, then environment (`LEADSTREAM__A__B`), then
+//! flags; each key has a default.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,8 @@ pub struct Http {
     pub listen: String,
     /// Where other instances reach this one, such as `http://host:8080`; empty: where it listens.
     pub advertised: String,
-    /// What instances show each other when they pass a query on, the same in all; empty: no query is passed on.
+    /// What instances show each other when they pass a query on, the same in all; empty: no query
+    /// is passed on.
     pub peer_token: String,
     /// How long another instance may take for an answer, milliseconds.
     pub peer_timeout_ms: u64,
@@ -79,7 +81,8 @@ pub struct Kafka {
     pub bootstrap_servers: String,
     /// Consumer group, and first part of transactional ids.
     pub application: String,
-    /// Name of this instance, the same after a restart; empty: drawn once and kept in the data directory.
+    /// Name of this instance, the same after a restart; empty: drawn once and kept in the data
+    /// directory.
     pub instance: String,
     /// Static membership: a restart keeps the partitions, leaving takes a session timeout.
     pub static_membership: bool,
@@ -93,11 +96,13 @@ pub struct Kafka {
     pub session_timeout_ms: u32,
     /// Age at which the broker aborts a transaction, milliseconds.
     pub transaction_timeout_ms: u32,
-    /// Longest time between two commits of offsets, milliseconds: idle partitions commit theirs again.
+    /// Longest time between two commits of offsets, milliseconds: idle partitions commit theirs
+    /// again.
     pub renew_offsets_ms: u64,
     /// How long one try to reach the cluster may take, milliseconds.
     pub reach_timeout_ms: u32,
-    /// How long `run` waits at its start for a cluster that does not answer, milliseconds; 0: it ends at once.
+    /// How long `run` waits at its start for a cluster that does not answer, milliseconds; 0: it
+    /// ends at once.
     pub start_wait_ms: u64,
     /// Records of one input of one partition that may wait in memory.
     pub buffer_records: usize,
@@ -147,7 +152,8 @@ pub struct Worker {
     pub tick_ms: u64,
     /// Milliseconds between two reports of experiment counts.
     pub report_ms: u64,
-    /// Share of dead letters among the newest interactions of a partition beyond which it pauses; 1: never.
+    /// Share of dead letters among the newest interactions of a partition beyond which it pauses;
+    /// 1: never.
     pub dead_letter_share_max: f64,
     /// How many interactions that looks at.
     pub dead_letter_window: usize,
@@ -159,7 +165,8 @@ pub struct Worker {
 pub struct State {
     /// Rows of one partition kept in memory.
     pub cached_rows: usize,
-    /// Committed rows of one partition that may wait before they are written to the state directory.
+    /// Committed rows of one partition that may wait before they are written to the state
+    /// directory.
     pub checkpoint_rows: usize,
     /// Memory in which pages of the state directory are kept, MiB, of all partitions together.
     pub pages_mib: u64,
@@ -201,7 +208,12 @@ impl Default for Config {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8080".into(), advertised: String::new(), peer_token: String::new(), peer_timeout_ms: 2_000 }
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            advertised: String::new(),
+            peer_token: String::new(),
+            peer_timeout_ms: 2_000,
+        }
     }
 }
 
@@ -240,13 +252,20 @@ impl Default for Kafka {
 
 impl Default for SchemaRegistry {
     fn default() -> Self {
-        Self { url: String::new(), username: String::new(), password: String::new(), timeout_ms: 5_000, cached_ids: 256 }
+        Self {
+            url: String::new(),
+            username: String::new(),
+            password: String::new(),
+            timeout_ms: 5_000,
+            cached_ids: 256,
+        }
     }
 }
 
 impl Default for Worker {
     fn default() -> Self {
-        let worker::Options { commit_records, commit_timers, tick, report, flood, .. } = worker::Options::default();
+        let worker::Options { commit_records, commit_timers, tick, report, flood, .. } =
+            worker::Options::default();
         Self {
             commit_records,
             commit_timers,
@@ -308,36 +327,48 @@ pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Config, Error> {
         }
         figment = figment.merge(Toml::file_exact(file));
     }
-    let figment = figment.merge(Env::prefixed(PREFIX).split("__")).merge(Serialized::defaults(flags));
-    let config: Config = figment.extract().map_err(|errors| Error(errors.into_iter().map(|error| sentence(&error)).collect()))?;
+    let figment =
+        figment.merge(Env::prefixed(PREFIX).split("__")).merge(Serialized::defaults(flags));
+    let config: Config = figment
+        .extract()
+        .map_err(|errors| Error(errors.into_iter().map(|error| sentence(&error)).collect()))?;
     let wrong = config.out_of_range();
     if wrong.is_empty() { Ok(config) } else { Err(Error(wrong)) }
 }
 
 /// Where, which key, and what to do about it.
 fn sentence(error: &figment::Error) -> String {
-    let source = error.metadata.as_ref().map_or_else(String::new, |metadata| match &metadata.source {
-        Some(figment::Source::File(path)) => format!("{}: ", path.display()),
-        _ => format!("{}: ", metadata.name),
-    });
+    let source =
+        error.metadata.as_ref().map_or_else(String::new, |metadata| match &metadata.source {
+            Some(figment::Source::File(path)) => format!("{}: ", path.display()),
+            _ => format!("{}: ", metadata.name),
+        });
     let mut path = error.path.clone();
     match &error.kind {
         Kind::UnknownField(name, expected) => {
             if path.last() != Some(name) {
                 path.push(name.clone());
             }
-            let near = expected.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+            let near = expected.iter().max_by(|a, b| {
+                strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
+            });
             let hint = near.map_or_else(String::new, |near| {
-                let parent = path[..path.len() - 1].iter().map(|part| format!("{part}.")).collect::<String>();
+                let parent = path[..path.len() - 1]
+                    .iter()
+                    .map(|part| format!("{part}."))
+                    .collect::<String>();
                 format!("; the nearest known key is {parent}{near}")
             });
             format!("{source}unknown key {}{hint}", path.join("."))
         }
         // What was found may be a secret that stands in the wrong place.
-        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => format!("{source}{}: must be {expected}", path.join(".")),
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            format!("{source}{}: must be {expected}", path.join("."))
+        }
         // A parser shows the line that it does not understand, between what is wrong and where.
         Kind::Message(text) if text.contains('|') => {
-            let plain = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains('|'));
+            let plain =
+                text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains('|'));
             format!("{source}{}", plain.collect::<Vec<_>>().join(": "))
         }
         other => format!("{source}{}: {other}", path.join(".")),
@@ -355,38 +386,96 @@ impl Config {
         };
         check((1..=1_024).contains(&self.log.partitions), "log.partitions: must be 1 to 1024");
         check((1..=65_536).contains(&self.log.cache_mib), "log.cache_mib: must be 1 to 65536");
-        check((1..=100_000).contains(&worker.commit_records), "worker.commit_records: must be 1 to 100000");
-        check((1..=100_000).contains(&worker.commit_timers), "worker.commit_timers: must be 1 to 100000");
+        check(
+            (1..=100_000).contains(&worker.commit_records),
+            "worker.commit_records: must be 1 to 100000",
+        );
+        check(
+            (1..=100_000).contains(&worker.commit_timers),
+            "worker.commit_timers: must be 1 to 100000",
+        );
         check((1..=1_000).contains(&worker.commit_ms), "worker.commit_ms: must be 1 to 1000");
-        check((worker.commit_ms..=10_000).contains(&worker.commit_ms_max), "worker.commit_ms_max: must be worker.commit_ms to 10000");
+        check(
+            (worker.commit_ms..=10_000).contains(&worker.commit_ms_max),
+            "worker.commit_ms_max: must be worker.commit_ms to 10000",
+        );
         check((1..=1_024).contains(&kafka.partitions), "kafka.partitions: must be 1 to 1024");
         check((1..=10).contains(&kafka.replication), "kafka.replication: must be 1 to 10");
-        check((1_000..=1_800_000).contains(&kafka.session_timeout_ms), "kafka.session_timeout_ms: must be 1000 to 1800000");
-        check((1..=60_000).contains(&self.http.peer_timeout_ms), "http.peer_timeout_ms: must be 1 to 60000");
+        check(
+            (1_000..=1_800_000).contains(&kafka.session_timeout_ms),
+            "kafka.session_timeout_ms: must be 1000 to 1800000",
+        );
+        check(
+            (1..=60_000).contains(&self.http.peer_timeout_ms),
+            "http.peer_timeout_ms: must be 1 to 60000",
+        );
         check(kafka.start_wait_ms <= 86_400_000, "kafka.start_wait_ms: must be 0 to 86400000");
-        check((1_000..=900_000).contains(&kafka.transaction_timeout_ms), "kafka.transaction_timeout_ms: must be 1000 to 900000");
-        check((100..=86_400_000).contains(&kafka.renew_offsets_ms), "kafka.renew_offsets_ms: must be 100 to 86400000");
-        check((100..=600_000).contains(&kafka.reach_timeout_ms), "kafka.reach_timeout_ms: must be 100 to 600000");
+        check(
+            (1_000..=900_000).contains(&kafka.transaction_timeout_ms),
+            "kafka.transaction_timeout_ms: must be 1000 to 900000",
+        );
+        check(
+            (100..=86_400_000).contains(&kafka.renew_offsets_ms),
+            "kafka.renew_offsets_ms: must be 100 to 86400000",
+        );
+        check(
+            (100..=600_000).contains(&kafka.reach_timeout_ms),
+            "kafka.reach_timeout_ms: must be 100 to 600000",
+        );
         check((1..=256).contains(&kafka.workers), "kafka.workers: must be 1 to 256");
         check(kafka.standbys <= 100, "kafka.standbys: must be 0 to 100");
-        check((100..=10_000_000).contains(&kafka.standby_records_per_second), "kafka.standby_records_per_second: must be 100 to 10000000");
-        check((100..=1_000_000).contains(&kafka.buffer_records), "kafka.buffer_records: must be 100 to 1000000");
+        check(
+            (100..=10_000_000).contains(&kafka.standby_records_per_second),
+            "kafka.standby_records_per_second: must be 100 to 10000000",
+        );
+        check(
+            (100..=1_000_000).contains(&kafka.buffer_records),
+            "kafka.buffer_records: must be 100 to 1000000",
+        );
         let registry = &self.schema_registry;
         check(
             registry.url.is_empty() || registry::is_address(&registry.url),
-            "schema_registry.url: must be http://host:port or https://host with the path of the API, and without a name and password",
+            "schema_registry.url: must be http://host:port or https://host with the path of the \
+                API, and without a name and password",
         );
-        check((100..=30_000).contains(&registry.timeout_ms), "schema_registry.timeout_ms: must be 100 to 30000");
-        check((1..=10_000).contains(&registry.cached_ids), "schema_registry.cached_ids: must be 1 to 10000");
+        check(
+            (100..=30_000).contains(&registry.timeout_ms),
+            "schema_registry.timeout_ms: must be 100 to 30000",
+        );
+        check(
+            (1..=10_000).contains(&registry.cached_ids),
+            "schema_registry.cached_ids: must be 1 to 10000",
+        );
         check((10..=60_000).contains(&worker.tick_ms), "worker.tick_ms: must be 10 to 60000");
         check((10..=600_000).contains(&worker.report_ms), "worker.report_ms: must be 10 to 600000");
-        check((0.0..=1.0).contains(&worker.dead_letter_share_max), "worker.dead_letter_share_max: must be 0 to 1");
-        check((1..=100_000).contains(&worker.dead_letter_window), "worker.dead_letter_window: must be 1 to 100000");
-        check((1..=10_000_000).contains(&self.state.cached_rows), "state.cached_rows: must be 1 to 10000000");
-        check((1..=1_000_000).contains(&self.state.checkpoint_rows), "state.checkpoint_rows: must be 1 to 1000000");
-        check((16..=1_048_576).contains(&self.state.pages_mib), "state.pages_mib: must be 16 to 1048576");
-        check((1..=100_000).contains(&self.ingest.lines_per_append), "ingest.lines_per_append: must be 1 to 100000");
-        check(matches!(self.logging.format.as_str(), "json" | "text"), "logging.format: must be json or text");
+        check(
+            (0.0..=1.0).contains(&worker.dead_letter_share_max),
+            "worker.dead_letter_share_max: must be 0 to 1",
+        );
+        check(
+            (1..=100_000).contains(&worker.dead_letter_window),
+            "worker.dead_letter_window: must be 1 to 100000",
+        );
+        check(
+            (1..=10_000_000).contains(&self.state.cached_rows),
+            "state.cached_rows: must be 1 to 10000000",
+        );
+        check(
+            (1..=1_000_000).contains(&self.state.checkpoint_rows),
+            "state.checkpoint_rows: must be 1 to 1000000",
+        );
+        check(
+            (16..=1_048_576).contains(&self.state.pages_mib),
+            "state.pages_mib: must be 16 to 1048576",
+        );
+        check(
+            (1..=100_000).contains(&self.ingest.lines_per_append),
+            "ingest.lines_per_append: must be 1 to 100000",
+        );
+        check(
+            matches!(self.logging.format.as_str(), "json" | "text"),
+            "logging.format: must be json or text",
+        );
         check(
             self.http.listen.parse::<std::net::SocketAddr>().is_ok(),
             "http.listen: must be an address with a port, such as 127.0.0.1:8080",
@@ -402,7 +491,11 @@ impl Config {
         if self.kafka.bootstrap_servers.is_empty() {
             return Ok(None);
         }
-        let instance = if self.kafka.instance.is_empty() { self.instance_name()? } else { self.kafka.instance.clone() };
+        let instance = if self.kafka.instance.is_empty() {
+            self.instance_name()?
+        } else {
+            self.kafka.instance.clone()
+        };
         Ok(self.kafka_settings_as(instance))
     }
 
@@ -448,9 +541,17 @@ impl Config {
     /// The schema registry's part; `None`: no registry.
     #[must_use]
     pub fn registry_settings(&self) -> Option<registry::Settings> {
-        let SchemaRegistry { url, username, password, timeout_ms, cached_ids } = self.schema_registry.clone();
-        let (url, timeout) = (url.trim_end_matches('/').to_owned(), Duration::from_millis(timeout_ms));
-        (!url.is_empty()).then_some(registry::Settings { url, username, password, timeout, cached_ids })
+        let SchemaRegistry { url, username, password, timeout_ms, cached_ids } =
+            self.schema_registry.clone();
+        let (url, timeout) =
+            (url.trim_end_matches('/').to_owned(), Duration::from_millis(timeout_ms));
+        (!url.is_empty()).then_some(registry::Settings {
+            url,
+            username,
+            password,
+            timeout,
+            cached_ids,
+        })
     }
 
     /// The name that was drawn when the data directory was made.
@@ -470,13 +571,18 @@ impl Config {
     /// The log's part.
     #[must_use]
     pub fn log_options(&self, time: TimeSource) -> log::Options {
-        log::Options { partitions: self.log.partitions, cache_bytes: self.log.cache_mib << 20, time }
+        log::Options {
+            partitions: self.log.partitions,
+            cache_bytes: self.log.cache_mib << 20,
+            time,
+        }
     }
 
     /// How often a worker commits on Kafka.
     #[must_use]
     pub fn pace(&self) -> Pace {
-        let [shortest, longest] = [self.worker.commit_ms, self.worker.commit_ms_max].map(Duration::from_millis);
+        let [shortest, longest] =
+            [self.worker.commit_ms, self.worker.commit_ms_max].map(Duration::from_millis);
         Pace { shortest, longest }
     }
 
@@ -490,7 +596,10 @@ impl Config {
             tick: Duration::from_millis(self.worker.tick_ms),
             report: Duration::from_millis(self.worker.report_ms),
             renew: Duration::from_millis(self.kafka.renew_offsets_ms),
-            flood: worker::Limit { share_max: self.worker.dead_letter_share_max, window: self.worker.dead_letter_window },
+            flood: worker::Limit {
+                share_max: self.worker.dead_letter_share_max,
+                window: self.worker.dead_letter_window,
+            },
             bounds: Bounds { cached_rows, checkpoint_rows, pages_bytes: pages_mib << 20 },
             schemas: Schemas::default(),
         }
@@ -515,7 +624,10 @@ mod tests {
         let example: toml::Table = text.parse().unwrap();
         let defaults: toml::Table = toml::to_string(&Config::default()).unwrap().parse().unwrap();
         assert_eq!(example, defaults);
-        let explained = text.lines().zip(text.lines().skip(1)).filter(|(_, line)| line.contains(" = ") && !line.starts_with('#'));
+        let explained = text
+            .lines()
+            .zip(text.lines().skip(1))
+            .filter(|(_, line)| line.contains(" = ") && !line.starts_with('#'));
         for (before, line) in explained {
             assert!(before.starts_with("# "), "{line} is not explained");
         }
@@ -530,14 +642,25 @@ mod tests {
         assert!(read("[log]\npartitions = 0\n").unwrap_err().contains("log.partitions"));
         assert!(read("[log]\npartitions = \"many\"\n").unwrap_err().contains("log.partitions"));
         assert!(read("[http]\nlisten = \"here\"\n").unwrap_err().contains("http.listen"));
-        assert!(load(Some(Path::new("no-such.toml")), &Flags::default()).unwrap_err().to_string().contains("no-such.toml"));
+        assert!(
+            load(Some(Path::new("no-such.toml")), &Flags::default())
+                .unwrap_err()
+                .to_string()
+                .contains("no-such.toml")
+        );
     }
 
     #[test]
     fn the_registry_s_password_is_not_shown_and_cannot_stand_in_its_address() {
-        let config = read("[schema_registry]\nurl = \"https://r/api/\"\nusername = \"u\"\npassword = \"geheim\"\n").unwrap();
+        let config = read(
+            "[schema_registry]\nurl = \"https://r/api/\"\nusername = \"u\"\npassword \
+            = \"geheim\"\n",
+        )
+        .unwrap();
         assert!(!toml::to_string(&config.masked()).unwrap().contains("geheim"));
-        assert!(config.registry_settings().is_some_and(|settings| settings.url == "https://r/api" && settings.password == "geheim"));
+        assert!(config.registry_settings().is_some_and(
+            |settings| settings.url == "https://r/api" && settings.password == "geheim"
+        ));
         for url in ["r:8081", "ftp://r", "http://u:geheim@r", "http://", "http://r/?a=b"] {
             let error = read(&format!("[schema_registry]\nurl = \"{url}\"\n")).unwrap_err();
             assert!(error.contains("schema_registry.url") && !error.contains("geheim"), "{error}");

@@ -1,8 +1,10 @@
-//! A small invented market: leads with hidden intent, conversations, visits, wins, losses, silence and bad records.
+//! A small invented market: leads with hidden intent, conversations, visits, wins, losses, silence
+//! and bad records.
 //!
-//! The generator knows how likely each lead is to convert, so that the predictions can be held against the truth. A seed
-//! decides everything: chance is [`crate::domain::random`], people and places are [`words`] and [`office`], a lead's life is planned in
-//! [`script`], played in [`play`] and written as lines in [`event`]; [`market`] lets leads arrive and puts lines in order.
+//! The generator knows how likely each lead is to convert, so that the predictions can be held
+//! against the truth. A seed decides everything: chance is [`crate::domain::random`], people and
+//! places are [`words`] and [`office`], a lead's life is planned in [`script`], played in [`play`]
+//! and written as lines in [`event`]; [`market`] lets leads arrive and puts lines in order.
 
 mod calendar;
 mod talk;

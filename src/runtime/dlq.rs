@@ -1,7 +1,8 @@
 //! Dead letters: what there is of them, and appending their bytes again, each at most once.
 //!
-//! How far they were appended again is stored in the transaction that appends them, so that a redrive that is killed goes on
-//! where it was. It is kept per reason, because one reason may be mended while another waits.
+//! How far they were appended again is stored in the transaction that appends them, so that a
+//! redrive that is killed goes on where it was. It is kept per reason, because one reason may be
+//! mended while another waits.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +35,10 @@ pub enum Error {
     #[error("how far dead letters were appended again cannot be read: another release wrote it")]
     Stored(#[source] serde_json::Error),
     /// A schema that a dead letter names did not come.
-    #[error("a dead letter names a schema of the registry: start the registry, then run the same command again")]
+    #[error(
+        "a dead letter names a schema of the registry: start the registry, then run the same \
+            command again"
+    )]
     Registry(#[from] registry::Error),
     /// The log failed.
     #[error(transparent)]
@@ -42,7 +46,12 @@ pub enum Error {
 }
 
 /// Hands the dead letters of a partition that lie within a range of offsets to a function.
-pub type Letters<'a> = dyn Fn(Partition, (Offset, Offset), &mut dyn FnMut(Offset, Record) -> Result<(), Error>) -> Result<(), Error> + 'a;
+pub type Letters<'a> = dyn Fn(
+        Partition,
+        (Offset, Offset),
+        &mut dyn FnMut(Offset, Record) -> Result<(), Error>,
+    ) -> Result<(), Error>
+    + 'a;
 
 /// A whole partition.
 const ALL: (Offset, Offset) = (Offset(0), Offset(u64::MAX));
@@ -69,7 +78,9 @@ impl Choice {
 
     fn partitions(&self, of: u32) -> impl Iterator<Item = Partition> {
         let wanted = self.partition;
-        (0..of).filter(move |partition| wanted.is_none_or(|wanted| wanted == *partition)).map(Partition)
+        (0..of)
+            .filter(move |partition| wanted.is_none_or(|wanted| wanted == *partition))
+            .map(Partition)
     }
 }
 
@@ -122,7 +133,10 @@ impl Redriven {
     /// # Errors
     /// [`Error::Stored`].
     pub fn read(stored: Option<&[u8]>) -> Result<Self, Error> {
-        stored.map_or_else(|| Ok(Self::default()), |bytes| serde_json::from_slice(bytes).map_err(Error::Stored))
+        stored.map_or_else(
+            || Ok(Self::default()),
+            |bytes| serde_json::from_slice(bytes).map_err(Error::Stored),
+        )
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -137,7 +151,9 @@ impl Redriven {
         match &record.origin {
             Some(origin) if origin.topic != interactions => Fate::Internal,
             Some(origin) if origin.attempt >= ATTEMPTS_MAX => Fate::Exhausted,
-            _ if record.value.as_ref().is_some_and(|value| value.len() > EVENT_BYTES_MAX) => Fate::TooLong,
+            _ if record.value.as_ref().is_some_and(|value| value.len() > EVENT_BYTES_MAX) => {
+                Fate::TooLong
+            }
             _ if next.is_some_and(|next| offset.0 < *next) => Fate::Done,
             _ => Fate::Again,
         }
@@ -192,11 +208,17 @@ pub struct List {
     pub letters: Vec<Letter>,
 }
 
-/// Counts the chosen dead letters that the log took since a moment (milliseconds since 1970), and lists the first of them.
+/// Counts the chosen dead letters that the log took since a moment (milliseconds since 1970), and
+/// lists the first of them.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub fn list(letters: &Letters<'_>, partitions: u32, redriven: &Redriven, (choice, since_ms): (&Choice, i64)) -> Result<List, Error> {
+pub fn list(
+    letters: &Letters<'_>,
+    partitions: u32,
+    redriven: &Redriven,
+    (choice, since_ms): (&Choice, i64),
+) -> Result<List, Error> {
     let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
     let mut listed = Vec::new();
     for partition in choice.partitions(partitions) {
@@ -206,8 +228,15 @@ pub fn list(letters: &Letters<'_>, partitions: u32, redriven: &Redriven, (choice
             }
             let fate = redriven.fate((partition, offset), &record);
             let topic = record.origin.as_ref().map_or("", |origin| &origin.topic);
-            let (reason, topic, at) = (record.reason_word().to_owned(), topic.to_owned(), record.appended_ms);
-            let empty = || Group { reason: reason.clone(), topic: topic.clone(), letters: 0, waiting: 0, taken_ms: [at; 2] };
+            let (reason, topic, at) =
+                (record.reason_word().to_owned(), topic.to_owned(), record.appended_ms);
+            let empty = || Group {
+                reason: reason.clone(),
+                topic: topic.clone(),
+                letters: 0,
+                waiting: 0,
+                taken_ms: [at; 2],
+            };
             let group = groups.entry((reason.clone(), topic.clone())).or_insert_with(empty);
             group.letters += 1;
             group.waiting += u64::from(fate == Fate::Again);
@@ -233,7 +262,10 @@ pub fn list(letters: &Letters<'_>, partitions: u32, redriven: &Redriven, (choice
 ///
 /// # Errors
 /// When the log cannot be read.
-pub fn find(letters: &Letters<'_>, (partition, offset): (Partition, Offset)) -> Result<Option<Record>, Error> {
+pub fn find(
+    letters: &Letters<'_>,
+    (partition, offset): (Partition, Offset),
+) -> Result<Option<Record>, Error> {
     let mut found = None;
     letters(partition, (offset, Offset(offset.0.saturating_add(1))), &mut |_, record| {
         found = Some(record);
@@ -245,7 +277,10 @@ pub fn find(letters: &Letters<'_>, (partition, offset): (Partition, Offset)) -> 
 /// What to say where no dead letter is.
 #[must_use]
 pub fn nothing_at((partition, offset): (Partition, Offset)) -> String {
-    format!("no dead letter is at {}/{}: `leadstream dlq list` has the places", partition.0, offset.0)
+    format!(
+        "no dead letter is at {}/{}: `leadstream dlq list` has the places",
+        partition.0, offset.0
+    )
 }
 
 /// A dead letter that is appended again.
@@ -270,11 +305,13 @@ pub struct Forecast {
     pub reason: String,
     /// Whether it would be appended again.
     pub fate: Fate,
-    /// The reason that decoding it now gives; `None`: it is an event, which may still be known, late or ahead of the log.
+    /// The reason that decoding it now gives; `None`: it is an event, which may still be known,
+    /// late or ahead of the log.
     pub again: Option<String>,
 }
 
-/// Does all that [`redrive`] does but append, and decodes what would be appended with today's code and schemas.
+/// Does all that [`redrive`] does but append, and decodes what would be appended with today's code
+/// and schemas.
 ///
 /// # Errors
 /// When the log cannot be read, or a schema does not come.
@@ -300,10 +337,13 @@ pub fn forecast(
             left -= 1;
             // Some number of a run: what has one may be a line of JSON.
             let run = (redriven.run.max(1), AppendTime(0));
-            let (sent, record) = appended_again((partition, offset), letter, run, (partitions, schemas))?;
+            let (sent, record) =
+                appended_again((partition, offset), letter, run, (partitions, schemas))?;
             let place = (Partition(sent.partition), partitions);
             let value = record.value.as_deref().unwrap_or_default();
-            let again = match schemas.read_within(PATIENCE, value, |writers| input(&record, place, writers))? {
+            let again = match schemas
+                .read_within(PATIENCE, value, |writers| input(&record, place, writers))?
+            {
                 Input::Undecodable(sentence) => Some(log::reason_word(&sentence).to_owned()),
                 _ => None,
             };
@@ -314,8 +354,9 @@ pub fn forecast(
     Ok(())
 }
 
-/// Appends the chosen dead letters again, each once whatever happens; `sent` hears what was appended, after it was. Gives what the
-/// run stands at: its records come out as those of an ingest do, under its number. Only one may be under way.
+/// Appends the chosen dead letters again, each once whatever happens; `sent` hears what was
+/// appended, after it was. Gives what the run stands at: its records come out as those of an ingest
+/// do, under its number. Only one may be under way.
 ///
 /// # Errors
 /// When the log fails or a schema does not come: the same call goes on where this one was.
@@ -340,7 +381,8 @@ pub fn redrive(
                 return Ok(());
             }
             left -= 1;
-            let appended = appended_again(place, letter, (redriven.run, now), (log.partitions(), schemas))?;
+            let appended =
+                appended_again(place, letter, (redriven.run, now), (log.partitions(), schemas))?;
             redriven.mark(&appended.0);
             piece.push(appended);
             if piece.is_full() { piece.append(log, &redriven, sent) } else { Ok(()) }
@@ -374,7 +416,12 @@ impl Piece {
         self.sent.len() >= PIECE_LETTERS || self.bytes >= PIECE_BYTES
     }
 
-    fn append(&mut self, log: &impl Sources, redriven: &Redriven, told: &mut dyn FnMut(&[Sent])) -> Result<(), Error> {
+    fn append(
+        &mut self,
+        log: &impl Sources,
+        redriven: &Redriven,
+        told: &mut dyn FnMut(&[Sent]),
+    ) -> Result<(), Error> {
         let Self { batches, sent, .. } = std::mem::take(self);
         if !sent.is_empty() {
             log.append_from(&batches, (SOURCE, &redriven.bytes()))?;
@@ -384,8 +431,9 @@ impl Piece {
     }
 }
 
-/// A dead letter as the interaction that it was: its bytes under its key, where that key belongs. One that had no key, such as a
-/// line that was no event, gets that of its event where it is one now.
+/// A dead letter as the interaction that it was: its bytes under its key, where that key belongs.
+/// One that had no key, such as a line that was no event, gets that of its event where it is one
+/// now.
 fn appended_again(
     (partition, offset): (Partition, Offset),
     letter: Record,

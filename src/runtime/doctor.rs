@@ -1,6 +1,8 @@
-//! Looks at everything that an instance depends on, changes nothing, and says what to do about what it finds.
+//! Looks at everything that an instance depends on, changes nothing, and says what to do about what
+//! it finds.
 //!
-//! Every check runs, on a thread of its own, also where everything is down; what has not answered in time is told as that.
+//! Every check runs, on a thread of its own, also where everything is down; what has not answered
+//! in time is told as that.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -30,8 +32,11 @@ const FREE_BYTES: [u64; 2] = [100 << 20, 1 << 30];
 /// How far the brokers may be ahead of this machine, milliseconds.
 const AHEAD_MS: i64 = 2_000;
 /// What a broker answers where this user may not.
-const REFUSALS: [RDKafkaErrorCode; 3] =
-    [RDKafkaErrorCode::TopicAuthorizationFailed, RDKafkaErrorCode::GroupAuthorizationFailed, RDKafkaErrorCode::ClusterAuthorizationFailed];
+const REFUSALS: [RDKafkaErrorCode; 3] = [
+    RDKafkaErrorCode::TopicAuthorizationFailed,
+    RDKafkaErrorCode::GroupAuthorizationFailed,
+    RDKafkaErrorCode::ClusterAuthorizationFailed,
+];
 /// librdkafka before this one lost assignments in a cooperative rebalance.
 const LIBRDKAFKA_MIN: i32 = 0x020a_0000;
 
@@ -74,7 +79,12 @@ pub struct Finding {
 
 impl Finding {
     /// A finding.
-    pub fn new(check: impl Into<String>, grade: Grade, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn new(
+        check: impl Into<String>,
+        grade: Grade,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self { check: check.into(), grade, found: found.into(), remedy: remedy.into() }
     }
 }
@@ -106,18 +116,32 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     drop(tell);
     let mut found: Vec<Option<Vec<Finding>>> = vec![None; names.len()];
     let until = Instant::now() + ALL;
-    while let Ok((place, findings)) = told.recv_timeout(until.saturating_duration_since(Instant::now())) {
+    while let Ok((place, findings)) =
+        told.recv_timeout(until.saturating_duration_since(Instant::now()))
+    {
         found[place] = Some(findings);
     }
-    let silent = |name: &String| failed(name, format!("no answer within {ALL:?}"), "look at what stands above, then run doctor again");
-    names.iter().zip(found).flat_map(|(name, findings)| findings.unwrap_or_else(|| silent(name))).collect()
+    let silent = |name: &String| {
+        failed(
+            name,
+            format!("no answer within {ALL:?}"),
+            "look at what stands above, then run doctor again",
+        )
+    };
+    names
+        .iter()
+        .zip(found)
+        .flat_map(|(name, findings)| findings.unwrap_or_else(|| silent(name)))
+        .collect()
 }
 
 fn checks(config: &Config) -> Vec<Check> {
     let data = config.data_dir.clone();
     let state = state_directory(&data);
     let mut checks: Vec<Check> = Vec::new();
-    let mut add = |name: &str, check: Box<dyn FnOnce() -> Vec<Finding> + Send>| checks.push((name.to_owned(), check));
+    let mut add = |name: &str, check: Box<dyn FnOnce() -> Vec<Finding> + Send>| {
+        checks.push((name.to_owned(), check))
+    };
     let path = state.clone();
     add("state directory", Box::new(move || directory(&path)));
     add("free space", Box::new(move || space(&state)));
@@ -126,10 +150,17 @@ fn checks(config: &Config) -> Vec<Check> {
     if let Some(settings) = config.kafka_settings_as(named.unwrap_or_else(|| "doctor".to_owned())) {
         add("librdkafka", Box::new(library));
         for server in settings.bootstrap_servers.split(',').map(str::trim) {
-            let (name, server, is_plain) = (format!("broker {server}"), server.to_owned(), is_plain(&settings));
+            let (name, server, is_plain) =
+                (format!("broker {server}"), server.to_owned(), is_plain(&settings));
             add(&name.clone(), Box::new(move || broker(&name, &server, is_plain)));
         }
-        let asked: [(&str, Question); 5] = [("cluster", cluster), ("topics", look), ("access", access), ("group", group), ("clock", clock)];
+        let asked: [(&str, Question); 5] = [
+            ("cluster", cluster),
+            ("topics", look),
+            ("access", access),
+            ("group", group),
+            ("clock", clock),
+        ];
         for (name, ask) in asked {
             let settings = settings.clone();
             add(name, Box::new(move || ask(&settings, name)));
@@ -141,7 +172,10 @@ fn checks(config: &Config) -> Vec<Check> {
 }
 
 fn is_plain(settings: &Settings) -> bool {
-    !settings.properties.get("security.protocol").is_some_and(|protocol| protocol.to_lowercase().contains("ssl"))
+    !settings
+        .properties
+        .get("security.protocol")
+        .is_some_and(|protocol| protocol.to_lowercase().contains("ssl"))
 }
 
 /// Whether a directory, or where it would be made, can be written.
@@ -154,14 +188,23 @@ fn directory(state: &Path) -> Vec<Finding> {
     match wrote {
         Ok(()) if there == path => fine(name, format!("{} can be written", path.display())),
         Ok(()) => fine(name, format!("{} can be made", path.display())),
-        Err(error) => failed(name, format!("{}: {error}", there.display()), "make it writable, or name another place with data_dir"),
+        Err(error) => failed(
+            name,
+            format!("{}: {error}", there.display()),
+            "make it writable, or name another place with data_dir",
+        ),
     }
 }
 
 fn space(state: &Path) -> Vec<Finding> {
     let name = "free space";
     let Some(free) = free_bytes(state) else {
-        return vec![Finding::new(name, Grade::Warn, "cannot be told", "see that the data directory can be made")];
+        return vec![Finding::new(
+            name,
+            Grade::Warn,
+            "cannot be told",
+            "see that the data directory can be made",
+        )];
     };
     let [least, enough] = FREE_BYTES;
     let found = format!("{} MiB for {}", free >> 20, state.display());
@@ -176,7 +219,10 @@ fn space(state: &Path) -> Vec<Finding> {
 /// The instance that runs on the data directory, as it says itself.
 fn instance(data: &Path) -> Vec<Finding> {
     let name = "instance";
-    let Some(address) = std::fs::read(address_file(data)).ok().and_then(|text| serde_json::from_slice::<Address>(&text).ok()) else {
+    let Some(address) = std::fs::read(address_file(data))
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Address>(&text).ok())
+    else {
         return fine(name, "none runs on this data directory");
     };
     let asked = tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| {
@@ -189,7 +235,9 @@ fn instance(data: &Path) -> Vec<Finding> {
     });
     match asked {
         Ok(Ok((true, _))) => fine(name, format!("{} is ready", address.url)),
-        Ok(Ok((false, why))) => failed(name, format!("{} is not ready: {}", address.url, why.trim()), "do what it says"),
+        Ok(Ok((false, why))) => {
+            failed(name, format!("{} is not ready: {}", address.url, why.trim()), "do what it says")
+        }
         Ok(Err(_)) => {
             let found = format!("none answers at {}, where one was", address.url);
             vec![Finding::new(name, Grade::Warn, found, "start it again with `leadstream run`")]
@@ -203,24 +251,41 @@ fn library() -> Vec<Finding> {
     if number >= LIBRDKAFKA_MIN {
         fine("librdkafka", version)
     } else {
-        failed("librdkafka", version, "build with 2.10 or newer: older ones lose partitions in a rebalance")
+        failed(
+            "librdkafka",
+            version,
+            "build with 2.10 or newer: older ones lose partitions in a rebalance",
+        )
     }
 }
 
 fn broker(name: &str, server: &str, is_plain: bool) -> Vec<Finding> {
     let connection = match kafka::connect(server, ASK) {
         Ok(connection) => connection,
-        Err(error) => return failed(name, error.to_string(), "start it, or correct kafka.bootstrap_servers, name resolution or firewall"),
+        Err(error) => {
+            return failed(
+                name,
+                error.to_string(),
+                "start it, or correct kafka.bootstrap_servers, name resolution or firewall",
+            );
+        }
     };
     if !is_plain {
         return fine(name, "takes connections; its release is not asked for over TLS");
     }
     match kafka::release(connection, ASK) {
         Ok(release) => fine(name, format!("takes connections, speaks as {release} does")),
-        Err(error) if error.kind() == ErrorKind::Unsupported => failed(name, error.to_string(), "upgrade the brokers"),
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            failed(name, error.to_string(), "upgrade the brokers")
+        }
         Err(_) => {
             let found = "takes connections, does not answer in Kafka's protocol";
-            failed(name, found, "see that the port is the listener meant, and whether kafka.properties lacks security.protocol = SSL")
+            failed(
+                name,
+                found,
+                "see that the port is the listener meant, and whether kafka.properties lacks \
+                    security.protocol = SSL",
+            )
         }
     }
 }
@@ -231,10 +296,17 @@ fn cluster(settings: &Settings, name: &'static str) -> Vec<Finding> {
         // It says by itself what to do.
         Err(error) => return failed(name, chain(&error), "then run doctor again"),
     };
-    let found = format!("{} of {} brokers", survey.id.as_deref().unwrap_or("without a name"), survey.brokers.len());
+    let found = format!(
+        "{} of {} brokers",
+        survey.id.as_deref().unwrap_or("without a name"),
+        survey.brokers.len()
+    );
     let brokers = i32::try_from(survey.brokers.len()).unwrap_or(i32::MAX);
     if brokers < settings.replication {
-        let remedy = format!("topics with {} copies cannot be made: add brokers, or lower kafka.replication", settings.replication);
+        let remedy = format!(
+            "topics with {} copies cannot be made: add brokers, or lower kafka.replication",
+            settings.replication
+        );
         return vec![Finding::new(name, Grade::Fail, found, remedy)];
     }
     fine(name, found)
@@ -243,11 +315,19 @@ fn cluster(settings: &Settings, name: &'static str) -> Vec<Finding> {
 /// What to say where a question got no answer.
 fn unanswered(name: &str, error: &Error) -> Vec<Finding> {
     match error {
-        Error::Unreachable(_) | Error::Refused(_) => failed(name, "the cluster is not reached", "do what is said of the cluster"),
-        Error::Kafka { cause, .. } if cause.rdkafka_error_code().is_some_and(|code| REFUSALS.contains(&code)) => {
+        Error::Unreachable(_) | Error::Refused(_) => {
+            failed(name, "the cluster is not reached", "do what is said of the cluster")
+        }
+        Error::Kafka { cause, .. }
+            if cause.rdkafka_error_code().is_some_and(|code| REFUSALS.contains(&code)) =>
+        {
             failed(name, chain(error), "allow this user READ and DESCRIBE on it with kafka-acls")
         }
-        other => failed(name, chain(other), "do what is said of cluster and topics, then run doctor again"),
+        other => failed(
+            name,
+            chain(other),
+            "do what is said of cluster and topics, then run doctor again",
+        ),
     }
 }
 
@@ -261,12 +341,23 @@ fn look(settings: &Settings, name: &'static str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let names: Vec<String> = missing.iter().map(|topic| settings.topic(topic.name)).collect();
     if !names.is_empty() && settings.creates_topics {
-        findings.push(Finding::new(name, Grade::Warn, format!("missing: {}", names.join(", ")), "`leadstream run` makes them"));
+        findings.push(Finding::new(
+            name,
+            Grade::Warn,
+            format!("missing: {}", names.join(", ")),
+            "`leadstream run` makes them",
+        ));
     } else if !names.is_empty() {
         let remedy = "make them as docs/kafka.md says, or set kafka.create_topics = true";
-        findings.push(Finding::new(name, Grade::Fail, format!("missing: {}", names.join(", ")), remedy));
+        findings.push(Finding::new(
+            name,
+            Grade::Fail,
+            format!("missing: {}", names.join(", ")),
+            remedy,
+        ));
     }
-    let remedy = "correct it with kafka-topics, kafka-configs or kafka-acls; partitions cannot be changed once there is state";
+    let remedy = "correct it with kafka-topics, kafka-configs or kafka-acls; partitions cannot be \
+        changed once there is state";
     findings.extend(wrong.into_iter().map(|line| Finding::new(name, Grade::Fail, line, remedy)));
     let remedy = "reassign it with kafka-reassign-partitions, or lower kafka.replication";
     findings.extend(thin.into_iter().map(|line| Finding::new(name, Grade::Warn, line, remedy)));
@@ -282,21 +373,31 @@ fn access(settings: &Settings, name: &'static str) -> Vec<Finding> {
         Ok(survey) => survey,
         Err(error) => return unanswered(name, &error),
     };
-    let read = Source::ALL.map(|source| inputs_of(source, Partition(0)).0).into_iter().chain([STATE]);
-    let told = |topic| survey.refusal(topic).map(|refusal| format!("topic {} cannot be read: {refusal}", settings.topic(topic)));
+    let read =
+        Source::ALL.map(|source| inputs_of(source, Partition(0)).0).into_iter().chain([STATE]);
+    let told = |topic| {
+        survey
+            .refusal(topic)
+            .map(|refusal| format!("topic {} cannot be read: {refusal}", settings.topic(topic)))
+    };
     let refused: Vec<String> = read.filter_map(told).collect();
     if refused.is_empty() {
-        return fine(name, "inputs and changelog can be read; writing is not tried, because it would write");
+        return fine(
+            name,
+            "inputs and changelog can be read; writing is not tried, because it would write",
+        );
     }
     let remedy = "allow this user READ and DESCRIBE on it with kafka-acls";
     refused.into_iter().map(|line| Finding::new(name, Grade::Fail, line, remedy)).collect()
 }
 
-/// A cluster, and how many partitions the inputs have there; `None`: they or the changelog do not exist yet.
+/// A cluster, and how many partitions the inputs have there; `None`: they or the changelog do not
+/// exist yet.
 fn surveyed(settings: &Settings) -> Result<(Survey, Option<u32>), Error> {
     let survey = Survey::new(settings, ASK)?;
     let (interactions, _) = inputs_of(Source::Interactions, Partition(0));
-    let both: Vec<_> = topics().into_iter().filter(|topic| [interactions, STATE].contains(&topic.name)).collect();
+    let both: Vec<_> =
+        topics().into_iter().filter(|topic| [interactions, STATE].contains(&topic.name)).collect();
     let looked = kafka::look(settings, &both, ASK)?;
     Ok((survey, looked.missing.is_empty().then_some(looked.partitions)))
 }
@@ -304,7 +405,8 @@ fn surveyed(settings: &Settings) -> Result<(Survey, Option<u32>), Error> {
 fn group(settings: &Settings, name: &'static str) -> Vec<Finding> {
     let (topic, _) = inputs_of(Source::Interactions, Partition(0));
     let asked = surveyed(settings).and_then(|(survey, partitions)| {
-        let standings = partitions.map_or(Ok(Vec::new()), |partitions| survey.standings((topic, partitions)))?;
+        let standings = partitions
+            .map_or(Ok(Vec::new()), |partitions| survey.standings((topic, partitions)))?;
         Ok((survey.group()?, standings))
     });
     let (state, standings) = match asked {
@@ -312,16 +414,23 @@ fn group(settings: &Settings, name: &'static str) -> Vec<Finding> {
         Err(error) => return unanswered(name, &error),
     };
     let (group, topic) = (&settings.application, settings.topic(topic));
-    let findings: Vec<Finding> = standings.iter().filter_map(|standing| stands(name, (group, &topic), standing)).collect();
+    let findings: Vec<Finding> =
+        standings.iter().filter_map(|standing| stands(name, (group, &topic), standing)).collect();
     if !findings.is_empty() {
         return findings;
     }
     let (state, members) = state.unwrap_or_else(|| ("not there yet".to_owned(), 0));
     let taken = standings.iter().filter(|standing| standing.committed.is_some()).count();
-    let found = format!("{group}: {state}, {members} members, offsets of {taken} of {} partitions", standings.len());
+    let found = format!(
+        "{group}: {state}, {members} members, offsets of {taken} of {} partitions",
+        standings.len()
+    );
     let wanted = settings.standbys as usize + 1;
     if (1..wanted).contains(&members) {
-        let remedy = format!("kafka.standbys = {} wants {wanted} instances: start more, or lower it", settings.standbys);
+        let remedy = format!(
+            "kafka.standbys = {} wants {wanted} instances: start more, or lower it",
+            settings.standbys
+        );
         return vec![Finding::new(name, Grade::Warn, found, remedy)];
     }
     fine(name, found)
@@ -329,33 +438,56 @@ fn group(settings: &Settings, name: &'static str) -> Vec<Finding> {
 
 fn stands(name: &str, (group, topic): (&str, &str), standing: &Standing) -> Option<Finding> {
     let Standing { partition, committed, interactions: (first, _), has_changelog } = *standing;
-    let reset = format!("kafka-consumer-groups --group {group} --topic {topic}:{partition} --reset-offsets");
+    let reset = format!(
+        "kafka-consumer-groups --group {group} --topic {topic}:{partition} --reset-offsets"
+    );
     match committed {
         None if has_changelog => {
-            let found = format!("{topic} partition {partition} has no committed offset although its changelog is not empty");
-            let remedy = format!("start an instance: it stops and names the offset for {reset} --to-offset OFFSET --execute");
+            let found = format!(
+                "{topic} partition {partition} has no committed offset although its changelog is \
+                    not empty"
+            );
+            let remedy = format!(
+                "start an instance: it stops and names the offset for {reset} --to-offset OFFSET \
+                    --execute"
+            );
             Some(Finding::new(name, Grade::Fail, found, remedy))
         }
         Some(next) if next < first => {
-            let found = format!("{topic} partition {partition} was taken up to {next} and begins at {first}: retention removed the rest");
-            Some(Finding::new(name, Grade::Fail, found, format!("to go on without it: {reset} --to-earliest --execute")))
+            let found = format!(
+                "{topic} partition {partition} was taken up to {next} and begins at {first}: \
+                    retention removed the rest"
+            );
+            Some(Finding::new(
+                name,
+                Grade::Fail,
+                found,
+                format!("to go on without it: {reset} --to-earliest --execute"),
+            ))
         }
         _ => None,
     }
 }
 
-/// Compares this machine's clock with the times that the brokers gave to records: one that is behind them is seen.
+/// Compares this machine's clock with the times that the brokers gave to records: one that is
+/// behind them is seen.
 fn clock(settings: &Settings, name: &'static str) -> Vec<Finding> {
     let (topic, _) = inputs_of(Source::Interactions, Partition(0));
     let asked = surveyed(settings).and_then(|(survey, partitions)| {
         let now_ms = TimeSource::World.now().0;
-        partitions.map_or(Ok(false), |partitions| survey.is_ahead_of((topic, partitions), now_ms + AHEAD_MS))
+        partitions.map_or(Ok(false), |partitions| {
+            survey.is_ahead_of((topic, partitions), now_ms + AHEAD_MS)
+        })
     });
     let topic = settings.topic(topic);
     match asked {
-        Ok(false) => fine(name, format!("no record of {topic} is ahead of it by more than {} s", AHEAD_MS / 1_000)),
+        Ok(false) => fine(
+            name,
+            format!("no record of {topic} is ahead of it by more than {} s", AHEAD_MS / 1_000),
+        ),
         Ok(true) => {
-            let found = format!("records of {topic} are ahead of it by more than {} s", AHEAD_MS / 1_000);
+            let found =
+                format!("records of {topic} are ahead of it by more than {} s", AHEAD_MS / 1_000);
             failed(name, found, "set the clocks of this machine and of the brokers by NTP")
         }
         Err(error) => unanswered(name, &error),
@@ -364,26 +496,61 @@ fn clock(settings: &Settings, name: &'static str) -> Vec<Finding> {
 
 fn schemas(settings: Option<registry::Settings>) -> Vec<Finding> {
     let name = "schema registry";
-    let Some(settings) = settings else { return fine(name, "none is configured: values are single-object encoded") };
+    let Some(settings) = settings else {
+        return fine(name, "none is configured: values are single-object encoded");
+    };
     let url = settings.url.clone();
-    let standings = match registry::survey(&registry::Settings { timeout: settings.timeout.min(ASK), ..settings }) {
+    let standings = match registry::survey(&registry::Settings {
+        timeout: settings.timeout.min(ASK),
+        ..settings
+    }) {
         Ok(standings) => standings,
-        Err(error) => return failed(name, chain(&error), "start it, or correct schema_registry.url, username and password"),
+        Err(error) => {
+            return failed(
+                name,
+                chain(&error),
+                "start it, or correct schema_registry.url, username and password",
+            );
+        }
     };
     let of = |wanted: registry::Subject| -> String {
-        let subjects = standings.iter().filter(|(_, standing)| *standing == wanted).map(|(subject, _)| subject.as_str());
+        let subjects = standings
+            .iter()
+            .filter(|(_, standing)| *standing == wanted)
+            .map(|(subject, _)| subject.as_str());
         subjects.collect::<Vec<_>>().join(", ")
     };
     let told = [
-        (registry::Subject::Refused, Grade::Fail, "takes no schema of ours as", "compare `leadstream schemas` with what the subject has"),
-        (registry::Subject::Missing, Grade::Fail, "does not have", "run `leadstream schemas register`"),
-        (registry::Subject::Loose, Grade::Warn, "asks for less than full compatibility of", "run `leadstream schemas register`"),
+        (
+            registry::Subject::Refused,
+            Grade::Fail,
+            "takes no schema of ours as",
+            "compare `leadstream schemas` with what the subject has",
+        ),
+        (
+            registry::Subject::Missing,
+            Grade::Fail,
+            "does not have",
+            "run `leadstream schemas register`",
+        ),
+        (
+            registry::Subject::Loose,
+            Grade::Warn,
+            "asks for less than full compatibility of",
+            "run `leadstream schemas register`",
+        ),
     ];
     let findings: Vec<Finding> = told
         .into_iter()
         .map(|(standing, grade, what, remedy)| (of(standing), grade, what, remedy))
         .filter(|(subjects, ..)| !subjects.is_empty())
-        .map(|(subjects, grade, what, remedy)| Finding::new(name, grade, format!("{url} {what} {subjects}"), remedy))
+        .map(|(subjects, grade, what, remedy)| {
+            Finding::new(name, grade, format!("{url} {what} {subjects}"), remedy)
+        })
         .collect();
-    if findings.is_empty() { fine(name, format!("{url} has all {} schemas", standings.len())) } else { findings }
+    if findings.is_empty() {
+        fine(name, format!("{url} has all {} schemas", standings.len()))
+    } else {
+        findings
+    }
 }

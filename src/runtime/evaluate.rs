@@ -1,8 +1,10 @@
-//! How good the predictions and warnings were: each event's scores against what the same file later tells of the lead.
+//! How good the predictions and warnings were: each event's scores against what the same file later
+//! tells of the lead.
 //!
-//! A row is an event of a lead that is undecided then and decided by the end of the file. Only the last 30 % of the leads
-//! by their first event are measured; the starting model was fitted to the first 70 % of one of the public files, and the
-//! baselines are fitted to the first 70 % of the file at hand.
+//! A row is an event of a lead that is undecided then and decided by the end of the file. Only the
+//! last 30 % of the leads by their first event are measured; the starting model was fitted to the
+//! first 70 % of one of the public files, and the baselines are fitted to the first 70 % of the
+//! file at hand.
 
 mod points;
 mod warnings;
@@ -83,7 +85,12 @@ pub fn evaluate(inputs: impl Iterator<Item = Input>) -> Report {
     let warnings = warnings::measure(&ordered[split(ordered.len())..], end);
     ordered.retain(|story| story.end.is_some());
     let (fitted, measured) = ordered.split_at(split(ordered.len()));
-    let targets = [Target::ConversionLikelihood, Target::ChurnRisk, Target::EngagementReceptivity, Target::BuyingUrgency];
+    let targets = [
+        Target::ConversionLikelihood,
+        Target::ChurnRisk,
+        Target::EngagementReceptivity,
+        Target::BuyingUrgency,
+    ];
     let predictions = targets.into_iter().filter_map(|target| {
         let points = Points::fit(labelled(target, fitted));
         measure(target, labelled(target, measured), &points)
@@ -111,7 +118,9 @@ fn stories(inputs: impl Iterator<Item = Input>) -> (BTreeMap<LeadKey, Story>, Ev
                     newest = newest.max(prediction.at);
                     let next = kinds.len();
                     let kind = *kinds.entry(kind.clone()).or_insert(next);
-                    let unanswered = memory.lead(&prediction.key).is_some_and(|lead| lead.activity.unanswered > 0);
+                    let unanswered = memory
+                        .lead(&prediction.key)
+                        .is_some_and(|lead| lead.activity.unanswered > 0);
                     let story = stories.entry(prediction.key.clone()).or_default();
                     if let (None, Some(outcome)) = (story.end, prediction.outcome) {
                         story.end = Some((prediction.at, outcome));
@@ -119,13 +128,17 @@ fn stories(inputs: impl Iterator<Item = Input>) -> (BTreeMap<LeadKey, Story>, Ev
                     story.rows.push(Row {
                         at: prediction.at,
                         kind,
-                        probabilities: std::array::from_fn(|target| prediction.scores[target].probability),
+                        probabilities: std::array::from_fn(|target| {
+                            prediction.scores[target].probability
+                        }),
                         undecided: prediction.outcome.is_none(),
                         inbound: prediction.kind == EventType::MessageReceived,
                         unanswered,
                     });
                 }
-                Effect::Decided(Decision::Alert(alert)) if (alert.rule, alert.change) == (Rule::SlippingAway, Change::Raised) => {
+                Effect::Decided(Decision::Alert(alert))
+                    if (alert.rule, alert.change) == (Rule::SlippingAway, Change::Raised) =>
+                {
                     stories.entry(alert.key.clone()).or_default().warned.push(alert.at);
                 }
                 _ => {}
@@ -177,10 +190,16 @@ fn measure(target: Target, rows: Vec<Labelled<'_>>, points: &Points) -> Option<M
     if rows.is_empty() {
         return None;
     }
-    let pairs: Vec<_> = rows.iter().map(|row| (row.rows[row.place].probabilities[target.index()], row.label)).collect();
-    let scored: Vec<_> = rows.iter().map(|row| (points.score(row.rows, row.place), row.label)).collect();
+    let pairs: Vec<_> = rows
+        .iter()
+        .map(|row| (row.rows[row.place].probabilities[target.index()], row.label))
+        .collect();
+    let scored: Vec<_> =
+        rows.iter().map(|row| (points.score(row.rows, row.place), row.label)).collect();
     let count = pairs.len() as f64;
-    let loss = |(probability, label): &(f64, bool)| -libm::log(if *label { *probability } else { 1.0 - probability }.max(1e-12));
+    let loss = |(probability, label): &(f64, bool)| {
+        -libm::log(if *label { *probability } else { 1.0 - probability }.max(1e-12))
+    };
     Some(Measure {
         target,
         rows: pairs.len(),
@@ -192,7 +211,8 @@ fn measure(target: Target, rows: Vec<Labelled<'_>>, points: &Points) -> Option<M
     })
 }
 
-/// Area under the ROC curve by ranks (Mann and Whitney 1947), ties counted half; `None` unless both labels occur.
+/// Area under the ROC curve by ranks (Mann and Whitney 1947), ties counted half; `None` unless both
+/// labels occur.
 #[must_use]
 pub fn auc(pairs: &[(f64, bool)]) -> Option<f64> {
     let mut sorted = pairs.to_vec();
@@ -213,8 +233,12 @@ fn calibration_error(pairs: &[(f64, bool)]) -> f64 {
     let mut sorted = pairs.to_vec();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let size = sorted.len().div_ceil(CALIBRATION_BINS);
-    let distance =
-        |bin: &[(f64, bool)]| bin.iter().map(|(probability, label)| probability - f64::from(u8::from(*label))).sum::<f64>().abs();
+    let distance = |bin: &[(f64, bool)]| {
+        bin.iter()
+            .map(|(probability, label)| probability - f64::from(u8::from(*label)))
+            .sum::<f64>()
+            .abs()
+    };
     sorted.chunks(size).map(distance).sum::<f64>() / sorted.len() as f64
 }
 
@@ -231,8 +255,11 @@ mod tests {
     #[test]
     fn labels_that_mean_nothing_give_an_auc_of_one_half() {
         let mix = |number: u64| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as f64;
-        let pairs: Vec<_> = (0..20_000).map(|number| (mix(number), (mix(number + 1_000_003) as u64).is_multiple_of(3))).collect();
-        // Five standard deviations of the Mann-Whitney statistic: sqrt(1 / (12 n m / (n + m + 1))) is about .0042.
+        let pairs: Vec<_> = (0..20_000)
+            .map(|number| (mix(number), (mix(number + 1_000_003) as u64).is_multiple_of(3)))
+            .collect();
+        // Five standard deviations of the Mann-Whitney statistic: sqrt(1 / (12 n m / (n + m + 1)))
+        // is about .0042.
         assert!((auc(&pairs).unwrap() - 0.5).abs() < 0.021);
     }
 

@@ -1,5 +1,5 @@
-//! The HTTP server: health and metrics for everybody, the commands' own routes for whoever holds the instance's token, and questions of
-//! other instances.
+//! The HTTP server: health and metrics for everybody, the commands' own routes for whoever holds
+//! the instance's token, and questions of other instances.
 
 mod local;
 
@@ -65,14 +65,22 @@ impl Server {
             Reach::Private => "127.0.0.1:0".to_owned(),
         };
         let listener = TcpListener::bind(&listen).await?;
-        let address = Address { url: url(listener.local_addr()?), token: uuid::Uuid::new_v4().simple().to_string() };
-        let announced = (reach == Reach::Announced).then(|| address_file(&instance.config.data_dir));
+        let address = Address {
+            url: url(listener.local_addr()?),
+            token: uuid::Uuid::new_v4().simple().to_string(),
+        };
+        let announced =
+            (reach == Reach::Announced).then(|| address_file(&instance.config.data_dir));
         if let Some(file) = &announced {
             write_private(file, &serde_json::to_vec(&address)?)?;
         }
         if reach == Reach::Announced {
             let advertised = &instance.config.http.advertised;
-            let url = if advertised.is_empty() { address.url.clone() } else { advertised.trim_end_matches('/').to_owned() };
+            let url = if advertised.is_empty() {
+                address.url.clone()
+            } else {
+                advertised.trim_end_matches('/').to_owned()
+            };
             instance.announce(url).map_err(std::io::Error::other)?;
         }
         let (stop, stopped) = oneshot::channel();
@@ -103,7 +111,11 @@ impl Drop for Server {
 
 /// An unspecified address is reached on the loopback one.
 fn url(address: SocketAddr) -> String {
-    let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+    let host = if address.ip().is_unspecified() {
+        "127.0.0.1".to_owned()
+    } else {
+        address.ip().to_string()
+    };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
     format!("http://{host}:{}", address.port())
 }
@@ -116,7 +128,12 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if draft.exists() {
         std::fs::remove_file(&draft)?;
     }
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?.write_all(bytes)?;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)?
+        .write_all(bytes)?;
     std::fs::rename(draft, path)
 }
 
@@ -136,19 +153,28 @@ fn router(instance: Arc<Instance>, token: &str) -> Router {
         .with_state(instance)
 }
 
-/// Lets only the holder of the token in. Comparing takes the same time wherever the first difference is.
+/// Lets only the holder of the token in. Comparing takes the same time wherever the first
+/// difference is.
 async fn authorize(State(expected): State<Arc<String>>, request: Request, next: Next) -> Response {
-    let shown = request.headers().get(AUTHORIZATION).map_or(b"".as_slice(), |value| value.as_bytes());
-    let differences = shown.iter().zip(expected.as_bytes()).fold(shown.len() ^ expected.len(), |sum, (a, b)| sum | usize::from(a ^ b));
+    let shown =
+        request.headers().get(AUTHORIZATION).map_or(b"".as_slice(), |value| value.as_bytes());
+    let differences = shown
+        .iter()
+        .zip(expected.as_bytes())
+        .fold(shown.len() ^ expected.len(), |sum, (a, b)| sum | usize::from(a ^ b));
     if differences == 0 {
         next.run(request).await
     } else {
-        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a bearer token is needed").into_response()
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a bearer token is needed")
+            .into_response()
     }
 }
 
 async fn measure(State(instance): State<Arc<Instance>>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
     let began = Instant::now();
     let response = next.run(request).await;
     instance.metrics.request(&route, response.status().as_u16(), began.elapsed());
@@ -164,11 +190,21 @@ async fn live(State(instance): State<Arc<Instance>>) -> Response {
 }
 
 async fn ready(State(instance): State<Arc<Instance>>) -> Response {
-    let pauses: String = instance.views.pauses().into_iter().filter_map(|(_, pause)| Some(format!("{}\n", pause?))).collect();
+    let pauses: String = instance
+        .views
+        .pauses()
+        .into_iter()
+        .filter_map(|(_, pause)| Some(format!("{}\n", pause?)))
+        .collect();
     let failing: String = instance
         .failing()
         .iter()
-        .map(|why| format!("nothing is committed: {why}; the last ERROR of the log and `leadstream doctor` say what to do\n"))
+        .map(|why| {
+            format!(
+                "nothing is committed: {why}; the last ERROR of the log and `leadstream \
+            doctor` say what to do\n"
+            )
+        })
         .collect();
     if !failing.is_empty() {
         (StatusCode::SERVICE_UNAVAILABLE, failing).into_response()
@@ -190,7 +226,13 @@ async fn metrics(State(instance): State<Arc<Instance>>) -> Response {
     instance.metrics.ready(instance.is_ready());
     instance.metrics.restoring(&instance.views.restores().all());
     instance.metrics.behind(&instance.standbys.behind());
-    instance.metrics.paused(instance.views.pauses().into_iter().map(|(partition, pause)| (partition.0, pause.is_some())));
+    instance.metrics.paused(
+        instance
+            .views
+            .pauses()
+            .into_iter()
+            .map(|(partition, pause)| (partition.0, pause.is_some())),
+    );
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], instance.metrics.text()).into_response()
 }
 

@@ -1,4 +1,5 @@
-//! Files into the log: lines of NDJSON, plain or gzip, become records with the position of their file in one append.
+//! Files into the log: lines of NDJSON, plain or gzip, become records with the position of their
+//! file in one append.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
@@ -41,7 +42,10 @@ pub enum Error {
         cause: std::io::Error,
     },
     /// A line is too long to be kept.
-    #[error("{path}: line {line} has more than {LINE_BYTES_MAX} bytes: split or remove it, then ingest again")]
+    #[error(
+        "{path}: line {line} has more than {LINE_BYTES_MAX} bytes: split or remove it, then ingest \
+            again"
+    )]
     Line {
         /// The file.
         path: String,
@@ -85,10 +89,15 @@ impl Lines {
     /// [`Error::Read`].
     pub fn open(path: &str) -> Result<Self, Error> {
         let opened = || -> std::io::Result<Box<dyn BufRead + Send>> {
-            let raw: Box<dyn Read + Send> = if path == "-" { Box::new(stdin()) } else { Box::new(File::open(path)?) };
+            let raw: Box<dyn Read + Send> =
+                if path == "-" { Box::new(stdin()) } else { Box::new(File::open(path)?) };
             let mut reader = BufReader::with_capacity(1 << 16, raw);
             let gzip = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-            Ok(if gzip { Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader))) } else { Box::new(reader) })
+            Ok(if gzip {
+                Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader)))
+            } else {
+                Box::new(reader)
+            })
         };
         let reader = opened().map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
         Ok(Self { path: path.to_owned(), reader, partial: Vec::new(), read: 0 })
@@ -101,7 +110,9 @@ impl Lines {
     pub fn next_whole(&mut self) -> Result<Option<Vec<u8>>, Error> {
         let room = (LINE_BYTES_MAX + 1).saturating_sub(self.partial.len()) as u64;
         let mut bounded = self.reader.by_ref().take(room);
-        bounded.read_until(b'\n', &mut self.partial).map_err(|cause| Error::Read { path: self.path.clone(), cause })?;
+        bounded
+            .read_until(b'\n', &mut self.partial)
+            .map_err(|cause| Error::Read { path: self.path.clone(), cause })?;
         if self.partial.pop_if(|byte| *byte == b'\n').is_some() {
             self.read += 1;
             return Ok(Some(std::mem::take(&mut self.partial)));
@@ -122,7 +133,8 @@ impl Lines {
     }
 }
 
-/// The events of a file as inputs, without the log; lines that are no events are undecodable inputs.
+/// The events of a file as inputs, without the log; lines that are no events are undecodable
+/// inputs.
 ///
 /// # Errors
 /// When the file cannot be opened; each item tells a later read error.
@@ -130,21 +142,41 @@ pub fn inputs(path: &str) -> Result<impl Iterator<Item = Result<Input, Error>>, 
     let mut lines = Lines::open(path)?;
     Ok(std::iter::from_fn(move || lines.next_line().transpose()).map(|line| {
         Ok(match interaction::from_json(&line?) {
-            Ok(event) => Input::Interaction { appended: AppendTime(event.occurred_at.0), event: Box::new(event) },
+            Ok(event) => Input::Interaction {
+                appended: AppendTime(event.occurred_at.0),
+                event: Box::new(event),
+            },
             Err(error) => Input::Undecodable(error.to_string()),
         })
     }))
 }
 
-fn record(line: &[u8], (number, run, appended_ms): (u64, u32, i64), bad: &mut Vec<BadLine>) -> Record {
-    let made = |key, value, reason| Record { key, value: Some(value), reason, appended_ms, source: run, origin: None };
+fn record(
+    line: &[u8],
+    (number, run, appended_ms): (u64, u32, i64),
+    bad: &mut Vec<BadLine>,
+) -> Record {
+    let made = |key, value, reason| Record {
+        key,
+        value: Some(value),
+        reason,
+        appended_ms,
+        source: run,
+        origin: None,
+    };
     match interaction::from_json(line) {
         Ok(event) => {
             // Ahead of the log it may become a dead letter, and those keep their bytes.
             let ahead = event.occurred_at.0 > appended_ms;
             let key = Some(event.key.as_str().into());
             let value = Some(event).filter(|_| !ahead).map(interaction::into_avro);
-            made(key, value.filter(|value| value.len() <= EVENT_BYTES_MAX).unwrap_or_else(|| line.to_vec()), None)
+            made(
+                key,
+                value
+                    .filter(|value| value.len() <= EVENT_BYTES_MAX)
+                    .unwrap_or_else(|| line.to_vec()),
+                None,
+            )
         }
         Err(error) => {
             let reason = format!("{error} (line {number})");
@@ -160,7 +192,10 @@ fn record(line: &[u8], (number, run, appended_ms): (u64, u32, i64), bad: &mut Ve
 /// When the log fails.
 pub fn begin(log: &impl Sources, name: &str, fresh: bool) -> Result<Progress, Error> {
     let parsed = |bytes: Vec<u8>| serde_json::from_slice::<Progress>(&bytes).ok();
-    let stored = log.source(name)?.and_then(parsed).filter(|stored| !fresh && !stored.finished && stored.lines > 0);
+    let stored = log
+        .source(name)?
+        .and_then(parsed)
+        .filter(|stored| !fresh && !stored.finished && stored.lines > 0);
     if let Some(stored) = stored {
         return Ok(stored);
     }
@@ -171,7 +206,9 @@ pub fn begin(log: &impl Sources, name: &str, fresh: bool) -> Result<Progress, Er
 
 /// The number of a new run: every source stores that of its last.
 pub(crate) fn next_run(log: &impl Sources) -> Result<u32, crate::runtime::log::Error> {
-    let run = |bytes: Vec<u8>| serde_json::from_slice::<Progress>(&bytes).ok().map(|progress| progress.run);
+    let run = |bytes: Vec<u8>| {
+        serde_json::from_slice::<Progress>(&bytes).ok().map(|progress| progress.run)
+    };
     Ok(log.sources()?.into_iter().filter_map(run).max().unwrap_or(0) + 1)
 }
 
@@ -179,13 +216,19 @@ fn stored_form(progress: &Progress) -> Vec<u8> {
     serde_json::to_vec(progress).expect("plain numbers are JSON")
 }
 
-/// Appends lines of a source, each ended by a newline, and its progress behind them; gives those that are no events. That a run has finished
-/// may be said twice.
+/// Appends lines of a source, each ended by a newline, and its progress behind them; gives those
+/// that are no events. That a run has finished may be said twice.
 ///
 /// # Errors
 /// [`Error::Moved`] when the source does not stand where the lines begin, or when the log fails.
-pub fn append(log: &impl Sources, name: &str, (before, after): (u64, &Progress), lines: &[u8]) -> Result<Vec<BadLine>, Error> {
-    let stored: Progress = log.source(name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+pub fn append(
+    log: &impl Sources,
+    name: &str,
+    (before, after): (u64, &Progress),
+    lines: &[u8],
+) -> Result<Vec<BadLine>, Error> {
+    let stored: Progress =
+        log.source(name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     if lines.is_empty() && stored == *after {
         return Ok(Vec::new());
     }
@@ -199,7 +242,8 @@ pub fn append(log: &impl Sources, name: &str, (before, after): (u64, &Progress),
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let record = record(line, (before + place as u64 + 1, after.run, appended_ms), &mut bad);
         let key = record.key.as_deref().unwrap_or(line);
-        let (topic, partition) = inputs_of(Source::Interactions, partition_of(key, log.partitions()));
+        let (topic, partition) =
+            inputs_of(Source::Interactions, partition_of(key, log.partitions()));
         batches.entry((topic, partition.0)).or_default().push(record);
     }
     log.append_from(&batches, (name, &stored_form(after)))?;
@@ -240,11 +284,17 @@ mod tests {
     #[test]
     fn a_broken_archive_is_an_error_where_it_breaks() {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        (0..2_000).for_each(|number| writeln!(packed, "line {number} {}", number * 7_919 % 1_000).unwrap());
+        (0..2_000).for_each(|number| {
+            writeln!(packed, "line {number} {}", number * 7_919 % 1_000).unwrap()
+        });
         let bytes = packed.finish().unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes[..bytes.len() / 2]).unwrap();
-        let outcomes: Vec<_> = inputs(file.path().to_str().unwrap()).unwrap().take(2_001).map(|input| input.is_ok()).collect();
+        let outcomes: Vec<_> = inputs(file.path().to_str().unwrap())
+            .unwrap()
+            .take(2_001)
+            .map(|input| input.is_ok())
+            .collect();
         let broken = outcomes.iter().position(|fine| !fine).unwrap();
         assert!(broken > 0 && broken < 2_000);
     }

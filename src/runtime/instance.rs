@@ -26,13 +26,23 @@ const STALLED: Duration = Duration::from_secs(60);
 /// Between two questions for the ids of own schemas while the registry cannot be reached.
 const REGISTRY: Duration = Duration::from_secs(1);
 /// Topics of which only the newest record of a key counts.
-const COMPACTED: [&str; 6] = [STATE, SOURCES, INSTANCES, "lead.profiles.v1", "experiment.metrics.v1", "leadstream.definitions.v1"];
+const COMPACTED: [&str; 6] = [
+    STATE,
+    SOURCES,
+    INSTANCES,
+    "lead.profiles.v1",
+    "experiment.metrics.v1",
+    "leadstream.definitions.v1",
+];
 
 /// All topics as Kafka has to have them, the interactions first.
 #[must_use]
 pub fn topics() -> Vec<Wanted> {
     let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
-    let names = inputs.into_iter().chain(["leadstream.order.v1", STATE, SOURCES, INSTANCES]).chain(output_topics());
+    let names = inputs
+        .into_iter()
+        .chain(["leadstream.order.v1", STATE, SOURCES, INSTANCES])
+        .chain(output_topics());
     let wanted = |name| Wanted {
         name,
         is_single: [inputs[2], SOURCES, INSTANCES].contains(&name),
@@ -114,7 +124,8 @@ pub struct Instance {
     pub schemas: Schemas,
     /// The configuration.
     pub config: Config,
-    /// Held while a source's place is looked at and moved, so that two files never get the same run.
+    /// Held while a source's place is looked at and moved, so that two files never get the same
+    /// run.
     pub sources: Mutex<()>,
     stop: AtomicBool,
     workers: Vec<Beat>,
@@ -140,10 +151,15 @@ impl Instance {
     pub fn start(config: Config, time: TimeSource) -> Result<Running, log::Error> {
         let log = match config.kafka_settings()? {
             Some(settings) => Backend::Kafka(kafka::open(settings, &topics())?),
-            None => Backend::Embedded(Arc::new(Embedded::open(&config.data_dir, &config.log_options(time))?)),
+            None => Backend::Embedded(Arc::new(Embedded::open(
+                &config.data_dir,
+                &config.log_options(time),
+            )?)),
         };
         let metrics = Arc::new(Metrics::new());
-        let registry = config.registry_settings().map(|settings| Arc::new(Registry::start(&settings, metrics.clone())));
+        let registry = config
+            .registry_settings()
+            .map(|settings| Arc::new(Registry::start(&settings, metrics.clone())));
         let workers = if let Backend::Kafka(cluster) = &log { cluster.settings.workers } else { 1 };
         let instance = Arc::new(Self {
             log,
@@ -186,9 +202,13 @@ impl Instance {
         let keeps = cluster.settings.standbys > 0;
         let had = move || {
             let Some(instance) = weak.upgrade() else { return Had::default() };
-            let mut partitions: Vec<u32> = instance.views.all().iter().map(|shared| shared.partition().0).collect();
+            let mut partitions: Vec<u32> =
+                instance.views.all().iter().map(|shared| shared.partition().0).collect();
             partitions.sort_unstable();
-            Had { partitions, standbys: keeps.then(|| instance.standbys.behind().into_keys().collect()) }
+            Had {
+                partitions,
+                standbys: keeps.then(|| instance.standbys.behind().into_keys().collect()),
+            }
         };
         let peers = Peers::start(&cluster.settings, url, had)?;
         // Whoever announces twice is announced already.
@@ -227,7 +247,9 @@ impl Instance {
             self.views.clear();
             match outcome {
                 Ok(()) => return,
-                Err(Error::Cache) if self.restores.fetch_add(1, Ordering::Relaxed) < RESTORES_MAX => {
+                Err(Error::Cache)
+                    if self.restores.fetch_add(1, Ordering::Relaxed) < RESTORES_MAX =>
+                {
                     tracing::warn!("state is damaged: restoring it from the changelog");
                     if Trees::wipe(&directory).is_err() {
                         return self.fail("the state directory is damaged and cannot be removed");
@@ -238,9 +260,12 @@ impl Instance {
         }
     }
 
-    /// Where schemas are found, with the ids of own ones; a registry that cannot be reached is waited for. `None`: told to stop.
+    /// Where schemas are found, with the ids of own ones; a registry that cannot be reached is
+    /// waited for. `None`: told to stop.
     fn framed(&self) -> Result<Option<Schemas>, registry::Error> {
-        let Some(settings) = self.config.registry_settings() else { return Ok(Some(self.schemas.clone())) };
+        let Some(settings) = self.config.registry_settings() else {
+            return Ok(Some(self.schemas.clone()));
+        };
         let mut is_told = false;
         while !self.stop.load(Ordering::Relaxed) {
             (0..).zip(&self.workers).for_each(|(worker, _)| self.beat(worker));
@@ -248,7 +273,10 @@ impl Instance {
                 Ok(frames) => return Ok(Some(self.schemas.clone().framed(frames))),
                 Err(error) if error.may_pass() => {
                     if !std::mem::replace(&mut is_told, true) {
-                        tracing::warn!(error = chain(&error), "waiting for the schema registry before anything is taken");
+                        tracing::warn!(
+                            error = chain(&error),
+                            "waiting for the schema registry before anything is taken"
+                        );
                     }
                     std::thread::park_timeout(REGISTRY);
                 }
@@ -273,15 +301,23 @@ impl Instance {
                     views: &self.views,
                     metrics: &self.metrics,
                     standbys: &self.standbys,
-                    wanted: &|| self.peers.get().map_or_else(BTreeSet::new, |peers| peers.to_keep(copies)),
+                    wanted: &|| {
+                        self.peers.get().map_or_else(BTreeSet::new, |peers| peers.to_keep(copies))
+                    },
                 };
                 share::work((cluster, &hub), directory, (options, self.config.pace()), &told)
             }
         }
     }
 
-    fn work_embedded(&self, log: &Arc<Embedded>, directory: &Path, options: worker::Options) -> Result<(), Error> {
-        let mut worker = Worker::open(log.clone(), directory, options, self.metrics.clone(), &self.views)?;
+    fn work_embedded(
+        &self,
+        log: &Arc<Embedded>,
+        directory: &Path,
+        options: worker::Options,
+    ) -> Result<(), Error> {
+        let mut worker =
+            Worker::open(log.clone(), directory, options, self.metrics.clone(), &self.views)?;
         loop {
             let seen = log.writes().appends;
             self.beat(0);
@@ -301,7 +337,9 @@ impl Instance {
             }
             worker.chores()?;
             let tick = Duration::from_millis(self.config.worker.tick_ms);
-            log.await_write(if is_waiting { tick.min(share::REGISTRY) } else { tick }, |writes| writes.appends > seen);
+            log.await_write(if is_waiting { tick.min(share::REGISTRY) } else { tick }, |writes| {
+                writes.appends > seen
+            });
         }
     }
 
@@ -329,7 +367,8 @@ impl Instance {
     /// Why workers commit nothing for now although they try.
     #[must_use]
     pub fn failing(&self) -> Vec<String> {
-        let why = |worker: &Beat| worker.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let why =
+            |worker: &Beat| worker.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.workers.iter().filter_map(why).collect()
     }
 
@@ -379,7 +418,13 @@ impl Instance {
             } else {
                 continue;
             };
-            tracing::debug!(topic, partition = partition.0, removed = done.removed, kept = done.kept, "upkeep");
+            tracing::debug!(
+                topic,
+                partition = partition.0,
+                removed = done.removed,
+                kept = done.kept,
+                "upkeep"
+            );
         }
         Ok(())
     }
@@ -391,7 +436,8 @@ impl Instance {
             return snapshot.end(topic, partition);
         }
         let positions = snapshot.positions(partition)?;
-        let source = Source::ALL.into_iter().find(|source| inputs_of(*source, partition).0 == topic);
+        let source =
+            Source::ALL.into_iter().find(|source| inputs_of(*source, partition).0 == topic);
         Ok(source.map_or(snapshot.end(topic, partition)?, |source| positions.next[source as usize]))
     }
 
@@ -401,13 +447,15 @@ impl Instance {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether the worker moves: false once it failed or stood still for a minute. One that restores reads records.
+    /// Whether the worker moves: false once it failed or stood still for a minute. One that
+    /// restores reads records.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let now_ms = TimeSource::World.now().0;
         let stalled_ms = i64::try_from(STALLED.as_millis()).unwrap_or(i64::MAX);
         let moves = |worker: &Beat| now_ms - worker.beat_ms.load(Ordering::Relaxed) < stalled_ms;
-        self.failure().is_none() && (self.workers.iter().all(moves) || self.views.restores().moved_within(STALLED))
+        self.failure().is_none()
+            && (self.workers.iter().all(moves) || self.views.restores().moved_within(STALLED))
     }
 
     /// Whether everything was restored and taken once since the start, and commits go through.

@@ -64,14 +64,18 @@ pub enum Error {
     /// Offsets are not where they have to be; the text names the remedy.
     #[error("{0}")]
     Offsets(String),
-    /// A transaction of somebody does not end, or a broker gives nothing: it is waited for. The text names the remedy.
+    /// A transaction of somebody does not end, or a broker gives nothing: it is waited for. The
+    /// text names the remedy.
     #[error("{0}")]
     Stuck(String),
     /// Topics are not as they have to be; each line names topic, setting, found and wanted.
     #[error("{}", .0.join("; "))]
     Topics(Vec<String>),
     /// Kafka takes no record as long as this.
-    #[error("a line has {bytes} bytes and Kafka takes at most {most}: split or remove it, then ingest again")]
+    #[error(
+        "a line has {bytes} bytes and Kafka takes at most {most}: split or remove it, then ingest \
+            again"
+    )]
     RecordSize {
         /// Bytes of the record's value.
         bytes: usize,
@@ -93,8 +97,12 @@ impl Error {
         match self {
             Self::Unreachable(_) => true,
             Self::Kafka { cause, .. } => cause.rdkafka_error_code().is_some_and(|code| {
-                [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::AllBrokersDown, RDKafkaErrorCode::OperationTimedOut]
-                    .contains(&code)
+                [
+                    RDKafkaErrorCode::BrokerTransportFailure,
+                    RDKafkaErrorCode::AllBrokersDown,
+                    RDKafkaErrorCode::OperationTimedOut,
+                ]
+                .contains(&code)
             }),
             _ => false,
         }
@@ -106,7 +114,8 @@ impl Error {
 pub enum TimeSource {
     /// The clock of this machine.
     World,
-    /// A clock that somebody else moves, milliseconds since 1970: an invented market runs faster than the world.
+    /// A clock that somebody else moves, milliseconds since 1970: an invented market runs faster
+    /// than the world.
     Moved(Arc<AtomicI64>),
 }
 
@@ -116,7 +125,9 @@ impl TimeSource {
     pub fn now(&self) -> AppendTime {
         match self {
             Self::World => {
-                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                let since = std::time::SystemTime::now()
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .unwrap_or_default();
                 AppendTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
             Self::Moved(at) => AppendTime(at.load(Ordering::Relaxed)),
@@ -162,7 +173,12 @@ pub trait Reader {
     ///
     /// # Errors
     /// When the log cannot be read.
-    fn read(&self, topic: &str, partition: Partition, from: Offset) -> Result<Vec<(Offset, Record)>, Error>;
+    fn read(
+        &self,
+        topic: &str,
+        partition: Partition,
+        from: Offset,
+    ) -> Result<Vec<(Offset, Record)>, Error>;
 
     /// How far a partition took its inputs; `row` is what the partition keeps of that itself.
     ///
@@ -239,7 +255,8 @@ pub trait Log {
     /// Its reader.
     type Reader: Reader;
 
-    /// Whether positions of inbox and definitions are rows of the partition, committed with its other rows.
+    /// Whether positions of inbox and definitions are rows of the partition, committed with its
+    /// other rows.
     const POSITIONS_ARE_ROWS: bool;
 
     /// The log as it is now.
@@ -254,11 +271,16 @@ pub trait Log {
     /// When the log cannot be written.
     fn put(&self, batches: &Batches) -> Result<(), Error>;
 
-    /// Commits outputs, changelog, order and positions of all tasks, all or nothing; gives the ends of the changelog.
+    /// Commits outputs, changelog, order and positions of all tasks, all or nothing; gives the ends
+    /// of the changelog.
     ///
     /// # Errors
     /// [`CommitError`]; nothing was written then, or nobody knows yet.
-    fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<BTreeMap<u32, Offset>, CommitError>;
+    fn commit(
+        &self,
+        batches: &Batches,
+        positions: &BTreeMap<u32, Positions>,
+    ) -> Result<BTreeMap<u32, Offset>, CommitError>;
 
     /// Settles a commit of which nobody knows whether it happened.
     ///
@@ -276,7 +298,8 @@ pub trait Log {
     fn now(&self) -> AppendTime;
 }
 
-/// The partition of a key: Java's murmur2 as Kafka's default partitioner maps it, so that both logs agree.
+/// The partition of a key: Java's murmur2 as Kafka's default partitioner maps it, so that both logs
+/// agree.
 #[must_use]
 pub fn partition_of(key: &[u8], partitions: u32) -> Partition {
     const MIX: u32 = 0x5bd1_e995;
@@ -302,7 +325,8 @@ mod tests {
 
     #[test]
     fn keys_go_where_java_sends_them() {
-        // Kafka's UtilsTest.testMurmur2: "21" -> -973932308, "foobar" -> -790332482; masked to 31 bits, modulo 4.
+        // Kafka's UtilsTest.testMurmur2: "21" -> -973932308, "foobar" -> -790332482; masked to 31
+        // bits, modulo 4.
         let partition = |hash: i32| Partition((hash as u32 & 0x7fff_ffff) % 4);
         assert_eq!(partition_of(b"21", 4), partition(-973_932_308));
         assert_eq!(partition_of(b"foobar", 4), partition(-790_332_482));

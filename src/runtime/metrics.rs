@@ -1,10 +1,12 @@
-//! Every metric by its one name: `leadstream_<name>_<unit>`, `_total` for counters, labels from closed sets.
+//! Every metric by its one name: `leadstream_<name>_<unit>`, `_total` for counters, labels from
+//! closed sets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::domain::experiment::decision::Verdict;
@@ -14,13 +16,16 @@ use crate::runtime::log::Batches;
 use crate::runtime::restore::Restoring;
 
 /// Bounds of short durations, seconds: from 10 microseconds to 10 seconds.
-const SHORT: [f64; 15] = [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.25, 1.0, 10.0];
+const SHORT: [f64; 15] = [
+    1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.25, 1.0, 10.0,
+];
 /// Name of the histogram of the time in this process.
 pub const HANDLED: &str = "leadstream_fetch_to_commit_call_seconds";
 /// Name of the counter of what was read from the changelog.
 pub const RESTORED: &str = "leadstream_restored_rows_total";
 /// Bounds of ages of events, seconds: from 10 milliseconds to 30 days.
-const LONG: [f64; 10] = [0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0, 2_592_000.0];
+const LONG: [f64; 10] =
+    [0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0, 2_592_000.0];
 
 /// A stage of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +84,9 @@ impl Alarm {
         let metrics = if let Effect::Measured(metrics) = effect { Some(metrics) } else { None };
         let crossed = metrics.filter(|metrics| metrics.tally.crossed > 0).map(|_| Self::Crossed);
         let report = metrics.and_then(|metrics| metrics.report.as_ref());
-        let uneven = report.filter(|report| report.decision.verdict == Verdict::SampleRatio).map(|_| Self::SampleRatio);
+        let uneven = report
+            .filter(|report| report.decision.verdict == Verdict::SampleRatio)
+            .map(|_| Self::SampleRatio);
         crossed.into_iter().chain(uneven)
     }
 
@@ -135,65 +142,141 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
-        let counters = |(name, label): (&str, &str), help: &str| register(&registry, IntCounterVec::new(Opts::new(name, help), &[label]));
-        let of_partitions = |name: &str, help: &str| register(&registry, IntGaugeVec::new(Opts::new(name, help), &["partition"]));
+        let counters = |(name, label): (&str, &str), help: &str| {
+            register(&registry, IntCounterVec::new(Opts::new(name, help), &[label]))
+        };
+        let of_partitions = |name: &str, help: &str| {
+            register(&registry, IntGaugeVec::new(Opts::new(name, help), &["partition"]))
+        };
         let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let histogram = |name: &str, help: &str, bounds: &[f64]| {
-            register(&registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec())))
+            register(
+                &registry,
+                Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec())),
+            )
         };
         let stages = register(
             &registry,
             HistogramVec::new(
-                HistogramOpts::new("leadstream_stage_duration_seconds", "Time a stage of the worker took, per input or commit.")
-                    .buckets(SHORT.to_vec()),
+                HistogramOpts::new(
+                    "leadstream_stage_duration_seconds",
+                    "Time a stage of the worker took, per input or commit.",
+                )
+                .buckets(SHORT.to_vec()),
                 &["stage"],
             ),
         );
         Self {
-            received: counter("leadstream_received_interactions_total", "Interactions taken from the log."),
-            advanced: counter("leadstream_advanced_interactions_total", "Interactions applied to their lead."),
-            duplicate: counter("leadstream_duplicate_interactions_total", "Interactions seen before."),
-            late: counter("leadstream_late_interactions_total", "Interactions beyond the allowed lateness."),
-            dead_lettered: counter("leadstream_dead_lettered_interactions_total", "Interactions that cannot be used."),
-            outputs: counters(("leadstream_committed_records_total", "topic"), "Records committed, by topic."),
-            alarms: counters(("leadstream_alarming_records_total", "alarm"), "Results of experiments that someone has to look at, by why."),
-            stages: [Stage::Decode, Stage::Take, Stage::Commit].map(|stage| stages.with_label_values(&[stage.as_str()])),
-            handled: histogram(HANDLED, "From the fetch of an interaction to the begin of the transaction with what it led to.", &SHORT),
-            latency: histogram("leadstream_append_to_commit_seconds", "From the append of an interaction to its commit.", &SHORT),
-            age: histogram("leadstream_event_to_commit_seconds", "From the event time of an interaction to its commit.", &LONG),
+            received: counter(
+                "leadstream_received_interactions_total",
+                "Interactions taken from the log.",
+            ),
+            advanced: counter(
+                "leadstream_advanced_interactions_total",
+                "Interactions applied to their lead.",
+            ),
+            duplicate: counter(
+                "leadstream_duplicate_interactions_total",
+                "Interactions seen before.",
+            ),
+            late: counter(
+                "leadstream_late_interactions_total",
+                "Interactions beyond the allowed lateness.",
+            ),
+            dead_lettered: counter(
+                "leadstream_dead_lettered_interactions_total",
+                "Interactions that cannot be used.",
+            ),
+            outputs: counters(
+                ("leadstream_committed_records_total", "topic"),
+                "Records committed, by topic.",
+            ),
+            alarms: counters(
+                ("leadstream_alarming_records_total", "alarm"),
+                "Results of experiments that someone has to look at, by why.",
+            ),
+            stages: [Stage::Decode, Stage::Take, Stage::Commit]
+                .map(|stage| stages.with_label_values(&[stage.as_str()])),
+            handled: histogram(
+                HANDLED,
+                "From the fetch of an interaction to the begin of the transaction with what it led \
+                    to.",
+                &SHORT,
+            ),
+            latency: histogram(
+                "leadstream_append_to_commit_seconds",
+                "From the append of an interaction to its commit.",
+                &SHORT,
+            ),
+            age: histogram(
+                "leadstream_event_to_commit_seconds",
+                "From the event time of an interaction to its commit.",
+                &LONG,
+            ),
             restored: counter(RESTORED, "Rows read from the changelog at start."),
             restoring: [
-                ("leadstream_restore_read_records", "Of the changelog of a partition that is restored: offsets read."),
-                ("leadstream_restore_whole_records", "Of the changelog of a partition that is restored: offsets to read in all."),
-                ("leadstream_restore_left_seconds", "Until a partition is restored if it goes on as it went so far."),
+                (
+                    "leadstream_restore_read_records",
+                    "Of the changelog of a partition that is restored: offsets read.",
+                ),
+                (
+                    "leadstream_restore_whole_records",
+                    "Of the changelog of a partition that is restored: offsets to read in all.",
+                ),
+                (
+                    "leadstream_restore_left_seconds",
+                    "Until a partition is restored if it goes on as it went so far.",
+                ),
             ]
             .map(|(name, help)| of_partitions(name, help)),
             stood_by: counter(
                 "leadstream_standby_read_rows_total",
                 "Rows read from the changelog for copies of partitions that others have.",
             ),
-            behind: of_partitions("leadstream_standby_lag_records", "Committed records of the changelog that a copy has not read."),
+            behind: of_partitions(
+                "leadstream_standby_lag_records",
+                "Committed records of the changelog that a copy has not read.",
+            ),
             lag: of_partitions("leadstream_lag_records", "Interactions not yet taken."),
-            paused: of_partitions("leadstream_paused_state", "1 while a partition pauses because of dead letters, else 0."),
+            paused: of_partitions(
+                "leadstream_paused_state",
+                "1 while a partition pauses because of dead letters, else 0.",
+            ),
             state_bytes: gauge("leadstream_state_size_bytes", "Size of the state directory."),
             log_bytes: gauge("leadstream_log_size_bytes", "Size of the log file."),
-            waiting_rows: gauge("leadstream_checkpoint_waiting_rows", "Committed rows that are not in the state directory yet."),
-            ready: gauge("leadstream_ready_state", "1 while all partitions are restored and taken, else 0."),
+            waiting_rows: gauge(
+                "leadstream_checkpoint_waiting_rows",
+                "Committed rows that are not in the state directory yet.",
+            ),
+            ready: gauge(
+                "leadstream_ready_state",
+                "1 while all partitions are restored and taken, else 0.",
+            ),
             requests: register(
                 &registry,
                 HistogramVec::new(
-                    HistogramOpts::new("leadstream_http_request_duration_seconds", "Time an HTTP request took.").buckets(SHORT.to_vec()),
+                    HistogramOpts::new(
+                        "leadstream_http_request_duration_seconds",
+                        "Time an HTTP request took.",
+                    )
+                    .buckets(SHORT.to_vec()),
                     &["route", "status"],
                 ),
             ),
             registry_requests: register(
                 &registry,
                 IntCounterVec::new(
-                    Opts::new("leadstream_registry_requests_total", "Schemas asked for, by what the schema registry answered."),
+                    Opts::new(
+                        "leadstream_registry_requests_total",
+                        "Schemas asked for, by what the schema registry answered.",
+                    ),
                     &["answer"],
                 ),
             ),
-            registry_waiting: gauge("leadstream_registry_waiting_partitions", "Partitions that wait for the schema registry."),
+            registry_waiting: gauge(
+                "leadstream_registry_waiting_partitions",
+                "Partitions that wait for the schema registry.",
+            ),
             registry,
         }
     }
@@ -230,7 +313,8 @@ impl Metrics {
         ages.iter().for_each(|age| self.handled.observe(age.as_secs_f64()));
     }
 
-    /// Tells when interactions were appended, and when they happened where known, milliseconds; they are committed `now`.
+    /// Tells when interactions were appended, and when they happened where known, milliseconds;
+    /// they are committed `now`.
     pub fn end_to_end(&self, now: AppendTime, times: impl Iterator<Item = (i64, Option<i64>)>) {
         let seconds = |then: i64| now.0.saturating_sub(then).max(0) as f64 / 1_000.0;
         for (appended, occurred) in times {
@@ -256,7 +340,8 @@ impl Metrics {
         self.stood_by.inc_by(rows);
     }
 
-    /// Tells how far copies are behind, by partition; those that are not named are not kept any more.
+    /// Tells how far copies are behind, by partition; those that are not named are not kept any
+    /// more.
     pub fn behind(&self, partitions: &BTreeMap<u32, u64>) {
         tell(&self.behind, partitions.iter().map(|(partition, records)| (*partition, *records)));
     }
@@ -266,17 +351,23 @@ impl Metrics {
         self.restoring.iter().for_each(IntGaugeVec::reset);
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         for restoring in restores {
-            let (stretch, seconds) = (restoring.stretch, restoring.seconds_left().map(|seconds| seconds.ceil() as i64));
+            let (stretch, seconds) =
+                (restoring.stretch, restoring.seconds_left().map(|seconds| seconds.ceil() as i64));
             let told = [Some(whole(stretch.read())), Some(whole(stretch.whole())), seconds];
             for (gauge, value) in self.restoring.iter().zip(told) {
-                value.into_iter().for_each(|value| gauge.with_label_values(&[&restoring.partition.0.to_string()]).set(value));
+                value.into_iter().for_each(|value| {
+                    gauge.with_label_values(&[&restoring.partition.0.to_string()]).set(value)
+                });
             }
         }
     }
 
     /// Tells which of the partitions that are here pause.
     pub fn paused(&self, partitions: impl Iterator<Item = (u32, bool)>) {
-        tell(&self.paused, partitions.map(|(partition, is_paused)| (partition, u64::from(is_paused))));
+        tell(
+            &self.paused,
+            partitions.map(|(partition, is_paused)| (partition, u64::from(is_paused))),
+        );
     }
 
     /// Tells the sizes on disk, bytes, and how many rows wait for the state directory.
@@ -310,7 +401,9 @@ impl Metrics {
     #[must_use]
     pub fn text(&self) -> String {
         let mut bytes = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut bytes).expect("metrics are written to memory");
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut bytes)
+            .expect("metrics are written to memory");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
@@ -319,11 +412,16 @@ impl Metrics {
 fn tell(gauge: &IntGaugeVec, partitions: impl Iterator<Item = (u32, u64)>) {
     gauge.reset();
     for (partition, value) in partitions {
-        gauge.with_label_values(&[&partition.to_string()]).set(i64::try_from(value).unwrap_or(i64::MAX));
+        gauge
+            .with_label_values(&[&partition.to_string()])
+            .set(i64::try_from(value).unwrap_or(i64::MAX));
     }
 }
 
-fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+fn register<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    made: prometheus::Result<C>,
+) -> C {
     let collector = made.expect("metric names are well formed");
     registry.register(Box::new(collector.clone())).expect("metric names are distinct");
     collector
@@ -349,9 +447,19 @@ mod tests {
         watch.read(Stretch { from: Offset(0), next: Offset(1), end: Offset(4) });
         metrics.restoring(&restores.all());
         assert!(metrics.text().contains("leadstream_restore_whole_records{partition=\"0\"} 4"));
-        metrics.committed(&Batches::from([(("lead.predictions.v1", 0), Vec::new())]), Duration::ZERO);
+        metrics
+            .committed(&Batches::from([(("lead.predictions.v1", 0), Vec::new())]), Duration::ZERO);
         let text = metrics.text();
-        let units = ["interactions", "records", "rows", "bytes", "seconds", "state", "requests", "partitions"];
+        let units = [
+            "interactions",
+            "records",
+            "rows",
+            "bytes",
+            "seconds",
+            "state",
+            "requests",
+            "partitions",
+        ];
         let mut names = 0;
         for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
             let (name, kind) = line.split_once(' ').unwrap();
@@ -366,13 +474,16 @@ mod tests {
         let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
         for file in ["alerts.yml", "alerts.test.yml", "grafana/leadstream.json"] {
             let file = std::fs::read_to_string(deploy.join(file)).unwrap();
-            let used: Vec<&str> =
-                file.split(|c: char| c != '_' && !c.is_ascii_lowercase()).filter(|word| word.starts_with("leadstream_")).collect();
+            let used: Vec<&str> = file
+                .split(|c: char| c != '_' && !c.is_ascii_lowercase())
+                .filter(|word| word.starts_with("leadstream_"))
+                .collect();
             assert!(!used.is_empty());
             for name in used {
-                let is_there = [name, name.trim_end_matches("_bucket"), name.trim_end_matches("_sum")]
-                    .iter()
-                    .any(|name| text.contains(&format!("# TYPE {name} ")));
+                let is_there =
+                    [name, name.trim_end_matches("_bucket"), name.trim_end_matches("_sum")]
+                        .iter()
+                        .any(|name| text.contains(&format!("# TYPE {name} ")));
                 assert!(is_there, "{name}");
             }
         }

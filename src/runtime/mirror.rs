@@ -1,7 +1,7 @@
 //! A copy of Kafka's topics as an embedded log, on which a replay can be made.
 //!
-//! Inputs keep their offsets, because the recorded order names them; what follows from them is counted from 0, because on Kafka
-//! the ends of transactions take offsets too.
+//! Inputs keep their offsets, because the recorded order names them; what follows from them is
+//! counted from 0, because on Kafka the ends of transactions take offsets too.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +13,21 @@ use crate::runtime::log::kafka::{Cluster, Group, Topics, Wanted};
 use crate::runtime::log::{Embedded, Error, Options, Record, STATE};
 use crate::runtime::worker::inputs_of;
 
-/// Copies everything that is committed into a new directory; `progress` hears how many records were copied. No instance may be
-/// at work meanwhile: the topics are read one after the other.
+/// Copies everything that is committed into a new directory; `progress` hears how many records were
+/// copied. No instance may be at work meanwhile: the topics are read one after the other.
 ///
 /// # Errors
 /// When Kafka does not answer, or the directory is in use.
-pub fn mirror(cluster: &Arc<Cluster>, topics: &[Wanted], directory: &Path, progress: &mut dyn FnMut(u64)) -> Result<Embedded, Error> {
-    let log = Embedded::open(directory, &Options { partitions: cluster.partitions, ..Options::default() })?;
+pub fn mirror(
+    cluster: &Arc<Cluster>,
+    topics: &[Wanted],
+    directory: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Embedded, Error> {
+    let log = Embedded::open(
+        directory,
+        &Options { partitions: cluster.partitions, ..Options::default() },
+    )?;
     let reader = Topics::new(&cluster.settings)?;
     let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
     for topic in topics {
@@ -37,12 +45,17 @@ pub fn mirror(cluster: &Arc<Cluster>, topics: &[Wanted], directory: &Path, progr
             })?;
             log.import((topic.name, partition), &records)?;
             if topic.name == STATE {
-                let row = row.and_then(|bytes| rows::row(&Key::Positions, &bytes).ok()).and_then(Row::into_positions);
+                let row = row
+                    .and_then(|bytes| rows::row(&Key::Positions, &bytes).ok())
+                    .and_then(Row::into_positions);
                 let mut positions = row.unwrap_or_default();
                 if let Some(next) = Group::committed(&cluster.settings, inputs[0], partition)? {
                     positions.next[Source::Interactions as usize] = next;
                 }
-                log.commit(&crate::runtime::log::Batches::new(), &[(partition.0, positions)].into())?;
+                log.commit(
+                    &crate::runtime::log::Batches::new(),
+                    &[(partition.0, positions)].into(),
+                )?;
             }
         }
     }

@@ -1,7 +1,9 @@
-//! Files that go wrong on purpose, with what must be counted: mutations of a real file, and malformed lines.
+//! Files that go wrong on purpose, with what must be counted: mutations of a real file, and
+//! malformed lines.
 //!
-//! What is counted is predicted by a small model of the rules (duplicate before late, ids kept a day and at most 256 per
-//! lead, nothing from before an erasure), written apart from the pipeline, so that a test can hold one against the other.
+//! What is counted is predicted by a small model of the rules (duplicate before late, ids kept a
+//! day and at most 256 per lead, nothing from before an erasure), written apart from the pipeline,
+//! so that a test can hold one against the other.
 
 pub mod malformed;
 
@@ -68,15 +70,16 @@ pub fn mutate(lines: Vec<Vec<u8>>, kind: Kind, seed: u64, now_ms: i64) -> Mutate
     Mutated { lines, expected }
 }
 
-/// Delivers some lines later than they happened. Lines without a time stay behind the one before them, and what came behind
-/// its lead's newest event already comes no earlier.
+/// Delivers some lines later than they happened. Lines without a time stay behind the one before
+/// them, and what came behind its lead's newest event already comes no earlier.
 fn delay(lines: Vec<Vec<u8>>, (shuffle, late): (bool, bool), random: &mut Random) -> Vec<Vec<u8>> {
     let mut delivered = Vec::with_capacity(lines.len());
     let mut newest: BTreeMap<String, i64> = BTreeMap::new();
     let mut last = (i64::MIN, false);
     for line in lines {
         let delay_ms = match random.below(100) {
-            // The longest delay that is still in time, and none at all behind events of the same moment.
+            // The longest delay that is still in time, and none at all behind events of the same
+            // moment.
             0 if shuffle => Some(LATENESS_MS),
             1 if shuffle => Some(0),
             2..=7 if shuffle => Some((random.bits() % LATENESS_MS as u64) as i64),
@@ -87,11 +90,15 @@ fn delay(lines: Vec<Vec<u8>>, (shuffle, late): (bool, bool), random: &mut Random
         if let Some(Event { lead, at_ms, .. }) = Event::read(&line) {
             let newest = newest.entry(lead).or_insert(at_ms);
             *newest = at_ms.max(*newest);
-            last = (delay_ms.map_or(*newest, |delay_ms| at_ms.saturating_add(delay_ms).max(*newest)), delay_ms.is_some());
+            last = (
+                delay_ms.map_or(*newest, |delay_ms| at_ms.saturating_add(delay_ms).max(*newest)),
+                delay_ms.is_some(),
+            );
         }
         delivered.push((last, line));
     }
-    // Of one moment, what was delayed comes last: behind the event that makes the delay exactly that long.
+    // Of one moment, what was delayed comes last: behind the event that makes the delay exactly
+    // that long.
     delivered.sort_by_key(|(at, _)| *at);
     delivered.into_iter().map(|(_, line)| line).collect()
 }
@@ -101,12 +108,19 @@ fn repeat(lines: Vec<Vec<u8>>, random: &mut Random) -> Vec<Vec<u8>> {
     let mut again: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for place in 0..lines.len() {
         if random.is_once_in(40) {
-            let behind = if random.is_once_in(4) { random.below(lines.len()) } else { random.below(50) };
+            let behind =
+                if random.is_once_in(4) { random.below(lines.len()) } else { random.below(50) };
             again.entry((place + behind).min(lines.len() - 1)).or_default().push(place);
         }
     }
-    let repeated = |place: usize| again.get(&place).into_iter().flatten().map(|earlier| lines[*earlier].clone());
-    lines.iter().enumerate().flat_map(|(place, line)| std::iter::once(line.clone()).chain(repeated(place))).collect()
+    let repeated = |place: usize| {
+        again.get(&place).into_iter().flatten().map(|earlier| lines[*earlier].clone())
+    };
+    lines
+        .iter()
+        .enumerate()
+        .flat_map(|(place, line)| std::iter::once(line.clone()).chain(repeated(place)))
+        .collect()
 }
 
 /// What the model needs of a line.
@@ -121,7 +135,8 @@ impl Event {
     /// `None` where the line is no event.
     fn read(line: &[u8]) -> Option<Self> {
         let event = interaction::from_json(line).ok()?;
-        let (lead, erases) = (event.key.as_str().to_owned(), event.kind == EventType::ContactErased);
+        let (lead, erases) =
+            (event.key.as_str().to_owned(), event.kind == EventType::ContactErased);
         Some(Self { lead, id: event.event_id.0, at_ms: event.occurred_at.0, erases })
     }
 }
@@ -140,14 +155,17 @@ pub fn predict(lines: &[Vec<u8>], now_ms: i64) -> Counters {
     let mut counters = Counters::default();
     let mut leads: BTreeMap<String, Known> = BTreeMap::new();
     for line in lines {
-        let Some(event) = Event::read(line).filter(|event| event.at_ms - now_ms <= FUTURE_MS) else {
+        let Some(event) = Event::read(line).filter(|event| event.at_ms - now_ms <= FUTURE_MS)
+        else {
             counters.dead_lettered += 1;
             continue;
         };
         let known = leads.entry(event.lead.clone()).or_default();
         if known.ids.iter().any(|(_, id)| *id == event.id) {
             counters.duplicate += 1;
-        } else if known.newest_ms.is_some_and(|newest| newest - event.at_ms > LATENESS_MS) || Some(event.at_ms) <= known.floor_ms {
+        } else if known.newest_ms.is_some_and(|newest| newest - event.at_ms > LATENESS_MS)
+            || Some(event.at_ms) <= known.floor_ms
+        {
             counters.late += 1;
         } else {
             counters.advanced += 1;
@@ -196,34 +214,57 @@ mod tests {
     #[test]
     fn the_model_knows_duplicates_the_boundaries_the_floor_and_erasure() {
         assert_eq!(counted(&[line(1, 0), line(1, 0), line(2, DAY_MS), line(3, 0)]), (3, 1, 0, 0));
-        assert_eq!(counted(&[line(1, 0), line(2, DAY_MS + 1), line(3, 0), line(1, 0), b"{".to_vec()]), (2, 0, 2, 1));
-        // 257 ids in one day: the oldest is forgotten, and what is not newer than it counts as late from then on.
-        let many: Vec<_> = (0..257).map(|number| line(number, number as i64)).chain([line(0, 0), line(999, 0), line(998, 1)]).collect();
+        assert_eq!(
+            counted(&[line(1, 0), line(2, DAY_MS + 1), line(3, 0), line(1, 0), b"{".to_vec()]),
+            (2, 0, 2, 1)
+        );
+        // 257 ids in one day: the oldest is forgotten, and what is not newer than it counts as late
+        // from then on.
+        let many: Vec<_> = (0..257)
+            .map(|number| line(number, number as i64))
+            .chain([line(0, 0), line(999, 0), line(998, 1)])
+            .collect();
         assert_eq!(counted(&many), (258, 0, 2, 0));
         let now_ms = 300 * DAY_MS;
-        assert_eq!(counted(&[line(1, now_ms + HOUR_MS), line(2, now_ms + HOUR_MS + 1)]), (1, 0, 0, 1));
-        // The erasure came late itself: what is known again begins at its time, ids from before it stay known.
-        let erased =
-            [line(1, 10), line(2, 20), event(3, 15, "contact.erased"), line(4, 15), line(2, 20), line(5, 16), line(6, DAY_MS + 16)];
+        assert_eq!(
+            counted(&[line(1, now_ms + HOUR_MS), line(2, now_ms + HOUR_MS + 1)]),
+            (1, 0, 0, 1)
+        );
+        // The erasure came late itself: what is known again begins at its time, ids from before it
+        // stay known.
+        let erased = [
+            line(1, 10),
+            line(2, 20),
+            event(3, 15, "contact.erased"),
+            line(4, 15),
+            line(2, 20),
+            line(5, 16),
+            line(6, DAY_MS + 16),
+        ];
         assert_eq!(counted(&erased), (5, 1, 1, 0));
     }
 
     #[test]
     fn every_kind_does_what_it_says_and_the_same_seed_the_same() {
-        let lines: Vec<_> = (0..5_000).map(|number| line(number, number as i64 * HOUR_MS / 4)).collect();
+        let lines: Vec<_> =
+            (0..5_000).map(|number| line(number, number as i64 * HOUR_MS / 4)).collect();
         let mutated = |kind| mutate(lines.clone(), kind, 7, 300 * DAY_MS);
         let of = |kind| mutated(kind).expected;
         assert_eq!(mutated(Kind::All), mutated(Kind::All));
         assert_eq!(of(Kind::Shuffle), Counters { advanced: 5_000, ..Counters::default() });
-        let (duplicates, late, truncated) = (of(Kind::Duplicates), of(Kind::Late), of(Kind::Truncate));
+        let (duplicates, late, truncated) =
+            (of(Kind::Duplicates), of(Kind::Late), of(Kind::Truncate));
         assert!(duplicates.duplicate > 0 && duplicates.late > 0 && duplicates.advanced == 5_000);
         assert!(late.late > 0 && late.advanced + late.late == 5_000);
-        assert!(truncated.dead_lettered > 0 && truncated.advanced + truncated.dead_lettered == 5_000);
+        assert!(
+            truncated.dead_lettered > 0 && truncated.advanced + truncated.dead_lettered == 5_000
+        );
     }
 
     #[test]
     fn a_shuffled_file_has_events_exactly_a_day_behind_and_none_further() {
-        let lines: Vec<_> = (0..5_000).map(|number| line(number, number as i64 * HOUR_MS / 4)).collect();
+        let lines: Vec<_> =
+            (0..5_000).map(|number| line(number, number as i64 * HOUR_MS / 4)).collect();
         let (mut newest_ms, mut behind_ms) = (0, Vec::new());
         for line in mutate(lines, Kind::Shuffle, 7, 300 * DAY_MS).lines {
             let at_ms = Event::read(&line).unwrap().at_ms;

@@ -1,7 +1,9 @@
-//! A client of a schema registry: the schemas that others wrote their values with, and the ids of our own.
+//! A client of a schema registry: the schemas that others wrote their values with, and the ids of
+//! our own.
 //!
-//! A thread of its own asks. A partition that comes to a value whose schema is not here stays where it is until the registry has
-//! answered; the worker goes on with the others. A registry that cannot be used is asked again, with waits that grow.
+//! A thread of its own asks. A partition that comes to a value whose schema is not here stays where
+//! it is until the registry has answered; the worker goes on with the others. A registry that
+//! cannot be used is asked again, with waits that grow.
 
 mod api;
 mod subjects;
@@ -22,11 +24,15 @@ use crate::runtime::registry::api::Api;
 use crate::runtime::store::chain;
 
 pub use crate::runtime::registry::api::{Error, Registered, Settings, is_address};
-pub use crate::runtime::registry::subjects::{Outcome, Registration, Subject, frames, register, survey};
+pub use crate::runtime::registry::subjects::{
+    Outcome, Registration, Subject, frames, register, survey,
+};
 
-/// First and longest wait until a registry that could not be used is asked for the same schema again.
+/// First and longest wait until a registry that could not be used is asked for the same schema
+/// again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// How long the registry is believed not to know a schema. Chosen: producers register before they produce.
+/// How long the registry is believed not to know a schema. Chosen: producers register before they
+/// produce.
 const UNKNOWN: Duration = Duration::from_secs(10);
 /// Schemas that the thread may have to ask for, and whose last answer is remembered.
 const QUESTIONS_MAX: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
@@ -77,14 +83,22 @@ impl Registry {
     /// Starts the thread; nothing is asked yet.
     #[must_use]
     pub fn start(settings: &Settings, metrics: Arc<Metrics>) -> Self {
-        let state = State { writers: Writers::of_at_most(settings.cached_ids), others: LruCache::new(QUESTIONS_MAX), failure: None };
-        let shared = Arc::new(Shared { state: Mutex::new(state), answered: Condvar::new(), metrics });
+        let state = State {
+            writers: Writers::of_at_most(settings.cached_ids),
+            others: LruCache::new(QUESTIONS_MAX),
+            failure: None,
+        };
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), answered: Condvar::new(), metrics });
         let (asked, questions) = mpsc::channel(QUESTIONS_MAX.get());
         let (stop, stopped) = oneshot::channel();
         let (learning, settings) = (shared.clone(), settings.clone());
         let thread = std::thread::spawn(move || {
             if let Err(error) = serve(&settings, &learning, questions, stopped) {
-                tracing::error!(error = chain(&error), "no schema can be asked for: partitions that need one wait");
+                tracing::error!(
+                    error = chain(&error),
+                    "no schema can be asked for: partitions that need one wait"
+                );
             }
         });
         Self { shared, asked, stop: Some(stop), thread: Some(thread) }
@@ -102,7 +116,11 @@ impl Registry {
         if let Some(found) = state.look(key) {
             return (state, found);
         }
-        let failures = if let Some(Standing::Failed(failures, _)) = state.others.peek(&key) { *failures } else { 0 };
+        let failures = if let Some(Standing::Failed(failures, _)) = state.others.peek(&key) {
+            *failures
+        } else {
+            0
+        };
         if self.asked.try_send(key).is_ok() {
             state.others.put(key, Standing::Asked(failures));
         }
@@ -142,7 +160,8 @@ impl Shared {
     /// Keeps an answer and wakes who waits for it.
     fn learn(&self, key: Key, answer: Result<Option<String>, Error>) {
         let mut state = self.lock();
-        let failures = if let Some(Standing::Asked(failures)) = state.others.pop(&key) { failures } else { 0 };
+        let failures =
+            if let Some(Standing::Asked(failures)) = state.others.pop(&key) { failures } else { 0 };
         let (kind, failure) = match answer {
             Ok(Some(text)) => {
                 if let Err(error) = state.writers.add(key, &text) {
@@ -150,7 +169,8 @@ impl Shared {
                 }
                 (Answer::Known, None)
             }
-            // Asking again would not help: its values are dead letters, as those of any other schema that cannot be taken.
+            // Asking again would not help: its values are dead letters, as those of any other
+            // schema that cannot be taken.
             Err(error @ Error::TooLong) => {
                 state.writers.refuse(key, &error.to_string());
                 (Answer::Known, None)
@@ -166,7 +186,10 @@ impl Shared {
             }
         };
         match (&state.failure, &failure) {
-            (None, Some(error)) => tracing::warn!(error, "the schema registry cannot be used: partitions that need it wait"),
+            (None, Some(error)) => tracing::warn!(
+                error,
+                "the schema registry cannot be used: partitions that need it wait"
+            ),
             (Some(_), None) => tracing::info!("the schema registry can be used again"),
             _ => {}
         }
@@ -177,7 +200,8 @@ impl Shared {
     }
 }
 
-/// What a worker knows of schemas: where those of others are found, and how its own values are framed.
+/// What a worker knows of schemas: where those of others are found, and how its own values are
+/// framed.
 #[derive(Clone, Default)]
 pub struct Schemas {
     registry: Option<Arc<Registry>>,
@@ -202,7 +226,9 @@ impl Schemas {
     /// # Errors
     /// The schema that has to be waited for.
     pub fn read<T>(&self, value: &[u8], read: impl FnOnce(&Writers) -> T) -> Result<T, Key> {
-        let (Some(registry), Some(key)) = (&self.registry, named(value)) else { return Ok(read(&Writers::new())) };
+        let (Some(registry), Some(key)) = (&self.registry, named(value)) else {
+            return Ok(read(&Writers::new()));
+        };
         // Under one lock, so that no other schema takes the place of this one in between.
         let (state, found) = registry.look(key);
         if found == Found::Waiting { Err(key) } else { Ok(read(&state.writers)) }
@@ -212,7 +238,12 @@ impl Schemas {
     ///
     /// # Errors
     /// [`Error::Silent`].
-    pub fn read_within<T>(&self, patience: Duration, value: &[u8], mut read: impl FnMut(&Writers) -> T) -> Result<T, Error> {
+    pub fn read_within<T>(
+        &self,
+        patience: Duration,
+        value: &[u8],
+        mut read: impl FnMut(&Writers) -> T,
+    ) -> Result<T, Error> {
         let until = Instant::now() + patience;
         loop {
             match (self.read(value, &mut read), &self.registry) {
@@ -221,8 +252,12 @@ impl Schemas {
                     drop(registry.shared.answered.wait_timeout(registry.shared.lock(), RETRY.0));
                 }
                 (Err(_), registry) => {
-                    let failure = registry.as_ref().and_then(|registry| registry.shared.lock().failure.clone());
-                    return Err(Error::Silent(failure.unwrap_or_else(|| format!("no answer within {patience:?}"))));
+                    let failure = registry
+                        .as_ref()
+                        .and_then(|registry| registry.shared.lock().failure.clone());
+                    return Err(Error::Silent(
+                        failure.unwrap_or_else(|| format!("no answer within {patience:?}")),
+                    ));
                 }
             }
         }
@@ -245,7 +280,12 @@ impl Schemas {
 }
 
 /// Asks one question after the other until told to stop.
-fn serve(settings: &Settings, shared: &Shared, mut questions: mpsc::Receiver<Key>, stopped: oneshot::Receiver<()>) -> Result<(), Error> {
+fn serve(
+    settings: &Settings,
+    shared: &Shared,
+    mut questions: mpsc::Receiver<Key>,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(), Error> {
     let (api, runtime) = (Api::new(settings)?, runtime()?);
     let asking = async {
         while let Some(key) = questions.recv().await {
@@ -271,5 +311,8 @@ fn named(value: &[u8]) -> Option<Key> {
 
 /// A runtime for the thread that calls.
 fn runtime() -> Result<Runtime, Error> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| Error::Client(cause.into()))
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::Client(cause.into()))
 }

@@ -1,4 +1,5 @@
-//! Takes all inputs again from the start in their recorded order and compares outputs and states with what is stored.
+//! Takes all inputs again from the start in their recorded order and compares outputs and states
+//! with what is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,7 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What a replay found.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Report {
-    /// SHA-256 over the outputs by topic and partition in order, then the rows by partition and key.
+    /// SHA-256 over the outputs by topic and partition in order, then the rows by partition and
+    /// key.
     pub digest: String,
     /// The first output or row that differs from what is stored.
     pub difference: Option<String>,
@@ -40,7 +42,8 @@ pub enum Error {
     Store(#[from] store::Error),
     /// The start of an input was retained away.
     #[error(
-        "{topic} partition {partition} starts at offset {start}: what came before was removed by retention, so a replay from the start is not possible"
+        "{topic} partition {partition} starts at offset {start}: what came before was removed by \
+            retention, so a replay from the start is not possible"
     )]
     Retained {
         /// The input.
@@ -97,11 +100,17 @@ impl Comparison<'_> {
                 }
                 // Outputs may be retained away or compacted; those that are there must be the same.
                 let other = stored.pop_if(|(offset, _)| *offset == next).map(|(_, record)| record);
-                let missing_is_fine = next < start || topic == "experiment.metrics.v1" || topic == "lead.profiles.v1";
-                let same = other.as_ref().map_or(missing_is_fine, |other| same(topic, other, record));
+                let missing_is_fine =
+                    next < start || topic == "experiment.metrics.v1" || topic == "lead.profiles.v1";
+                let same =
+                    other.as_ref().map_or(missing_is_fine, |other| same(topic, other, record));
                 if !same {
                     self.differs(|| {
-                        format!("{topic} partition {partition} offset {}: the stored record is not what the inputs give", next.0)
+                        format!(
+                            "{topic} partition {partition} offset {}: the stored record is not \
+                            what the inputs give",
+                            next.0
+                        )
                     });
                 }
                 next.0 += 1;
@@ -118,12 +127,18 @@ impl Comparison<'_> {
         let end = self.snapshot.end(topic, partition)?;
         for record in records {
             let mut found = false;
-            self.snapshot.each::<Error>((topic, partition), (Offset(0), end), &mut |_, other| {
-                found |= same(topic, &other, record);
-                Ok(())
-            })?;
+            self.snapshot.each::<Error>(
+                (topic, partition),
+                (Offset(0), end),
+                &mut |_, other| {
+                    found |= same(topic, &other, record);
+                    Ok(())
+                },
+            )?;
             if !found {
-                self.differs(|| format!("{topic}: a definition that the inputs give is not stored"));
+                self.differs(|| {
+                    format!("{topic}: a definition that the inputs give is not stored")
+                });
             }
         }
         Ok(())
@@ -136,33 +151,54 @@ impl Comparison<'_> {
                 let computed = self.next.get(&(topic, partition)).copied().unwrap_or_default().0;
                 let stored = self.snapshot.end(topic, Partition(partition))?.0;
                 if stored != computed {
-                    self.differs(|| format!("{topic} partition {partition}: {stored} records are stored, the inputs give {computed}"));
+                    self.differs(|| {
+                        format!(
+                            "{topic} partition {partition}: {stored} records are \
+                        stored, the inputs give {computed}"
+                        )
+                    });
                 }
             }
         }
         Ok(())
     }
 
-    /// Rows of a partition as the changelog has them against those computed; all of them go into the digest.
-    fn rows(&mut self, partition: Partition, memory: &Memory, states: &mut Sha256) -> Result<(), Error> {
+    /// Rows of a partition as the changelog has them against those computed; all of them go into
+    /// the digest.
+    fn rows(
+        &mut self,
+        partition: Partition,
+        memory: &Memory,
+        states: &mut Sha256,
+    ) -> Result<(), Error> {
         let mut stored: BTreeMap<Key, Vec<u8>> = BTreeMap::new();
         let end = self.snapshot.end(STATE, partition)?;
-        self.snapshot.each::<Error>((STATE, partition), (Offset(0), end), &mut |offset, record| {
-            let (key, row) = store::changed(partition, offset, &record)?;
-            // Positions are where commits ended, which the inputs do not tell.
-            if key == Key::Positions {
-                return Ok(());
-            }
-            match row {
-                Some(_) => stored.insert(key, record.value.unwrap_or_default()),
-                None => stored.remove(&key),
-            };
-            Ok(())
-        })?;
+        self.snapshot.each::<Error>(
+            (STATE, partition),
+            (Offset(0), end),
+            &mut |offset, record| {
+                let (key, row) = store::changed(partition, offset, &record)?;
+                // Positions are where commits ended, which the inputs do not tell.
+                if key == Key::Positions {
+                    return Ok(());
+                }
+                match row {
+                    Some(_) => stored.insert(key, record.value.unwrap_or_default()),
+                    None => stored.remove(&key),
+                };
+                Ok(())
+            },
+        )?;
         for (key, row) in memory.rows() {
             let bytes = rows::row_bytes(&row);
             if stored.remove(&key).as_ref() != Some(&bytes) {
-                self.differs(|| format!("{STATE} partition {}: row {} is not what the inputs give", partition.0, rows::key_text(&key)));
+                self.differs(|| {
+                    format!(
+                        "{STATE} partition {}: row {} is not what the inputs give",
+                        partition.0,
+                        rows::key_text(&key)
+                    )
+                });
             }
             if matches!(key, Key::Lead(_)) {
                 self.lead_bytes.push(bytes.len());
@@ -172,18 +208,25 @@ impl Comparison<'_> {
             states.update(&bytes);
         }
         if let Some(key) = stored.keys().next() {
-            self.differs(|| format!("{STATE} partition {}: the inputs give no row {}", partition.0, rows::key_text(key)));
+            self.differs(|| {
+                format!(
+                    "{STATE} partition {}: the inputs give no row {}",
+                    partition.0,
+                    rows::key_text(key)
+                )
+            });
         }
         Ok(())
     }
 }
 
 fn same(topic: &str, stored: &Record, computed: &Record) -> bool {
-    (&stored.key, datum(topic, stored), &stored.reason) == (&computed.key, datum(topic, computed), &computed.reason)
+    (&stored.key, datum(topic, stored), &stored.reason)
+        == (&computed.key, datum(topic, computed), &computed.reason)
 }
 
-/// What a value says, however it is framed: that follows from the registry, not from the inputs. What is kept of an input is
-/// all of it.
+/// What a value says, however it is framed: that follows from the registry, not from the inputs.
+/// What is kept of an input is all of it.
 fn datum<'a>(topic: &str, record: &'a Record) -> Option<&'a [u8]> {
     let value = record.value.as_deref()?;
     let is_kept = [DEAD_LETTERS, LATE].contains(&topic);
@@ -191,7 +234,9 @@ fn datum<'a>(topic: &str, record: &'a Record) -> Option<&'a [u8]> {
 }
 
 fn digest_record(digest: &mut Sha256, topic: &str, record: &Record) {
-    for part in [record.key.as_deref(), datum(topic, record), record.reason.as_deref().map(str::as_bytes)] {
+    for part in
+        [record.key.as_deref(), datum(topic, record), record.reason.as_deref().map(str::as_bytes)]
+    {
         digest.update((part.map_or(0, |part| part.len() as u64 + 1)).to_le_bytes());
         digest.update(part.unwrap_or_default());
     }
@@ -222,7 +267,11 @@ impl Replayed<'_> {
         let place = inputs_of(source, self.partition);
         comparison.snapshot.start(place.0, place.1).map_err(Error::from).and_then(|start| {
             let (topic, partition) = (place.0, place.1.0);
-            if from < start && from < until { Err(Error::Retained { topic, partition, start: start.0 }) } else { Ok(()) }
+            if from < start && from < until {
+                Err(Error::Retained { topic, partition, start: start.0 })
+            } else {
+                Ok(())
+            }
         })?;
         let snapshot = comparison.snapshot;
         let mut batches = Batches::new();
@@ -240,13 +289,22 @@ impl Replayed<'_> {
         Ok(())
     }
 
-    fn take(&mut self, (source, offset, record): (Source, Offset, &Record), partitions: u32, batches: &mut Batches) -> Result<(), Error> {
+    fn take(
+        &mut self,
+        (source, offset, record): (Source, Offset, &Record),
+        partitions: u32,
+        batches: &mut Batches,
+    ) -> Result<(), Error> {
         let mut effects: Vec<Effect> = Vec::new();
         match source {
             Source::Definitions => match worker::define(&mut self.rules, record) {
                 Ok(()) => {}
                 Err(reason) if self.partition == Partition(0) => {
-                    batches.entry((DEAD_LETTERS, 0)).or_default().push(letter(reason, (source, self.partition, offset), record));
+                    batches.entry((DEAD_LETTERS, 0)).or_default().push(letter(
+                        reason,
+                        (source, self.partition, offset),
+                        record,
+                    ));
                 }
                 Err(_) => {}
             },
@@ -269,29 +327,47 @@ impl Replayed<'_> {
         if self.unknown.contains(&offset) {
             return Ok(worker::input(record, place, &Writers::new()));
         }
-        Ok(self.schemas.read_within(PATIENCE, coded(record), |writers| worker::input(record, place, writers))?)
+        Ok(self.schemas.read_within(PATIENCE, coded(record), |writers| {
+            worker::input(record, place, writers)
+        })?)
     }
 }
 
-/// Interactions that are dead letters because the registry did not know their schema then; it may by now.
+/// Interactions that are dead letters because the registry did not know their schema then; it may
+/// by now.
 fn unknown(snapshot: &Snapshot, partition: Partition) -> Result<BTreeSet<Offset>, Error> {
     let mut offsets = BTreeSet::new();
-    let (start, end) = (snapshot.start(DEAD_LETTERS, partition)?, snapshot.end(DEAD_LETTERS, partition)?);
+    let (start, end) =
+        (snapshot.start(DEAD_LETTERS, partition)?, snapshot.end(DEAD_LETTERS, partition)?);
     snapshot.each::<Error>((DEAD_LETTERS, partition), (start, end), &mut |_, letter| {
         let is_unknown = letter.reason.is_some_and(|reason| reason.starts_with("unknown_schema"));
-        let place = letter.origin.filter(|origin| is_unknown && origin.topic == inputs_of(Source::Interactions, partition).0);
+        let place = letter.origin.filter(|origin| {
+            is_unknown && origin.topic == inputs_of(Source::Interactions, partition).0
+        });
         offsets.extend(place.map(|origin| Offset(origin.offset)));
         Ok(())
     })?;
     Ok(offsets)
 }
 
-/// Replays the whole log under `rules` before any definition, with `schemas` for what others wrote; `progress` hears how many inputs were taken.
+/// Replays the whole log under `rules` before any definition, with `schemas` for what others wrote;
+/// `progress` hears how many inputs were taken.
 ///
 /// # Errors
 /// [`Error`].
-pub fn replay(snapshot: &Snapshot, rules: &Rules, schemas: &Schemas, progress: &mut dyn FnMut(u64)) -> Result<Report, Error> {
-    let mut comparison = Comparison { snapshot, next: BTreeMap::new(), digests: BTreeMap::new(), difference: None, lead_bytes: Vec::new() };
+pub fn replay(
+    snapshot: &Snapshot,
+    rules: &Rules,
+    schemas: &Schemas,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Report, Error> {
+    let mut comparison = Comparison {
+        snapshot,
+        next: BTreeMap::new(),
+        digests: BTreeMap::new(),
+        difference: None,
+        lead_bytes: Vec::new(),
+    };
     let mut states = Sha256::new();
     for partition in (0..snapshot.partitions()).map(Partition) {
         let mut replayed = Replayed {
@@ -309,7 +385,10 @@ pub fn replay(snapshot: &Snapshot, rules: &Rules, schemas: &Schemas, progress: &
             if replayed.next != next {
                 return Err(Error::Order(partition.0));
             }
-            current = Source::ALL.into_iter().find(|source| source.as_str() == input).ok_or(Error::Order(partition.0))?;
+            current = Source::ALL
+                .into_iter()
+                .find(|source| source.as_str() == input)
+                .ok_or(Error::Order(partition.0))?;
         }
         let end = snapshot.positions(partition)?;
         replayed.take_until(current, end.next[current as usize], &mut comparison, progress)?;
@@ -339,10 +418,14 @@ fn switches(snapshot: &Snapshot, partition: Partition) -> Result<Vec<Switch>, Er
         return Err(Error::Retained { topic, partition: partition.0, start: start.0 });
     }
     let mut switches = Vec::new();
-    snapshot.each::<Error>((topic, partition), (Offset(0), snapshot.end(topic, partition)?), &mut |_, record| {
-        let value = record.value.unwrap_or_default();
-        switches.push(internal::switch(&value).map_err(|_| Error::Order(partition.0))?);
-        Ok(())
-    })?;
+    snapshot.each::<Error>(
+        (topic, partition),
+        (Offset(0), snapshot.end(topic, partition)?),
+        &mut |_, record| {
+            let value = record.value.unwrap_or_default();
+            switches.push(internal::switch(&value).map_err(|_| Error::Order(partition.0))?);
+            Ok(())
+        },
+    )?;
     Ok(switches)
 }

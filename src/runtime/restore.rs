@@ -1,5 +1,5 @@
-//! How far restores are: what metrics, the log, `/readyz`, a progress bar and other instances are told of partitions that read
-//! their changelog.
+//! How far restores are: what metrics, the log, `/readyz`, a progress bar and other instances are
+//! told of partitions that read their changelog.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -56,7 +56,8 @@ pub struct Restoring {
 }
 
 impl Restoring {
-    /// Seconds until the rest is read if it goes on as it went so far; `None` before the first record.
+    /// Seconds until the rest is read if it goes on as it went so far; `None` before the first
+    /// record.
     #[must_use]
     pub fn seconds_left(&self) -> Option<f64> {
         let left = self.stretch.whole().saturating_sub(self.stretch.read());
@@ -71,7 +72,13 @@ impl fmt::Display for Restoring {
         if stretch.whole() == 0 {
             return write!(out, "partition {}: looks for the end of its changelog", partition.0);
         }
-        write!(out, "partition {}: {} % of {} records", partition.0, stretch.percent(), stretch.whole())?;
+        write!(
+            out,
+            "partition {}: {} % of {} records",
+            partition.0,
+            stretch.percent(),
+            stretch.whole()
+        )?;
         match self.seconds_left() {
             Some(seconds) => write!(out, ", {seconds:.0} s left"),
             None => Ok(()),
@@ -137,7 +144,13 @@ impl Watch<'_> {
             self.told = now;
             let seconds_left = restoring.seconds_left().unwrap_or_default().ceil();
             let (partition, rate) = (restoring.partition.0, self.records_per_second());
-            tracing::info!(partition, percent = stretch.percent(), records_per_second = rate, seconds_left, "restoring partition");
+            tracing::info!(
+                partition,
+                percent = stretch.percent(),
+                records_per_second = rate,
+                seconds_left,
+                "restoring partition"
+            );
         }
     }
 
@@ -170,15 +183,24 @@ mod tests {
         let restores = Restores::default();
         let mut watch = restores.begin(Partition(3));
         let found = restores.of(Partition(3)).unwrap();
-        assert_eq!((found.seconds_left(), found.to_string()), (None, "partition 3: looks for the end of its changelog".to_owned()));
+        assert_eq!(
+            (found.seconds_left(), found.to_string()),
+            (None, "partition 3: looks for the end of its changelog".to_owned())
+        );
         let until = |next| Stretch { from: Offset(100), next: Offset(next), end: Offset(500) };
         (101..=200).for_each(|next| watch.read(until(next)));
         let found = restores.of(Partition(3)).unwrap();
-        assert_eq!((found.stretch.read(), found.stretch.whole(), found.stretch.percent(), found.records), (100, 400, 25, 100));
+        assert_eq!(
+            (found.stretch.read(), found.stretch.whole(), found.stretch.percent(), found.records),
+            (100, 400, 25, 100)
+        );
         assert!(found.to_string().starts_with("partition 3: 25 % of 400 records, "), "{found}");
         let so_far = (found.moved - found.began).as_secs_f64();
         assert!((found.seconds_left().unwrap() - 3.0 * so_far).abs() < 1e-9);
-        assert!(restores.moved_within(Duration::from_secs(3_600)) && !restores.moved_within(Duration::ZERO));
+        assert!(
+            restores.moved_within(Duration::from_secs(3_600))
+                && !restores.moved_within(Duration::ZERO)
+        );
         drop(watch);
         assert!(restores.all().is_empty() && !restores.moved_within(Duration::from_secs(3_600)));
     }

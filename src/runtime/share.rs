@@ -1,7 +1,9 @@
-//! A share of Kafka's partitions: takes what the group gives, gives back what it asks for, and commits in between.
+//! A share of Kafka's partitions: takes what the group gives, gives back what it asks for, and
+//! commits in between.
 //!
-//! Partitions move only between two steps, so a step never holds a partition that is being given up; one that is lost in the
-//! middle of a step is seen when its commit asks who owns what, and the batch is dropped.
+//! Partitions move only between two steps, so a step never holds a partition that is being given
+//! up; one that is lost in the middle of a step is seen when its commit asks who owns what, and the
+//! batch is dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use crate::domain::units::Partition;
 use crate::pipeline::Source;
-use crate::runtime::log::kafka::{Client, Cluster, Fetch, Group, Hub, Lane, Librdkafka, Moves, Part, Topics};
+use crate::runtime::log::kafka::{
+    Client, Cluster, Fetch, Group, Hub, Lane, Librdkafka, Moves, Part, Topics,
+};
 use crate::runtime::log::{self, CommitError};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::standby::{self, Keeper, Standbys};
@@ -32,7 +36,8 @@ const FAILURES_TOLD: u32 = 2;
 /// How soon what keeps copies hears that it is to end.
 const STOPS: Duration = Duration::from_millis(100);
 
-/// How often a partition that waits for the schema registry looks whether it has answered. Chosen: as often as commits are made.
+/// How often a partition that waits for the schema registry looks whether it has answered. Chosen:
+/// as often as commits are made.
 pub(crate) const REGISTRY: Duration = Duration::from_millis(10);
 
 /// How often commits are made.
@@ -45,11 +50,16 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The time between two commits after one that took so long: longer while commits take more than nine tenths of it, so that brokers
-    /// that are slow get larger batches instead of more of them.
+    /// The time between two commits after one that took so long: longer while commits take more
+    /// than nine tenths of it, so that brokers that are slow get larger batches instead of more of
+    /// them.
     #[must_use]
     pub fn next(self, interval: Duration, took: Duration) -> Duration {
-        if took > interval * 9 / 10 { (interval * 3 / 2).min(self.longest) } else { (interval * 9 / 10).max(self.shortest) }
+        if took > interval * 9 / 10 {
+            (interval * 3 / 2).min(self.longest)
+        } else {
+            (interval * 9 / 10).max(self.shortest)
+        }
     }
 }
 
@@ -82,9 +92,11 @@ pub struct Share<'a, C: Client = Librdkafka> {
     interval: Duration,
     pace: Pace,
     failures: u32,
-    /// Partitions that wait for a transaction of their last owner: since when, and when that was looked at last.
+    /// Partitions that wait for a transaction of their last owner: since when, and when that was
+    /// looked at last.
     held_up: BTreeMap<Partition, (Duration, Duration)>,
-    /// Nobody knows yet whether the last batch was committed, also of the process before this one: learn it first.
+    /// Nobody knows yet whether the last batch was committed, also of the process before this one:
+    /// learn it first.
     in_doubt: bool,
 }
 
@@ -104,7 +116,11 @@ pub fn work(
     let of = cluster.settings.workers;
     // What the last process left open is settled while the state is opened.
     let (lanes, trees) = std::thread::scope(|scope| {
-        let lanes = scope.spawn(|| (0..of).map(|number| Lane::new(cluster, hub, (&group, number), topics)).collect::<Result<Vec<_>, _>>());
+        let lanes = scope.spawn(|| {
+            (0..of)
+                .map(|number| Lane::new(cluster, hub, (&group, number), topics))
+                .collect::<Result<Vec<_>, _>>()
+        });
         let trees = Trees::open(directory, cluster.identity, options.bounds.pages_bytes);
         (lanes.join(), trees)
     });
@@ -114,7 +130,8 @@ pub fn work(
         let worker = Worker::new(lane, trees.clone(), options.clone(), told.metrics.clone());
         let mut share = Share::new(hub, worker, pace, told).part(Part { number, of });
         let outcome = share.run(options.tick, &ended);
-        // One that fails ends the others. Whoever asks for partitions from here on need not wait: nothing more is committed.
+        // One that fails ends the others. Whoever asks for partitions from here on need not wait:
+        // nothing more is committed.
         ended.store(true, Ordering::Relaxed);
         hub.ended(share.part);
         outcome.and_then(|()| share.checkpoint())
@@ -136,17 +153,27 @@ pub fn work(
             })
             .collect();
         let threads = workers.into_iter().chain(keeper);
-        threads.map(|thread| thread.join().unwrap_or(Err(Error::Panicked))).collect::<Vec<_>>().into_iter().collect()
+        threads
+            .map(|thread| thread.join().unwrap_or(Err(Error::Panicked)))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect()
     });
     told.standbys.clear();
     outcome
 }
 
 /// Keeps copies of partitions that others have, beside the workers.
-fn keep(cluster: &Cluster, trees: &Trees, bounds: Bounds, (told, ended): (&Told<'_>, &AtomicBool)) -> Result<(), Error> {
+fn keep(
+    cluster: &Cluster,
+    trees: &Trees,
+    bounds: Bounds,
+    (told, ended): (&Told<'_>, &AtomicBool),
+) -> Result<(), Error> {
     let topics = Topics::new(&cluster.settings)?;
     let rate = cluster.settings.standby_records_per_second;
-    let mut keeper = Keeper::new(told.standbys, (topics, trees.clone()), (bounds, rate), told.metrics);
+    let mut keeper =
+        Keeper::new(told.standbys, (topics, trees.clone()), (bounds, rate), told.metrics);
     let is_over = || told.stop.load(Ordering::Relaxed) || ended.load(Ordering::Relaxed);
     while !is_over() {
         keeper.turn(&(told.wanted)(), &is_over)?;
@@ -239,7 +266,8 @@ impl<'a, C: Client> Share<'a, C> {
         self.worker.checkpoint()
     }
 
-    /// Learns what is in doubt, which ends what this instance left open; follows what moved; takes a batch.
+    /// Learns what is in doubt, which ends what this instance left open; follows what moved; takes
+    /// a batch.
     fn turn(&mut self) -> Result<u64, Error> {
         if self.in_doubt {
             self.worker.learn()?;
@@ -288,7 +316,8 @@ impl<'a, C: Client> Share<'a, C> {
         self.worker.know_due()
     }
 
-    /// Whether the last owner of a partition left a transaction that has not ended: the other partitions go on meanwhile.
+    /// Whether the last owner of a partition left a transaction that has not ended: the other
+    /// partitions go on meanwhile.
     fn is_held_up(&mut self, partition: Partition) -> Result<bool, Error> {
         let now = self.worker.log().time();
         let known = self.held_up.get(&partition).copied();
@@ -322,7 +351,8 @@ impl<'a, C: Client> Share<'a, C> {
         self.interval.saturating_sub(took)
     }
 
-    /// Goes back to what is committed after a turn that failed because of Kafka, which may come back; gives how long to wait.
+    /// Goes back to what is committed after a turn that failed because of Kafka, which may come
+    /// back; gives how long to wait.
     fn again(&mut self, error: Error) -> Result<Duration, Error> {
         self.failures += 1;
         if self.failures > FAILURES_MAX {
@@ -330,11 +360,17 @@ impl<'a, C: Client> Share<'a, C> {
         }
         match &error {
             // What does not end may be of the process before this one, which a new producer ends.
-            Error::Commit(CommitError::InDoubt(_)) | Error::Log(log::Error::Stuck(_)) => self.in_doubt = true,
+            Error::Commit(CommitError::InDoubt(_)) | Error::Log(log::Error::Stuck(_)) => {
+                self.in_doubt = true
+            }
             Error::Commit(_) | Error::Log(log::Error::Kafka { .. }) => {}
             _ => return Err(error),
         }
-        tracing::warn!(error = chain(&error), failures = self.failures, "the batch in hand is dropped");
+        tracing::warn!(
+            error = chain(&error),
+            failures = self.failures,
+            "the batch in hand is dropped"
+        );
         if self.failures >= FAILURES_TOLD {
             (self.told.fails)(self.part.number, Some(chain(&error)));
         }

@@ -1,8 +1,10 @@
-//! Warm copies of partitions that other instances have: each reads the changelog of its partition as far as it is committed, so that
-//! an instance that takes the partition over reads only the rest.
+//! Warm copies of partitions that other instances have: each reads the changelog of its partition
+//! as far as it is committed, so that an instance that takes the partition over reads only the
+//! rest.
 //!
-//! A partition's tree is in one hand at a time: a worker's, or the keeper's. They meet in [`Standbys`]; a worker that takes a partition
-//! gets the copy as it stands, and catches up from there as it would from the state directory.
+//! A partition's tree is in one hand at a time: a worker's, or the keeper's. They meet in
+//! [`Standbys`]; a worker that takes a partition gets the copy as it stands, and catches up from
+//! there as it would from the state directory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -19,15 +21,18 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::store::{Bounds, Error, Shared, Store, Trees, chain};
 use crate::runtime::worker::{define, inputs_of, rules};
 
-/// Rows of one copy kept decoded in memory. Chosen: nothing is decided on them, so few are asked for twice.
+/// Rows of one copy kept decoded in memory. Chosen: nothing is decided on them, so few are asked
+/// for twice.
 const CACHED_ROWS: usize = 1_000;
 /// Records of one partition that are read before the next one has its turn.
 const TURN_RECORDS: u64 = 20_000;
 /// Records between two looks at the rate.
 const PACED_RECORDS: u64 = 100;
-/// A copy that is not wanted any more is kept so long: while a partition moves, who is to keep it changes for a moment.
+/// A copy that is not wanted any more is kept so long: while a partition moves, who is to keep it
+/// changes for a moment.
 const LINGER: Duration = Duration::from_secs(30);
-/// Between two looks at what is new. Chosen: each asks the brokers for two offsets of each partition.
+/// Between two looks at what is new. Chosen: each asks the brokers for two offsets of each
+/// partition.
 pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// A copy.
@@ -64,7 +69,8 @@ enum Place {
 pub struct Standing {
     /// Its rows.
     pub shared: Arc<Shared>,
-    /// Committed records of the changelog that it had not read when it looked last; ends of transactions count too.
+    /// Committed records of the changelog that it had not read when it looked last; ends of
+    /// transactions count too.
     pub behind: u64,
     /// Behind the last committed interaction of the partition, as of then.
     pub interactions: Offset,
@@ -88,10 +94,14 @@ impl Standbys {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A worker takes a partition: its copy, if there is one. Waits while that is opened or written.
+    /// A worker takes a partition: its copy, if there is one. Waits while that is opened or
+    /// written.
     pub fn take(&self, partition: Partition) -> Option<Store> {
-        let is_busy = |places: &mut (u64, BTreeMap<Partition, Place>)| matches!(places.1.get(&partition), Some(Place::Busy));
-        let mut places = self.freed.wait_while(self.lock(), is_busy).unwrap_or_else(PoisonError::into_inner);
+        let is_busy = |places: &mut (u64, BTreeMap<Partition, Place>)| {
+            matches!(places.1.get(&partition), Some(Place::Busy))
+        };
+        let mut places =
+            self.freed.wait_while(self.lock(), is_busy).unwrap_or_else(PoisonError::into_inner);
         match places.1.insert(partition, Place::Taken) {
             Some(Place::Kept(kept)) => Some(kept.store),
             _ => None,
@@ -112,7 +122,14 @@ impl Standbys {
     fn keep(&self, partition: Partition, store: Store) {
         let mut places = self.lock();
         places.0 += 1;
-        let kept = Kept { number: places.0, store, wanted: None, rules: Arc::new(rules()), defined: None, looked: None };
+        let kept = Kept {
+            number: places.0,
+            store,
+            wanted: None,
+            rules: Arc::new(rules()),
+            defined: None,
+            looked: None,
+        };
         places.1.insert(partition, Place::Kept(Box::new(kept)));
         drop(places);
         self.freed.notify_all();
@@ -169,7 +186,11 @@ impl Standbys {
     }
 
     /// Does something with a copy, where it is still that one.
-    fn with<T>(&self, (partition, number): (Partition, u64), work: impl FnOnce(&mut Kept) -> T) -> Option<T> {
+    fn with<T>(
+        &self,
+        (partition, number): (Partition, u64),
+        work: impl FnOnce(&mut Kept) -> T,
+    ) -> Option<T> {
         match self.lock().1.get_mut(&partition) {
             Some(Place::Kept(kept)) if kept.number == number => Some(work(kept)),
             _ => None,
@@ -183,7 +204,9 @@ impl Standbys {
         if kept.number != number {
             return Ok(());
         }
-        let Some(Place::Kept(kept)) = places.1.insert(partition, Place::Busy) else { return Ok(()) };
+        let Some(Place::Kept(kept)) = places.1.insert(partition, Place::Busy) else {
+            return Ok(());
+        };
         drop(places);
         let written = kept.store.checkpoint();
         drop(kept);
@@ -221,15 +244,27 @@ impl<'a, R: Reads> Keeper<'a, R> {
         metrics: &Arc<Metrics>,
     ) -> Self {
         let bounds = Bounds { cached_rows: CACHED_ROWS.min(bounds.cached_rows), ..bounds };
-        Self { standbys, topics, trees, bounds, records_per_second, metrics: metrics.clone(), is_told: false }
+        Self {
+            standbys,
+            topics,
+            trees,
+            bounds,
+            records_per_second,
+            metrics: metrics.clone(),
+            is_told: false,
+        }
     }
 
-    /// Opens copies of what is wanted, lets go of what is not wanted any more, and reads what is new of each, until `is_over`. What
-    /// cannot be read now is tried again by the next turn.
+    /// Opens copies of what is wanted, lets go of what is not wanted any more, and reads what is
+    /// new of each, until `is_over`. What cannot be read now is tried again by the next turn.
     ///
     /// # Errors
     /// [`Error::Cache`] or [`Error::Full`].
-    pub fn turn(&mut self, wanted: &BTreeSet<Partition>, is_over: &dyn Fn() -> bool) -> Result<(), Error> {
+    pub fn turn(
+        &mut self,
+        wanted: &BTreeSet<Partition>,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<(), Error> {
         self.let_go(wanted)?;
         let mut outcomes: Vec<(Partition, Result<(), Error>)> = Vec::new();
         for partition in wanted.iter().take_while(|_| !is_over()) {
@@ -245,12 +280,20 @@ impl<'a, R: Reads> Keeper<'a, R> {
         for (partition, outcome) in outcomes {
             match outcome {
                 Err(error @ Error::Changelog { .. }) => {
-                    tracing::warn!(partition = partition.0, error = chain(&error), "no copy is kept of this partition");
+                    tracing::warn!(
+                        partition = partition.0,
+                        error = chain(&error),
+                        "no copy is kept of this partition"
+                    );
                     self.standbys.leave(partition, Some(Place::Refused));
                 }
                 Err(Error::Log(error)) => {
                     if !self.is_told && !is_told {
-                        tracing::warn!(partition = partition.0, error = chain(&error), "the copy of a partition is not brought up");
+                        tracing::warn!(
+                            partition = partition.0,
+                            error = chain(&error),
+                            "the copy of a partition is not brought up"
+                        );
                     }
                     is_told = true;
                 }
@@ -273,7 +316,10 @@ impl<'a, R: Reads> Keeper<'a, R> {
                 kept.wanted.is_some_and(|wanted| now > wanted + LINGER)
             });
             if is_old == Some(true) {
-                tracing::info!(partition = copy.0.0, "the copy of a partition is only kept on disk from now on");
+                tracing::info!(
+                    partition = copy.0.0,
+                    "the copy of a partition is only kept on disk from now on"
+                );
                 self.standbys.put_away(copy)?;
             }
         }
@@ -285,16 +331,23 @@ impl<'a, R: Reads> Keeper<'a, R> {
         if self.standbys.lock().1.contains_key(&partition) {
             return Ok(());
         }
-        let (start, end) = self.topics.reads().watermarks((STATE, partition), Isolation::Uncommitted)?;
+        let (start, end) =
+            self.topics.reads().watermarks((STATE, partition), Isolation::Uncommitted)?;
         let mut places = self.standbys.lock();
         if places.1.contains_key(&partition) {
             return Ok(());
         }
         places.1.insert(partition, Place::Busy);
         drop(places);
-        match Store::open(&self.trees, (partition, self.bounds), &(start..=end), Arc::new(rules())) {
+        match Store::open(&self.trees, (partition, self.bounds), &(start..=end), Arc::new(rules()))
+        {
             Ok(store) => {
-                tracing::info!(partition = partition.0, next = store.next().0, end = end.0, "keeping a copy of a partition");
+                tracing::info!(
+                    partition = partition.0,
+                    next = store.next().0,
+                    end = end.0,
+                    "keeping a copy of a partition"
+                );
                 self.standbys.keep(partition, store);
                 Ok(())
             }
@@ -311,12 +364,14 @@ impl<'a, R: Reads> Keeper<'a, R> {
         let Some(from) = self.standbys.with(copy, |kept| kept.store.next()) else { return Ok(()) };
         let (start, end) = self.topics.reads().watermarks(place, Isolation::Uncommitted)?;
         if !(start..=end).contains(&from) {
-            // The changelog is another one: what is there of it is opened anew by the next turn, and thrown away.
+            // The changelog is another one: what is there of it is opened anew by the next turn,
+            // and thrown away.
             return self.standbys.put_away(copy);
         }
         let (began, mut taken) = (self.topics.reads().time(), 0);
         let tail = self.topics.tail::<Error>(place, from, &mut |offset, record| {
-            let Some(applied) = self.standbys.with(copy, |kept| kept.store.apply(offset, &record)) else {
+            let Some(applied) = self.standbys.with(copy, |kept| kept.store.apply(offset, &record))
+            else {
                 return Ok(ControlFlow::Break(()));
             };
             applied?;
@@ -325,7 +380,11 @@ impl<'a, R: Reads> Keeper<'a, R> {
             if taken % PACED_RECORDS == 0 {
                 self.rest(began, taken);
             }
-            Ok(if taken >= TURN_RECORDS || is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok(if taken >= TURN_RECORDS || is_over() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
         })?;
         self.rest(began, taken);
         self.tell(copy, tail)
@@ -333,7 +392,8 @@ impl<'a, R: Reads> Keeper<'a, R> {
 
     /// Waits until so many records may have been read since then.
     fn rest(&self, began: Duration, taken: u64) {
-        let due = began + Duration::from_secs_f64(taken as f64 / f64::from(self.records_per_second));
+        let due =
+            began + Duration::from_secs_f64(taken as f64 / f64::from(self.records_per_second));
         let left = due.saturating_sub(self.topics.reads().time());
         if !left.is_zero() {
             self.topics.reads().pause(left);
@@ -346,12 +406,14 @@ impl<'a, R: Reads> Keeper<'a, R> {
             if tail.is_whole {
                 kept.store.reach(tail.stable)?;
             }
-            let positions = kept.store.load(&Key::Positions)?.and_then(Row::into_positions).unwrap_or_default();
+            let positions =
+                kept.store.load(&Key::Positions)?.and_then(Row::into_positions).unwrap_or_default();
             Ok::<_, Error>((positions, kept.defined))
         });
         let Some((positions, defined)) = found.transpose()? else { return Ok(()) };
         let until = positions.next[Source::Definitions as usize];
-        let rules = if defined == Some(until) { None } else { Some(Arc::new(self.rules_until(until)?)) };
+        let rules =
+            if defined == Some(until) { None } else { Some(Arc::new(self.rules_until(until)?)) };
         let (topic, place) = inputs_of(Source::Interactions, copy.0);
         let interactions = self.topics.stable(topic, place)?;
         self.standbys.with(copy, |kept| {
@@ -359,7 +421,10 @@ impl<'a, R: Reads> Keeper<'a, R> {
                 (kept.rules, kept.defined) = (rules, Some(until));
             }
             kept.store.tell(positions, &kept.rules);
-            kept.looked = Some(Looked { behind: tail.stable.0.saturating_sub(kept.store.next().0), interactions });
+            kept.looked = Some(Looked {
+                behind: tail.stable.0.saturating_sub(kept.store.next().0),
+                interactions,
+            });
         });
         Ok(())
     }

@@ -1,8 +1,10 @@
-//! The rows of one partition: what a batch changes, what is committed, and the sled tree behind both.
+//! The rows of one partition: what a batch changes, what is committed, and the sled tree behind
+//! both.
 //!
-//! A row is looked for in the overlay (not committed), then among the dirty rows (committed, not yet in sled), then in a
-//! bounded cache, then in sled. Sled is a cache of the changelog: what it holds never runs ahead of what is committed, and
-//! a row that cannot be trusted means that the whole directory is thrown away and read from the changelog again.
+//! A row is looked for in the overlay (not committed), then among the dirty rows (committed, not
+//! yet in sled), then in a bounded cache, then in sled. Sled is a cache of the changelog: what it
+//! holds never runs ahead of what is committed, and a row that cannot be trusted means that the
+//! whole directory is thrown away and read from the changelog again.
 
 mod cache;
 mod tree;
@@ -30,12 +32,15 @@ pub use crate::runtime::store::tree::{Changes, Disk, Disks, Trees};
 /// Why rows cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Sled failed or holds a row that does not match its checksum: throw the directory away and restore.
+    /// Sled failed or holds a row that does not match its checksum: throw the directory away and
+    /// restore.
     #[error("the state directory is damaged")]
     Cache,
-    /// Sled found no room: what is on disk is as it was, and throwing it away would not help for long.
+    /// Sled found no room: what is on disk is as it was, and throwing it away would not help for
+    /// long.
     #[error(
-        "the disk of the state directory is full: make room or name another place with data_dir, then start again; nothing is lost, \
+        "the disk of the state directory is full: make room or name another place with data_dir, \
+            then start again; nothing is lost, \
          because the changelog has everything"
     )]
     Full,
@@ -80,8 +85,8 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
     Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
-/// How many times as many rows are gathered for sled while a partition is restored. Chosen: it takes rows that lie near each other
-/// faster.
+/// How many times as many rows are gathered for sled while a partition is restored. Chosen: it
+/// takes rows that lie near each other faster.
 const RESTORED_AT_ONCE: usize = 4;
 
 /// Bounds of the state in memory.
@@ -91,8 +96,9 @@ pub struct Bounds {
     pub cached_rows: usize,
     /// Committed rows that wait for sled before they are written to it.
     pub checkpoint_rows: usize,
-    /// Memory in which sled keeps pages of all partitions, bytes. Chosen: with a twentieth of the pages of a million leads sled takes twice
-    /// the time, and more memory besides, because pages that are thrown out are freed late.
+    /// Memory in which sled keeps pages of all partitions, bytes. Chosen: with a twentieth of the
+    /// pages of a million leads sled takes twice the time, and more memory besides, because pages
+    /// that are thrown out are freed late.
     pub pages_bytes: u64,
 }
 
@@ -102,7 +108,8 @@ impl Default for Bounds {
     }
 }
 
-/// What readers see of a partition: a row with the positions and rules of its commit, or all rows of a kind.
+/// What readers see of a partition: a row with the positions and rules of its commit, or all rows
+/// of a kind.
 pub struct Shared {
     partition: Partition,
     cache: Mutex<Cache>,
@@ -132,8 +139,8 @@ impl Shared {
         Ok(View { row: cache.load(key)?, rules: cache.rules.clone(), positions: cache.positions })
     }
 
-    /// All rows whose key text begins with `prefix`, handed one by one, as of the last commit or, where the worker goes on
-    /// meanwhile, a later one: a long scan does not hold the worker up.
+    /// All rows whose key text begins with `prefix`, handed one by one, as of the last commit or,
+    /// where the worker goes on meanwhile, a later one: a long scan does not hold the worker up.
     ///
     /// # Errors
     /// [`Error::Cache`].
@@ -141,14 +148,21 @@ impl Shared {
         let (view, tree, captured) = {
             let cache = self.cache();
             let (tree, captured) = cache.capture(prefix);
-            (View { row: None, rules: cache.rules.clone(), positions: cache.positions }, tree, captured)
+            (
+                View { row: None, rules: cache.rules.clone(), positions: cache.positions },
+                tree,
+                captured,
+            )
         };
         tree.scan(prefix, &mut |key, row| {
             if !captured.contains_key(&key) {
                 each(key, row);
             }
         })?;
-        captured.into_iter().filter_map(|(key, row)| Some((key, row?))).for_each(|(key, row)| each(key, row));
+        captured
+            .into_iter()
+            .filter_map(|(key, row)| Some((key, row?)))
+            .for_each(|(key, row)| each(key, row));
         Ok(view)
     }
 
@@ -201,14 +215,18 @@ impl Store {
         restored: &mut dyn FnMut(Stretch),
     ) -> Result<Self, Error> {
         let there = reader.start(STATE, partition)?..=reader.end(STATE, partition)?;
-        let many = Bounds { checkpoint_rows: bounds.checkpoint_rows.saturating_mul(RESTORED_AT_ONCE), ..bounds };
+        let many = Bounds {
+            checkpoint_rows: bounds.checkpoint_rows.saturating_mul(RESTORED_AT_ONCE),
+            ..bounds
+        };
         let mut store = Self::open(trees, (partition, many), &there, rules)?;
         store.catch_up(reader, restored)?;
         store.bound(bounds);
         Ok(store)
     }
 
-    /// What sled holds, which stands somewhere in `there`, the offsets of the changelog; else nothing.
+    /// What sled holds, which stands somewhere in `there`, the offsets of the changelog; else
+    /// nothing.
     ///
     /// # Errors
     /// [`Error::Cache`].
@@ -223,7 +241,13 @@ impl Store {
             tree.clear()?;
         }
         let cache = Mutex::new(Cache::new(tree, bounds, rules));
-        Ok(Self { shared: Arc::new(Shared { partition, cache }), overlay: BTreeMap::new(), due: None, moved: Vec::new(), lent: Lent::Copy })
+        Ok(Self {
+            shared: Arc::new(Shared { partition, cache }),
+            overlay: BTreeMap::new(),
+            due: None,
+            moved: Vec::new(),
+            lent: Lent::Copy,
+        })
     }
 
     /// Whether it is known who is due when.
@@ -231,7 +255,8 @@ impl Store {
         self.due.is_some()
     }
 
-    /// Learns who is due when, which whoever takes inputs has to know: from the rows that wait for sled, and from those in sled.
+    /// Learns who is due when, which whoever takes inputs has to know: from the rows that wait for
+    /// sled, and from those in sled.
     ///
     /// # Errors
     /// [`Error::Cache`].
@@ -254,11 +279,16 @@ impl Store {
         Ok(())
     }
 
-    /// Reads the changelog behind what is known; `restored` hears of each record; gives the next offset.
+    /// Reads the changelog behind what is known; `restored` hears of each record; gives the next
+    /// offset.
     ///
     /// # Errors
     /// As [`Store::restore`].
-    pub fn catch_up(&mut self, reader: &impl Reader, restored: &mut dyn FnMut(Stretch)) -> Result<Offset, Error> {
+    pub fn catch_up(
+        &mut self,
+        reader: &impl Reader,
+        restored: &mut dyn FnMut(Stretch),
+    ) -> Result<Offset, Error> {
         let partition = self.shared.partition;
         let (from, end) = (self.next(), reader.end(STATE, partition)?);
         reader.each::<Error>((STATE, partition), (from, end), &mut |offset, record| {
@@ -329,7 +359,8 @@ impl Store {
         &self.shared
     }
 
-    /// Changelog records of what the batch changed: the last value of each row, in the order of the keys.
+    /// Changelog records of what the batch changed: the last value of each row, in the order of the
+    /// keys.
     #[must_use]
     pub fn changes(&self, appended_ms: i64) -> Vec<Record> {
         let record = |(key, row): (&Key, &Option<Row>)| Record {
@@ -343,11 +374,17 @@ impl Store {
         self.overlay.iter().map(record).collect()
     }
 
-    /// Makes the batch visible once it is committed. `changelog_next` is the end of the changelog where the batch changed it.
+    /// Makes the batch visible once it is committed. `changelog_next` is the end of the changelog
+    /// where the batch changed it.
     ///
     /// # Errors
     /// [`Error::Cache`].
-    pub fn publish(&mut self, changelog_next: Option<Offset>, positions: Positions, rules: &Arc<Rules>) -> Result<(), Error> {
+    pub fn publish(
+        &mut self,
+        changelog_next: Option<Offset>,
+        positions: Positions,
+        rules: &Arc<Rules>,
+    ) -> Result<(), Error> {
         let mut cache = self.shared.cache();
         cache.positions = positions;
         cache.rules = rules.clone();
@@ -364,7 +401,9 @@ impl Store {
 
     /// Experiments that the batch in hand counted for.
     pub fn tallies_changed(&self) -> impl Iterator<Item = ExperimentKey> {
-        self.overlay.keys().filter_map(|key| if let Key::Tally(experiment) = key { Some(experiment.clone()) } else { None })
+        self.overlay.keys().filter_map(|key| {
+            if let Key::Tally(experiment) = key { Some(experiment.clone()) } else { None }
+        })
     }
 
     /// Whether the batch in hand changed anything.
@@ -393,10 +432,15 @@ impl Drop for Store {
 ///
 /// # Errors
 /// [`Error::Changelog`].
-pub fn changed(partition: Partition, offset: Offset, record: &Record) -> Result<(Key, Option<Row>), Error> {
+pub fn changed(
+    partition: Partition,
+    offset: Offset,
+    record: &Record,
+) -> Result<(Key, Option<Row>), Error> {
     let wrong = |cause| Error::Changelog { partition: partition.0, offset: offset.0, cause };
     let key = rows::key(record.key.as_deref().unwrap_or_default()).map_err(wrong)?;
-    let row = record.value.as_deref().map(|bytes| rows::row(&key, bytes)).transpose().map_err(wrong)?;
+    let row =
+        record.value.as_deref().map(|bytes| rows::row(&key, bytes)).transpose().map_err(wrong)?;
     Ok((key, row))
 }
 
@@ -428,7 +472,9 @@ impl Rows for Store {
         match self.lent {
             Lent::Copy => {}
             Lent::Overlay { was_there } => self.save(key, was_there.then_some(Row::Lead(lead))),
-            Lent::Clean { was_there } => self.shared.cache().keep(key, was_there.then_some(Row::Lead(lead))),
+            Lent::Clean { was_there } => {
+                self.shared.cache().keep(key, was_there.then_some(Row::Lead(lead)))
+            }
         }
     }
 
@@ -460,16 +506,20 @@ mod tests {
         let trees = Trees::open(folder.path(), 1, 1 << 20).unwrap();
         let rules = crate::runtime::worker::rules();
         let place = (Partition(0), Bounds::default());
-        let mut store = Store::open(&trees, place, &(Offset(0)..=Offset(0)), Arc::new(rules)).unwrap();
+        let mut store =
+            Store::open(&trees, place, &(Offset(0)..=Offset(0)), Arc::new(rules)).unwrap();
         store.know_due().unwrap();
-        let [known, unknown] = ["acme:known", "acme:unknown"].map(|key| LeadKey::parse(key).unwrap());
+        let [known, unknown] =
+            ["acme:known", "acme:unknown"].map(|key| LeadKey::parse(key).unwrap());
         let key = Key::Lead(known.clone());
         let lead = |events: u32| {
             let mut lead = Box::<Lead>::default();
             lead.activity.events = events;
             lead
         };
-        let events = |store: &mut Store| store.load(&key).unwrap().and_then(Row::into_lead).map(|lead| lead.activity.events);
+        let events = |store: &mut Store| {
+            store.load(&key).unwrap().and_then(Row::into_lead).map(|lead| lead.activity.events)
+        };
         let publish = |store: &mut Store, next: u64| {
             let rules = store.shared.cache().rules.clone();
             store.publish(Some(Offset(next)), Positions::default(), &rules).unwrap();
@@ -497,7 +547,11 @@ mod tests {
         assert_eq!(lent.activity.events, 2);
         store.keep(&known, lent);
         assert_eq!((events(&mut store), store.changes(0).len()), (Some(2), 1));
-        assert_eq!(store.shared.view(&key).unwrap().row, Some(Row::Lead(lead(1))), "readers see what is committed");
+        assert_eq!(
+            store.shared.view(&key).unwrap().row,
+            Some(Row::Lead(lead(1))),
+            "readers see what is committed"
+        );
         publish(&mut store, 2);
         assert_eq!(events(&mut store), Some(2));
         // Nobody knows the other one, and a look at it does not change that.
@@ -509,6 +563,9 @@ mod tests {
         store.save(key.clone(), None);
         assert_eq!(store.lend(&known).unwrap(), None);
         store.keep(&known, Box::default());
-        assert_eq!(store.changes(0).iter().map(|record| record.value.is_some()).collect::<Vec<_>>(), [false]);
+        assert_eq!(
+            store.changes(0).iter().map(|record| record.value.is_some()).collect::<Vec<_>>(),
+            [false]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What people are shown of leads: one lead with its reasons, and the worklist of a tenant, as JSON.
+//! What people are shown of leads: one lead with its reasons, and the worklist of a tenant, as
+//! JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -28,7 +29,12 @@ pub fn lead(key: &LeadKey, lead: &Lead, rules: &InForce<'_>) -> Value {
     let next = lead.next(rules, &scores, at);
     let predictions: BTreeMap<_, _> = Target::ALL
         .into_iter()
-        .map(|target| (target.as_str(), score(&scores[target.index()], &rules.model.cards[target.index()].label)))
+        .map(|target| {
+            (
+                target.as_str(),
+                score(&scores[target.index()], &rules.model.cards[target.index()].label),
+            )
+        })
         .collect();
     json!({
         "key": key.as_str(),
@@ -82,7 +88,8 @@ pub struct Task {
     pub draft: String,
 }
 
-/// The open leads of a tenant that may be contacted, by what is at stake, at most the daily cap per agent.
+/// The open leads of a tenant that may be contacted, by what is at stake, at most the daily cap per
+/// agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Worklist {
     /// Them.
@@ -94,7 +101,8 @@ pub struct Worklist {
 }
 
 impl Worklist {
-    /// With what other partitions have. Of a lead that both have, as while its partition moves, one task is kept.
+    /// With what other partitions have. Of a lead that both have, as while its partition moves, one
+    /// task is kept.
     pub fn merge(&mut self, other: Self) {
         self.tasks.extend(other.tasks);
         self.cap = self.cap.max(other.cap);
@@ -180,7 +188,8 @@ impl<'a> Shown<'a> {
         line(place, record, value)
     }
 
-    /// A dead letter: what is said of it, its bytes as text or as hexadecimal, and what they are by a schema that is known.
+    /// A dead letter: what is said of it, its bytes as text or as hexadecimal, and what they are by
+    /// a schema that is known.
     pub fn letter(&mut self, (partition, offset): (Partition, Offset), record: &Record) -> Value {
         let reason = record.reason.as_deref().unwrap_or_default();
         let value = record.value.as_deref().unwrap_or_default();
@@ -205,7 +214,10 @@ impl<'a> Shown<'a> {
     }
 
     fn described(&mut self, bytes: &[u8]) -> Option<Value> {
-        match self.schemas.read_within(self.patience, bytes, |writers| avro::describe_with(writers, bytes)) {
+        match self
+            .schemas
+            .read_within(self.patience, bytes, |writers| avro::describe_with(writers, bytes))
+        {
             Ok(described) => described.ok(),
             Err(error) => {
                 tracing::warn!(%error, "values are shown without the schemas that are not here");
@@ -250,7 +262,11 @@ mod tests {
             reason: String::new(),
             draft: String::new(),
         };
-        Worklist { tasks: tasks.iter().map(task).collect(), cap, partitions: BTreeSet::from([partition]) }
+        Worklist {
+            tasks: tasks.iter().map(task).collect(),
+            cap,
+            partitions: BTreeSet::from([partition]),
+        }
     }
 
     #[test]
@@ -268,7 +284,10 @@ mod tests {
         };
         let whole = merged([0, 1, 2, 3]);
         let keys: Vec<&str> = whole.tasks.iter().map(|task| task.key.as_str()).collect();
-        assert_eq!((keys, whole.partitions.clone()), (vec!["t:a", "t:c", "t:d"], BTreeSet::from([0, 1])));
+        assert_eq!(
+            (keys, whole.partitions.clone()),
+            (vec!["t:a", "t:c", "t:d"], BTreeSet::from([0, 1]))
+        );
         assert_eq!(merged([3, 2, 1, 0]), whole);
     }
 }

@@ -1,7 +1,9 @@
-//! The worker: takes what is new in its inputs and commits outputs, changelog, order and positions together.
+//! The worker: takes what is new in its inputs and commits outputs, changelog, order and positions
+//! together.
 //!
-//! `step` takes a batch of every partition into overlays and commits them in one transaction; what was not committed is
-//! taken again after a restart. Live, it also writes ticks for leads that are due and sends counts of experiments on.
+//! `step` takes a batch of every partition into overlays and commits them in one transaction; what
+//! was not committed is taken again after a restart. Live, it also writes ticks for leads that are
+//! due and sends counts of experiments on.
 
 mod flood;
 mod inputs;
@@ -28,7 +30,8 @@ use crate::runtime::worker::task::{Task, home};
 
 pub use crate::runtime::worker::flood::{Gate, Limit, Pause};
 pub use crate::runtime::worker::inputs::{
-    DEAD_LETTERS, Defined, LATE, coded, define, definition, emit, event, inbox, input, inputs_of, letter, output_topics,
+    DEAD_LETTERS, Defined, LATE, coded, define, definition, emit, event, inbox, input, inputs_of,
+    letter, output_topics,
 };
 
 /// How the worker works.
@@ -42,7 +45,8 @@ pub struct Options {
     pub tick: Duration,
     /// Shortest time between two reports of a partition's experiment counts.
     pub report: Duration,
-    /// Longest time without a commit on Kafka: then the same offsets are committed again, before the brokers let them expire.
+    /// Longest time without a commit on Kafka: then the same offsets are committed again, before
+    /// the brokers let them expire.
     pub renew: Duration,
     /// When a partition pauses because of dead letters.
     pub flood: Limit,
@@ -70,7 +74,8 @@ impl Default for Options {
 /// The rules before any definition.
 #[must_use]
 pub fn rules() -> Rules {
-    static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::new(Arc::new(model::starting()), Arc::new(Lexicon::english())));
+    static RULES: LazyLock<Rules> =
+        LazyLock::new(|| Rules::new(Arc::new(model::starting()), Arc::new(Lexicon::english())));
     RULES.clone()
 }
 
@@ -92,7 +97,10 @@ impl Views {
 
     fn remove(&self, partition: Partition) {
         self.gates.write().unwrap_or_else(PoisonError::into_inner).remove(&partition);
-        self.partitions.write().unwrap_or_else(PoisonError::into_inner).retain(|shared| shared.partition() != partition);
+        self.partitions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|shared| shared.partition() != partition);
     }
 
     pub(crate) fn clear(&self) {
@@ -115,7 +123,11 @@ impl Views {
     /// Whether a partition is here and restored.
     #[must_use]
     pub fn has(&self, partition: Partition) -> bool {
-        self.partitions.read().unwrap_or_else(PoisonError::into_inner).iter().any(|shared| shared.partition() == partition)
+        self.partitions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .any(|shared| shared.partition() == partition)
     }
 
     /// The partitions that are here, each with why it pauses where it does.
@@ -127,10 +139,15 @@ impl Views {
 
     /// Lets a partition go on; whether it is here and was paused.
     pub fn resume(&self, partition: Partition) -> bool {
-        self.gates.read().unwrap_or_else(PoisonError::into_inner).get(&partition).is_some_and(|gate| gate.open())
+        self.gates
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&partition)
+            .is_some_and(|gate| gate.open())
     }
 
-    /// A lead as of the last commit, with the rules and positions of that commit; `None` while its partition is restored.
+    /// A lead as of the last commit, with the rules and positions of that commit; `None` while its
+    /// partition is restored.
     ///
     /// # Errors
     /// [`Error::Cache`].
@@ -178,16 +195,24 @@ impl<L: Log> Worker<L> {
         Self { log, options, tasks: BTreeMap::new(), trees, metrics, committed: Instant::now() }
     }
 
-    /// Opens the state of all partitions and brings it to what is committed. State that cannot be trusted is thrown away and
-    /// restored once.
+    /// Opens the state of all partitions and brings it to what is committed. State that cannot be
+    /// trusted is thrown away and restored once.
     ///
     /// # Errors
     /// When the log cannot be read or the state directory cannot be made.
-    pub fn open(log: L, directory: &Path, options: Options, metrics: Arc<Metrics>, views: &Views) -> Result<Self, Error> {
+    pub fn open(
+        log: L,
+        directory: &Path,
+        options: Options,
+        metrics: Arc<Metrics>,
+        views: &Views,
+    ) -> Result<Self, Error> {
         let trees = Trees::open(directory, log.identity(), options.bounds.pages_bytes)?;
         let mut worker = Self::new(log, trees, options, metrics);
         let add_all = |worker: &mut Self| {
-            (0..worker.log.partitions()).map(Partition).try_for_each(|partition| worker.add(partition, None, views).map(drop))?;
+            (0..worker.log.partitions())
+                .map(Partition)
+                .try_for_each(|partition| worker.add(partition, None, views).map(drop))?;
             while worker.is_waiting() {
                 worker.know_due()?;
             }
@@ -195,7 +220,10 @@ impl<L: Log> Worker<L> {
         };
         match add_all(&mut worker) {
             Err(Error::Cache) => {
-                tracing::warn!("a row in the state directory does not match its checksum: restoring it from the changelog");
+                tracing::warn!(
+                    "a row in the state directory does not match its checksum: restoring it from \
+                        the changelog"
+                );
                 let Self { log, options, tasks, trees, metrics, .. } = worker;
                 drop((tasks, trees));
                 Trees::wipe(directory)?;
@@ -208,34 +236,52 @@ impl<L: Log> Worker<L> {
         Ok(worker)
     }
 
-    /// Takes over a partition: brings its state, or the copy that was `kept` of it, to what is committed. [`Worker::know_due`] follows.
+    /// Takes over a partition: brings its state, or the copy that was `kept` of it, to what is
+    /// committed. [`Worker::know_due`] follows.
     ///
     /// # Errors
     /// [`Error::Cache`] when the state directory cannot be trusted, or when the log cannot be read.
-    pub fn add(&mut self, partition: Partition, kept: Option<Store>, views: &Views) -> Result<Restored, Error> {
+    pub fn add(
+        &mut self,
+        partition: Partition,
+        kept: Option<Store>,
+        views: &Views,
+    ) -> Result<Restored, Error> {
         let reader = self.log.reader()?;
         let mut watch = views.restores.begin(partition);
         let place = (partition, self.log.partitions());
-        let task = Task::restore((&self.trees, kept), &reader, place, &self.options, (&self.metrics, &mut watch))?;
+        let task = Task::restore(
+            (&self.trees, kept),
+            &reader,
+            place,
+            &self.options,
+            (&self.metrics, &mut watch),
+        )?;
         views.add(task.store.shared().clone(), task.flood.gate().clone());
         self.tasks.insert(partition, task);
         Ok(Restored { records: watch.records(), records_per_second: watch.records_per_second() })
     }
 
-    /// Learns who is due when in partitions that were added. That reads all their rows, so it is done for one partition for each core at a
-    /// time: those before it take their events meanwhile.
+    /// Learns who is due when in partitions that were added. That reads all their rows, so it is
+    /// done for one partition for each core at a time: those before it take their events meanwhile.
     ///
     /// # Errors
     /// [`Error::Cache`] when the state directory cannot be trusted.
     pub fn know_due(&mut self) -> Result<(), Error> {
-        let mut left: Vec<&mut Store> = self.tasks.values_mut().map(|task| &mut task.store).filter(|store| !store.knows_due()).collect();
+        let mut left: Vec<&mut Store> = self
+            .tasks
+            .values_mut()
+            .map(|task| &mut task.store)
+            .filter(|store| !store.knows_due())
+            .collect();
         // Each turn asks, and mostly there is nobody new.
         if left.is_empty() {
             return Ok(());
         }
         left.truncate(std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
         std::thread::scope(|scope| {
-            let running: Vec<_> = left.into_iter().map(|store| scope.spawn(|| store.know_due())).collect();
+            let running: Vec<_> =
+                left.into_iter().map(|store| scope.spawn(|| store.know_due())).collect();
             running.into_iter().try_for_each(|thread| thread.join().unwrap_or(Err(Error::Panicked)))
         })
     }
@@ -245,11 +291,15 @@ impl<L: Log> Worker<L> {
         &self.log
     }
 
-    /// Gives partitions up. Once others may take them, what is committed of them is to be written to the state directory, so
-    /// that they come back faster.
+    /// Gives partitions up. Once others may take them, what is committed of them is to be written
+    /// to the state directory, so that they come back faster.
     pub fn remove(&mut self, partitions: &[Partition], views: &Views) -> Vec<Leaving> {
         partitions.iter().for_each(|partition| views.remove(*partition));
-        partitions.iter().filter_map(|partition| self.tasks.remove(partition)).map(|task| Leaving(task.store)).collect()
+        partitions
+            .iter()
+            .filter_map(|partition| self.tasks.remove(partition))
+            .map(|task| Leaving(task.store))
+            .collect()
     }
 
     /// How far a partition that is here took its inputs.
@@ -258,12 +308,13 @@ impl<L: Log> Worker<L> {
         self.tasks.get(&partition).map(|task| task.positions)
     }
 
-    /// Takes one batch of every partition and commits it; gives how many inputs were taken, 0 when there was nothing. Every commit has
-    /// the offsets of all partitions; when there was nothing for long, they are committed alone.
+    /// Takes one batch of every partition and commits it; gives how many inputs were taken, 0 when
+    /// there was nothing. Every commit has the offsets of all partitions; when there was nothing
+    /// for long, they are committed alone.
     ///
     /// # Errors
-    /// When the commit did not happen: then [`Worker::roll_back`] or [`Worker::learn`]. When the log or the state fails: open
-    /// again, which takes what was not committed once more.
+    /// When the commit did not happen: then [`Worker::roll_back`] or [`Worker::learn`]. When the
+    /// log or the state fails: open again, which takes what was not committed once more.
     pub fn step(&mut self) -> Result<u64, Error> {
         let reader = self.log.reader()?;
         let mut batches = Batches::new();
@@ -273,7 +324,9 @@ impl<L: Log> Worker<L> {
         }
         drop(reader);
         self.metrics.registry_waiting(self.tasks.values().filter(|task| task.is_waiting()).count());
-        let is_due = L::POSITIONS_ARE_ROWS && !self.tasks.is_empty() && self.committed.elapsed() >= self.options.renew;
+        let is_due = L::POSITIONS_ARE_ROWS
+            && !self.tasks.is_empty()
+            && self.committed.elapsed() >= self.options.renew;
         if taken == 0 && !is_due {
             return Ok(0);
         }
@@ -286,7 +339,8 @@ impl<L: Log> Worker<L> {
             batches.insert((STATE, task.partition.0), task.store.changes(now.0));
         }
         self.options.schemas.frame(&mut batches);
-        let positions = self.tasks.values().map(|task| (task.partition.0, task.positions)).collect();
+        let positions =
+            self.tasks.values().map(|task| (task.partition.0, task.positions)).collect();
         let ends = self.log.commit(&batches, &positions)?;
         self.committed = Instant::now();
         for task in self.tasks.values_mut() {
@@ -318,8 +372,9 @@ impl<L: Log> Worker<L> {
         self.tasks.values_mut().try_for_each(|task| task.settle(&reader, &self.metrics))
     }
 
-    /// Finds out which counts of partitions that were taken over are to be reported. Those are not which the experiment's own partition has,
-    /// where it is here; elsewhere that is not known, and a report that says nothing new changes nothing.
+    /// Finds out which counts of partitions that were taken over are to be reported. Those are not
+    /// which the experiment's own partition has, where it is here; elsewhere that is not known, and
+    /// a report that says nothing new changes nothing.
     fn know_reported(&mut self) -> Result<(), Error> {
         let partitions = self.log.partitions();
         let restored: Vec<_> = self.tasks.values_mut().flat_map(Task::take_restored).collect();
@@ -333,7 +388,8 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    /// Writes ticks for live leads that are due and reports counts of experiments, at most as often as the options say.
+    /// Writes ticks for live leads that are due and reports counts of experiments, at most as often
+    /// as the options say.
     ///
     /// # Errors
     /// When the log or the state fails.
@@ -343,9 +399,13 @@ impl<L: Log> Worker<L> {
         let mut batches = Batches::new();
         let now = self.log.now();
         for task in self.tasks.values_mut() {
-            // A tick is taken only behind the interactions before it: while those wait, one after the other would pile up.
+            // A tick is taken only behind the interactions before it: while those wait, one after
+            // the other would pile up.
             let takes = task.flood.is_open() && !task.is_waiting() && task.store.knows_due();
-            if takes && task.ticked.is_none_or(|at| at.elapsed() >= tick) && task.is_somebody_due(now)? {
+            if takes
+                && task.ticked.is_none_or(|at| at.elapsed() >= tick)
+                && task.is_somebody_due(now)?
+            {
                 task.ticked = Some(Instant::now());
                 let after = self.log.reader()?.end(inputs::INTERACTIONS, task.partition)?;
                 put(&mut batches, task.partition, &InboxEntry::Tick { at: now, after }, now.0);
@@ -393,7 +453,14 @@ impl<L: Log> Worker<L> {
 
 /// Appends an inbox entry to the batches.
 fn put(batches: &mut Batches, partition: Partition, entry: &InboxEntry, appended_ms: i64) {
-    let record = Record { key: None, value: Some(inbox_bytes(entry)), reason: None, appended_ms, source: 0, origin: None };
+    let record = Record {
+        key: None,
+        value: Some(inbox_bytes(entry)),
+        reason: None,
+        appended_ms,
+        source: 0,
+        origin: None,
+    };
     batches.entry((inputs::INBOX, partition.0)).or_default().push(record);
 }
 

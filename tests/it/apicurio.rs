@@ -1,4 +1,5 @@
-//! Kafka with a real schema registry: Apicurio of its own on a free port of the loopback address, stopped with the test.
+//! Kafka with a real schema registry: Apicurio of its own on a free port of the loopback address,
+//! stopped with the test.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -32,14 +33,19 @@ pub struct Apicurio {
 /// Where `make kafka` unpacks it.
 fn home() -> PathBuf {
     let home = env::var_os("LEADSTREAM_REGISTRY_HOME");
-    home.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka/registry"), PathBuf::from)
+    home.map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka/registry"),
+        PathBuf::from,
+    )
 }
 
-/// Whether tests with a registry can run; says what to do where they cannot, and fails where they must.
+/// Whether tests with a registry can run; says what to do where they cannot, and fails where they
+/// must.
 pub fn is_there() -> bool {
     let there = home().is_dir();
     if !there {
-        let sentence = "the schema registry is not there: `make kafka` fetches it (it needs Java 17 and Maven)";
+        let sentence = "the schema registry is not there: `make kafka` fetches it (it needs Java \
+            17 and Maven)";
         assert!(env::var_os("CI").is_none(), "{sentence}");
         eprintln!("NOT RUN: {sentence}");
     }
@@ -50,12 +56,21 @@ impl Apicurio {
     /// Starts one and waits until it answers.
     pub fn start() -> Self {
         let jar = fs::read_dir(home()).unwrap().map(|entry| entry.unwrap().path());
-        let jar = jar.into_iter().find(|path| path.to_string_lossy().ends_with("-runner.jar")).unwrap();
+        let jar =
+            jar.into_iter().find(|path| path.to_string_lossy().ends_with("-runner.jar")).unwrap();
         let port = free_port();
         let mut command = Command::new("java");
         command.args(["-Xmx300m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar"]).arg(jar);
-        command.env("QUARKUS_HTTP_PORT", port.to_string()).env("QUARKUS_HTTP_HOST", "127.0.0.1").current_dir(home());
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        command
+            .env("QUARKUS_HTTP_PORT", port.to_string())
+            .env("QUARKUS_HTTP_HOST", "127.0.0.1")
+            .current_dir(home());
+        let process = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let registry = Self { url: format!("http://127.0.0.1:{port}/apis/ccompat/v7"), process };
         let until = Instant::now() + STARTS;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -76,7 +91,13 @@ impl Apicurio {
     }
 
     fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([name, &self.process.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 }
 
@@ -136,7 +157,8 @@ impl Place {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (broker, registry) = (Broker::start(folder.path()), Apicurio::start());
-        let producer = ClientConfig::new().set("bootstrap.servers", &broker.servers).create().unwrap();
+        let producer =
+            ClientConfig::new().set("bootstrap.servers", &broker.servers).create().unwrap();
         Self { folder, broker, registry, producer }
     }
 
@@ -172,7 +194,9 @@ impl Place {
     fn produce(&self, lead: &str, value: &[u8]) {
         let key = format!("acme:{lead}");
         let partition = partition_of(key.as_bytes(), PARTITIONS).0.cast_signed();
-        self.producer.send(BaseRecord::to(INTERACTIONS).partition(partition).key(&key).payload(value)).unwrap();
+        self.producer
+            .send(BaseRecord::to(INTERACTIONS).partition(partition).key(&key).payload(value))
+            .unwrap();
         self.producer.flush(Duration::from_secs(20)).unwrap();
     }
 
@@ -186,7 +210,10 @@ impl Place {
     /// The first value of a topic that a committed reader meets.
     fn first(&self, topic: &str) -> Vec<u8> {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.broker.servers).set("group.id", "first").set("auto.offset.reset", "earliest");
+        config
+            .set("bootstrap.servers", &self.broker.servers)
+            .set("group.id", "first")
+            .set("auto.offset.reset", "earliest");
         let consumer: BaseConsumer = config.create().unwrap();
         consumer.subscribe(&[topic]).unwrap();
         let until = Instant::now() + COMES;
@@ -202,14 +229,17 @@ impl Place {
     fn predicted(&self) -> BTreeMap<String, usize> {
         let mut counted = BTreeMap::new();
         for record in self.tail("lead.predictions.v1") {
-            *counted.entry(record["value"]["event_id"].as_str().unwrap_or("unreadable").to_owned()).or_default() += 1;
+            *counted
+                .entry(record["value"]["event_id"].as_str().unwrap_or("unreadable").to_owned())
+                .or_default() += 1;
         }
         counted
     }
 
     /// What the running instance says.
     fn says(&self, path: &str) -> (u16, String) {
-        let address: Value = serde_json::from_slice(&fs::read(self.data().join("address.json")).unwrap()).unwrap();
+        let address: Value =
+            serde_json::from_slice(&fs::read(self.data().join("address.json")).unwrap()).unwrap();
         http("GET", &format!("{}{path}", address["url"].as_str().unwrap()), None)
     }
 
@@ -240,7 +270,8 @@ fn single_at(at: i64, lead: &str, number: u32) -> Vec<u8> {
     to_avro(&from_json(line.as_bytes()).unwrap())
 }
 
-/// An event as a producer with a registry writes it, with the fields that its schema has behind ours.
+/// An event as a producer with a registry writes it, with the fields that its schema has behind
+/// ours.
 fn framed(lead: &str, number: u32, (id, behind): (u32, &[u8])) -> Vec<u8> {
     [&[0], &id.to_be_bytes()[..], &single(lead, number)[10..], behind].concat()
 }
@@ -248,7 +279,10 @@ fn framed(lead: &str, number: u32, (id, behind): (u32, &[u8])) -> Vec<u8> {
 /// The schema of the interactions with one more field, which may be left out.
 fn extended(name: &str) -> String {
     let mut schema: Value = serde_json::from_str(avro::INTERACTIONS.text).unwrap();
-    schema["fields"].as_array_mut().unwrap().push(json!({ "name": name, "type": ["null", "string"], "default": null }));
+    schema["fields"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "name": name, "type": ["null", "string"], "default": null }));
     schema.to_string()
 }
 
@@ -259,7 +293,12 @@ fn own_schemas_are_registered_once_and_what_is_incompatible_is_refused() {
     }
     let place = Place::start();
     let (fine, _, error) = place.told(&["run"]);
-    assert!(!fine && error.contains("leadstream schemas register") && error.contains("lead.predictions.v1"), "{error}");
+    assert!(
+        !fine
+            && error.contains("leadstream schemas register")
+            && error.contains("lead.predictions.v1"),
+        "{error}"
+    );
     place.registry.register("lead.alerts.v1", "\"string\"");
     let outcomes = |told: &(bool, String, String)| {
         let lines = told.1.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -269,17 +308,27 @@ fn own_schemas_are_registered_once_and_what_is_incompatible_is_refused() {
     assert!(!told.0 && told.2.contains("refused 1 of 7"), "{told:?}");
     assert_eq!(outcomes(&told), ["new", "new", "refused", "new", "new", "new", "new"]);
     assert!(told.1.contains("ncompatible"), "{told:?}");
-    let (status, text) = http("DELETE", &format!("{}/subjects/lead.alerts.v1-value", place.registry.url), None);
+    let (status, text) =
+        http("DELETE", &format!("{}/subjects/lead.alerts.v1-value", place.registry.url), None);
     assert_eq!(status, 200, "{text}");
     let told = place.told(&["schemas", "register", "--json"]);
     assert_eq!(
         (told.0, outcomes(&told)),
-        (true, ["known", "known", "new", "known", "known", "known", "known"].map(str::to_owned).to_vec())
+        (
+            true,
+            ["known", "known", "new", "known", "known", "known", "known"]
+                .map(str::to_owned)
+                .to_vec()
+        )
     );
     let (fine, table, error) = place.told(&["schemas", "register"]);
     assert!(fine, "{error}");
     assert_eq!(table.lines().filter(|line| line.ends_with("known")).count(), 7, "{table}");
-    assert_eq!(table.lines().map(str::len).collect::<std::collections::BTreeSet<_>>().len(), 2, "{table}");
+    assert_eq!(
+        table.lines().map(str::len).collect::<std::collections::BTreeSet<_>>().len(),
+        2,
+        "{table}"
+    );
 
     // From now on the registry refuses whoever would break the topic's readers.
     let mut schema: Value = serde_json::from_str(avro::PREDICTIONS.text).unwrap();
@@ -304,17 +353,23 @@ fn values_of_registered_schemas_are_taken_exactly_once_also_when_the_registry_is
     assert_ne!(known.0, later.0);
     let [waits, goes_on] = [0, 1].map(|partition| {
         let mut names = (0..).map(|number| format!("lead-{number}"));
-        names.find(|lead| partition_of(format!("acme:{lead}").as_bytes(), PARTITIONS).0 == partition).unwrap()
+        names
+            .find(|lead| partition_of(format!("acme:{lead}").as_bytes(), PARTITIONS).0 == partition)
+            .unwrap()
     });
 
     let mut instance = place.run();
-    place.await_that("the instance is ready", || place.data().join("address.json").exists() && place.says("/readyz").0 == 200);
+    place.await_that("the instance is ready", || {
+        place.data().join("address.json").exists() && place.says("/readyz").0 == 200
+    });
     place.produce(&waits, &framed(&waits, 1, known));
     let strange = framed(&waits, 2, (999_999, &[]));
     place.produce(&waits, &strange);
     place.produce(&goes_on, &single(&goes_on, 3));
     place.await_that("a known schema is read", || place.predicted().len() == 2);
-    place.await_that("an unknown schema is a dead letter", || place.tail("lead.dead-letters.v1").len() == 1);
+    place.await_that("an unknown schema is a dead letter", || {
+        place.tail("lead.dead-letters.v1").len() == 1
+    });
     let letter = &place.tail("lead.dead-letters.v1")[0];
     assert!(letter["reason"].as_str().unwrap().starts_with("unknown_schema"), "{letter}");
     assert_eq!(letter["value"]["hex"], hex(&strange));
@@ -323,9 +378,21 @@ fn values_of_registered_schemas_are_taken_exactly_once_also_when_the_registry_is
     place.produce(&waits, &framed(&waits, 4, later));
     place.produce(&waits, &framed(&waits, 5, known));
     place.produce(&goes_on, &framed(&goes_on, 6, known));
-    let waiting = || place.says("/metrics").1.lines().any(|line| line == "leadstream_registry_waiting_partitions 1");
+    let waiting = || {
+        place
+            .says("/metrics")
+            .1
+            .lines()
+            .any(|line| line == "leadstream_registry_waiting_partitions 1")
+    };
     place.await_that("a partition waits", waiting);
-    let counted = || place.says("/metrics").1.lines().any(|line| line == "leadstream_advanced_interactions_total 3");
+    let counted = || {
+        place
+            .says("/metrics")
+            .1
+            .lines()
+            .any(|line| line == "leadstream_advanced_interactions_total 3")
+    };
     place.await_that("the other partition goes on", counted);
     assert_eq!(place.says("/livez").0, 200);
     place.registry.go_on();
@@ -334,7 +401,10 @@ fn values_of_registered_schemas_are_taken_exactly_once_also_when_the_registry_is
     assert_eq!(place.predicted(), once);
     assert_eq!(place.tail("lead.dead-letters.v1").len(), 1);
 
-    assert_eq!(place.first("lead.predictions.v1")[..5], [&[0], &predictions.to_be_bytes()[..]].concat());
+    assert_eq!(
+        place.first("lead.predictions.v1")[..5],
+        [&[0], &predictions.to_be_bytes()[..]].concat()
+    );
     let told = Command::new("kill").args(["-TERM", &instance.0.id().to_string()]).status().unwrap();
     assert!(told.success() && instance.0.wait().is_ok());
     let (fine, _, error) = place.told(&["replay"]);
@@ -350,21 +420,33 @@ fn feed(mut command: Command, input: &[u8]) {
 
 /// Standard output of a program that must succeed; `None` where it is not installed.
 fn output(mut command: Command) -> Option<String> {
-    let Ok(Output { status, stdout, stderr }) = command.stdin(Stdio::null()).output() else { return None };
+    let Ok(Output { status, stdout, stderr }) = command.stdin(Stdio::null()).output() else {
+        return None;
+    };
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     Some(String::from_utf8_lossy(&stdout).into_owned())
 }
 
-/// What Java's own producer sends, which reads lines: at the start of 1970 every byte of such an event is a character.
+/// What Java's own producer sends, which reads lines: at the start of 1970 every byte of such an
+/// event is a character.
 fn produce_with_java(place: &Place, id: u32, leads: &[String]) {
     let line = |(number, lead): (u32, &String)| {
         let key = format!("acme:{lead}|").into_bytes();
         [&key[..], &[0], &id.to_be_bytes(), &single_at(0, lead, number)[10..], b"\n"].concat()
     };
     let lines: Vec<u8> = (100..).zip(leads).flat_map(line).collect();
-    assert!(lines.is_ascii() && !lines.contains(&b'\r') && lines.split(|byte| *byte == b'\n').count() == leads.len() + 1);
+    assert!(
+        lines.is_ascii()
+            && !lines.contains(&b'\r')
+            && lines.split(|byte| *byte == b'\n').count() == leads.len() + 1
+    );
     let mut arguments = vec!["--bootstrap-server", &place.broker.servers, "--topic", INTERACTIONS];
-    arguments.extend(["--reader-property", "parse.key=true", "--reader-property", "key.separator=|"]);
+    arguments.extend([
+        "--reader-property",
+        "parse.key=true",
+        "--reader-property",
+        "key.separator=|",
+    ]);
     feed(broker::java("org.apache.kafka.tools.ConsoleProducer", &arguments), &lines);
 }
 
@@ -381,19 +463,29 @@ fn programs_of_others_write_events_and_read_predictions_with_the_registry() {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
     let _instance = place.run();
-    place.await_that("the instance is ready", || place.data().join("address.json").exists() && place.says("/readyz").0 == 200);
+    place.await_that("the instance is ready", || {
+        place.data().join("address.json").exists() && place.says("/readyz").0 == 200
+    });
 
-    // Java's default partitioner: an event on another partition than its key's would be a dead letter.
+    // Java's default partitioner: an event on another partition than its key's would be a dead
+    // letter.
     let leads: Vec<String> = (10..30).map(|number| format!("java-{number}")).collect();
     produce_with_java(&place, id(INTERACTIONS), &leads);
     let mut expected = leads.len();
     let python = env::var("LEADSTREAM_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has_client = Command::new(&python).args(["-c", "import confluent_kafka.schema_registry.avro"]).stderr(Stdio::null()).status();
+    let has_client = Command::new(&python)
+        .args(["-c", "import confluent_kafka.schema_registry.avro"])
+        .stderr(Stdio::null())
+        .status();
     let has_client = has_client.is_ok_and(|status| status.success());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/interop.py");
     let client = |arguments: &[&str]| {
         let mut command = Command::new(&python);
-        command.arg(&script).arg(arguments[0]).args([&place.broker.servers, &place.registry.url]).args(&arguments[1..]);
+        command
+            .arg(&script)
+            .arg(arguments[0])
+            .args([&place.broker.servers, &place.registry.url])
+            .args(&arguments[1..]);
         output(command).unwrap()
     };
     if has_client {
@@ -402,18 +494,42 @@ fn programs_of_others_write_events_and_read_predictions_with_the_registry() {
             expected += 1;
         }
     } else {
-        eprintln!("NOT RUN: {python} has no confluent-kafka: pip install 'confluent-kafka[avro,schemaregistry]'");
+        eprintln!(
+            "NOT RUN: {python} has no confluent-kafka: pip install \
+                'confluent-kafka[avro,schemaregistry]'"
+        );
     }
     place.await_that("every event is scored", || place.predicted().len() == expected);
     assert_eq!(place.tail("lead.dead-letters.v1"), Vec::<Value>::new());
 
     let count = expected.to_string();
-    let is_each_there = |text: &str| leads.iter().all(|lead| text.contains(&format!("acme:{lead}")));
-    let mut arguments = vec!["--topic", "lead.predictions.v1", "--from-beginning", "--isolation-level", "read_committed"];
-    arguments.extend(["--max-messages", &count, "--timeout-ms", "60000", "--formatter-property", "print.key=true"]);
-    arguments.extend(["--formatter-property", "value.deserializer=org.apache.kafka.common.serialization.BytesDeserializer"]);
+    let is_each_there =
+        |text: &str| leads.iter().all(|lead| text.contains(&format!("acme:{lead}")));
+    let mut arguments = vec![
+        "--topic",
+        "lead.predictions.v1",
+        "--from-beginning",
+        "--isolation-level",
+        "read_committed",
+    ];
+    arguments.extend([
+        "--max-messages",
+        &count,
+        "--timeout-ms",
+        "60000",
+        "--formatter-property",
+        "print.key=true",
+    ]);
+    arguments.extend([
+        "--formatter-property",
+        "value.deserializer=org.apache.kafka.common.serialization.BytesDeserializer",
+    ]);
     let text = place.broker.tool("org.apache.kafka.tools.consumer.ConsoleConsumer", &arguments);
-    let frame: String = [&[0], &id("lead.predictions.v1").to_be_bytes()[..]].concat().iter().map(|byte| format!("\\x{byte:02X}")).collect();
+    let frame: String = [&[0], &id("lead.predictions.v1").to_be_bytes()[..]]
+        .concat()
+        .iter()
+        .map(|byte| format!("\\x{byte:02X}"))
+        .collect();
     assert!(is_each_there(&text), "{text}");
     assert_eq!(text.lines().filter(|line| line.contains(&frame)).count(), expected, "{text}");
     if has_client {
@@ -421,7 +537,19 @@ fn programs_of_others_write_events_and_read_predictions_with_the_registry() {
         assert!(is_each_there(&text) && text.lines().count() == expected, "{text}");
     }
     let mut kcat = Command::new("kcat");
-    kcat.args(["-b", &place.broker.servers, "-C", "-t", "lead.predictions.v1", "-o", "beginning", "-e", "-q", "-f", "%k %S\\n"]);
+    kcat.args([
+        "-b",
+        &place.broker.servers,
+        "-C",
+        "-t",
+        "lead.predictions.v1",
+        "-o",
+        "beginning",
+        "-e",
+        "-q",
+        "-f",
+        "%k %S\\n",
+    ]);
     match output(kcat) {
         Some(text) => assert!(is_each_there(&text) && text.lines().count() == expected, "{text}"),
         None => eprintln!("NOT RUN: kcat is not installed (Debian: kafkacat)"),

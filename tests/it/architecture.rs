@@ -33,8 +33,13 @@ fn files() -> Vec<(String, String)> {
 
 /// Names of the modules declared in a file, in order.
 fn declared(text: &str) -> Vec<String> {
-    let line =
-        |line: &str| line.trim().trim_start_matches("pub ").strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')).map(str::to_owned);
+    let line = |line: &str| {
+        line.trim()
+            .trim_start_matches("pub ")
+            .strip_prefix("mod ")
+            .and_then(|rest| rest.strip_suffix(';'))
+            .map(str::to_owned)
+    };
     text.lines().filter_map(line).collect()
 }
 
@@ -42,13 +47,22 @@ fn declared(text: &str) -> Vec<String> {
 fn upward(path: &str, text: &str, domain: &[String]) -> Vec<String> {
     let layer = path.split(['/', '.']).next().unwrap();
     let place = |name: &str| LAYERS.iter().position(|layer| *layer == name);
-    let own = domain.iter().position(|module| path == format!("domain/{module}.rs") || path.starts_with(&format!("domain/{module}/")));
+    let own = domain.iter().position(|module| {
+        path == format!("domain/{module}.rs") || path.starts_with(&format!("domain/{module}/"))
+    });
     let mut wrong = Vec::new();
-    for line in text.lines().filter(|line| line.contains("crate::") && !line.trim_start().starts_with("//")) {
+    for line in
+        text.lines().filter(|line| line.contains("crate::") && !line.trim_start().starts_with("//"))
+    {
         let target = line.split("crate::").nth(1).unwrap().split([':', ';', ' ']).next().unwrap();
-        let layer_wrong = matches!((place(layer), place(target)), (Some(own), Some(other)) if other > own);
-        let module = line.split("crate::domain::").nth(1).map(|rest| rest.split([':', ';', ' ']).next().unwrap());
-        let module_place = module.and_then(|module| domain.iter().position(|other| other == module));
+        let layer_wrong =
+            matches!((place(layer), place(target)), (Some(own), Some(other)) if other > own);
+        let module = line
+            .split("crate::domain::")
+            .nth(1)
+            .map(|rest| rest.split([':', ';', ' ']).next().unwrap());
+        let module_place =
+            module.and_then(|module| domain.iter().position(|other| other == module));
         let module_wrong = matches!((own, module_place), (Some(own), Some(other)) if other > own);
         if layer_wrong || module_wrong {
             wrong.push(format!("{path}: {}", line.trim()));
@@ -62,7 +76,8 @@ fn no_module_imports_one_declared_below_it() {
     let files = files();
     let domain = declared(&files.iter().find(|(path, _)| path == "domain.rs").unwrap().1);
     assert!(domain.len() > 10);
-    let wrong: Vec<String> = files.iter().flat_map(|(path, text)| upward(path, text, &domain)).collect();
+    let wrong: Vec<String> =
+        files.iter().flat_map(|(path, text)| upward(path, text, &domain)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(upward("domain/event.rs", "use crate::domain::lead::Lead;", &domain).len(), 1);
     assert_eq!(upward("domain/event.rs", "use crate::codec::json;", &domain).len(), 1);
@@ -86,7 +101,10 @@ fn the_domain_and_the_pipeline_read_no_clock_no_environment_and_no_hash_order() 
         ".powf(",
         ".exp2()",
     ];
-    for (path, text) in files().into_iter().filter(|(path, _)| path.starts_with("domain") || path.starts_with("pipeline")) {
+    for (path, text) in files()
+        .into_iter()
+        .filter(|(path, _)| path.starts_with("domain") || path.starts_with("pipeline"))
+    {
         let found = banned.iter().find(|word| text.contains(**word));
         assert!(found.is_none(), "{path} uses {found:?}");
     }

@@ -1,4 +1,5 @@
-//! Schemas: their rules and their versions. Values: whatever bytes and schemas say, an error at most, within a bound of memory.
+//! Schemas: their rules and their versions. Values: whatever bytes and schemas say, an error at
+//! most, within a bound of memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,8 @@ use serde_json::{Value, json};
 
 const PRIMITIVES: [&str; 7] = ["string", "bytes", "boolean", "int", "long", "float", "double"];
 
-/// Fingerprint of every released version, its bytes in reverse, as computed by fastavro 1.13: a released version is never edited.
+/// Fingerprint of every released version, its bytes in reverse, as computed by fastavro 1.13: a
+/// released version is never edited.
 const RELEASED: [(&str, usize, u64); 18] = [
     ("coaching.prompts.v1", 1, 0xd7ea_3668_3c20_586d),
     ("coaching.requests.v1", 1, 0xf556_33df_58d4_f035),
@@ -41,7 +43,9 @@ fn folder() -> PathBuf {
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {
-    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.unwrap().file_name().into_string().unwrap()
+    };
     std::fs::read_dir(folder).unwrap().map(name).collect()
 }
 
@@ -49,19 +53,34 @@ fn names(folder: &Path) -> BTreeSet<String> {
 fn versions(topic: &str) -> Vec<String> {
     let folder = folder().join("versions").join(topic);
     let count = names(&folder).len();
-    (1..=count).map(|version| std::fs::read_to_string(folder.join(format!("{version}.avsc"))).unwrap()).collect()
+    (1..=count)
+        .map(|version| std::fs::read_to_string(folder.join(format!("{version}.avsc"))).unwrap())
+        .collect()
 }
 
-/// What a schema does that the rules of change forbid. `defined`: names of records that are complete.
-fn broken_rules(place: &str, schema: &Value, defined: &mut BTreeSet<String>, broken: &mut Vec<String>) {
+/// What a schema does that the rules of change forbid. `defined`: names of records that are
+/// complete.
+fn broken_rules(
+    place: &str,
+    schema: &Value,
+    defined: &mut BTreeSet<String>,
+    broken: &mut Vec<String>,
+) {
     let kind = schema.as_str().or_else(|| schema["type"].as_str()).unwrap_or("none");
     match kind {
         "record" => {
-            if schema["doc"].as_str().is_none_or(str::is_empty) || schema["namespace"] != "com.leadstream" {
+            if schema["doc"].as_str().is_none_or(str::is_empty)
+                || schema["namespace"] != "com.leadstream"
+            {
                 broken.push(format!("{place}: a record without doc or namespace"));
             }
             for field in schema["fields"].as_array().unwrap() {
-                broken_field(&format!("{place}.{}", field["name"].as_str().unwrap()), field, defined, broken);
+                broken_field(
+                    &format!("{place}.{}", field["name"].as_str().unwrap()),
+                    field,
+                    defined,
+                    broken,
+                );
             }
             defined.insert(format!("com.leadstream.{}", schema["name"].as_str().unwrap()));
         }
@@ -73,13 +92,20 @@ fn broken_rules(place: &str, schema: &Value, defined: &mut BTreeSet<String>, bro
     }
 }
 
-fn broken_field(place: &str, field: &Value, defined: &mut BTreeSet<String>, broken: &mut Vec<String>) {
+fn broken_field(
+    place: &str,
+    field: &Value,
+    defined: &mut BTreeSet<String>,
+    broken: &mut Vec<String>,
+) {
     let (name, nullable) = (field["name"].as_str().unwrap(), field["type"].is_array());
     let kind = if nullable { &field["type"][1] } else { &field["type"] };
     if nullable && (field["type"].as_array().unwrap().len() != 2 || field["type"][0] != "null") {
         broken.push(format!("{place}: a union other than [null, T]"));
     }
-    if nullable != field.get("default").is_some_and(Value::is_null) || field.get("default").is_some_and(|value| !value.is_null()) {
+    if nullable != field.get("default").is_some_and(Value::is_null)
+        || field.get("default").is_some_and(|value| !value.is_null())
+    {
         broken.push(format!("{place}: a default that is not null, or none where null may stand"));
     }
     if field["doc"].as_str().is_none_or(str::is_empty) {
@@ -114,14 +140,20 @@ fn fields(schema: &Value, found: &mut BTreeMap<(String, String), Value>) -> Valu
         }
         Value::Object(map) => {
             let kept = map.iter().filter(|(attribute, _)| *attribute != "doc");
-            kept.map(|(attribute, value)| (attribute.clone(), if value.is_object() { fields(value, found) } else { value.clone() }))
-                .collect()
+            kept.map(|(attribute, value)| {
+                (
+                    attribute.clone(),
+                    if value.is_object() { fields(value, found) } else { value.clone() },
+                )
+            })
+            .collect()
         }
         name => name.clone(),
     }
 }
 
-/// What keeps two versions from reading each other, or breaks the stricter rules of `schemas/README.md`.
+/// What keeps two versions from reading each other, or breaks the stricter rules of
+/// `schemas/README.md`.
 fn incompatible(older: &str, newer: &str) -> Option<String> {
     let flat = |text: &str| {
         let mut found = BTreeMap::new();
@@ -136,7 +168,8 @@ fn incompatible(older: &str, newer: &str) -> Option<String> {
         return Some(format!("{place:?} was removed, renamed or changed"));
     }
     let records: BTreeSet<_> = old.keys().map(|(record, _)| record).collect();
-    let added = new.iter().filter(|(place, _)| !old.contains_key(place) && records.contains(&place.0));
+    let added =
+        new.iter().filter(|(place, _)| !old.contains_key(place) && records.contains(&place.0));
     if let Some((place, _)) = added.into_iter().find(|(_, kind)| kind[0] != "null") {
         return Some(format!("{place:?} was added and may not be null"));
     }
@@ -149,7 +182,8 @@ fn incompatible(older: &str, newer: &str) -> Option<String> {
 
 #[test]
 fn every_schema_has_docs_and_obeys_the_field_rules() {
-    let topics: BTreeSet<String> = all().iter().map(|coded| format!("{}.avsc", coded.topic)).collect();
+    let topics: BTreeSet<String> =
+        all().iter().map(|coded| format!("{}.avsc", coded.topic)).collect();
     let other = ["README.md", "versions"].map(str::to_owned);
     assert_eq!(names(&folder()), topics.into_iter().chain(other).collect());
     for coded in all() {
@@ -179,7 +213,11 @@ fn what_breaks_a_field_rule_is_noticed() {
         (text.replacen("\"event_id\"", "\"fee_minor\"", 1), "money"),
     ];
     for (text, names) in cases {
-        assert!(rules_broken_by(&text).iter().any(|broken| broken.contains(names)), "{names}: {:?}", rules_broken_by(&text));
+        assert!(
+            rules_broken_by(&text).iter().any(|broken| broken.contains(names)),
+            "{names}: {:?}",
+            rules_broken_by(&text)
+        );
     }
 }
 
@@ -189,10 +227,21 @@ fn every_released_version_is_compiled_in_and_reads_every_other() {
     assert_eq!(names(&folder().join("versions")), topics);
     for coded in all() {
         let versions = versions(coded.topic);
-        assert_eq!(versions.last().map(String::as_str), Some(coded.text), "{}: the newest version is not released", coded.topic);
+        assert_eq!(
+            versions.last().map(String::as_str),
+            Some(coded.text),
+            "{}: the newest version is not released",
+            coded.topic
+        );
         for (place, newer) in versions.iter().enumerate() {
-            let header = [&[0xC3, 1][..], &avro::fingerprint(newer).unwrap().to_le_bytes()].concat();
-            assert!(matches!(describe(&header), Err(Error::Datum(_))), "{} {} is not compiled in", coded.topic, place + 1);
+            let header =
+                [&[0xC3, 1][..], &avro::fingerprint(newer).unwrap().to_le_bytes()].concat();
+            assert!(
+                matches!(describe(&header), Err(Error::Datum(_))),
+                "{} {} is not compiled in",
+                coded.topic,
+                place + 1
+            );
             for older in &versions[..place] {
                 assert_eq!(incompatible(older, newer), None, "{}", coded.topic);
             }
@@ -202,9 +251,14 @@ fn every_released_version_is_compiled_in_and_reads_every_other() {
 
 #[test]
 fn no_released_version_was_edited_and_others_compute_the_same_fingerprints() {
-    let released = all().into_iter().flat_map(|coded| (1..).zip(versions(coded.topic)).map(|(version, text)| (coded.topic, version, text)));
-    let computed: BTreeSet<_> =
-        released.map(|(topic, version, text)| (topic, version, avro::fingerprint(&text).unwrap().swap_bytes())).collect();
+    let released = all().into_iter().flat_map(|coded| {
+        (1..).zip(versions(coded.topic)).map(|(version, text)| (coded.topic, version, text))
+    });
+    let computed: BTreeSet<_> = released
+        .map(|(topic, version, text)| {
+            (topic, version, avro::fingerprint(&text).unwrap().swap_bytes())
+        })
+        .collect();
     assert_eq!(computed, RELEASED.into());
 }
 
@@ -230,7 +284,11 @@ fn a_version_that_could_not_read_another_is_noticed() {
         text.replacen("\"name\": \"event_id\"", "\"name\": \"id\", \"aliases\": [\"event_id\"]", 1),
         text.replacen("\"type\": \"string\"", "\"type\": \"bytes\"", 1),
         text.replacen("\"type\": \"string\"", "\"type\": \"int\"", 1),
-        text.replacen("\"type\": \"string\"", r#""type": {"type":"enum","name":"E","symbols":["A"]}"#, 1),
+        text.replacen(
+            "\"type\": \"string\"",
+            r#""type": {"type":"enum","name":"E","symbols":["A"]}"#,
+            1,
+        ),
         text.replacen("timestamp-millis", "timestamp-micros", 1),
         text.replacen("\"int\"", "\"long\"", 1),
         text.replacen("\"values\": \"double\"", "\"values\": \"float\"", 1),
@@ -302,16 +360,23 @@ fn both_framings_carry_events_of_our_schema_and_of_a_newer_one() {
     for value in [&newer, &guid, &to_avro(&event())] {
         assert_eq!(from_avro_with(&known_writers, value), Ok(event()));
     }
-    assert_eq!(from_avro_with(&known_writers, &registered(&event(), 8, &[])).unwrap_err().code, "unknown_schema");
+    assert_eq!(
+        from_avro_with(&known_writers, &registered(&event(), 8, &[])).unwrap_err().code,
+        "unknown_schema"
+    );
     assert_eq!(from_avro(&guid).unwrap_err().code, "unknown_schema");
     assert_eq!(from_avro(b"{}").unwrap_err().code, "bad_magic");
     known_writers.add(Key::Id(8), "[[").unwrap_err();
-    assert_eq!(from_avro_with(&known_writers, &registered(&event(), 8, &[])).unwrap_err().code, "bad_schema");
+    assert_eq!(
+        from_avro_with(&known_writers, &registered(&event(), 8, &[])).unwrap_err().code,
+        "bad_schema"
+    );
 }
 
 #[test]
 fn a_value_that_is_cut_or_has_one_wrong_bit_is_an_error_or_another_value() {
-    let writers = writers(7, r#"{"type":"map","values":["null","long",{"type":"array","items":"double"}]}"#);
+    let writers =
+        writers(7, r#"{"type":"map","values":["null","long",{"type":"array","items":"double"}]}"#);
     let extra = [4, 2, b'a', 2, 6, 2, b'b', 4, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     for value in [to_avro(&event()), registered(&event(), 7, &extra)] {
         assert_eq!(from_avro_with(&writers, &value), Ok(event()));
@@ -323,18 +388,28 @@ fn a_value_that_is_cut_or_has_one_wrong_bit_is_an_error_or_another_value() {
             flipped[bit / 8] ^= 1 << (bit % 8);
             let _must_not_panic = (from_avro_with(&writers, &flipped), describe(&flipped));
         }
-        assert_eq!(from_avro_with(&writers, &[&value[..], &[0]].concat()).unwrap_err().code, "bad_datum");
+        assert_eq!(
+            from_avro_with(&writers, &[&value[..], &[0]].concat()).unwrap_err().code,
+            "bad_datum"
+        );
     }
 }
 
 #[test]
 fn random_bytes_and_random_changes_are_an_error_or_a_value() {
-    let writers = writers(7, r#"{"type":"array","items":["null","string",{"type":"map","values":"bytes"}]}"#);
+    let writers =
+        writers(7, r#"{"type":"array","items":["null","string",{"type":"map","values":"bytes"}]}"#);
     let mut random = Random(42);
     let templates: Vec<Vec<u8>> = all()
         .iter()
-        .map(|coded| [&[0xC3, 1][..], &avro::fingerprint(coded.text).unwrap().to_le_bytes()].concat())
-        .chain([registered(&event(), 7, &[0])[..5].to_vec(), registered(&event(), 7, &[2, 2, 2, 65, 0]), to_avro(&event())])
+        .map(|coded| {
+            [&[0xC3, 1][..], &avro::fingerprint(coded.text).unwrap().to_le_bytes()].concat()
+        })
+        .chain([
+            registered(&event(), 7, &[0])[..5].to_vec(),
+            registered(&event(), 7, &[2, 2, 2, 65, 0]),
+            to_avro(&event()),
+        ])
         .collect();
     let mut values = 0;
     for _ in 0..100_000 {
@@ -346,9 +421,12 @@ fn random_bytes_and_random_changes_are_an_error_or_a_value() {
             }
         }
         // Small bytes are more often lengths and branches that make sense.
-        bytes.extend((0..random.below(64)).map(|place| if place % 3 == 0 { random.next() as u8 } else { (random.next() % 4) as u8 }));
+        bytes.extend((0..random.below(64)).map(|place| {
+            if place % 3 == 0 { random.next() as u8 } else { (random.next() % 4) as u8 }
+        }));
         values += usize::from(from_avro_with(&writers, &bytes).is_ok());
-        let _must_not_panic = (internal::definition(&bytes), internal::inbox(&bytes), internal::switch(&bytes));
+        let _must_not_panic =
+            (internal::definition(&bytes), internal::inbox(&bytes), internal::switch(&bytes));
         let _must_not_panic = describe(&bytes);
     }
     assert!(values > 0);
@@ -357,7 +435,10 @@ fn random_bytes_and_random_changes_are_an_error_or_a_value() {
 #[test]
 fn random_changes_of_a_schema_are_refused_or_read() {
     let mut random = Random(43);
-    let words = ["[", "]", "{", "}", "\"", ",", "null", "record", "array", "map", "enum", "fixed", "Pipeline", "int", "\\u0000", "1e9"];
+    let words = [
+        "[", "]", "{", "}", "\"", ",", "null", "record", "array", "map", "enum", "fixed",
+        "Pipeline", "int", "\\u0000", "1e9",
+    ];
     let value = registered(&event(), 7, &[]);
     let mut read = 0;
     for _ in 0..3_000 {
@@ -382,8 +463,16 @@ const GROWTH_KIB_MAX: u64 = (8 + 2) << 10;
 /// Address space of this process in KiB: now, and at its largest.
 fn address_space() -> (u64, u64) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line =
-        |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().trim_end_matches(" kB").parse().unwrap();
+    let line = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap()
+    };
     (line("VmSize:"), line("VmPeak:"))
 }
 
@@ -403,12 +492,15 @@ fn block(count: usize, item: &[u8]) -> Vec<u8> {
 }
 
 fn record_of(fields: usize, kind: &str) -> String {
-    let fields: Vec<_> = (0..fields).map(|field| format!(r#"{{"name":"f{field}","type":{kind}}}"#)).collect();
+    let fields: Vec<_> =
+        (0..fields).map(|field| format!(r#"{{"name":"f{field}","type":{kind}}}"#)).collect();
     format!(r#"{{"type":"record","name":"Wide","fields":[{}]}}"#, fields.join(","))
 }
 
 fn nested_records(depth: usize, innermost: &str) -> String {
-    let open = |level: usize| format!(r#"{{"type":"record","name":"N{level}","fields":[{{"name":"n","type":"#);
+    let open = |level: usize| {
+        format!(r#"{{"type":"record","name":"N{level}","fields":[{{"name":"n","type":"#)
+    };
     format!("{}{innermost}{}", (0..depth).map(open).collect::<String>(), "}]}".repeat(depth))
 }
 
@@ -425,7 +517,8 @@ fn hostile_extras() -> Vec<(String, Vec<u8>, &'static str)> {
     let array = |items: &str| format!(r#"{{"type":"array","items":{items}}}"#);
     let map = r#"{"type":"map","values":"boolean"}"#.to_owned();
     let keys = |count: usize| {
-        let entries = (0..count).flat_map(|key| [&[10][..], format!("{key:05}").as_bytes(), &[1]].concat());
+        let entries =
+            (0..count).flat_map(|key| [&[10][..], format!("{key:05}").as_bytes(), &[1]].concat());
         [zigzag(count), entries.collect(), vec![0]].concat()
     };
     let huge = zigzag(i64::MAX as usize / 2);
@@ -456,10 +549,15 @@ fn hostile_extras() -> Vec<(String, Vec<u8>, &'static str)> {
 /// Schemas, and whether they are taken.
 fn hostile_schemas() -> [(String, bool); 8] {
     let symbols: String = (0..8_000).map(|number| format!("\"S{number}\",")).collect();
-    let fixed: String = (0..250).map(|number| format!(r#"{{"type":"fixed","name":"F{number}","size":1}},"#)).collect();
+    let fixed: String = (0..250)
+        .map(|number| format!(r#"{{"type":"fixed","name":"F{number}","size":1}},"#))
+        .collect();
     [
         (nested_records(10, &record_of(650, "\"int\"")), true),
-        (nested_records(30, "\"int\"").replace("\"n\"", &format!("\"{}\"", "n".repeat(1_500))), true),
+        (
+            nested_records(30, "\"int\"").replace("\"n\"", &format!("\"{}\"", "n".repeat(1_500))),
+            true,
+        ),
         (format!(r#"{{"type":"enum","name":"E","symbols":[{symbols}"A"]}}"#), true),
         (format!("[{fixed}\"int\"]"), true),
         (format!(r#"{{"type":"int","doc":"{}"}}"#, "d".repeat(200_000)), true),
@@ -475,7 +573,9 @@ fn measure() {
     long.content.as_mut().unwrap().text = Some("a".repeat(1_040_000));
     wide.attributes = (0..6_400).map(|key| (format!("{key:05}"), "value".to_owned())).collect();
     let (ours, newer) = (all()[0].text.to_owned(), schema_with(r#"["null","string"]"#));
-    let extras = hostile_extras().into_iter().map(|(kind, extra, code)| (schema_with(&kind), registered(&event(), 7, &extra), code));
+    let extras = hostile_extras()
+        .into_iter()
+        .map(|(kind, extra, code)| (schema_with(&kind), registered(&event(), 7, &extra), code));
     let cases: Vec<_> = extras
         .chain([
             (newer.clone(), registered(&long, 7, &[0]), ""),
@@ -491,7 +591,11 @@ fn measure() {
     let within = |what: &str| {
         let growth = address_space().1 - start;
         println!("{growth} KiB after {}", &what[what.len() - 60..]);
-        assert!(growth <= GROWTH_KIB_MAX, "{growth} KiB were taken at {}", &what[what.len() - 60..]);
+        assert!(
+            growth <= GROWTH_KIB_MAX,
+            "{growth} KiB were taken at {}",
+            &what[what.len() - 60..]
+        );
     };
     for (schema, value, code) in &cases {
         let mut writers = Writers::new();
@@ -501,11 +605,19 @@ fn measure() {
         within(schema);
     }
     for (schema, taken) in &schemas {
-        assert_eq!(Writers::new().add(Key::Id(7), schema).is_ok(), *taken, "{}", &schema[schema.len() - 60..]);
+        assert_eq!(
+            Writers::new().add(Key::Id(7), schema).is_ok(),
+            *taken,
+            "{}",
+            &schema[schema.len() - 60..]
+        );
         within(schema);
     }
     let control: Vec<_> = (0_u64..1 << 17).map(|number| Box::new([number; 8])).collect();
-    assert!(address_space().1 - start >= 8 << 10 && *control[1] == [1; 8], "8 MiB were taken and not seen");
+    assert!(
+        address_space().1 - start >= 8 << 10 && *control[1] == [1; 8],
+        "8 MiB were taken and not seen"
+    );
 }
 
 #[test]
@@ -516,14 +628,29 @@ fn hostile_values_and_schemas_stay_within_their_memory() {
     if std::env::var_os(MEASURES).is_some() {
         return measure();
     }
-    // A process of its own, alone in its memory; without the bounds it would ask for more than the machine has.
+    // A process of its own, alone in its memory; without the bounds it would ask for more than the
+    // machine has.
     let child = Command::new("sh")
         .args(["-c", "ulimit -v 1048576 && exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "avro::hostile_values_and_schemas_stay_within_their_memory", "--test-threads=1", "--nocapture"])
-        .envs([(MEASURES, "1"), ("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "65536"), ("MALLOC_TOP_PAD_", "0")])
+        .args([
+            "--exact",
+            "avro::hostile_values_and_schemas_stay_within_their_memory",
+            "--test-threads=1",
+            "--nocapture",
+        ])
+        .envs([
+            (MEASURES, "1"),
+            ("MALLOC_ARENA_MAX", "1"),
+            ("MALLOC_MMAP_THRESHOLD_", "65536"),
+            ("MALLOC_TOP_PAD_", "0"),
+        ])
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success() && told.contains("1 passed"), "{told}{}", String::from_utf8_lossy(&child.stderr));
+    assert!(
+        child.status.success() && told.contains("1 passed"),
+        "{told}{}",
+        String::from_utf8_lossy(&child.stderr)
+    );
 }

@@ -1,4 +1,5 @@
-//! Apache Kafka for tests: a broker of its own on free ports of the loopback address, stopped with the test.
+//! Apache Kafka for tests: a broker of its own on free ports of the loopback address, stopped with
+//! the test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{TcpListener, TcpStream};
@@ -33,7 +34,10 @@ const TOPICS: &str = "offsets.topic.replication.factor=1\noffsets.topic.num.part
 
 /// The broker's jars, which `make test` fetches.
 fn jars() -> PathBuf {
-    env::var_os("LEADSTREAM_KAFKA_JARS").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka/lib"), PathBuf::from)
+    env::var_os("LEADSTREAM_KAFKA_JARS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka/lib"),
+        PathBuf::from,
+    )
 }
 
 /// A program of the broker's jars.
@@ -50,7 +54,12 @@ fn java_with(options: &[&str], class: &str, arguments: &[&str]) -> Command {
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         "-cp",
     ]);
-    command.arg(jars().join("*")).arg(class).args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
+    command
+        .arg(jars().join("*"))
+        .arg(class)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
     command
 }
 
@@ -58,14 +67,16 @@ fn java_with(options: &[&str], class: &str, arguments: &[&str]) -> Command {
 pub fn is_there() -> bool {
     let there = env::var_os("KAFKA_BOOTSTRAP_SERVERS").is_some() || jars().is_dir();
     if !there {
-        let sentence = "Kafka's jars are not there: `make kafka` fetches them (it needs Java 17 and Maven)";
+        let sentence =
+            "Kafka's jars are not there: `make kafka` fetches them (it needs Java 17 and Maven)";
         assert!(env::var_os("CI").is_none(), "{sentence}");
         eprintln!("NOT RUN: {sentence}");
     }
     there
 }
 
-/// A port of the loopback address that nobody listens on now, and that was not given to anybody else.
+/// A port of the loopback address that nobody listens on now, and that was not given to anybody
+/// else.
 pub fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
@@ -91,7 +102,8 @@ pub struct Secured {
 }
 
 /// Name of a listener and the protocol that is spoken there.
-const LISTENERS: [(&str, &str); 3] = [("SCRAM", "SASL_PLAINTEXT"), ("TLS", "SSL"), ("BOTH", "SASL_SSL")];
+const LISTENERS: [(&str, &str); 3] =
+    [("SCRAM", "SASL_PLAINTEXT"), ("TLS", "SSL"), ("BOTH", "SASL_SSL")];
 /// A user that the broker knows and that may do nothing.
 pub const STRANGER: (&str, &str) = ("stranger", "strangers-secret");
 
@@ -99,7 +111,9 @@ impl Secured {
     fn make(folder: &Path, user: &str, password: &str) -> Self {
         let authority = certificate(folder, "authority", None);
         let pair = certificate(folder, "broker", Some("authority"));
-        let chain = [folder.join("broker.key"), pair].map(|path| fs::read_to_string(path).unwrap()).concat();
+        let chain = [folder.join("broker.key"), pair]
+            .map(|path| fs::read_to_string(path).unwrap())
+            .concat();
         let keystore = folder.join("keystore.pem");
         fs::write(&keystore, chain).unwrap();
         let mut secured = Self { authority, ..Self::default() };
@@ -126,12 +140,28 @@ impl Secured {
     }
 }
 
-/// Makes a key and a certificate of that name with openssl, signed by itself or by an authority that was made so; its path.
+/// Makes a key and a certificate of that name with openssl, signed by itself or by an authority
+/// that was made so; its path.
 pub fn certificate(folder: &Path, name: &str, authority: Option<&str>) -> PathBuf {
     let path = |name: &str, kind: &str| folder.join(format!("{name}.{kind}"));
     let mut command = Command::new("openssl");
-    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", &format!("/CN={name}")]);
-    command.args(["-addext", "subjectAltName=DNS:localhost"]).arg("-keyout").arg(path(name, "key")).arg("-out").arg(path(name, "pem"));
+    command.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        &format!("/CN={name}"),
+    ]);
+    command
+        .args(["-addext", "subjectAltName=DNS:localhost"])
+        .arg("-keyout")
+        .arg(path(name, "key"))
+        .arg("-out")
+        .arg(path(name, "pem"));
     if let Some(authority) = authority {
         command.arg("-CA").arg(path(authority, "pem")).arg("-CAkey").arg(path(authority, "key"));
         command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
@@ -151,15 +181,18 @@ impl Broker {
         Self::listen(folder, (port, port), &Secured::default())
     }
 
-    /// Starts one that a test may kill while transactions end. Its controller is a process of its own, which outlives it: a broker that
-    /// comes back before its controller has noticed drops what ends the transactions of the moment (KAFKA-20734).
+    /// Starts one that a test may kill while transactions end. Its controller is a process of its
+    /// own, which outlives it: a broker that comes back before its controller has noticed drops
+    /// what ends the transactions of the moment (KAFKA-20734).
     ///
-    /// Who uses the address that comes with it finds the broker behind a proxy, others do not; a cluster of somebody else has none.
+    /// Who uses the address that comes with it finds the broker behind a proxy, others do not; a
+    /// cluster of somebody else has none.
     pub fn start_to_crash(folder: &Path) -> (Self, Option<(String, Proxy)>) {
         if env::var_os("KAFKA_BOOTSTRAP_SERVERS").is_some() {
             return (Self::start(folder), None);
         }
-        let (port, apart, controller) = (free_port(), free_port(), format!("127.0.0.1:{}", free_port()));
+        let (port, apart, controller) =
+            (free_port(), free_port(), format!("127.0.0.1:{}", free_port()));
         let behind = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxied = behind.local_addr().unwrap().to_string();
         let common = format!(
@@ -168,17 +201,22 @@ impl Broker {
         );
         let file = folder.join("controller.properties");
         let logs = folder.join("controller");
-        let settings =
-            format!("process.roles=controller\nnode.id=2\nlisteners=CONTROLLER://{controller}\nlog.dirs={}\n{common}", logs.display());
+        let settings = format!(
+            "process.roles=controller\nnode.id=2\nlisteners=CONTROLLER://{controller}\nlog.dirs={}\n{common}",
+            logs.display()
+        );
         fs::write(&file, settings).unwrap();
         format_storage(&file, &["--standalone"]);
         let told = fs::File::create(folder.join("controller.log")).unwrap();
-        let process =
-            java_with(&["-Dorg.slf4j.simpleLogger.log.org.apache.kafka.controller=info"], "kafka.Kafka", &[file.to_str().unwrap()])
-                .stdout(Stdio::null())
-                .stderr(told)
-                .spawn()
-                .unwrap();
+        let process = java_with(
+            &["-Dorg.slf4j.simpleLogger.log.org.apache.kafka.controller=info"],
+            "kafka.Kafka",
+            &[file.to_str().unwrap()],
+        )
+        .stdout(Stdio::null())
+        .stderr(told)
+        .spawn()
+        .unwrap();
 
         let file = folder.join("server.properties");
         let logs = folder.join("logs");
@@ -190,12 +228,18 @@ impl Broker {
         );
         fs::write(&file, settings).unwrap();
         format_storage(&file, &["--no-initial-controllers"]);
-        let mut broker = Self { servers: format!("127.0.0.1:{port}"), folder: folder.to_owned(), process: None, controller: Some(process) };
+        let mut broker = Self {
+            servers: format!("127.0.0.1:{port}"),
+            folder: folder.to_owned(),
+            process: None,
+            controller: Some(process),
+        };
         broker.run();
         (broker, Some((proxied, Proxy::start(behind, format!("127.0.0.1:{apart}")))))
     }
 
-    /// Starts one that has listeners with passwords and certificates too, and lets only users in that it knows.
+    /// Starts one that has listeners with passwords and certificates too, and lets only users in
+    /// that it knows.
     pub fn start_secured(folder: &Path, user: &str, password: &str) -> (Self, Secured) {
         let secured = Secured::make(folder, user, password);
         let port = free_port();
@@ -207,13 +251,23 @@ impl Broker {
         let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, advertised) = (free_port(), proxy.local_addr().unwrap().port());
         let mut broker = Self::listen(folder, (port, advertised), &Secured::default());
-        let proxy = Proxy::start(proxy, std::mem::replace(&mut broker.servers, format!("127.0.0.1:{advertised}")));
+        let proxy = Proxy::start(
+            proxy,
+            std::mem::replace(&mut broker.servers, format!("127.0.0.1:{advertised}")),
+        );
         (broker, proxy)
     }
 
     fn listen(folder: &Path, (port, advertised): (u16, u16), secured: &Secured) -> Self {
         let controller = free_port();
-        let Secured { listeners, advertised: secured_advertised, protocols, settings: more, users, .. } = secured;
+        let Secured {
+            listeners,
+            advertised: secured_advertised,
+            protocols,
+            settings: more,
+            users,
+            ..
+        } = secured;
         let settings = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
              listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
@@ -227,7 +281,12 @@ impl Broker {
         let mut arguments = vec!["--standalone"];
         users.iter().for_each(|user| arguments.extend(["--add-scram", user]));
         format_storage(&file, &arguments);
-        let mut broker = Self { servers: format!("127.0.0.1:{port}"), folder: folder.to_owned(), process: None, controller: None };
+        let mut broker = Self {
+            servers: format!("127.0.0.1:{port}"),
+            folder: folder.to_owned(),
+            process: None,
+            controller: None,
+        };
         broker.run();
         broker
     }
@@ -235,7 +294,9 @@ impl Broker {
     /// Starts it again on its directory.
     pub fn run(&mut self) {
         let file = self.folder.join("server.properties");
-        self.process = Some(java("kafka.Kafka", &[file.to_str().unwrap()]).stdout(Stdio::null()).spawn().unwrap());
+        self.process = Some(
+            java("kafka.Kafka", &[file.to_str().unwrap()]).stdout(Stdio::null()).spawn().unwrap(),
+        );
         let until = Instant::now() + STARTS;
         while TcpStream::connect(&self.servers).is_err() {
             assert!(Instant::now() < until, "the broker does not start");
@@ -250,7 +311,9 @@ impl Broker {
 
     /// Runs one of the broker's own tools; standard output of a run that must succeed.
     pub fn tool(&self, class: &str, arguments: &[&str]) -> String {
-        let output = java(class, &[&["--bootstrap-server", &self.servers], arguments].concat()).output().unwrap();
+        let output = java(class, &[&["--bootstrap-server", &self.servers], arguments].concat())
+            .output()
+            .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{class} {arguments:?}: {text}");
         text
@@ -264,7 +327,10 @@ impl Broker {
         self.kill();
         let until = Instant::now() + STARTS;
         while noticed() == before {
-            assert!(Instant::now() < until, "the controller does not notice that its broker is gone");
+            assert!(
+                Instant::now() < until,
+                "the controller does not notice that its broker is gone"
+            );
             std::thread::park_timeout(Duration::from_millis(50));
         }
         self.run();
@@ -294,11 +360,19 @@ fn format_storage(file: &Path, arguments: &[&str]) {
     let always = ["format", "--ignore-formatted", "-t", CLUSTER_ID, "-c", file.to_str().unwrap()];
     let mut said = String::new();
     for _ in 0..3 {
-        let output = java("kafka.tools.StorageTool", &[&always, arguments].concat()).stderr(Stdio::piped()).output().unwrap();
+        let output = java("kafka.tools.StorageTool", &[&always, arguments].concat())
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
         if output.status.success() {
             return;
         }
-        said += &format!("{}: {}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        said += &format!(
+            "{}: {}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     panic!("{said}");
 }

@@ -1,4 +1,5 @@
-//! Instances killed, stopped, added and removed while events arrive; the broker crashes too. What comes out is what comes out without.
+//! Instances killed, stopped, added and removed while events arrive; the broker crashes too. What
+//! comes out is what comes out without.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +19,10 @@ use serde_json::Value;
 
 use crate::broker::{Broker, is_there};
 use crate::command::{leadstream, output};
-use crate::kafka::{Fleet, PARTITIONS, PREDICTIONS, SETTLES, assert_taken, await_that, events, number, pause, replays, send, settings};
+use crate::kafka::{
+    Fleet, PARTITIONS, PREDICTIONS, SETTLES, assert_taken, await_that, events, number, pause,
+    replays, send, settings,
+};
 use crate::proxy::{ADD_OFFSETS_TO_TXN, PRODUCE, Proxy};
 
 /// An experiment on the leads of the market.
@@ -44,15 +48,17 @@ struct Stage {
     seed: u64,
 }
 
-/// How long events are sent for each round of chaos: no less than it takes, or what is done last finds nothing to harm.
+/// How long events are sent for each round of chaos: no less than it takes, or what is done last
+/// finds nothing to harm.
 const CHAOS_SECONDS: usize = 10;
 
 /// The instance that finds the broker behind a proxy.
 const APART: usize = 0;
 
 impl Stage {
-    /// Three instances and a broker that may be killed; nobody runs yet. Transactions may be open for longer than the group waits for a member, so
-    /// that one can be left open by an instance whose partitions others have.
+    /// Three instances and a broker that may be killed; nobody runs yet. Transactions may be open
+    /// for longer than the group waits for a member, so that one can be left open by an instance
+    /// whose partitions others have.
     fn new(folder: &Path) -> Self {
         let (broker, behind) = Broker::start_to_crash(folder);
         let (apart, proxy) = behind.map(|(servers, proxy)| ((APART, servers), proxy)).unzip();
@@ -102,14 +108,16 @@ impl Stage {
         name
     }
 
-    /// Stops an instance whose transaction is in the log and has not ended, until its partitions were taken over twice: from then on what was
-    /// committed of them stands behind that open transaction, where a committed reader does not see it.
+    /// Stops an instance whose transaction is in the log and has not ended, until its partitions
+    /// were taken over twice: from then on what was committed of them stands behind that open
+    /// transaction, where a committed reader does not see it.
     fn stop_within_a_transaction(&mut self) {
         let proxy = self.proxy.as_ref().expect("there is a proxy");
         hold_next(proxy, ADD_OFFSETS_TO_TXN, &mut self.fleet);
         self.fleet.signal(APART, "-STOP");
         pause(Duration::from_secs(10));
-        let heirs: Vec<usize> = self.fleet.running.keys().copied().filter(|instance| *instance != APART).collect();
+        let heirs: Vec<usize> =
+            self.fleet.running.keys().copied().filter(|instance| *instance != APART).collect();
         for heir in heirs {
             self.fleet.end(heir);
             pause(Duration::from_secs(2));
@@ -120,8 +128,9 @@ impl Stage {
         self.fleet.signal(APART, "-CONT");
     }
 
-    /// Starts an instance while another one waits for the broker in the middle of a transaction, for longer than the group waits for it: what
-    /// it must give away is taken on by others before its transaction goes on.
+    /// Starts an instance while another one waits for the broker in the middle of a transaction,
+    /// for longer than the group waits for it: what it must give away is taken on by others before
+    /// its transaction goes on.
     fn start_meanwhile(&mut self, instance: usize) {
         let Some(proxy) = &self.proxy else { return self.fleet.start(instance) };
         // Meanwhile events gather for the transaction that is meant: some of each partition.
@@ -134,7 +143,8 @@ impl Stage {
     }
 }
 
-/// How long an instance may take to its next transaction: it may have just been killed, its partitions still with another one.
+/// How long an instance may take to its next transaction: it may have just been killed, its
+/// partitions still with another one.
 const REACHED: Duration = Duration::from_secs(60);
 
 /// Holds a request of the next transaction back.
@@ -147,13 +157,16 @@ fn hold_next(proxy: &Proxy, api: i16, fleet: &mut Fleet) {
     }
 }
 
-/// How long requests are held back while partitions move: the group waits ten seconds for a commit, and others need some to take over.
+/// How long requests are held back while partitions move: the group waits ten seconds for a commit,
+/// and others need some to take over.
 const HELD: Duration = Duration::from_secs(14);
 
-/// What an experiment came to: the newest record of its metrics; nothing before there is one. How far the clocks had gone is left out: a partition
-/// whose counts did not change says so once a day, and looks are at the ends of days.
+/// What an experiment came to: the newest record of its metrics; nothing before there is one. How
+/// far the clocks had gone is left out: a partition whose counts did not change says so once a day,
+/// and looks are at the ends of days.
 fn results(command: &mut Command) -> Value {
-    let output = command.args(["--json", "experiment", "results", "demo-realty", "tone"]).output().unwrap();
+    let output =
+        command.args(["--json", "experiment", "results", "demo-realty", "tone"]).output().unwrap();
     let mut told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     told.as_object_mut().and_then(|told| told.remove("at"));
     told
@@ -167,9 +180,13 @@ fn undisturbed(folder: &Path, (definition, events): (&str, &str)) -> Value {
     results(&mut leadstream(&data, &[]))
 }
 
-/// Three instances, events sent at a steady rate for about as long as `disturb` is called, once for every round; then everything is taken exactly
-/// once in order, an experiment comes to what it comes to without disturbance, and a replay agrees. Gives what the instances told.
-fn survive((rounds, seconds, rate): (usize, usize, usize), mut disturb: impl FnMut(&mut Stage, usize) -> &'static str) -> String {
+/// Three instances, events sent at a steady rate for about as long as `disturb` is called, once for
+/// every round; then everything is taken exactly once in order, an experiment comes to what it
+/// comes to without disturbance, and a replay agrees. Gives what the instances told.
+fn survive(
+    (rounds, seconds, rate): (usize, usize, usize),
+    mut disturb: impl FnMut(&mut Stage, usize) -> &'static str,
+) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut stage = Stage::new(folder.path());
     let lines = events(rounds * seconds * rate);
@@ -178,14 +195,23 @@ fn survive((rounds, seconds, rate): (usize, usize, usize), mut disturb: impl FnM
     fs::write(&file, lines.join(&b'\n')).unwrap();
     let definition = folder.path().join("experiment.json");
     fs::write(&definition, EXPERIMENT).unwrap();
-    let (rate, file, definition) = (rate.to_string(), file.to_str().unwrap().to_owned(), definition.to_str().unwrap());
+    let (rate, file, definition) =
+        (rate.to_string(), file.to_str().unwrap().to_owned(), definition.to_str().unwrap());
     let counted = undisturbed(folder.path(), (definition, &file));
-    assert!(counted["results"]["comparisons"].as_array().is_some_and(|told| !told.is_empty()), "nothing was compared: {counted}");
-    assert_eq!(send(stage.fleet.command(9, &["define", definition])), "demo-realty:experiment:tone:1");
+    assert!(
+        counted["results"]["comparisons"].as_array().is_some_and(|told| !told.is_empty()),
+        "nothing was compared: {counted}"
+    );
+    assert_eq!(
+        send(stage.fleet.command(9, &["define", definition])),
+        "demo-realty:experiment:tone:1"
+    );
 
     (0..3).for_each(|instance| stage.fleet.start(instance));
     let share = PARTITIONS as usize / 3;
-    stage.fleet.await_that(|fleet| (0..3).all(|instance| fleet.log(instance).matches("took over partition").count() >= share));
+    stage.fleet.await_that(|fleet| {
+        (0..3).all(|instance| fleet.log(instance).matches("took over partition").count() >= share)
+    });
     let sent = Instant::now() + Duration::from_secs((rounds * seconds) as u64);
     let sending = stage.fleet.command(9, &["ingest", &file, "--rate", &rate]);
     let sender = std::thread::spawn(move || send(sending));
@@ -204,7 +230,10 @@ fn survive((rounds, seconds, rate): (usize, usize, usize), mut disturb: impl FnM
     while !sender.is_finished() {
         fleet.look();
         if Instant::now() >= until {
-            let hanging = broker.tool("org.apache.kafka.tools.TransactionsCommand", &["find-hanging", "--broker-id", "1"]);
+            let hanging = broker.tool(
+                "org.apache.kafka.tools.TransactionsCommand",
+                &["find-hanging", "--broker-id", "1"],
+            );
             panic!("not everything is taken; transactions that hang: {hanging}; {}", fleet.logs());
         }
         pause(Duration::from_millis(100));
@@ -222,10 +251,14 @@ fn survive((rounds, seconds, rate): (usize, usize, usize), mut disturb: impl FnM
     fleet.logs()
 }
 
-/// When each event was appended, and how long it took from there to where a committed reader sees its prediction, milliseconds.
+/// When each event was appended, and how long it took from there to where a committed reader sees
+/// its prediction, milliseconds.
 fn waits(servers: &str, all_seen: &AtomicBool) -> Vec<(i64, i64)> {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", servers).set("group.id", "waits").set("isolation.level", "read_committed");
+    config
+        .set("bootstrap.servers", servers)
+        .set("group.id", "waits")
+        .set("isolation.level", "read_committed");
     config
         .set("fetch.wait.max.ms", "5")
         .set("topic.metadata.refresh.interval.ms", "1000")
@@ -234,7 +267,9 @@ fn waits(servers: &str, all_seen: &AtomicBool) -> Vec<(i64, i64)> {
     let consumer: BaseConsumer = config.create().unwrap();
     let mut places = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
-        places.add_partition_offset(PREDICTIONS, partition.cast_signed(), rdkafka::Offset::Beginning).unwrap();
+        places
+            .add_partition_offset(PREDICTIONS, partition.cast_signed(), rdkafka::Offset::Beginning)
+            .unwrap();
     }
     consumer.assign(&places).unwrap();
     let mut waits = Vec::new();
@@ -250,7 +285,14 @@ fn waits(servers: &str, all_seen: &AtomicBool) -> Vec<(i64, i64)> {
 #[test]
 fn every_event_is_taken_exactly_once_while_instances_and_the_broker_die() {
     if is_there() {
-        survive((number("LEADSTREAM_CHAOS_ROUNDS", 6), CHAOS_SECONDS, number("LEADSTREAM_CHAOS_RATE", 200)), Stage::disturb);
+        survive(
+            (
+                number("LEADSTREAM_CHAOS_ROUNDS", 6),
+                CHAOS_SECONDS,
+                number("LEADSTREAM_CHAOS_RATE", 200),
+            ),
+            Stage::disturb,
+        );
     }
 }
 
@@ -260,30 +302,32 @@ fn every_event_is_taken_exactly_once_while_instances_come_and_go() {
         let seconds = number("LEADSTREAM_MOVES_SECONDS", 3);
         let mut is_held = false;
         // The fourth comes, and one of the first three goes and comes back.
-        let told = survive((number("LEADSTREAM_MOVES_ROUNDS", 4), seconds.max(6), 60), |stage, round| {
-            let began = Instant::now();
-            let instance = if round % 4 < 2 { 3 } else { round / 4 % 3 };
-            let is_running = stage.fleet.running.contains_key(&instance);
-            let name = if is_running {
-                stage.fleet.end(instance);
-                "ended"
-            } else if instance == 3 {
-                is_held = stage.proxy.is_some();
-                stage.start_meanwhile(instance);
-                "started while another one waits"
-            } else {
-                stage.fleet.start(instance);
-                "started"
-            };
-            pause(Duration::from_secs(seconds as u64).saturating_sub(began.elapsed()));
-            name
-        });
+        let told =
+            survive((number("LEADSTREAM_MOVES_ROUNDS", 4), seconds.max(6), 60), |stage, round| {
+                let began = Instant::now();
+                let instance = if round % 4 < 2 { 3 } else { round / 4 % 3 };
+                let is_running = stage.fleet.running.contains_key(&instance);
+                let name = if is_running {
+                    stage.fleet.end(instance);
+                    "ended"
+                } else if instance == 3 {
+                    is_held = stage.proxy.is_some();
+                    stage.start_meanwhile(instance);
+                    "started while another one waits"
+                } else {
+                    stage.fleet.start(instance);
+                    "started"
+                };
+                pause(Duration::from_secs(seconds as u64).saturating_sub(began.elapsed()));
+                name
+            });
         let is_late = told.contains("partitions were taken back before their commit had ended");
         assert_eq!(is_late, is_held, "what was held back was not what had to be given away");
     }
 }
 
-/// Tells what the run met, and how long events waited that were appended from each disturbance to the next.
+/// Tells what the run met, and how long events waited that were appended from each disturbance to
+/// the next.
 fn report(fleet: &Fleet, events: usize, waits: Vec<(i64, i64)>, disturbed: &[(i64, &str)]) {
     let logs = fleet.logs();
     let count = |what: &str| logs.matches(what).count();
@@ -304,6 +348,13 @@ fn report(fleet: &Fleet, events: usize, waits: Vec<(i64, i64)>, disturbed: &[(i6
     for (name, waits) in &mut by_name {
         waits.sort_unstable();
         let at = |share: usize| waits[(waits.len() - 1) * share / 100];
-        println!("{name}: events={} p50={}ms p90={}ms p99={}ms max={}ms", waits.len(), at(50), at(90), at(99), at(100));
+        println!(
+            "{name}: events={} p50={}ms p90={}ms p99={}ms max={}ms",
+            waits.len(),
+            at(50),
+            at(90),
+            at(99),
+            at(100)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `doctor`: every check is told whatever is down, what is wrong is named with its remedy, and no secret is.
+//! `doctor`: every check is told whatever is down, what is wrong is named with its remedy, and no
+//! secret is.
 
 use std::fs;
 use std::net::TcpListener;
@@ -13,10 +14,23 @@ use crate::{apicurio, apicurio::Apicurio};
 
 /// 5 s is what it may take by itself; a machine that is busy with other tests starts it late.
 const ENDS: Duration = Duration::from_secs(15);
-const CHECKS: [&str; 9] = ["state directory", "free space", "instance", "librdkafka", "cluster", "topics", "access", "group", "clock"];
+const CHECKS: [&str; 9] = [
+    "state directory",
+    "free space",
+    "instance",
+    "librdkafka",
+    "cluster",
+    "topics",
+    "access",
+    "group",
+    "clock",
+];
 
 fn rows(output: &Output) -> Vec<Value> {
-    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn of<'a>(rows: &'a [Value], check: &str) -> Vec<&'a Value> {
@@ -24,15 +38,23 @@ fn of<'a>(rows: &'a [Value], check: &str) -> Vec<&'a Value> {
 }
 
 fn grades(rows: &[Value], grade: &str) -> Vec<String> {
-    rows.iter().filter(|row| row["grade"] == grade).map(|row| format!("{}: {}", row["check"], row["found"])).collect()
+    rows.iter()
+        .filter(|row| row["grade"] == grade)
+        .map(|row| format!("{}: {}", row["check"], row["found"]))
+        .collect()
 }
 
 #[test]
 fn every_check_is_told_soon_when_everything_is_down_and_no_secret_is() {
     let folder = tempfile::tempdir().unwrap();
-    // One broker refuses, one takes connections and says nothing, so does the registry; the data directory lies behind a file.
-    let (silent, registry) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-    let (closed, silent) = (format!("127.0.0.1:{}", free_port()), silent.local_addr().map(|at| at.to_string()).unwrap());
+    // One broker refuses, one takes connections and says nothing, so does the registry; the data
+    // directory lies behind a file.
+    let (silent, registry) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let (closed, silent) = (
+        format!("127.0.0.1:{}", free_port()),
+        silent.local_addr().map(|at| at.to_string()).unwrap(),
+    );
     fs::write(folder.path().join("file"), "").unwrap();
     let config = folder.path().join("leadstream.toml");
     let text = format!(
@@ -53,7 +75,11 @@ fn every_check_is_told_soon_when_everything_is_down_and_no_secret_is() {
     assert!(!json.status.success() && !table.status.success());
     let rows = rows(&json);
     let brokers = [format!("broker {closed}"), format!("broker {silent}")];
-    let all = CHECKS.iter().copied().chain(["configuration", "schema registry"]).chain(brokers.iter().map(String::as_str));
+    let all = CHECKS
+        .iter()
+        .copied()
+        .chain(["configuration", "schema registry"])
+        .chain(brokers.iter().map(String::as_str));
     for check in all {
         let found = of(&rows, check);
         assert!(!found.is_empty(), "{check}: {rows:?}");
@@ -77,9 +103,20 @@ fn a_configuration_that_cannot_be_read_is_a_finding() {
     let config = folder.path().join("leadstream.toml");
     fs::write(&config, "[kafka]\nbootstrap_server = \"b:9092\"\n").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_leadstream"));
-    let output = command.arg("--config").arg(&config).args(["--json", "doctor"]).stdin(Stdio::null()).output().unwrap();
+    let output = command
+        .arg("--config")
+        .arg(&config)
+        .args(["--json", "doctor"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     assert!(!output.status.success());
-    assert!(of(&rows(&output), "configuration")[0]["found"].as_str().unwrap().contains("kafka.bootstrap_servers"));
+    assert!(
+        of(&rows(&output), "configuration")[0]["found"]
+            .as_str()
+            .unwrap()
+            .contains("kafka.bootstrap_servers")
+    );
 }
 
 #[test]
@@ -89,7 +126,10 @@ fn without_kafka_the_machine_alone_is_looked_at_and_nothing_is_made() {
     let output = crate::command::leadstream(&data, &["--json", "doctor"]).output().unwrap();
     let rows = rows(&output);
     let checks: Vec<&str> = rows.iter().map(|row| row["check"].as_str().unwrap()).collect();
-    assert_eq!(checks, ["configuration", "state directory", "free space", "instance", "schema registry"]);
+    assert_eq!(
+        checks,
+        ["configuration", "state directory", "free space", "instance", "schema registry"]
+    );
     assert_eq!(of(&rows, "state directory")[0]["grade"], "ok");
     assert!(!data.exists());
 }
@@ -119,16 +159,27 @@ fn a_cluster_that_is_as_it_has_to_be_is_green_and_one_wrong_setting_is_red() {
 
     assert!(fleet.command(9, &["schemas", "register"]).output().unwrap().status.success());
     fleet.start(0);
-    await_that(|| of(&doctor(&fleet).1, "instance")[0]["found"].as_str().unwrap().ends_with("is ready"));
+    await_that(|| {
+        of(&doctor(&fleet).1, "instance")[0]["found"].as_str().unwrap().ends_with("is ready")
+    });
     let (fine, found) = doctor(&fleet);
-    let but_space: Vec<String> = grades(&found, "warn").into_iter().filter(|row| !row.contains("free space")).collect();
+    let but_space: Vec<String> =
+        grades(&found, "warn").into_iter().filter(|row| !row.contains("free space")).collect();
     assert!(fine && but_space.is_empty(), "{found:?}");
     assert!(CHECKS.iter().all(|check| of(&found, check).len() == 1), "{found:?}");
     assert!(of(&found, "group")[0]["found"].as_str().unwrap().contains("1 members"), "{found:?}");
     let speaks = of(&found, &format!("broker {}", broker.servers))[0]["found"].as_str().unwrap();
     assert!(speaks.ends_with("speaks as 4.0 or newer does"), "{speaks}");
 
-    let alter = ["--alter", "--entity-type", "topics", "--entity-name", "leadstream.state.v1", "--add-config", "cleanup.policy=delete"];
+    let alter = [
+        "--alter",
+        "--entity-type",
+        "topics",
+        "--entity-name",
+        "leadstream.state.v1",
+        "--add-config",
+        "cleanup.policy=delete",
+    ];
     broker.tool("kafka.admin.ConfigCommand", &alter);
     let (fine, found) = doctor(&fleet);
     let wrong = "topic leadstream.state.v1: cleanup.policy is delete, wanted is compact";

@@ -1,4 +1,5 @@
-//! Experiments through the pipeline: what is counted, concluded and done, whatever the order and partitioning of the events.
+//! Experiments through the pipeline: what is counted, concluded and done, whatever the order and
+//! partitioning of the events.
 
 mod agents;
 mod arms;
@@ -27,7 +28,9 @@ use leadstream::domain::random::Random;
 use leadstream::domain::rules::{Body, Rules};
 use leadstream::domain::simulation::Limit;
 use leadstream::domain::strategy::{Source, Strategy};
-use leadstream::domain::units::{AppendTime, DAY_MS, EventId, EventTime, HOUR_MS, LeadKey, MINUTE_MS, Partition, Tenant};
+use leadstream::domain::units::{
+    AppendTime, DAY_MS, EventId, EventTime, HOUR_MS, LeadKey, MINUTE_MS, Partition, Tenant,
+};
 use leadstream::pipeline::{Conclusion, Effect, Input, Key, Memory, Row};
 use serde_json::{Value, json};
 
@@ -68,7 +71,8 @@ fn midnight(at: i64) -> String {
 }
 
 fn none() -> Rules {
-    static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::new(Arc::new(model::starting()), Arc::new(Lexicon::english())));
+    static RULES: LazyLock<Rules> =
+        LazyLock::new(|| Rules::new(Arc::new(model::starting()), Arc::new(Lexicon::english())));
     RULES.clone()
 }
 
@@ -125,12 +129,16 @@ fn event(lead: &str, at: i64, kind: EventType) -> Interaction {
 }
 
 fn says(lead: &str, at: i64) -> Interaction {
-    let content = Some(leadstream::domain::event::Content { text: Some("hi".to_owned()), ..Default::default() });
+    let content = Some(leadstream::domain::event::Content {
+        text: Some("hi".to_owned()),
+        ..Default::default()
+    });
     Interaction { content, ..event(lead, at, EventType::MessageReceived) }
 }
 
 fn won(lead: &str, at: i64, value_minor: i64) -> Interaction {
-    let opportunity = Some(Opportunity { value_minor: Some(value_minor), ..Opportunity::default() });
+    let opportunity =
+        Some(Opportunity { value_minor: Some(value_minor), ..Opportunity::default() });
     Interaction { opportunity, ..event(lead, at, EventType::LeadConverted) }
 }
 
@@ -149,8 +157,14 @@ struct Arm {
 
 const USUAL: Arm = Arm { converts: 0.1, replies: 0.5, books: 0.2 };
 
-/// A market of leads that come in evenly over some days, each asking once; what follows depends on the arm.
-fn market(seed: u64, leads: usize, experiment: &Experiment, arm: impl Fn(&str) -> Arm) -> Vec<Interaction> {
+/// A market of leads that come in evenly over some days, each asking once; what follows depends on
+/// the arm.
+fn market(
+    seed: u64,
+    leads: usize,
+    experiment: &Experiment,
+    arm: impl Fn(&str) -> Arm,
+) -> Vec<Interaction> {
     let mut random = Random::new(seed, 7);
     let mut events = Vec::new();
     for number in 0..leads {
@@ -189,7 +203,11 @@ struct Ran {
 
 impl Ran {
     fn new(partitions: usize) -> Self {
-        Self { partitions: vec![Memory::default(); partitions], effects: Vec::new(), trial: Memory::default() }
+        Self {
+            partitions: vec![Memory::default(); partitions],
+            effects: Vec::new(),
+            trial: Memory::default(),
+        }
     }
 
     fn take(&mut self, rules: &Rules, events: impl IntoIterator<Item = Interaction>) {
@@ -208,10 +226,18 @@ impl Ran {
         let mut random = Random::new(seed, 3);
         let mut reports = Vec::new();
         for (place, memory) in self.partitions.iter().enumerate() {
-            let row = |wanted: Key| memory.rows().find(|(key, _)| *key == wanted).map(|(_, row)| row);
-            let Some(tally) = row(Key::Tally(key.clone())).and_then(Row::into_tally) else { continue };
+            let row =
+                |wanted: Key| memory.rows().find(|(key, _)| *key == wanted).map(|(_, row)| row);
+            let Some(tally) = row(Key::Tally(key.clone())).and_then(Row::into_tally) else {
+                continue;
+            };
             let at = row(Key::Clock(key.tenant.clone())).and_then(Row::into_clock).unwrap().at;
-            reports.push(Input::Partial { experiment: key.clone(), source: Partition(place as u32), at, tally });
+            reports.push(Input::Partial {
+                experiment: key.clone(),
+                source: Partition(place as u32),
+                at,
+                tally,
+            });
         }
         let mut effects = Vec::new();
         while !reports.is_empty() {
@@ -223,16 +249,26 @@ impl Ran {
 }
 
 fn measured(effects: &[Effect]) -> &Metrics {
-    let last = effects.iter().rev().find_map(|effect| if let Effect::Measured(metrics) = effect { Some(metrics) } else { None });
+    let last = effects.iter().rev().find_map(|effect| {
+        if let Effect::Measured(metrics) = effect { Some(metrics) } else { None }
+    });
     last.expect("something was counted")
 }
 
 fn concluded(effects: &[Effect]) -> Option<&Conclusion> {
-    effects.iter().find_map(|effect| if let Effect::Concluded(conclusion) = effect { Some(conclusion.as_ref()) } else { None })
+    effects.iter().find_map(|effect| {
+        if let Effect::Concluded(conclusion) = effect { Some(conclusion.as_ref()) } else { None }
+    })
 }
 
 fn exposures(effects: &[Effect]) -> Vec<&Exposure> {
-    let exposure = |effect| if let &Effect::Decided(Decision::Exposure(ref exposure)) = effect { Some(exposure.as_ref()) } else { None };
+    let exposure = |effect| {
+        if let &Effect::Decided(Decision::Exposure(ref exposure)) = effect {
+            Some(exposure.as_ref())
+        } else {
+            None
+        }
+    };
     effects.iter().filter_map(exposure).collect()
 }
 
@@ -240,7 +276,8 @@ fn bytes(effects: &[Effect]) -> Vec<u8> {
     results::metrics_record(measured(effects)).1
 }
 
-/// What events come to, after it was seen that duplicates, any order within lateness and any partitioning give the same bytes.
+/// What events come to, after it was seen that duplicates, any order within lateness and any
+/// partitioning give the same bytes.
 fn same_in_any_order(rules: &Rules, events: &[Interaction], key: &ExperimentKey) -> Metrics {
     let mut plain = Ran::new(1);
     plain.take(rules, events.to_vec());
@@ -249,7 +286,8 @@ fn same_in_any_order(rules: &Rules, events: &[Interaction], key: &ExperimentKey)
     let metrics = measured(&effects).clone();
     for (partitions, seed) in [(1, 1), (4, 2), (12, 3), (4, 4), (12, 5)] {
         let mut random = Random::new(seed, 0);
-        // Each event is up to ten hours late, so that a lead's own come in another order, and one in four comes twice.
+        // Each event is up to ten hours late, so that a lead's own come in another order, and one
+        // in four comes twice.
         let mut late: Vec<(i64, Interaction)> = Vec::new();
         for event in events {
             let last = event.occurred_at.0 >= START + (DAYS + 6) * DAY_MS;
@@ -259,7 +297,10 @@ fn same_in_any_order(rules: &Rules, events: &[Interaction], key: &ExperimentKey)
             }
         }
         late.sort_by_key(|(at, _)| *at);
-        assert!(late.windows(2).any(|pair| pair[0].1.key == pair[1].1.key || pair[0].1.occurred_at > pair[1].1.occurred_at));
+        assert!(
+            late.windows(2).any(|pair| pair[0].1.key == pair[1].1.key
+                || pair[0].1.occurred_at > pair[1].1.occurred_at)
+        );
         let mut ran = Ran::new(partitions);
         // Reports in between, as a running instance sends them, change nothing in the end.
         let half = late.len() / 2;
@@ -269,7 +310,11 @@ fn same_in_any_order(rules: &Rules, events: &[Interaction], key: &ExperimentKey)
         ran.take(rules, rest.into_iter().map(|(_, event)| event));
         let effects = ran.report_of(rules, key, seed);
         let other = measured(&effects);
-        assert_eq!((other.at, &other.tally), (metrics.at, &metrics.tally), "{partitions} partitions, seed {seed}");
+        assert_eq!(
+            (other.at, &other.tally),
+            (metrics.at, &metrics.tally),
+            "{partitions} partitions, seed {seed}"
+        );
         assert!(bytes(&effects) == expected, "{partitions} partitions, seed {seed}");
     }
     metrics
@@ -282,7 +327,9 @@ fn metrics_are_the_same_bytes_after_duplicates_any_order_within_lateness_and_any
     let metrics = same_in_any_order(&rules, &events, &key());
     let report = metrics.report.as_ref().unwrap();
     assert_eq!((report.units, report.waiting), (600, 0));
-    assert!(report.comparisons.iter().all(|(comparison, _)| comparison.outcomes.control > 0 && comparison.outcomes.treatment > 0));
+    assert!(report.comparisons.iter().all(
+        |(comparison, _)| comparison.outcomes.control > 0 && comparison.outcomes.treatment > 0
+    ));
 }
 
 #[test]
@@ -306,7 +353,11 @@ fn a_unit_counts_what_falls_into_its_window_once_and_only_after_it() {
     let metrics = measured(&ran.report(&rules, 0)).clone();
     let report = metrics.report.unwrap();
     assert_eq!(report.units_per_week(), None);
-    assert_eq!((report.units, report.waiting), (0, 2), "a day is looked at a day after its last window");
+    assert_eq!(
+        (report.units, report.waiting),
+        (0, 2),
+        "a day is looked at a day after its last window"
+    );
     // Nothing is counted any more, but days pass.
     ran.take(&rules, [event("other", at + 7 * DAY_MS, EventType::PageViewed)]);
     let metrics = measured(&ran.report(&rules, 0)).clone();
@@ -315,17 +366,22 @@ fn a_unit_counts_what_falls_into_its_window_once_and_only_after_it() {
     let sum = |place: usize| groups.iter().map(|group| group.cells[place].sum).sum::<i128>();
     // Goal, reply, an appointment after its own shorter window, and revenue up to the cap.
     assert_eq!([sum(0), sum(1), sum(2), sum(3)], [1_000_000, 1_000_000, 0, 20_000_000_000]);
-    let counts =
-        metrics.tally.arms.values().fold([0; 4], |sum, arm| {
-            [sum[0] + arm.exposed_units, sum[1] + arm.replies, sum[2] + arm.appointments, sum[3] + arm.conversions]
-        });
+    let counts = metrics.tally.arms.values().fold([0; 4], |sum, arm| {
+        [
+            sum[0] + arm.exposed_units,
+            sum[1] + arm.replies,
+            sum[2] + arm.appointments,
+            sum[3] + arm.conversions,
+        ]
+    });
     assert_eq!(counts, [2, 1, 1, 1]);
 }
 
 #[test]
 fn a_better_arm_is_promoted_through_the_log_and_becomes_the_default_policy() {
     let (rules, own) = (rules(&body()), experiment(&body()));
-    let better = |arm: &str| if arm == "assertive" { Arm { converts: 0.2, ..USUAL } } else { USUAL };
+    let better =
+        |arm: &str| if arm == "assertive" { Arm { converts: 0.2, ..USUAL } } else { USUAL };
     let mut ran = Ran::new(2);
     ran.take(&rules, market(2, 4_000, &own, better));
     let effects = ran.report(&rules, 0);
@@ -334,7 +390,11 @@ fn a_better_arm_is_promoted_through_the_log_and_becomes_the_default_policy() {
     // Two hundred leads a day: a tenth more of them a week is worth some 140 conversions.
     let (goal, _) = &report.comparisons[0];
     let worth = report.worth(goal).unwrap();
-    assert!((report.units_per_week().unwrap() - 1_400.0).abs() < 1.0 && (100.0..180.0).contains(&worth.estimate), "{worth:?}");
+    assert!(
+        (report.units_per_week().unwrap() - 1_400.0).abs() < 1.0
+            && (100.0..180.0).contains(&worth.estimate),
+        "{worth:?}"
+    );
     assert!(worth.interval.lower > 0.0 && worth.interval.contains(140.0));
     assert!(report.days >= 7 && report.looks.last().unwrap().interval.lower > 0.0);
     let definition = conclusion(concluded(&effects).unwrap());
@@ -355,8 +415,15 @@ fn a_better_arm_is_promoted_through_the_log_and_becomes_the_default_policy() {
         (choice.unwrap(), exposures(&effects).len())
     };
     let (choice_after, exposed) = choice(definition.effective_at.0);
-    assert_eq!((choice_after.strategy, choice_after.source, exposed), (Strategy::Assertive, Source::Policy, 0));
-    assert!(choice_after.reason.starts_with("experiment tone: promote, conversion_rate rose by"), "{}", choice_after.reason);
+    assert_eq!(
+        (choice_after.strategy, choice_after.source, exposed),
+        (Strategy::Assertive, Source::Policy, 0)
+    );
+    assert!(
+        choice_after.reason.starts_with("experiment tone: promote, conversion_rate rose by"),
+        "{}",
+        choice_after.reason
+    );
     assert_eq!(choice(definition.effective_at.0 - 1).1, 1);
 }
 
@@ -373,19 +440,35 @@ fn an_arm_that_is_worse_is_rolled_back_and_what_stays_open_is_never_shipped() {
     };
     let silent = |arm: &str| if arm == "assertive" { Arm { replies: 0.3, ..USUAL } } else { USUAL };
     let (report, ships) = decide(3, &body(), &silent);
-    assert_eq!((report.decision.verdict.clone(), ships), (Verdict::RollBack, Some(false)), "{report:#?}");
-    assert!(report.decision.rule.contains("assertive is worse: reply_rate"), "{}", report.decision.rule);
+    assert_eq!(
+        (report.decision.verdict.clone(), ships),
+        (Verdict::RollBack, Some(false)),
+        "{report:#?}"
+    );
+    assert!(
+        report.decision.rule.contains("assertive is worse: reply_rate"),
+        "{}",
+        report.decision.rule
+    );
 
     let (report, ships) = decide(4, &body(), &|_| USUAL);
-    assert_eq!((report.decision.verdict, report.units, ships), (Verdict::Futile, 4_000, Some(false)));
+    assert_eq!(
+        (report.decision.verdict, report.units, ships),
+        (Verdict::Futile, 4_000, Some(false))
+    );
 
     let wide = with(&[("decisions", json!({"equivalence": 0.9, "act": "advise"}))]);
     let (report, ships) = decide(4, &wide, &|_| USUAL);
-    assert_eq!((report.decision.verdict, ships), (Verdict::Equivalent, None), "advise tells and acts not");
+    assert_eq!(
+        (report.decision.verdict, ships),
+        (Verdict::Equivalent, None),
+        "advise tells and acts not"
+    );
 
     // A better goal does not ship while a guardrail may have fallen by more than its margin.
     let narrow = with(&[("guardrails", json!([{"metric": "reply_rate", "margin": 0.001}]))]);
-    let better = |arm: &str| if arm == "assertive" { Arm { converts: 0.2, ..USUAL } } else { USUAL };
+    let better =
+        |arm: &str| if arm == "assertive" { Arm { converts: 0.2, ..USUAL } } else { USUAL };
     let (report, ships) = decide(6, &narrow, &better);
     assert_eq!((report.decision.verdict, ships), (Verdict::Futile, Some(false)));
     assert!(report.looks.last().unwrap().interval.lower > 0.0);
@@ -393,25 +476,49 @@ fn an_arm_that_is_worse_is_rolled_back_and_what_stays_open_is_never_shipped() {
 
 #[test]
 fn units_that_are_not_shared_out_as_planned_stop_all_conclusions() {
-    let rules = rules(&with(&[("arms", json!([{"strategy": "empathetic", "weight": 1}, {"strategy": "assertive", "weight": 2}]))]));
+    let rules = rules(&with(&[(
+        "arms",
+        json!([{"strategy": "empathetic", "weight": 1}, {"strategy": "assertive", "weight": 2}]),
+    )]));
     // The market is one of equal weights: its arms were given under another definition.
     let own = experiment(&body());
     let mut ran = Ran::new(1);
-    let better = |arm: &str| if arm == "assertive" { Arm { converts: 0.3, ..USUAL } } else { USUAL };
+    let better =
+        |arm: &str| if arm == "assertive" { Arm { converts: 0.3, ..USUAL } } else { USUAL };
     ran.take(&self::rules(&body()), market(5, 3_000, &own, better));
     let effects = ran.report(&rules, 0);
     let report = measured(&effects).report.clone().unwrap();
     assert_eq!(report.decision.verdict, Verdict::SampleRatio, "{report:#?}");
-    assert!(report.sample_ratio > 1_000_f64.ln() && concluded(&effects).is_some_and(|conclusion| conclusion.policy.strategy.is_none()));
+    assert!(
+        report.sample_ratio > 1_000_f64.ln()
+            && concluded(&effects).is_some_and(|conclusion| conclusion.policy.strategy.is_none())
+    );
 }
 
 #[test]
 fn a_unit_keeps_its_arm_through_pause_and_new_weights_and_loses_it_when_stopped() {
     let mut rules = rules(&body());
     let weights = |first: u32| json!([{"strategy": "empathetic", "weight": first}, {"strategy": "assertive", "weight": 1}]);
-    define(&mut rules, &told(2, 2, &with(&[("continues", 1.into()), ("arms", weights(9))]))).unwrap();
-    define(&mut rules, &told(3, 4, &with(&[("continues", 1.into()), ("arms", weights(9)), ("state", "paused".into())]))).unwrap();
-    define(&mut rules, &told(4, 6, &with(&[("continues", 1.into()), ("arms", weights(9)), ("state", "stopped".into())]))).unwrap();
+    define(&mut rules, &told(2, 2, &with(&[("continues", 1.into()), ("arms", weights(9))])))
+        .unwrap();
+    define(
+        &mut rules,
+        &told(
+            3,
+            4,
+            &with(&[("continues", 1.into()), ("arms", weights(9)), ("state", "paused".into())]),
+        ),
+    )
+    .unwrap();
+    define(
+        &mut rules,
+        &told(
+            4,
+            6,
+            &with(&[("continues", 1.into()), ("arms", weights(9)), ("state", "stopped".into())]),
+        ),
+    )
+    .unwrap();
     let mut ran = Ran::new(1);
     let day = |day: i64| START + day * DAY_MS + HOUR_MS;
     let leads: Vec<String> = (0..60).map(|number| format!("lead-{number}")).collect();
@@ -423,15 +530,25 @@ fn a_unit_keeps_its_arm_through_pause_and_new_weights_and_loses_it_when_stopped(
     for lead in &leads {
         let own: Vec<_> = seen.iter().filter(|exposure| exposure.key.lead_id() == lead).collect();
         assert_eq!(own.len(), 3, "while it runs, with other weights, and while it pauses");
-        assert!(
-            own.iter().all(|other| (&other.arm, other.bucket, other.propensity, other.version) == (&own[0].arm, own[0].bucket, 0.5, 1))
+        assert!(own.iter().all(|other| (
+            &other.arm,
+            other.bucket,
+            other.propensity,
+            other.version
+        ) == (&own[0].arm, own[0].bucket, 0.5, 1)));
+        assert_eq!(
+            own.iter().map(|exposure| exposure.reason.as_str()).collect::<Vec<_>>(),
+            ["assigned", "sticky", "sticky"]
         );
-        assert_eq!(own.iter().map(|exposure| exposure.reason.as_str()).collect::<Vec<_>>(), ["assigned", "sticky", "sticky"]);
     }
-    let new: Vec<_> = seen.iter().filter(|exposure| exposure.key.lead_id().starts_with("new")).collect();
+    let new: Vec<_> =
+        seen.iter().filter(|exposure| exposure.key.lead_id().starts_with("new")).collect();
     let empathetic = new.iter().filter(|exposure| exposure.arm == "empathetic").count();
     assert!(
-        (330..390).contains(&empathetic) && new.iter().all(|exposure| exposure.version == 2 && [0.9, 0.1].contains(&exposure.propensity))
+        (330..390).contains(&empathetic)
+            && new
+                .iter()
+                .all(|exposure| exposure.version == 2 && [0.9, 0.1].contains(&exposure.propensity))
     );
     // Both versions are one experiment, and each keeps to its own weights.
     let effects = ran.report(&rules, 0);
@@ -444,28 +561,33 @@ fn a_unit_keeps_its_arm_through_pause_and_new_weights_and_loses_it_when_stopped(
 fn a_layer_a_holdout_and_a_target_keep_units_out_and_a_lead_that_is_in_stays_in() {
     let in_layer = |name: &str, from: u32, to: u32| {
         let body = with(&[("layer", json!({"name": "tone", "from": from, "to": to}))]);
-        told(1, 0, &body).replace("\"name\":\"tone\",\"tenant\"", &format!("\"name\":\"{name}\",\"tenant\""))
+        told(1, 0, &body)
+            .replace("\"name\":\"tone\",\"tenant\"", &format!("\"name\":\"{name}\",\"tenant\""))
     };
     let mut rules = none();
     define(&mut rules, &in_layer("first", 0, 4_000)).unwrap();
     let refused = define(&mut rules, &in_layer("second", 3_999, 8_000)).unwrap_err();
-    assert_eq!(refused, "body.layer: first has places of it already: choose a range beside it, or stop it first");
+    assert_eq!(
+        refused,
+        "body.layer: first has places of it already: choose a range beside it, or stop it first"
+    );
     define(&mut rules, &in_layer("second", 4_000, 8_000)).unwrap();
-    let settings =
-        r#"{"tenant":"acme","kind":"settings","name":"s","version":1,"effective_at":"2026-01-01T00:00:00Z","body":{"holdout":2500}}"#;
+    let settings = r#"{"tenant":"acme","kind":"settings","name":"s","version":1,"effective_at":"2026-01-01T00:00:00Z","body":{"holdout":2500}}"#;
     define(&mut rules, settings).unwrap();
     let mut ran = Ran::new(1);
     ran.take(&rules, (0..4_000).map(|number| says(&format!("lead-{number}"), START + number)));
     let seen = exposures(&ran.effects);
     let count = |name: &str| seen.iter().filter(|exposure| exposure.experiment == name).count();
-    // A quarter is held out of everything; of the rest two fifths are in each. Five standard deviations of 1,200.
+    // A quarter is held out of everything; of the rest two fifths are in each. Five standard
+    // deviations of 1,200.
     assert!(
         (1_055..1_345).contains(&count("first")) && (1_055..1_345).contains(&count("second")),
         "{} {}",
         count("first"),
         count("second")
     );
-    let leads: std::collections::BTreeSet<_> = seen.iter().map(|exposure| exposure.key.lead_id()).collect();
+    let leads: std::collections::BTreeSet<_> =
+        seen.iter().map(|exposure| exposure.key.lead_id()).collect();
     assert_eq!(leads.len(), seen.len());
 
     // Only who has written before is meant; whoever is in stays in although it is meant no more.
@@ -475,13 +597,20 @@ fn a_layer_a_holdout_and_a_target_keep_units_out_and_a_lead_that_is_in_stays_in(
     let mut at = START;
     let stages = ["", "", "", "offer_sent"].map(|stage| {
         at += HOUR_MS;
-        let opportunity = (!stage.is_empty()).then(|| Opportunity { stage_id: Some(stage.to_owned()), ..Opportunity::default() });
+        let opportunity = (!stage.is_empty())
+            .then(|| Opportunity { stage_id: Some(stage.to_owned()), ..Opportunity::default() });
         Interaction { opportunity, ..says("a", at) }
     });
     ran.take(&rules, stages);
     let seen = exposures(&ran.effects);
-    assert_eq!(seen.iter().map(|exposure| exposure.reason.as_str()).collect::<Vec<_>>(), ["assigned", "sticky", "sticky"]);
-    assert!(seen.iter().all(|exposure| (exposure.bucket, exposure.propensity) == (seen[0].bucket, 0.5)), "also in another stage");
+    assert_eq!(
+        seen.iter().map(|exposure| exposure.reason.as_str()).collect::<Vec<_>>(),
+        ["assigned", "sticky", "sticky"]
+    );
+    assert!(
+        seen.iter().all(|exposure| (exposure.bucket, exposure.propensity) == (seen[0].bucket, 0.5)),
+        "also in another stage"
+    );
 }
 
 #[test]
@@ -495,36 +624,63 @@ fn what_was_registered_may_not_change_and_a_refusal_names_the_field() {
     let next = |more: &[(&str, Value)]| told(2, 1, &with(more));
     let mut changed = agent(2);
     changed["continues"] = 1.into();
-    let by_agent = |end: &str| next(&[("unit", "agent".into()), ("planned_units", 20.into()), ("ends_at", end.into())]);
+    let by_agent = |end: &str| {
+        next(&[("unit", "agent".into()), ("planned_units", 20.into()), ("ends_at", end.into())])
+    };
     let cases = [
         (
             next(&[("continues", 1.into()), ("window_hours", 24.into()), ("metrics", json!([]))]),
             "body.window_hours: was registered with version 1",
         ),
-        (next(&[("continues", 1.into()), ("goal", json!({"metric": "reply_rate"})), ("guardrails", json!([]))]), "body.goal, guardrails"),
+        (
+            next(&[
+                ("continues", 1.into()),
+                ("goal", json!({"metric": "reply_rate"})),
+                ("guardrails", json!([])),
+            ]),
+            "body.goal, guardrails",
+        ),
         (next(&[("continues", 1.into()), ("salt", "2".into())]), "body.salt"),
         (next(&[("continues", 2.into())]), "body.continues"),
-        (told(3, 1, &with(&[("continues", 2.into())])), "body.continues: version 2 of tone is not there"),
+        (
+            told(3, 1, &with(&[("continues", 2.into())])),
+            "body.continues: version 2 of tone is not there",
+        ),
         (told(2, 1, &changed).replace("\"tone\"", "\"team\""), "body.arms: was registered"),
         (next(&[("running", true.into()), ("state", "running".into())]), "body.running"),
         (next(&[("state", "over".into())]), "body.state"),
         (next(&[("goal", json!({"metric": "luck"}))]), "body.goal.metric"),
         (next(&[("goal", json!({"metric": "revenue"})), ("metrics", json!([]))]), "body.goal.cap"),
         (next(&[("goal", json!({"metric": "conversion_rate", "cap": 1}))]), "body.goal.cap"),
-        (next(&[("goal", json!({"metric": "conversion_rate", "window_hours": 73}))]), "body.goal.window_hours"),
+        (
+            next(&[("goal", json!({"metric": "conversion_rate", "window_hours": 73}))]),
+            "body.goal.window_hours",
+        ),
         (next(&[("guardrails", json!([{"metric": "reply_rate"}]))]), "body.guardrails[0].margin"),
-        (next(&[("guardrails", json!([{"metric": "conversion_rate", "margin": 0.1}]))]), "body.metrics"),
+        (
+            next(&[("guardrails", json!([{"metric": "conversion_rate", "margin": 0.1}]))]),
+            "body.metrics",
+        ),
         (next(&[("planned_units", Value::Null)]), "body.planned_units"),
         (next(&[("alpha", 0.5.into())]), "body.alpha"),
         (next(&[("control", "rude".into())]), "body.control"),
         (next(&[("decisions", json!({"days_min": 3}))]), "body.decisions.days_min"),
         (next(&[("decisions", json!({"act": "now"}))]), "body.decisions.act"),
         (next(&[("goal", Value::Null)]), "body.guardrails: means nothing without a goal"),
-        (next(&[("ends_at", "2026-01-21T00:00:00Z".into())]), "body.ends_at: an experiment by lead"),
+        (
+            next(&[("ends_at", "2026-01-21T00:00:00Z".into())]),
+            "body.ends_at: an experiment by lead",
+        ),
         (next(&[("unit", "agent".into())]), "body.planned_units: agents in all arms, 8 to 200"),
-        (next(&[("unit", "agent".into()), ("planned_units", 20.into())]), "body.ends_at: when the last lead is let in"),
+        (
+            next(&[("unit", "agent".into()), ("planned_units", 20.into())]),
+            "body.ends_at: when the last lead is let in",
+        ),
         (by_agent("soon"), "body.ends_at"),
-        (by_agent("2026-01-08T23:59:59Z"), "body.ends_at: must be at least 7 days after effective_at"),
+        (
+            by_agent("2026-01-08T23:59:59Z"),
+            "body.ends_at: must be at least 7 days after effective_at",
+        ),
         (next(&[("target", json!([{"feature": "luck", "below": 1}]))]), "body.target[0].feature"),
         (next(&[("target", json!([{"feature": "sessions"}]))]), "body.target[0]"),
         (next(&[("layer", json!({"name": "x", "from": 5, "to": 5}))]), "body.layer"),
@@ -577,11 +733,18 @@ fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
     use leadstream::codec::{avro, outputs, shown};
     use leadstream::domain::audit::Audit;
     let mut rules = rules(&body());
-    let weights = json!([{"strategy": "empathetic", "weight": 9}, {"strategy": "assertive", "weight": 1}]);
+    let weights =
+        json!([{"strategy": "empathetic", "weight": 9}, {"strategy": "assertive", "weight": 1}]);
     define(&mut rules, &told(2, 2, &with(&[("continues", 1.into()), ("arms", weights)]))).unwrap();
     let mut ran = Ran::new(1);
-    ran.take(&rules, (0..12).flat_map(|hour| ["a", "b"].map(|lead| says(lead, START + hour * 6 * HOUR_MS))));
-    ran.take(&rules, (0..20).map(|number| says(&format!("new-{number}"), START + 3 * DAY_MS + number)));
+    ran.take(
+        &rules,
+        (0..12).flat_map(|hour| ["a", "b"].map(|lead| says(lead, START + hour * 6 * HOUR_MS))),
+    );
+    ran.take(
+        &rules,
+        (0..20).map(|number| says(&format!("new-{number}"), START + 3 * DAY_MS + number)),
+    );
     let records: Vec<(Value, Vec<u8>)> = ran
         .effects
         .iter()
@@ -594,7 +757,9 @@ fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
     let audit = |records: &[(Value, Vec<u8>)]| {
         let mut audit = Audit::default();
         for (place, (key, value)) in records.iter().enumerate() {
-            let exposure = avro::describe(value).map_err(|error| error.to_string()).and_then(|value| shown::exposure(key, &value));
+            let exposure = avro::describe(value)
+                .map_err(|error| error.to_string())
+                .and_then(|value| shown::exposure(key, &value));
             match exposure {
                 Ok(Some(exposure)) => audit.take(&rules, &place.to_string(), &exposure),
                 Ok(None) => audit.find(&place.to_string(), "no chain"),
@@ -610,7 +775,11 @@ fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
             let mut flipped = records.clone();
             flipped[place].1[byte] ^= 1 << bit;
             let found = audit(&flipped);
-            assert!(found.wrong > 0 && found.told[0].starts_with(&place.to_string()), "bit {bit} of byte {byte}: {:?}", found.told);
+            assert!(
+                found.wrong > 0 && found.told[0].starts_with(&place.to_string()),
+                "bit {bit} of byte {byte}: {:?}",
+                found.told
+            );
         }
     }
     let mut missing = records.clone();
@@ -626,7 +795,8 @@ fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
     // And a unit in two arms.
     let [mut first, mut second] = [0, 2].map(|place| exposures(&ran.effects)[place].clone());
     (first.reason, second.reason) = ("assigned".to_owned(), "assigned".to_owned());
-    second.arm = if first.arm == "assertive" { "empathetic".to_owned() } else { "assertive".to_owned() };
+    second.arm =
+        if first.arm == "assertive" { "empathetic".to_owned() } else { "assertive".to_owned() };
     let mut found = Audit::default();
     found.take(&rules, "0/0", &first);
     found.take(&rules, "0/1", &second);
@@ -634,7 +804,12 @@ fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
 }
 
 /// Verdicts of experiments on markets of their own, each through a pipeline of its own.
-fn verdicts(runs: u64, body: &Value, leads: usize, arm: impl Fn(&str) -> Arm + Sync) -> BTreeMap<&'static str, u64> {
+fn verdicts(
+    runs: u64,
+    body: &Value,
+    leads: usize,
+    arm: impl Fn(&str) -> Arm + Sync,
+) -> BTreeMap<&'static str, u64> {
     let (rules, own) = (rules(body), experiment(body));
     let next = std::sync::atomic::AtomicU64::new(0);
     let work = || {
@@ -647,7 +822,9 @@ fn verdicts(runs: u64, body: &Value, leads: usize, arm: impl Fn(&str) -> Arm + S
             let mut ran = Ran::new(1);
             ran.take(&rules, market(1_000 + run, leads, &own, &arm));
             let effects = ran.report(&rules, 0);
-            *found.entry(measured(&effects).report.as_ref().unwrap().decision.verdict.as_str()).or_default() += 1;
+            *found
+                .entry(measured(&effects).report.as_ref().unwrap().decision.verdict.as_str())
+                .or_default() += 1;
         }
     };
     let mut all: BTreeMap<&'static str, u64> = BTreeMap::new();
@@ -663,30 +840,51 @@ fn verdicts(runs: u64, body: &Value, leads: usize, arm: impl Fn(&str) -> Arm + S
 #[test]
 fn equal_arms_are_rarely_promoted_or_rolled_back_and_unequal_ones_are() {
     // LEADSTREAM_TRIALS=1000 gives the figures of docs/verification.md.
-    let runs: u64 = std::env::var("LEADSTREAM_TRIALS").ok().map_or(24, |runs| runs.parse().unwrap());
+    let runs: u64 =
+        std::env::var("LEADSTREAM_TRIALS").ok().map_or(24, |runs| runs.parse().unwrap());
     let is_whole = runs >= 100;
     let planned = |leads: usize, margin: f64| {
-        with(&[("planned_units", leads.into()), ("guardrails", json!([{"metric": "reply_rate", "margin": margin}]))])
+        with(&[
+            ("planned_units", leads.into()),
+            ("guardrails", json!([{"metric": "reply_rate", "margin": margin}])),
+        ])
     };
-    let count = |found: &BTreeMap<&'static str, u64>, verdict: &str| found.get(verdict).copied().unwrap_or(0);
+    let count = |found: &BTreeMap<&'static str, u64>, verdict: &str| {
+        found.get(verdict).copied().unwrap_or(0)
+    };
     let error = Limit::AtMost { rate: 0.05, stated: 0.073 };
     let errors_max = if runs >= 1_000 { 73 * runs / 1_000 } else { error.rejections(runs) };
 
     let leads = 1_000;
     let equal = verdicts(runs, &planned(leads, 0.3), leads, |_| USUAL);
     println!("equal arms, {leads} leads, {runs} runs: {equal:?}, at most {errors_max} of each");
-    assert!(count(&equal, "promote") <= errors_max && count(&equal, "roll_back") <= errors_max, "{equal:?}");
+    assert!(
+        count(&equal, "promote") <= errors_max && count(&equal, "roll_back") <= errors_max,
+        "{equal:?}"
+    );
     assert_eq!(count(&equal, "sample_ratio"), 0);
 
-    // The effects that twenty thousand leads find, or stronger ones where there are only two thousand.
-    let (leads, margin, worse, better) = if is_whole { (20_000, 0.15, 0.4, 0.12) } else { (2_000, 0.3, 0.3, 0.2) };
+    // The effects that twenty thousand leads find, or stronger ones where there are only two
+    // thousand.
+    let (leads, margin, worse, better) =
+        if is_whole { (20_000, 0.15, 0.4, 0.12) } else { (2_000, 0.3, 0.3, 0.2) };
     let body = planned(leads, margin);
     let runs = if is_whole { runs / 20 } else { 10 };
     let found = |share: f64| Limit::AtLeast(share).rejections(runs);
-    let silent = verdicts(runs, &body, leads, |arm| if arm == "assertive" { Arm { replies: worse, ..USUAL } } else { USUAL });
-    println!("replies {worse} instead of .5, {runs} runs: {silent:?}, at least {} rolled back", found(0.95));
+    let silent = verdicts(runs, &body, leads, |arm| {
+        if arm == "assertive" { Arm { replies: worse, ..USUAL } } else { USUAL }
+    });
+    println!(
+        "replies {worse} instead of .5, {runs} runs: {silent:?}, at least {} rolled back",
+        found(0.95)
+    );
     assert!(count(&silent, "roll_back") >= found(0.95), "{silent:?}");
-    let gain = verdicts(runs, &body, leads, |arm| if arm == "assertive" { Arm { converts: better, ..USUAL } } else { USUAL });
-    println!("conversions {better} instead of .1, {runs} runs: {gain:?}, at least {} promoted", found(0.9));
+    let gain = verdicts(runs, &body, leads, |arm| {
+        if arm == "assertive" { Arm { converts: better, ..USUAL } } else { USUAL }
+    });
+    println!(
+        "conversions {better} instead of .1, {runs} runs: {gain:?}, at least {} promoted",
+        found(0.9)
+    );
     assert!(count(&gain, "promote") >= found(0.9), "{gain:?}");
 }

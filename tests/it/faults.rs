@@ -1,4 +1,5 @@
-//! Kafka when answers get lost, with several workers, with a prefix of topics, and what lag says of it.
+//! Kafka when answers get lost, with several workers, with a prefix of topics, and what lag says of
+//! it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +14,9 @@ use leadstream::runtime::mutate::predict;
 use leadstream::runtime::worker::inputs_of;
 
 use crate::broker::{Broker, is_there};
-use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, cluster, events, pause, send, settings};
+use crate::kafka::{
+    Fleet, PARTITIONS, assert_taken, await_that, cluster, events, pause, send, settings,
+};
 use crate::proxy::{Fault, reused};
 
 const START_MS: i64 = 1_767_225_600_000;
@@ -45,7 +48,11 @@ fn requests_that_end_transactions_may_be_lost_unanswered_or_late() {
     }
     assert_eq!(sender.join().unwrap(), expected);
     assert!(proxy.await_harmed(faults.len(), Duration::from_secs(1)), "{:?}", proxy.seen());
-    assert_eq!(reused(&proxy.seen()), [], "a transaction began under an epoch whose last request may still arrive");
+    assert_eq!(
+        reused(&proxy.seen()),
+        [],
+        "a transaction began under an epoch whose last request may still arrive"
+    );
     assert_taken(&Topics::new(&settings(&fleet.servers)).unwrap(), lines.len());
     fleet.end(0);
 }
@@ -66,14 +73,21 @@ fn an_instance_that_starts_before_its_cluster_waits_for_it() {
     let lines = events(300);
     let file = folder.path().join("events.ndjson");
     fs::write(&file, lines.join(&b'\n')).unwrap();
-    assert_eq!(send(fleet.command(9, &["ingest", file.to_str().unwrap()])), predict(&lines, START_MS * 2).to_string());
+    assert_eq!(
+        send(fleet.command(9, &["ingest", file.to_str().unwrap()])),
+        predict(&lines, START_MS * 2).to_string()
+    );
     fleet.end(0);
 
     // Who does not want to wait is told at once, and an end in order is one while it waits.
     broker.kill();
     fleet.more = "start_wait_ms = 0";
     let output = fleet.command(1, &["run"]).output().unwrap();
-    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("no answer from"), "{output:?}");
+    assert!(
+        !output.status.success()
+            && String::from_utf8_lossy(&output.stderr).contains("no answer from"),
+        "{output:?}"
+    );
     fleet.more = "";
     fleet.start(2);
     await_that(|| fleet.log(2).contains("the cluster is waited for"));
@@ -99,11 +113,17 @@ fn several_workers_share_the_partitions_of_an_instance_under_prefixed_names() {
     let prefixed = Settings { topic_prefix: "sales.".to_owned(), ..settings(&fleet.servers) };
     assert_taken(&Topics::new(&prefixed).unwrap(), lines.len());
     let names = broker.tool("org.apache.kafka.tools.TopicCommand", &["--list"]);
-    let others: Vec<&str> = names.lines().filter(|name| !name.starts_with("__") && !name.starts_with("sales.")).collect();
+    let others: Vec<&str> = names
+        .lines()
+        .filter(|name| !name.starts_with("__") && !name.starts_with("sales."))
+        .collect();
     assert!(others.is_empty(), "{others:?}");
     let producers = broker.tool("org.apache.kafka.tools.TransactionsCommand", &["list"]);
     for (worker, turn) in (0..3).flat_map(|worker| [(worker, 0), (worker, 1)]) {
-        assert!(producers.lines().any(|line| line.contains(&format!("-{worker}-{turn} "))), "{producers}");
+        assert!(
+            producers.lines().any(|line| line.contains(&format!("-{worker}-{turn} "))),
+            "{producers}"
+        );
     }
     fleet.end(0);
     fleet.end(1);
@@ -141,7 +161,8 @@ fn lag_is_zero_at_the_end_although_transactions_end_behind_the_last_record() {
     let lane = Lane::new(&cluster, &hub, (&group, 0), inputs).unwrap();
     assert!(hub.taken(Partition(0)).is_some());
     hub.fetch(Partition(0), &Positions::default());
-    let is_about = |records: u64| hub.lag().get(&0).is_some_and(|lag| (records..=records + 20).contains(lag));
+    let is_about =
+        |records: u64| hub.lag().get(&0).is_some_and(|lag| (records..=records + 20).contains(lag));
     await_that(|| is_about(20 * EACH));
     let mut next = Offset(0);
     let mut taken = 0;

@@ -13,8 +13,12 @@ use leadstream::pipeline::{Positions, Source};
 use leadstream::runtime::demo::Market;
 use leadstream::runtime::ingest::Progress;
 use leadstream::runtime::instance::topics;
-use leadstream::runtime::log::kafka::{self, Cluster, Group, Guarantee, Hub, Lane, Part, SOURCES, Settings, Topics};
-use leadstream::runtime::log::{Batches, CommitError, Log, Record, STATE, TimeSource, partition_of};
+use leadstream::runtime::log::kafka::{
+    self, Cluster, Group, Guarantee, Hub, Lane, Part, SOURCES, Settings, Topics,
+};
+use leadstream::runtime::log::{
+    Batches, CommitError, Log, Record, STATE, TimeSource, partition_of,
+};
 use leadstream::runtime::mutate::predict;
 use leadstream::runtime::worker::inputs_of;
 use rdkafka::ClientConfig;
@@ -69,10 +73,15 @@ impl Fleet {
 
     pub fn command(&self, instance: usize, arguments: &[&str]) -> Command {
         let config = self.folder.join(format!("{instance}.toml"));
-        let servers = self.apart.as_ref().filter(|(apart, _)| *apart == instance).map_or(&self.servers, |(_, servers)| servers);
+        let servers = self
+            .apart
+            .as_ref()
+            .filter(|(apart, _)| *apart == instance)
+            .map_or(&self.servers, |(_, servers)| servers);
         let text = format!(
             "data_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\npeer_token = \"{PEERS}\"\n[logging]\nlevel = \"info\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
-             replication = 1\npartitions = {PARTITIONS}\nsession_timeout_ms = 6000\ntransaction_timeout_ms = {}\n{}\n",
+             replication = 1\npartitions = {PARTITIONS}\nsession_timeout_ms = \
+             6000\ntransaction_timeout_ms = {}\n{}\n",
             self.folder.join(instance.to_string()).display(),
             servers,
             self.transaction_timeout_ms,
@@ -89,8 +98,13 @@ impl Fleet {
     }
 
     pub fn start(&mut self, instance: usize) {
-        let told = fs::OpenOptions::new().create(true).append(true).open(self.folder.join(format!("{instance}.log"))).unwrap();
-        let child = self.command(instance, &["run"]).stdout(Stdio::null()).stderr(told).spawn().unwrap();
+        let told = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.join(format!("{instance}.log")))
+            .unwrap();
+        let child =
+            self.command(instance, &["run"]).stdout(Stdio::null()).stderr(told).spawn().unwrap();
         self.running.insert(instance, child);
     }
 
@@ -110,12 +124,18 @@ impl Fleet {
         self.signal(instance, "-TERM");
         let mut child = self.running.remove(&instance).unwrap();
         let status = child.wait().unwrap();
-        assert!(status.success(), "instance {instance} ended with {status}: {}", self.log(instance));
+        assert!(
+            status.success(),
+            "instance {instance} ended with {status}: {}",
+            self.log(instance)
+        );
     }
 
     /// None may have ended by itself.
     pub fn look(&mut self) {
-        let ended = self.running.iter_mut().find_map(|(instance, child)| child.try_wait().unwrap().map(|status| (*instance, status)));
+        let ended = self.running.iter_mut().find_map(|(instance, child)| {
+            child.try_wait().unwrap().map(|status| (*instance, status))
+        });
         if let Some((instance, status)) = ended {
             panic!("instance {instance} ended with {status}: {}", self.log(instance));
         }
@@ -172,13 +192,17 @@ pub fn settings(servers: &str) -> Settings {
     }
 }
 
-/// What is read of each value of a topic, by lead in the order of the topic, as a committed reader sees it.
+/// What is read of each value of a topic, by lead in the order of the topic, as a committed reader
+/// sees it.
 fn by_lead<T>(topics: &Topics, topic: &str, of: impl Fn(&Value) -> T) -> BTreeMap<String, Vec<T>> {
     let mut leads: BTreeMap<String, Vec<T>> = BTreeMap::new();
     for partition in (0..PARTITIONS).map(Partition) {
         let each = &mut |_, record: Record| {
             let value = avro::describe(record.value.as_deref().unwrap()).unwrap();
-            leads.entry(String::from_utf8(record.key.unwrap()).unwrap()).or_default().push(of(&value));
+            leads
+                .entry(String::from_utf8(record.key.unwrap()).unwrap())
+                .or_default()
+                .push(of(&value));
         };
         topics.all(topic, partition, each).unwrap();
     }
@@ -194,20 +218,25 @@ pub fn ids_by_lead(topics: &Topics, topic: &str) -> BTreeMap<String, Vec<String>
     by_lead(topics, topic, id)
 }
 
-/// One prediction for each event that was sent, in the order of its lead, and no other; and where a prediction says how many messages its
-/// lead has sent, it is as many as there are among the lead's events up to then: no event was lost or applied twice to the state either.
+/// One prediction for each event that was sent, in the order of its lead, and no other; and where a
+/// prediction says how many messages its lead has sent, it is as many as there are among the lead's
+/// events up to then: no event was lost or applied twice to the state either.
 pub fn assert_taken(read: &Topics, events: usize) {
-    let sent = by_lead(read, "lead.interactions.v1", |event| (id(event), event["event_type"].as_str().unwrap().to_owned()));
+    let sent = by_lead(read, "lead.interactions.v1", |event| {
+        (id(event), event["event_type"].as_str().unwrap().to_owned())
+    });
     let taken = by_lead(read, PREDICTIONS, |prediction| {
-        let reasons = prediction["engagement_receptivity"]["contributions"].as_array().into_iter().flatten();
+        let reasons =
+            prediction["engagement_receptivity"]["contributions"].as_array().into_iter().flatten();
         let messages = reasons.clone().find(|reason| reason["feature"] == "messages_in_total");
         (id(prediction), messages.map(|reason| reason["value"].as_f64().unwrap()))
     });
     let mut compared = 0;
     for (lead, sent) in &sent {
         let taken = taken.get(lead).map_or(&[][..], Vec::as_slice);
-        let first =
-            (0..sent.len().max(taken.len())).find(|place| sent.get(*place).map(|(id, _)| id) != taken.get(*place).map(|(id, _)| id));
+        let first = (0..sent.len().max(taken.len())).find(|place| {
+            sent.get(*place).map(|(id, _)| id) != taken.get(*place).map(|(id, _)| id)
+        });
         assert_eq!(first, None, "{lead}: {} sent, {} taken", sent.len(), taken.len());
         let mut messages = 0.0;
         for ((id, kind), (_, said)) in sent.iter().zip(taken) {
@@ -217,7 +246,10 @@ pub fn assert_taken(read: &Topics, events: usize) {
                 "contact.erased" => messages = 0.0,
                 _ => {}
             }
-            assert!(said.is_none_or(|said| said == messages), "{lead} {id}: {messages} messages, the prediction says {said:?}");
+            assert!(
+                said.is_none_or(|said| said == messages),
+                "{lead} {id}: {messages} messages, the prediction says {said:?}"
+            );
             compared += usize::from(said.is_some());
         }
     }
@@ -236,11 +268,18 @@ pub fn events(count: usize) -> Vec<Vec<u8>> {
     let now_ms = TimeSource::World.now().0;
     let mut fresh: Vec<Vec<u8>> = Vec::new();
     let (mut ids, mut newest) = (BTreeSet::new(), BTreeMap::new());
-    for line in Market::new(7, count / 12, START_MS).until(START_MS + 90 * DAY_MS).into_iter().map(|delivery| delivery.line) {
+    for line in Market::new(7, count / 12, START_MS)
+        .until(START_MS + 90 * DAY_MS)
+        .into_iter()
+        .map(|delivery| delivery.line)
+    {
         let Ok(event) = interaction::from_json(&line) else { continue };
         let newest: &mut i64 = newest.entry(event.key.clone()).or_insert(event.occurred_at.0);
         *newest = event.occurred_at.0.max(*newest);
-        if event.occurred_at.0 < now_ms && *newest - event.occurred_at.0 < DAY_MS / 2 && ids.insert(event.event_id.0) {
+        if event.occurred_at.0 < now_ms
+            && *newest - event.occurred_at.0 < DAY_MS / 2
+            && ids.insert(event.event_id.0)
+        {
             fresh.push(line);
         }
     }
@@ -251,18 +290,33 @@ pub fn events(count: usize) -> Vec<Vec<u8>> {
 
 /// The cluster of a broker, with its topics.
 pub fn cluster(broker: &Broker, application: &str) -> Arc<Cluster> {
-    let settings = Settings { application: application.to_owned(), creates_topics: true, ..settings(&broker.servers) };
+    let settings = Settings {
+        application: application.to_owned(),
+        creates_topics: true,
+        ..settings(&broker.servers)
+    };
     kafka::open(settings, &topics()).unwrap()
 }
 
 fn record(value: &str) -> Record {
-    Record { key: Some("t:l".into()), value: Some(value.as_bytes().to_vec()), reason: None, appended_ms: START_MS, source: 0, origin: None }
+    Record {
+        key: Some("t:l".into()),
+        value: Some(value.as_bytes().to_vec()),
+        reason: None,
+        appended_ms: START_MS,
+        source: 0,
+        origin: None,
+    }
 }
 
 /// Values that a committed reader finds in a topic's partition.
 fn values(topics: &Topics, topic: &str, partition: Partition) -> Vec<String> {
     let mut values = Vec::new();
-    topics.all(topic, partition, &mut |_, record| values.push(String::from_utf8(record.value.unwrap()).unwrap())).unwrap();
+    topics
+        .all(topic, partition, &mut |_, record| {
+            values.push(String::from_utf8(record.value.unwrap()).unwrap())
+        })
+        .unwrap();
     values
 }
 
@@ -281,11 +335,16 @@ fn a_commit_that_holds_a_partition_which_has_moved_is_aborted() {
     let lane = Lane::new(&cluster, &hub, (&group, 0), inputs).unwrap();
     let all: Vec<Partition> = hub.moves(Part::WHOLE).arrived;
     all.iter().for_each(|partition| assert!(hub.taken(*partition).is_some()));
-    let batches = |value: &str| Batches::from_iter(all.iter().map(|partition| ((PREDICTIONS, partition.0), vec![record(value)])));
+    let batches = |value: &str| {
+        Batches::from_iter(
+            all.iter().map(|partition| ((PREDICTIONS, partition.0), vec![record(value)])),
+        )
+    };
     let positions = || all.iter().map(|partition| (partition.0, Positions::default())).collect();
     lane.commit(&batches("before"), &positions()).unwrap();
 
-    // The worker is slow: it neither gives up nor commits until the group has given half of its partitions away.
+    // The worker is slow: it neither gives up nor commits until the group has given half of its
+    // partitions away.
     let _second = Group::join(&cluster.settings, &other, inputs[0]).unwrap();
     await_that(|| other.owned().len() == PARTITIONS as usize / 2);
     assert!(matches!(lane.commit(&batches("moved"), &positions()), Err(CommitError::Aborted(_))));
@@ -294,10 +353,14 @@ fn a_commit_that_holds_a_partition_which_has_moved_is_aborted() {
 
     // With what it still owns it goes on.
     hub.released(&hub.moves(Part::WHOLE).leaving);
-    let kept: BTreeMap<u32, Positions> = hub.owned().iter().map(|partition| (partition.0, Positions::default())).collect();
-    let batch = kept.keys().map(|partition| ((PREDICTIONS, *partition), vec![record("after")])).collect();
+    let kept: BTreeMap<u32, Positions> =
+        hub.owned().iter().map(|partition| (partition.0, Positions::default())).collect();
+    let batch =
+        kept.keys().map(|partition| ((PREDICTIONS, *partition), vec![record("after")])).collect();
     lane.commit(&batch, &kept).unwrap();
-    kept.keys().for_each(|partition| assert_eq!(values(&read, PREDICTIONS, Partition(*partition)), ["before", "after"]));
+    kept.keys().for_each(|partition| {
+        assert_eq!(values(&read, PREDICTIONS, Partition(*partition)), ["before", "after"])
+    });
 }
 
 #[test]
@@ -310,7 +373,10 @@ fn the_end_of_a_changelog_waits_for_an_open_transaction_before_it() {
     let cluster = cluster(&broker, "hanging");
     let producer = |id: &str| -> BaseProducer {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &broker.servers).set("transactional.id", id).set("transaction.timeout.ms", "60000");
+        config
+            .set("bootstrap.servers", &broker.servers)
+            .set("transactional.id", id)
+            .set("transaction.timeout.ms", "60000");
         let producer: BaseProducer = config.create().unwrap();
         producer.init_transactions(Duration::from_secs(20)).unwrap();
         producer.begin_transaction().unwrap();
@@ -330,7 +396,10 @@ fn the_end_of_a_changelog_waits_for_an_open_transaction_before_it() {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| tell.send(read.end(STATE, Partition(0)).unwrap()).unwrap());
-        assert!(told.recv_timeout(Duration::from_secs(2)).is_err(), "an end was given while a transaction before it was open");
+        assert!(
+            told.recv_timeout(Duration::from_secs(2)).is_err(),
+            "an end was given while a transaction before it was open"
+        );
         hanging.abort_transaction(Duration::from_secs(20)).unwrap();
         // Behind both records; markers that were not written yet when it was asked are not counted.
         assert!(told.recv_timeout(SETTLES).unwrap() >= Offset(2));
@@ -360,17 +429,31 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
         )
     };
     let file = folder.path().join("events.ndjson");
-    fs::write(&file, [line("ann", 1), line("ann", 1), "{nothing".to_owned(), line("bob", 2)].join("\n")).unwrap();
+    fs::write(
+        &file,
+        [line("ann", 1), line("ann", 1), "{nothing".to_owned(), line("bob", 2)].join("\n"),
+    )
+    .unwrap();
     let ingest = ["ingest", file.to_str().unwrap()];
-    // Nobody takes what it appends: it ends before it can say what came of it, and goes on with that when it is called again.
-    let mut waiting = fleet.command(0, &ingest).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // Nobody takes what it appends: it ends before it can say what came of it, and goes on with
+    // that when it is called again.
+    let mut waiting =
+        fleet.command(0, &ingest).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let read = Topics::new(&settings(&broker.servers)).unwrap();
-    let progress = || serde_json::from_slice::<Progress>(&read.newest((SOURCES, Partition(0)), &file.to_string_lossy()).ok()??).ok();
+    let progress = || {
+        serde_json::from_slice::<Progress>(
+            &read.newest((SOURCES, Partition(0)), &file.to_string_lossy()).ok()??,
+        )
+        .ok()
+    };
     await_that(|| progress().is_some_and(|progress| progress.lines == 4));
     assert!(Command::new("kill").arg(waiting.id().to_string()).status().unwrap().success());
     assert!(!waiting.wait().unwrap().success());
     fleet.start(0);
-    assert_eq!(told(&fleet, &ingest).1.lines().last(), Some("received=4 advanced=2 duplicate=1 late=0 dead_lettered=1"));
+    assert_eq!(
+        told(&fleet, &ingest).1.lines().last(),
+        Some("received=4 advanced=2 duplicate=1 late=0 dead_lettered=1")
+    );
     let definition = folder.path().join("settings.json");
     let body = r#"{"kind":"settings","name":"main","version":1,"effective_at":"2026-01-01T00:00:00Z","body":{"timezone":"Europe/Berlin"}}"#;
     fs::write(&definition, body).unwrap();
@@ -381,27 +464,49 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     // A producer with another partitioner.
     let event = interaction::from_json(line("carl", 3).as_bytes()).unwrap();
     let wrong = (partition_of(b"acme:carl", PARTITIONS).0 + 1) % PARTITIONS;
-    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &broker.servers).create().unwrap();
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", &broker.servers).create().unwrap();
     let value = interaction::into_avro(event);
-    producer.send(BaseRecord::to("lead.interactions.v1").partition(wrong.cast_signed()).key("acme:carl").payload(&value)).unwrap();
+    producer
+        .send(
+            BaseRecord::to("lead.interactions.v1")
+                .partition(wrong.cast_signed())
+                .key("acme:carl")
+                .payload(&value),
+        )
+        .unwrap();
     producer.flush(Duration::from_secs(20)).unwrap();
     // Nearly as long as a broker takes by default: as a dead letter it carries headers too.
     let poison = "x".repeat(1_040_000);
-    let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", &broker.servers).set("message.max.bytes", "1048000").create().unwrap();
-    producer.send(BaseRecord::to("lead.interactions.v1").partition(0).key("poison").payload(&poison)).unwrap();
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &broker.servers)
+        .set("message.max.bytes", "1048000")
+        .create()
+        .unwrap();
+    producer
+        .send(BaseRecord::to("lead.interactions.v1").partition(0).key("poison").payload(&poison))
+        .unwrap();
     producer.flush(Duration::from_secs(20)).unwrap();
     let letters = || {
-        let (fine, text) = told(&fleet, &["tail", "lead.dead-letters.v1", "--from-start", "--until-end"]);
+        let (fine, text) =
+            told(&fleet, &["tail", "lead.dead-letters.v1", "--from-start", "--until-end"]);
         assert!(fine, "{text}");
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
     };
     await_that(|| letters().len() == 3);
     let letters = letters();
-    let of = |reason: &str| letters.iter().find(|letter| letter["reason"].as_str().unwrap().starts_with(reason)).unwrap();
+    let of = |reason: &str| {
+        letters
+            .iter()
+            .find(|letter| letter["reason"].as_str().unwrap().starts_with(reason))
+            .unwrap()
+    };
     assert_eq!(of("bad_json")["value"], "{nothing");
     assert_eq!(of("misrouted")["value"]["lead_id"], "carl");
-    assert_eq!((of("bad_magic")["value"].as_str(), of("bad_magic")["key"].as_str()), (Some(&*poison), Some("poison")));
+    assert_eq!(
+        (of("bad_magic")["value"].as_str(), of("bad_magic")["key"].as_str()),
+        (Some(&*poison), Some("poison"))
+    );
     let origin = of("misrouted")["origin"].as_str().unwrap();
     assert!(origin.starts_with(&format!("lead.interactions.v1/{wrong}/")), "{origin}");
     let (fine, text) = told(&fleet, &["lead", "acme", "ann"]);
@@ -431,7 +536,10 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
         String::from_utf8(told.stdout).unwrap().lines().last().unwrap().to_owned()
     };
     fleet.start(0);
-    assert_eq!(ingest(&fleet, &lines[..300]), predict(&lines[..300], TimeSource::World.now().0).to_string());
+    assert_eq!(
+        ingest(&fleet, &lines[..300]),
+        predict(&lines[..300], TimeSource::World.now().0).to_string()
+    );
     fleet.end(0);
 
     let groups = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
@@ -447,8 +555,24 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
         let told = fleet.log(0);
         let place = told.rfind("--topic ").unwrap();
         let words: Vec<&str> = told[place..].split_whitespace().take(6).collect();
-        assert_eq!((words[2], words[3], words[5].trim_end_matches('"')), ("--reset-offsets", "--to-offset", "--execute"), "{words:?}");
-        broker.tool(groups, &["--group", "leadstream", "--topic", words[1], "--reset-offsets", "--to-offset", words[4], "--execute"]);
+        assert_eq!(
+            (words[2], words[3], words[5].trim_end_matches('"')),
+            ("--reset-offsets", "--to-offset", "--execute"),
+            "{words:?}"
+        );
+        broker.tool(
+            groups,
+            &[
+                "--group",
+                "leadstream",
+                "--topic",
+                words[1],
+                "--reset-offsets",
+                "--to-offset",
+                words[4],
+                "--execute",
+            ],
+        );
         let taken = |fleet: &Fleet| fleet.log(0).matches("took over partition").count();
         let before = taken(&fleet);
         fleet.start(0);
@@ -467,11 +591,17 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
     fleet.look();
     // What was taken before the group was deleted is known still.
     let told = ingest(&fleet, &lines);
-    assert!(told.starts_with("received=600 advanced=300 ") && told.ends_with(" dead_lettered=0"), "{told}");
+    assert!(
+        told.starts_with("received=600 advanced=300 ") && told.ends_with(" dead_lettered=0"),
+        "{told}"
+    );
     fleet.end(0);
     replays(&fleet);
 
-    broker.tool("org.apache.kafka.tools.TopicCommand", &["--alter", "--topic", "lead.alerts.v1", "--partitions", "13"]);
+    broker.tool(
+        "org.apache.kafka.tools.TopicCommand",
+        &["--alter", "--topic", "lead.alerts.v1", "--partitions", "13"],
+    );
     let told = fleet.command(0, &["run"]).output().unwrap();
     let told = String::from_utf8(told.stderr).unwrap();
     assert!(told.contains("topic lead.alerts.v1: it has 13 partitions, wanted are 12"), "{told}");

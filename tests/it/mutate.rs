@@ -32,7 +32,11 @@ fn ingested(folder: &Path, lines: &[Vec<u8>]) -> String {
 fn counted_as_predicted(lines: &[Vec<u8>], kind: Kind, seed: u64) -> Mutated {
     let folder = tempfile::tempdir().unwrap();
     let mutated = mutate(lines.to_vec(), kind, seed, TimeSource::World.now().0);
-    assert_eq!(ingested(folder.path(), &mutated.lines), mutated.expected.to_string(), "{kind:?} {seed}");
+    assert_eq!(
+        ingested(folder.path(), &mutated.lines),
+        mutated.expected.to_string(),
+        "{kind:?} {seed}"
+    );
     mutated
 }
 
@@ -46,26 +50,39 @@ fn a_market_as_it_is_and_mutated_is_counted_as_predicted() {
     let lines = market();
     let folder = tempfile::tempdir().unwrap();
     let expected = predict(&lines, TimeSource::World.now().0);
-    assert!(expected.duplicate > 0 && expected.late > 0 && expected.dead_lettered > 0, "{expected}");
+    assert!(
+        expected.duplicate > 0 && expected.late > 0 && expected.dead_lettered > 0,
+        "{expected}"
+    );
     assert_eq!(ingested(folder.path(), &lines), expected.to_string());
     for (kind, seed) in KINDS.into_iter().zip(1..) {
         counted_as_predicted(&lines, kind, seed);
     }
 }
 
-/// Leads on a grid of minutes or hours, several events at a time, so that a day behind is met exactly; the first has far more
-/// events in a day than ids are kept, and some leads are erased.
+/// Leads on a grid of minutes or hours, several events at a time, so that a day behind is met
+/// exactly; the first has far more events in a day than ids are kept, and some leads are erased.
 fn grid() -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
     let mut add = |number: usize, lead: usize, at_ms: i64| {
-        let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("grid/{number}").as_bytes());
-        let kind = if lead % 5 == 4 && number.is_multiple_of(97) { "contact.erased" } else { "page.viewed" };
-        let times = format!(r#""occurred_at":{at_ms},"received_at":{at_ms},"source_system":"grid""#);
-        let line = format!(r#"{{"event_id":"{id}","event_type":"{kind}","tenant_id":"acme","lead_id":"lead-{lead}",{times}}}"#);
+        let id =
+            uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("grid/{number}").as_bytes());
+        let kind = if lead % 5 == 4 && number.is_multiple_of(97) {
+            "contact.erased"
+        } else {
+            "page.viewed"
+        };
+        let times =
+            format!(r#""occurred_at":{at_ms},"received_at":{at_ms},"source_system":"grid""#);
+        let line = format!(
+            r#"{{"event_id":"{id}","event_type":"{kind}","tenant_id":"acme","lead_id":"lead-{lead}",{times}}}"#
+        );
         lines.push((at_ms, line.into_bytes()));
     };
     (0..2_000).for_each(|number| add(number, 0, START_MS + number as i64 / 3 * 5 * MINUTE_MS));
-    (0..6_000).for_each(|number| add(10_000 + number, 1 + number % 40, START_MS + number as i64 / 100 * 6 * HOUR_MS));
+    (0..6_000).for_each(|number| {
+        add(10_000 + number, 1 + number % 40, START_MS + number as i64 / 100 * 6 * HOUR_MS)
+    });
     lines.sort_by_key(|(at_ms, _)| *at_ms);
     lines.into_iter().map(|(_, line)| line).collect()
 }
@@ -88,15 +105,23 @@ fn mutated_public_files_are_counted_as_predicted() {
         eprintln!("not run: the public event files are not beside the project");
         return;
     }
-    for (name, kinds) in [("bpi2012", &KINDS[4..]), ("sgd_homes", &KINDS[..]), ("persuasion", &KINDS[..])] {
-        let mut file = Lines::open(events.join(format!("{name}.ndjson.gz")).to_str().unwrap()).unwrap();
+    for (name, kinds) in
+        [("bpi2012", &KINDS[4..]), ("sgd_homes", &KINDS[..]), ("persuasion", &KINDS[..])]
+    {
+        let mut file =
+            Lines::open(events.join(format!("{name}.ndjson.gz")).to_str().unwrap()).unwrap();
         let lines: Vec<_> = std::iter::from_fn(|| file.next_line().unwrap()).collect();
         for (kind, seed) in kinds.iter().zip(11..) {
             let Mutated { expected, .. } = counted_as_predicted(&lines, *kind, seed);
             // The dialogues last hours, so nothing of them can be a day late.
-            let all = expected.duplicate > 0 && (name != "bpi2012" || expected.late > 0) && expected.dead_lettered > 0;
+            let all = expected.duplicate > 0
+                && (name != "bpi2012" || expected.late > 0)
+                && expected.dead_lettered > 0;
             assert!(*kind != Kind::All || all, "{name}: {expected}");
-            assert!(*kind != Kind::Shuffle || expected.advanced == lines.len() as u64, "{name}: {expected}");
+            assert!(
+                *kind != Kind::Shuffle || expected.advanced == lines.len() as u64,
+                "{name}: {expected}"
+            );
         }
     }
 }
@@ -125,20 +150,29 @@ fn ten_thousand_malformed_lines_are_accounted_for_and_kept_with_their_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let made = malformed::malformed(3, 10_000);
     let expected = made.expected;
-    assert!(expected.advanced > 500 && expected.duplicate > 50 && expected.late > 50 && expected.dead_lettered > 5_000, "{expected}");
+    assert!(
+        expected.advanced > 500
+            && expected.duplicate > 50
+            && expected.late > 50
+            && expected.dead_lettered > 5_000,
+        "{expected}"
+    );
     assert_eq!(ingested(folder.path(), &made.lines), expected.to_string());
 
     let now_ms = TimeSource::World.now().0;
     let mut sent: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     for line in made.lines {
-        if interaction::from_json(&line).map_or(true, |event| event.occurred_at.0 > now_ms + DAY_MS) {
+        if interaction::from_json(&line).map_or(true, |event| event.occurred_at.0 > now_ms + DAY_MS)
+        {
             *sent.entry(line).or_default() += 1;
         }
     }
     let letters = dead_letters(&folder.path().join("data"));
     assert_eq!(letters.values().sum::<usize>() as u64, expected.dead_lettered);
     let differs = sent.iter().find(|(bytes, count)| letters.get(*bytes) != Some(count));
-    let differs = differs.map(|(bytes, count)| (String::from_utf8_lossy(bytes).chars().take(200).collect::<String>(), count));
+    let differs = differs.map(|(bytes, count)| {
+        (String::from_utf8_lossy(bytes).chars().take(200).collect::<String>(), count)
+    });
     assert!(letters == sent, "{differs:?}");
 }
 

@@ -23,7 +23,10 @@ fn event(number: u32, lead: &str, at: i64, kind: &str, more: &str) -> Input {
     let line = format!(
         r#"{{"event_id":"{id}","event_type":"{kind}","tenant_id":"acme","lead_id":"{lead}","occurred_at":{time},"received_at":{time},"source_system":"crm"{more}}}"#
     );
-    Input::Interaction { event: Box::new(interaction::from_json(line.as_bytes()).unwrap()), appended: AppendTime(time) }
+    Input::Interaction {
+        event: Box::new(interaction::from_json(line.as_bytes()).unwrap()),
+        appended: AppendTime(time),
+    }
 }
 
 fn said(number: u32, lead: &str, at: i64, text: &str) -> Input {
@@ -32,7 +35,9 @@ fn said(number: u32, lead: &str, at: i64, text: &str) -> Input {
         lead,
         at,
         "message.received",
-        &format!(r#","channel":"sms","direction":"inbound","agent_id":"ann","content":{{"text":"{text}"}}"#),
+        &format!(
+            r#","channel":"sms","direction":"inbound","agent_id":"ann","content":{{"text":"{text}"}}"#
+        ),
     )
 }
 
@@ -43,10 +48,22 @@ fn story() -> Vec<Input> {
         event(3, "b", HOUR_MS, "form.submitted", r#","channel":"web""#),
         event(4, "a", 2 * HOUR_MS, "appointment.booked", r#","channel":"sms""#),
         said(5, "b", 3 * HOUR_MS, "That's above our budget"),
-        event(6, "b", 4 * HOUR_MS, "message.sent", r#","channel":"sms","direction":"outbound","content":{"text":"I understand"}"#),
+        event(
+            6,
+            "b",
+            4 * HOUR_MS,
+            "message.sent",
+            r#","channel":"sms","direction":"outbound","content":{"text":"I understand"}"#,
+        ),
         event(7, "a", 3 * DAY_MS, "appointment.attended", ""),
         event(8, "c", 20 * DAY_MS, "page.viewed", ""),
-        event(9, "a", 30 * DAY_MS, "lead.converted", r#","pipeline":{"status":"won","value_minor":100}"#),
+        event(
+            9,
+            "a",
+            30 * DAY_MS,
+            "lead.converted",
+            r#","pipeline":{"status":"won","value_minor":100}"#,
+        ),
     ]
 }
 
@@ -72,7 +89,9 @@ fn every_advanced_event_has_exactly_one_prediction_within_bounds() {
     assert_eq!(predictions.len(), story().len());
     for prediction in predictions {
         for score in &prediction.scores {
-            assert!((0.0..=1.0).contains(&score.probability) && (0.0..=1.0).contains(&score.confidence));
+            assert!(
+                (0.0..=1.0).contains(&score.probability) && (0.0..=1.0).contains(&score.confidence)
+            );
         }
         let sum: f64 = prediction.journey.probabilities.iter().sum();
         assert!((sum - 1.0).abs() < 1e-5);
@@ -104,7 +123,11 @@ fn redelivery_changes_nothing() {
         let mut inputs = story();
         inputs.insert(again + 1, inputs[again].clone());
         let (twice, repeated, outcomes) = run(&inputs);
-        assert_eq!((outcomes[again + 1], &twice, &repeated), (Outcome::Duplicate, &once, &effects), "event {again}");
+        assert_eq!(
+            (outcomes[again + 1], &twice, &repeated),
+            (Outcome::Duplicate, &once, &effects),
+            "event {again}"
+        );
     }
 }
 
@@ -113,7 +136,11 @@ fn the_file_again_advances_nothing() {
     let mut inputs = story();
     inputs.extend(story());
     let (rows, _, outcomes) = run(&inputs);
-    assert!(outcomes[story().len()..].iter().all(|outcome| matches!(outcome, Outcome::Duplicate | Outcome::Late)));
+    assert!(
+        outcomes[story().len()..]
+            .iter()
+            .all(|outcome| matches!(outcome, Outcome::Duplicate | Outcome::Late))
+    );
     assert_eq!(rows, run(&story()).0);
 }
 
@@ -189,12 +216,16 @@ fn a_lead_that_says_nothing_raises_a_warning_without_an_event_of_its_own() {
     let alerts: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Decided(Decision::Alert(alert)) => Some((alert.key.lead_id().to_owned(), alert.rule, alert.change)),
+            Effect::Decided(Decision::Alert(alert)) => {
+                Some((alert.key.lead_id().to_owned(), alert.rule, alert.change))
+            }
             _ => None,
         })
         .collect();
     assert!(alerts.contains(&("b".into(), Rule::SlippingAway, Change::Raised)), "{alerts:?}");
-    let raised = |(lead, rule, change): &&(String, Rule, Change)| lead == "b" && *rule == Rule::SlippingAway && *change == Change::Raised;
+    let raised = |(lead, rule, change): &&(String, Rule, Change)| {
+        lead == "b" && *rule == Rule::SlippingAway && *change == Change::Raised
+    };
     assert_eq!(alerts.iter().filter(raised).count(), 1);
 }
 
@@ -214,7 +245,12 @@ fn every_message_of_a_lead_gets_a_prompt_that_quotes_it() {
 #[test]
 fn no_channel_is_recommended_without_consent() {
     let dnd = event(1, "a", 0, "contact.dnd_changed", r#","attributes":{"dnd":"true"}"#);
-    let (_, effects, _) = run(&[dnd, said(2, "a", HOUR_MS, "hello"), said(3, "b", HOUR_MS, "STOP"), said(4, "d", HOUR_MS, "hello")]);
+    let (_, effects, _) = run(&[
+        dnd,
+        said(2, "a", HOUR_MS, "hello"),
+        said(3, "b", HOUR_MS, "STOP"),
+        said(4, "d", HOUR_MS, "hello"),
+    ]);
     let channels: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {

@@ -43,13 +43,9 @@ fn told() -> impl Strategy<Value = Told> {
         Just("Closed Lost".to_owned()),
         "[A-Za-z ]{1,80}"
     ]);
-    (0..3_u8, -30.0..200.0_f64, 0..EventType::WORDS.len(), texts, stages).prop_map(|(lead, step_hours, kind, text, stage)| Told {
-        lead,
-        step_hours,
-        kind,
-        text,
-        stage,
-    })
+    (0..3_u8, -30.0..200.0_f64, 0..EventType::WORDS.len(), texts, stages).prop_map(
+        |(lead, step_hours, kind, text, stage)| Told { lead, step_hours, kind, text, stage },
+    )
 }
 
 fn inputs(story: &[Told]) -> Vec<Input> {
@@ -104,7 +100,8 @@ proptest! {
 
     #[test]
     fn what_is_delivered_again_at_once_or_at_the_end_changes_nothing(story in vec(told(), 1..30), again in vec(any::<prop::sample::Index>(), 1..5)) {
-        // One lead: a timer that is due in the past of its tenant's clock fires with whatever input comes next.
+        // One lead: a timer that is due in the past of its tenant's clock fires with whatever input
+        // comes next.
         let story: Vec<_> = story.into_iter().map(|told| Told { lead: 0, ..told }).collect();
         let once = inputs(&story);
         let mut twice = once.clone();
@@ -115,7 +112,8 @@ proptest! {
         let place = again[0].index(once.len());
         twice.insert(place + 1, once[place].clone());
         let ((expected, effects, _), (found, repeated, outcomes)) = (run(&once), run(&twice));
-        // What the first delivery found late is late again and told again; nothing else may be told or kept.
+        // What the first delivery found late is late again and told again; nothing else may be told
+        // or kept.
         let told = |effects: &[Effect]| effects.iter().filter(|effect| **effect != Effect::Late).cloned().collect::<Vec<_>>();
         prop_assert!(told(&effects) == told(&repeated));
         prop_assert!(expected == found);
@@ -181,13 +179,23 @@ proptest! {
 
 /// A lead of a sales day: forty events over three weeks, some of each kind, and two channels.
 fn steady_lead() -> Row {
-    let kinds =
-        ["message.received", "message.sent", "page.viewed", "listing.viewed", "call.completed", "email.opened", "appointment.booked"];
+    let kinds = [
+        "message.received",
+        "message.sent",
+        "page.viewed",
+        "listing.viewed",
+        "call.completed",
+        "email.opened",
+        "appointment.booked",
+    ];
     let story: Vec<_> = (0..40)
         .map(|number| Told {
             lead: 0,
             step_hours: 13.0,
-            kind: EventType::WORDS.iter().position(|word| *word == kinds[number % kinds.len()]).unwrap(),
+            kind: EventType::WORDS
+                .iter()
+                .position(|word| *word == kinds[number % kinds.len()])
+                .unwrap(),
             text: "We look for 3 bedrooms".to_owned(),
             stage: None,
         })
@@ -209,8 +217,14 @@ fn a_row_of_every_released_format_is_still_read() {
     let bytes = row_of_format_1();
     let key = Key::Lead(LeadKey::parse("acme:lead-0").unwrap());
     let Row::Lead(lead) = rows::row(&key, &bytes).unwrap() else { panic!("no lead") };
-    assert_eq!((lead.activity.events, lead.appointments.asked, lead.contact.timezone.as_deref()), (40, 5, Some("Asia/Kolkata")));
-    assert_eq!(lead.conversation.facts.iter().map(|fact| fact.value.as_str()).collect::<Vec<_>>(), ["3"]);
+    assert_eq!(
+        (lead.activity.events, lead.appointments.asked, lead.contact.timezone.as_deref()),
+        (40, 5, Some("Asia/Kolkata"))
+    );
+    assert_eq!(
+        lead.conversation.facts.iter().map(|fact| fact.value.as_str()).collect::<Vec<_>>(),
+        ["3"]
+    );
     let newest = rows::row_bytes(&Row::Lead(lead.clone()));
     assert_eq!((newest[0], rows::row(&key, &newest)), (5, Ok(Row::Lead(lead))));
 }
@@ -219,18 +233,32 @@ fn a_row_of_every_released_format_is_still_read() {
 fn what_format_2_had_counted_of_an_experiment_is_read_as_it_was() {
     use leadstream::domain::experiment::ExperimentKey;
     use leadstream::domain::units::Tenant;
-    // A lead that wrote twice, two hours apart, and booked an appointment in between, with the counts of its partition.
+    // A lead that wrote twice, two hours apart, and booked an appointment in between, with the
+    // counts of its partition.
     let lead = bytes_of(include_str!("../fixtures/lead.row.2.hex"));
-    let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:a").unwrap()), &lead).unwrap() else { panic!("no lead") };
+    let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:a").unwrap()), &lead).unwrap()
+    else {
+        panic!("no lead")
+    };
     let bytes = bytes_of(include_str!("../fixtures/tally.row.2.hex"));
-    let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
+    let experiment =
+        ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
     let tally = rows::row(&Key::Tally(experiment.clone()), &bytes).unwrap().into_tally().unwrap();
     let place = &lead.places.list[0];
-    assert_eq!((place.arm.as_str(), place.exposures, lead.places.marks.0.len()), ("empathetic", 2, 3));
+    assert_eq!(
+        (place.arm.as_str(), place.exposures, lead.places.marks.0.len()),
+        ("empathetic", 2, 3)
+    );
     // Without the plan the lead counts the same; the plan adds its four metrics.
-    assert_eq!((place.counted(&lead.places.marks, None).arms, tally.crossed), (tally.arms.clone(), 0));
+    assert_eq!(
+        (place.counted(&lead.places.marks, None).arms, tally.crossed),
+        (tally.arms.clone(), 0)
+    );
     let group = &tally.cohorts.values().next().unwrap()["empathetic"];
-    assert_eq!((group.units, group.cells.iter().map(|cell| cell.nonzero).collect::<Vec<_>>()), (1, vec![0, 1, 1, 0]));
+    assert_eq!(
+        (group.units, group.cells.iter().map(|cell| cell.nonzero).collect::<Vec<_>>()),
+        (1, vec![0, 1, 1, 0])
+    );
     let trial: Vec<u8> = [&[2, 1, 4, 10][..], &bytes[1..]].concat();
     let trial = rows::row(&Key::Trial(experiment), &trial).unwrap().into_trial().unwrap();
     assert_eq!(trial.sources[&4], Some(Partial { at: EventTime(5), tally }));
@@ -242,15 +270,23 @@ fn what_format_3_had_counted_of_an_experiment_is_read_as_it_was() {
     use leadstream::domain::experiment::known::Before;
     use leadstream::domain::touches::Touches;
     use leadstream::domain::units::Tenant;
-    // A lead of an agent that wrote twice and was won; counts of another with its wait, an agent's leads and two units in two arms.
+    // A lead of an agent that wrote twice and was won; counts of another with its wait, an agent's
+    // leads and two units in two arms.
     let lead = bytes_of(include_str!("../fixtures/lead.row.3.hex"));
-    let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:a").unwrap()), &lead).unwrap() else { panic!("no lead") };
+    let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:a").unwrap()), &lead).unwrap()
+    else {
+        panic!("no lead")
+    };
     let place = &lead.places.list[0];
-    assert_eq!((place.agent.as_deref(), place.exposures, place.before.clone()), (Some("agent-1"), 2, Before::default()));
+    assert_eq!(
+        (place.agent.as_deref(), place.exposures, place.before.clone()),
+        (Some("agent-1"), 2, Before::default())
+    );
     assert_eq!(lead.touches, Touches::default());
     assert_eq!(place.counted(&lead.places.marks, None).arms["empathetic"].conversions, 1);
     let bytes = bytes_of(include_str!("../fixtures/tally.row.3.hex"));
-    let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
+    let experiment =
+        ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
     let tally = rows::row(&Key::Tally(experiment.clone()), &bytes).unwrap().into_tally().unwrap();
     let group = &tally.cohorts.values().next().unwrap()["empathetic"];
     assert_eq!((tally.crossed, tally.agents.count(), group.units, group.waits.len()), (2, 1, 1, 1));
@@ -266,25 +302,41 @@ fn what_format_4_had_counted_within_strata_is_read_as_it_was() {
     use leadstream::domain::experiment::known::Before;
     use leadstream::domain::experiment::stratum::Stratum;
     use leadstream::domain::units::Tenant;
-    // A lead that wrote twice by SMS and was answered in between, and the counts of it and five others, by SMS and by e-mail.
+    // A lead that wrote twice by SMS and was answered in between, and the counts of it and five
+    // others, by SMS and by e-mail.
     let lead = bytes_of(include_str!("../fixtures/lead.row.4.hex"));
-    let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:b").unwrap()), &lead).unwrap() else { panic!("no lead") };
+    let Row::Lead(lead) = rows::row(&Key::Lead(LeadKey::parse("acme:b").unwrap()), &lead).unwrap()
+    else {
+        panic!("no lead")
+    };
     let place = &lead.places.list[0];
-    assert_eq!((place.exposures, &place.before), (2, &Before { covariate: Some(1_000_000), stratum: Some(0), agent: None }));
-    let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
+    assert_eq!(
+        (place.exposures, &place.before),
+        (2, &Before { covariate: Some(1_000_000), stratum: Some(0), agent: None })
+    );
+    let experiment =
+        ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
     let bytes = bytes_of(include_str!("../fixtures/tally.row.4.hex"));
-    let tally = |bytes: &[u8]| rows::row(&Key::Tally(experiment.clone()), bytes).unwrap().into_tally().unwrap();
-    let strata = |bytes: &[u8]| tally(bytes).cohorts.values().next().unwrap()["empathetic"].strata.clone();
+    let tally = |bytes: &[u8]| {
+        rows::row(&Key::Tally(experiment.clone()), bytes).unwrap().into_tally().unwrap()
+    };
+    let strata =
+        |bytes: &[u8]| tally(bytes).cohorts.values().next().unwrap()["empathetic"].strata.clone();
     // One in two of each was won: that is counted exactly.
     let won = Stratum { units: 2, nonzero: 1, sum: 1_000_000, squares: 1_000_000_000_000 };
     assert_eq!(strata(&bytes), [(0, won), (1, won)].into());
-    // Of messages at least so many are not 0: in the second stratum it were five and one, which is two.
+    // Of messages at least so many are not 0: in the second stratum it were five and one, which is
+    // two.
     let mean = strata(&bytes_of(include_str!("../fixtures/tally.mean.row.4.hex")));
-    assert_eq!([mean[&0], mean[&1]].map(|stratum| (stratum.units, stratum.nonzero, stratum.sum)), [(2, 2, 6_000_000), (2, 1, 6_000_000)]);
+    assert_eq!(
+        [mean[&0], mean[&1]].map(|stratum| (stratum.units, stratum.nonzero, stratum.sum)),
+        [(2, 2, 6_000_000), (2, 1, 6_000_000)]
+    );
     let trial: Vec<u8> = [&[4, 1, 4, 10][..], &bytes[1..]].concat();
     let trial = rows::row(&Key::Trial(experiment.clone()), &trial).unwrap().into_trial().unwrap();
     assert_eq!(trial.sources[&4], Some(Partial { at: EventTime(5), tally: tally(&bytes) }));
-    // It is written as it was read: a state directory has rows of this format before the next report comes.
+    // It is written as it was read: a state directory has rows of this format before the next
+    // report comes.
     let key = Key::Trial(experiment);
     let row = Row::Trial(trial);
     assert_eq!(rows::row(&key, &rows::row_bytes(&row)), Ok(row));
@@ -292,7 +344,10 @@ fn what_format_4_had_counted_within_strata_is_read_as_it_was() {
 
 fn bytes_of(hex: &str) -> Vec<u8> {
     let hex = hex.trim();
-    (0..hex.len()).step_by(2).map(|place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap()).collect()
+    (0..hex.len())
+        .step_by(2)
+        .map(|place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap())
+        .collect()
 }
 
 fn row_of_format_1() -> Vec<u8> {
@@ -331,16 +386,27 @@ fn what_format_1_had_counted_of_an_experiment_is_kept_and_not_counted_again() {
     let key = Key::Lead(LeadKey::parse("acme:lead-0").unwrap());
     let Row::Lead(lead) = rows::row(&key, &bytes).unwrap() else { panic!("no lead") };
     let place = &lead.places.list[0];
-    assert_eq!((place.arm.as_str(), place.began, place.bucket, place.propensity, place.until.0), ("assertive", 3, 1, 0.5, until));
+    assert_eq!(
+        (place.arm.as_str(), place.began, place.bucket, place.propensity, place.until.0),
+        ("assertive", 3, 1, 0.5, until)
+    );
     let counts = place.counted(&lead.places.marks, None).arms["assertive"];
-    assert_eq!((counts.appointments, counts.conversions, counts.losses), (1, 1, 1), "nothing of it can be counted once more");
+    assert_eq!(
+        (counts.appointments, counts.conversions, counts.losses),
+        (1, 1, 1),
+        "nothing of it can be counted once more"
+    );
 
     let tally: Vec<u8> = [&[1, 1, 9][..], b"assertive", &[2, 7, 3, 1, 1, 0, 200, 1]].concat();
-    let experiment = ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 3 };
+    let experiment =
+        ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 3 };
     let row = rows::row(&Key::Tally(experiment.clone()), &tally).unwrap();
     let counts = row.clone().into_tally().unwrap().arms["assertive"];
     assert_eq!((counts.exposed_units, counts.exposures, counts.revenue_minor), (2, 7, 100));
     let trial: Vec<u8> = [&[1, 1, 4, 10][..], &tally[1..]].concat();
     let trial = rows::row(&Key::Trial(experiment), &trial).unwrap().into_trial().unwrap();
-    assert_eq!(trial.sources[&4], Some(Partial { at: EventTime(5), tally: row.into_tally().unwrap() }));
+    assert_eq!(
+        trial.sources[&4],
+        Some(Partial { at: EventTime(5), tally: row.into_tally().unwrap() })
+    );
 }

@@ -1,5 +1,5 @@
-//! A TCP proxy before a broker that harms the requests which end transactions, notes the epochs under which they are sent, and holds requests
-//! of a kind back.
+//! A TCP proxy before a broker that harms the requests which end transactions, notes the epochs
+//! under which they are sent, and holds requests of a kind back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -91,8 +91,11 @@ impl Proxy {
 
     /// Waits until so many requests were harmed; `false` after `wait`.
     pub fn await_harmed(&self, count: usize, wait: Duration) -> bool {
-        let harmed = |state: &mut State| state.seen.iter().filter(|seen| matches!(seen, Seen::Harmed(..))).count() < count;
-        let (_state, timeout) = self.changed.wait_timeout_while(self.state.lock().unwrap(), wait, harmed).unwrap();
+        let harmed = |state: &mut State| {
+            state.seen.iter().filter(|seen| matches!(seen, Seen::Harmed(..))).count() < count
+        };
+        let (_state, timeout) =
+            self.changed.wait_timeout_while(self.state.lock().unwrap(), wait, harmed).unwrap();
         !timeout.timed_out()
     }
 
@@ -110,7 +113,8 @@ impl Proxy {
     /// Waits until a request is held back; `false` after `wait`.
     pub fn await_held(&self, wait: Duration) -> bool {
         let none = |state: &mut State| !matches!(state.gate, Gate::Closed(_)) || state.waiting == 0;
-        let (_state, timeout) = self.changed.wait_timeout_while(self.state.lock().unwrap(), wait, none).unwrap();
+        let (_state, timeout) =
+            self.changed.wait_timeout_while(self.state.lock().unwrap(), wait, none).unwrap();
         !timeout.timed_out()
     }
 
@@ -120,7 +124,8 @@ impl Proxy {
         if state.gate == Gate::Closed(api) {
             state.waiting += 1;
             self.changed.notify_all();
-            state = self.changed.wait_while(state, |state| state.gate == Gate::Closed(api)).unwrap();
+            state =
+                self.changed.wait_while(state, |state| state.gate == Gate::Closed(api)).unwrap();
             state.waiting -= 1;
         }
     }
@@ -158,10 +163,14 @@ impl Proxy {
         std::thread::spawn(move || answers(broker, to_client, &unanswered));
     }
 
-    /// Passes requests on until one of the ends is closed; `lost` gets the numbers of those whose answer is not to arrive.
+    /// Passes requests on until one of the ends is closed; `lost` gets the numbers of those whose
+    /// answer is not to arrive.
     fn requests(&self, mut client: TcpStream, mut broker: TcpStream, lost: &Mutex<BTreeSet<i32>>) {
         while let Some(frame) = frame(&mut client) {
-            let (api, correlation) = (i16::from_be_bytes([frame[4], frame[5]]), i32::from_be_bytes(frame[8..12].try_into().unwrap()));
+            let (api, correlation) = (
+                i16::from_be_bytes([frame[4], frame[5]]),
+                i32::from_be_bytes(frame[8..12].try_into().unwrap()),
+            );
             self.wait(api);
             let mut wait = None;
             if api == ADD_PARTITIONS_TO_TXN || api == END_TXN {
@@ -171,8 +180,13 @@ impl Proxy {
                 } else {
                     self.note(Seen::Ends(id.clone(), epoch));
                     self.ended();
-                    // Those of sources end by themselves: `ingest` tells that it does not know, and is run again.
-                    let fault = if id.contains("-source-") { None } else { self.state.lock().unwrap().faults.pop().flatten() };
+                    // Those of sources end by themselves: `ingest` tells that it does not know, and
+                    // is run again.
+                    let fault = if id.contains("-source-") {
+                        None
+                    } else {
+                        self.state.lock().unwrap().faults.pop().flatten()
+                    };
                     if fault.is_some() {
                         self.note(Seen::Harmed(id, epoch));
                     }
@@ -227,7 +241,8 @@ fn frame(stream: &mut TcpStream) -> Option<Vec<u8>> {
     Some(whole)
 }
 
-/// Transactional id and epoch at the start of a request: behind length, number, version, correlation and the client's name.
+/// Transactional id and epoch at the start of a request: behind length, number, version,
+/// correlation and the client's name.
 fn producer(frame: &[u8]) -> (String, i16) {
     let sized = |from: usize| {
         let length = i16::from_be_bytes([frame[from], frame[from + 1]]).max(0) as usize;
@@ -246,7 +261,9 @@ pub fn reused(seen: &[Seen]) -> Vec<Seen> {
     for event in seen {
         match event {
             Seen::Harmed(id, epoch) => drop(harmed.insert(id, *epoch)),
-            Seen::Begins(id, epoch) if harmed.get(id.as_str()) == Some(epoch) => wrong.push(event.clone()),
+            Seen::Begins(id, epoch) if harmed.get(id.as_str()) == Some(epoch) => {
+                wrong.push(event.clone())
+            }
             Seen::Begins(..) | Seen::Ends(..) => {}
         }
     }

@@ -13,7 +13,9 @@ use axum::response::{IntoResponse, Response};
 use leadstream::codec::avro::{self, Key};
 use leadstream::codec::interaction::{from_avro_with, from_json, to_avro};
 use leadstream::domain::units::{Offset, Partition};
-use leadstream::runtime::log::{Batches, Embedded, Error as LogError, Options as LogOptions, Reader, Record, partition_of};
+use leadstream::runtime::log::{
+    Batches, Embedded, Error as LogError, Options as LogOptions, Reader, Record, partition_of,
+};
 use leadstream::runtime::metrics::Metrics;
 use leadstream::runtime::registry::{Error, Found, Registry, Schemas, Settings, frames};
 use leadstream::runtime::replay::replay;
@@ -47,7 +49,11 @@ struct Invented {
     _runtime: tokio::runtime::Runtime,
 }
 
-async fn answer(State(places): State<Arc<Mutex<Places>>>, uri: Uri, headers: HeaderMap) -> Response {
+async fn answer(
+    State(places): State<Arc<Mutex<Places>>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let reply = {
         let mut places = places.lock().unwrap();
         places.asked.push(uri.path().to_owned());
@@ -55,19 +61,27 @@ async fn answer(State(places): State<Arc<Mutex<Places>>>, uri: Uri, headers: Hea
         places.replies.get(uri.path()).cloned()
     };
     match reply {
-        Some(Reply::Says(status, body)) => (StatusCode::from_u16(status).unwrap(), body).into_response(),
+        Some(Reply::Says(status, body)) => {
+            (StatusCode::from_u16(status).unwrap(), body).into_response()
+        }
         Some(Reply::Hangs) => std::future::pending().await,
         Some(Reply::NeverEnds) => {
-            let pieces = std::iter::repeat_with(|| Ok::<_, std::convert::Infallible>(" ".repeat(1 << 16)));
+            let pieces =
+                std::iter::repeat_with(|| Ok::<_, std::convert::Infallible>(" ".repeat(1 << 16)));
             Body::from_stream(tokio_stream::iter(pieces)).into_response()
         }
-        None => (StatusCode::NOT_FOUND, r#"{"error_code":40403,"message":"Schema not found"}"#).into_response(),
+        None => (StatusCode::NOT_FOUND, r#"{"error_code":40403,"message":"Schema not found"}"#)
+            .into_response(),
     }
 }
 
 impl Invented {
     fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let places = Arc::new(Mutex::new(Places::default()));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -126,7 +140,8 @@ fn framed(lead: &str, event: u32, id: u32) -> Vec<u8> {
 
 /// The key of an event, or why it is none, once the registry has answered.
 fn decoded(schemas: &Schemas, value: &[u8]) -> Result<String, &'static str> {
-    let event = schemas.read_within(COMES, value, |writers| from_avro_with(writers, value)).unwrap();
+    let event =
+        schemas.read_within(COMES, value, |writers| from_avro_with(writers, value)).unwrap();
     event.map(|event| event.key.as_str().to_owned()).map_err(|error| error.code)
 }
 
@@ -184,7 +199,8 @@ fn whatever_is_not_the_word_of_a_registry_is_waited_for_and_asked_again() {
         let value = framed("ann", 1, id);
         let until = Instant::now() + COMES;
         while invented.asked(&path) < 2 {
-            let error = schemas.read_within(Duration::from_millis(300), &value, |_| ()).unwrap_err();
+            let error =
+                schemas.read_within(Duration::from_millis(300), &value, |_| ()).unwrap_err();
             assert!(matches!(&error, Error::Silent(_)), "{error}");
             assert!(Instant::now() < until, "{path} was not asked again");
         }
@@ -193,7 +209,10 @@ fn whatever_is_not_the_word_of_a_registry_is_waited_for_and_asked_again() {
         assert_eq!(decoded(&schemas, &value), Ok("acme:ann".to_owned()));
     }
     // Nobody is there at all.
-    let nowhere = Settings { url: format!("http://127.0.0.1:{}", crate::broker::free_port()), ..invented.settings() };
+    let nowhere = Settings {
+        url: format!("http://127.0.0.1:{}", crate::broker::free_port()),
+        ..invented.settings()
+    };
     let registry = Registry::start(&nowhere, Arc::new(Metrics::new()));
     assert_eq!(registry.find(Key::Id(1)), Found::Waiting);
 }
@@ -219,11 +238,19 @@ fn a_name_and_its_password_are_shown_where_they_are_configured() {
     invented.knows(1);
     assert!(decoded(&invented.schemas(), &framed("ann", 1, 1)).is_ok());
     assert_eq!(invented.places.lock().unwrap().shown, None);
-    let settings = Settings { username: "Aladdin".to_owned(), password: "open sesame".to_owned(), ..invented.settings() };
-    let schemas = Schemas::new(Some(Arc::new(Registry::start(&settings, Arc::new(Metrics::new())))));
+    let settings = Settings {
+        username: "Aladdin".to_owned(),
+        password: "open sesame".to_owned(),
+        ..invented.settings()
+    };
+    let schemas =
+        Schemas::new(Some(Arc::new(Registry::start(&settings, Arc::new(Metrics::new())))));
     assert!(decoded(&schemas, &framed("ann", 1, 1)).is_ok());
     // RFC 7617, section 2.
-    assert_eq!(invented.places.lock().unwrap().shown.as_deref(), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+    assert_eq!(
+        invented.places.lock().unwrap().shown.as_deref(),
+        Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
+    );
 }
 
 #[test]
@@ -249,7 +276,10 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let log = Arc::new(Embedded::open(folder.path(), &LogOptions { partitions: 2, ..LogOptions::default() }).unwrap());
+        let log = Arc::new(
+            Embedded::open(folder.path(), &LogOptions { partitions: 2, ..LogOptions::default() })
+                .unwrap(),
+        );
         Self { folder, log }
     }
 
@@ -257,14 +287,22 @@ impl Place {
         let key = format!("acme:{lead}");
         let partition = partition_of(key.as_bytes(), 2).0;
         let appended_ms = START_MS;
-        let record = Record { key: Some(key.into_bytes()), value: Some(value), reason: None, appended_ms, source: 0, origin: None };
+        let record = Record {
+            key: Some(key.into_bytes()),
+            value: Some(value),
+            reason: None,
+            appended_ms,
+            source: 0,
+            origin: None,
+        };
         self.log.append(&Batches::from([((INTERACTIONS, partition), vec![record])]), None).unwrap();
     }
 
     fn worker(&self, schemas: &Schemas) -> Worker<Arc<Embedded>> {
         let options = Options { schemas: schemas.clone(), ..Options::default() };
         let state: &Path = &self.folder.path().join("state");
-        Worker::open(self.log.clone(), state, options, Arc::new(Metrics::new()), &Views::default()).unwrap()
+        Worker::open(self.log.clone(), state, options, Arc::new(Metrics::new()), &Views::default())
+            .unwrap()
     }
 
     fn records(&self, topic: &str) -> Vec<Record> {
@@ -285,7 +323,10 @@ impl Place {
         let records = self.records("lead.predictions.v1");
         let id = |record: &Record| {
             let value = record.value.as_deref().unwrap();
-            let value = schemas.read_within(COMES, value, |writers| avro::describe_with(writers, value)).unwrap().unwrap();
+            let value = schemas
+                .read_within(COMES, value, |writers| avro::describe_with(writers, value))
+                .unwrap()
+                .unwrap();
             value["event_id"].as_str().unwrap()[24..].trim_start_matches('0').to_owned()
         };
         let ids: BTreeSet<String> = records.iter().map(id).collect();
@@ -315,7 +356,10 @@ fn settle(worker: &mut Worker<Arc<Embedded>>) {
 fn leads() -> [String; 2] {
     [0, 1].map(|partition| {
         let names = (0..).map(|number| format!("lead-{number}"));
-        names.into_iter().find(|lead| partition_of(format!("acme:{lead}").as_bytes(), 2) == Partition(partition)).unwrap()
+        names
+            .into_iter()
+            .find(|lead| partition_of(format!("acme:{lead}").as_bytes(), 2) == Partition(partition))
+            .unwrap()
     })
 }
 
@@ -353,7 +397,8 @@ fn a_partition_waits_for_the_registry_while_the_others_go_on_and_then_takes_ever
 }
 
 #[test]
-fn what_the_registry_did_not_know_is_a_dead_letter_with_its_bytes_and_a_replay_agrees_also_when_it_knows_it_later() {
+fn what_the_registry_did_not_know_is_a_dead_letter_with_its_bytes_and_a_replay_agrees_also_when_it_knows_it_later()
+ {
     let invented = Invented::start();
     invented.knows(1);
     let (place, [lead, _]) = (Place::new(), leads());
@@ -364,7 +409,10 @@ fn what_the_registry_did_not_know_is_a_dead_letter_with_its_bytes_and_a_replay_a
     settle(&mut place.worker(&schemas));
     assert_eq!(place.predicted(&schemas), names(&["1"]));
     let letters = place.records("lead.dead-letters.v1");
-    assert_eq!(letters.iter().map(|letter| letter.value.clone().unwrap()).collect::<Vec<_>>(), [strange]);
+    assert_eq!(
+        letters.iter().map(|letter| letter.value.clone().unwrap()).collect::<Vec<_>>(),
+        [strange]
+    );
     assert!(letters[0].reason.as_deref().unwrap().starts_with("unknown_schema"), "{letters:?}");
 
     let digest = place.replays(&schemas);
@@ -377,9 +425,16 @@ fn outputs_carry_the_registry_s_ids_and_the_digest_does_not_depend_on_them() {
     let invented = Invented::start();
     for (id, coded) in (50..).zip(avro::published()) {
         let missing = frames(&invented.settings()).unwrap_err().to_string();
-        assert!(missing.contains(coded.topic) && missing.contains("leadstream schemas register"), "{missing}");
-        let registered = serde_json::json!({ "subject": "s", "id": id, "version": 1, "schema": coded.text });
-        invented.reply(&format!("/subjects/{}-value", coded.topic), Reply::Says(200, registered.to_string()));
+        assert!(
+            missing.contains(coded.topic) && missing.contains("leadstream schemas register"),
+            "{missing}"
+        );
+        let registered =
+            serde_json::json!({ "subject": "s", "id": id, "version": 1, "schema": coded.text });
+        invented.reply(
+            &format!("/subjects/{}-value", coded.topic),
+            Reply::Says(200, registered.to_string()),
+        );
         invented.reply(&format!("/schemas/ids/{id}"), says(coded.text));
     }
     let with = invented.schemas().framed(frames(&invented.settings()).unwrap());
@@ -390,7 +445,8 @@ fn outputs_carry_the_registry_s_ids_and_the_digest_does_not_depend_on_them() {
         }
         place.worker(schemas).settle().unwrap();
         let first = |topic: &str| place.records(topic)[0].value.as_deref().unwrap()[..5].to_vec();
-        let is_framed = first("lead.predictions.v1") == [0, 0, 0, 0, 51] && first("lead.profiles.v1") == [0, 0, 0, 0, 55];
+        let is_framed = first("lead.predictions.v1") == [0, 0, 0, 0, 51]
+            && first("lead.profiles.v1") == [0, 0, 0, 0, 55];
         assert_eq!(place.predicted(&with).len(), 10);
         (is_framed, place.replays(schemas))
     });

@@ -1,4 +1,5 @@
-//! The real binary on the embedded log: whole files, killed runs, bad input, and replays that must notice a change.
+//! The real binary on the embedded log: whole files, killed runs, bad input, and replays that must
+//! notice a change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,7 +29,10 @@ fn last_line(text: &str) -> &str {
 /// The first two months of an invented market in which so many leads arrive per month.
 fn write_market(path: &Path, leads: usize) -> usize {
     let deliveries = demo::Market::new(3, leads, NOW_MS - 60 * 86_400_000).until(NOW_MS);
-    let text: Vec<u8> = deliveries.iter().flat_map(|delivery| delivery.line.iter().copied().chain([b'\n'])).collect();
+    let text: Vec<u8> = deliveries
+        .iter()
+        .flat_map(|delivery| delivery.line.iter().copied().chain([b'\n']))
+        .collect();
     fs::write(path, text).unwrap();
     deliveries.len()
 }
@@ -43,14 +47,19 @@ fn a_run_killed_again_and_again_ends_as_if_it_had_not_been() {
     let expected = output(&whole, &["ingest", file]);
     assert!(last_line(&expected).starts_with(&format!("received={lines} ")), "{expected}");
 
-    // The moment of each kill is drawn from a fixed seed; where in a commit it falls is up to the machine.
+    // The moment of each kill is drawn from a fixed seed; where in a commit it falls is up to the
+    // machine.
     let (_open, never) = mpsc::channel::<()>();
     let mut seed = 11_u64;
-    // The file lasts for 30 runs of 0.4 s, far longer than they take on a busy machine too, so that no run ends before its kill.
+    // The file lasts for 30 runs of 0.4 s, far longer than they take on a busy machine too, so that
+    // no run ends before its kill.
     let rate = (lines * 10 / (30 * 4)).to_string();
     for _ in 0..30 {
-        let mut child =
-            leadstream(&killed, &["ingest", "--rate", &rate, file]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = leadstream(&killed, &["ingest", "--rate", &rate, file])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let _timed_out = never.recv_timeout(Duration::from_millis(5 + (seed >> 33) % 120));
         assert!(child.try_wait().unwrap().is_none(), "a run ended before its kill");
@@ -61,9 +70,14 @@ fn a_run_killed_again_and_again_ends_as_if_it_had_not_been() {
     assert!(replayed.starts_with("digest="));
     let resumed = output(&killed, &["ingest", file]);
     assert!(last_line(&resumed).starts_with(&format!("received={lines} ")), "{resumed}");
-    for topic in
-        ["lead.predictions.v1", "lead.alerts.v1", "coaching.prompts.v1", "lead.profiles.v1", "lead.late.v1", "lead.dead-letters.v1"]
-    {
+    for topic in [
+        "lead.predictions.v1",
+        "lead.alerts.v1",
+        "coaching.prompts.v1",
+        "lead.profiles.v1",
+        "lead.late.v1",
+        "lead.dead-letters.v1",
+    ] {
         let records = |data: &Path| output(data, &["tail", topic, "--from-start", "--until-end"]);
         assert!(records(&killed) == records(&whole), "{topic}");
     }
@@ -82,7 +96,10 @@ fn a_finished_file_is_read_again_and_advances_nothing() {
     let digest = output(&data, &["tail", "lead.predictions.v1", "--from-start", "--until-end"]);
     let again = output(&data, &["ingest", file]);
     assert!(last_line(&again).starts_with(&format!("received={lines} advanced=0 ")), "{again}");
-    assert_eq!(output(&data, &["tail", "lead.predictions.v1", "--from-start", "--until-end"]), digest);
+    assert_eq!(
+        output(&data, &["tail", "lead.predictions.v1", "--from-start", "--until-end"]),
+        digest
+    );
 }
 
 #[test]
@@ -106,13 +123,12 @@ fn every_bad_line_is_a_dead_letter_with_its_bytes_and_a_reason() {
     let told = output(&data, &["ingest", events.to_str().unwrap()]);
     assert_eq!(last_line(&told), "received=8 advanced=1 duplicate=0 late=0 dead_lettered=7");
     let log = open(&data);
-    let letters: Vec<_> = (0..log.partitions()).flat_map(|partition| read_all(&log, "lead.dead-letters.v1", partition)).collect();
+    let letters: Vec<_> = (0..log.partitions())
+        .flat_map(|partition| read_all(&log, "lead.dead-letters.v1", partition))
+        .collect();
     for line in &bad {
-        assert!(
-            letters
-                .iter()
-                .any(|letter| letter.value.as_ref() == Some(line) && letter.reason.as_ref().is_some_and(|reason| !reason.is_empty()))
-        );
+        assert!(letters.iter().any(|letter| letter.value.as_ref() == Some(line)
+            && letter.reason.as_ref().is_some_and(|reason| !reason.is_empty())));
     }
 }
 
@@ -125,10 +141,14 @@ fn read_all(log: &Embedded, topic: &str, partition: u32) -> Vec<Record> {
     let mut records = Vec::new();
     let end = snapshot.end(topic, Partition(partition)).unwrap();
     snapshot
-        .each::<leadstream::runtime::log::Error>((topic, Partition(partition)), (Offset(0), end), &mut |_, record| {
-            records.push(record);
-            Ok(())
-        })
+        .each::<leadstream::runtime::log::Error>(
+            (topic, Partition(partition)),
+            (Offset(0), end),
+            &mut |_, record| {
+                records.push(record);
+                Ok(())
+            },
+        )
         .unwrap();
     records
 }
@@ -138,7 +158,12 @@ fn difference(log: &Embedded) -> Option<String> {
 }
 
 /// A copy of a log with one record of a topic changed.
-fn changed(original: &Embedded, folder: &Path, topic: &str, change: impl FnOnce(&mut Record)) -> Embedded {
+fn changed(
+    original: &Embedded,
+    folder: &Path,
+    topic: &str,
+    change: impl FnOnce(&mut Record),
+) -> Embedded {
     let copy = open(folder);
     let mut batches = Batches::new();
     let mut positions = BTreeMap::new();
@@ -147,7 +172,10 @@ fn changed(original: &Embedded, folder: &Path, topic: &str, change: impl FnOnce(
         batches.insert((*topic, partition.0), read_all(original, topic, partition.0));
         positions.insert(partition.0, original.snapshot().unwrap().positions(partition).unwrap());
     }
-    let (_, records) = batches.iter_mut().find(|((name, _), records)| *name == topic && records.len() > 3).unwrap();
+    let (_, records) = batches
+        .iter_mut()
+        .find(|((name, _), records)| *name == topic && records.len() > 3)
+        .unwrap();
     change(records.get_mut(3).unwrap());
     copy.commit(&batches, &positions).unwrap();
     copy
@@ -179,7 +207,10 @@ fn a_replay_notices_one_output_one_row_one_event_and_one_weight_that_differ() {
     output(&data, &["ingest", events.to_str().unwrap()]);
     let original = open(&data);
     assert_eq!(difference(&original), None);
-    assert_eq!(difference(&changed(&original, &folder.path().join("same"), "lead.predictions.v1", |_| {})), None);
+    assert_eq!(
+        difference(&changed(&original, &folder.path().join("same"), "lead.predictions.v1", |_| {})),
+        None
+    );
     let flip = |record: &mut Record| *record.value.as_mut().unwrap().last_mut().unwrap() ^= 1;
     for (number, (topic, names)) in [
         ("lead.predictions.v1", "lead.predictions.v1 partition "),
@@ -189,12 +220,20 @@ fn a_replay_notices_one_output_one_row_one_event_and_one_weight_that_differ() {
     .into_iter()
     .enumerate()
     {
-        let copy = changed(&original, &folder.path().join(number.to_string()), topic, |record| match topic {
-            "lead.interactions.v1" => record.appended_ms = 0,
-            // A row that is replaced later is not looked at: change what the row ends as.
-            "leadstream.state.v1" => *record = Record { key: Some("Nobody".into()), ..record.clone() },
-            _ => flip(record),
-        });
+        let copy =
+            changed(
+                &original,
+                &folder.path().join(number.to_string()),
+                topic,
+                |record| match topic {
+                    "lead.interactions.v1" => record.appended_ms = 0,
+                    // A row that is replaced later is not looked at: change what the row ends as.
+                    "leadstream.state.v1" => {
+                        *record = Record { key: Some("Nobody".into()), ..record.clone() }
+                    }
+                    _ => flip(record),
+                },
+            );
         let found = replay(&copy.snapshot().unwrap(), &rules(), &Schemas::default(), &mut |_| {});
         let told = match found {
             Ok(report) => report.difference.unwrap(),
@@ -204,13 +243,23 @@ fn a_replay_notices_one_output_one_row_one_event_and_one_weight_that_differ() {
     }
     let heavier = model::STARTING.replacen("points = [-1.75,", "points = [-1.74,", 1);
     let other = Rules::new(Arc::new(model::parse(&heavier).unwrap()), Arc::new(Lexicon::english()));
-    assert!(replay(&original.snapshot().unwrap(), &other, &Schemas::default(), &mut |_| {}).unwrap().difference.is_some());
+    assert!(
+        replay(&original.snapshot().unwrap(), &other, &Schemas::default(), &mut |_| {})
+            .unwrap()
+            .difference
+            .is_some()
+    );
 
     let extra = read_all(&original, "lead.alerts.v1", 1).pop().unwrap();
-    original.commit(&Batches::from([(("lead.alerts.v1", 1), vec![extra])]), &BTreeMap::new()).unwrap();
+    original
+        .commit(&Batches::from([(("lead.alerts.v1", 1), vec![extra])]), &BTreeMap::new())
+        .unwrap();
     drop(original);
     let failed = leadstream(&data, &["replay"]).output().unwrap();
-    assert!(!failed.status.success() && String::from_utf8_lossy(&failed.stderr).contains("lead.alerts.v1 partition 1"));
+    assert!(
+        !failed.status.success()
+            && String::from_utf8_lossy(&failed.stderr).contains("lead.alerts.v1 partition 1")
+    );
 }
 
 #[test]
@@ -230,16 +279,21 @@ fn a_state_directory_deleted_cut_or_flipped_is_rebuilt_to_the_same_digest() {
     let expected = leads();
     let state = data.join("state");
     let files = || -> Vec<_> {
-        let mut found: Vec<_> = walk(&state).into_iter().filter(|path| fs::metadata(path).unwrap().len() > 0).collect();
+        let mut found: Vec<_> =
+            walk(&state).into_iter().filter(|path| fs::metadata(path).unwrap().len() > 0).collect();
         found.sort();
         found
     };
     let damages: [&dyn Fn(); 4] = [
         &|| fs::remove_dir_all(&state).unwrap(),
         &|| {
-            files()
-                .iter()
-                .for_each(|path| fs::write(path, &fs::read(path).unwrap()[..fs::metadata(path).unwrap().len() as usize / 2]).unwrap())
+            files().iter().for_each(|path| {
+                fs::write(
+                    path,
+                    &fs::read(path).unwrap()[..fs::metadata(path).unwrap().len() as usize / 2],
+                )
+                .unwrap()
+            })
         },
         &|| {
             for path in files() {

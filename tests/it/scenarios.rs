@@ -1,6 +1,7 @@
 //! Stories as files: an event per line, and under it what leadstream made of it.
 //!
-//! `LEADSTREAM_BLESS=1 cargo test --test it scenarios` writes what it sees into the files; read the change before you keep it.
+//! `LEADSTREAM_BLESS=1 cargo test --test it scenarios` writes what it sees into the files; read the
+//! change before you keep it.
 
 use std::fmt::Write;
 use std::fs;
@@ -22,7 +23,10 @@ fn moment(line: &str) -> (i64, &str) {
     let day: i64 = words.next().unwrap().parse().unwrap();
     let (hour, minute) = words.next().unwrap().split_once(':').unwrap();
     let (hour, minute): (i64, i64) = (hour.parse().unwrap(), minute.parse().unwrap());
-    (START + (day - 1) * DAY_MS + hour * HOUR_MS + minute * MINUTE_MS, words.next().unwrap_or("").trim())
+    (
+        START + (day - 1) * DAY_MS + hour * HOUR_MS + minute * MINUTE_MS,
+        words.next().unwrap_or("").trim(),
+    )
 }
 
 /// `name=value` or `name="a value"` pairs.
@@ -69,14 +73,17 @@ fn event(line: &str, number: usize) -> (Value, i64) {
                     "listing" => event["listing"] = json!({ "listing_id": value }),
                     "stage" => event["pipeline"]["stage_id"] = value.into(),
                     "status" => event["pipeline"]["status"] = value.into(),
-                    "value" => event["pipeline"]["value_minor"] = value.parse::<i64>().unwrap().into(),
+                    "value" => {
+                        event["pipeline"]["value_minor"] = value.parse::<i64>().unwrap().into()
+                    }
                     "taken" => taken = moment(&value).0,
                     _ => event[name] = value.into(),
                 },
             }
         }
     }
-    let (agent, lead) = who.split_once(" to ").map_or((None, who), |(agent, lead)| (Some(agent), lead));
+    let (agent, lead) =
+        who.split_once(" to ").map_or((None, who), |(agent, lead)| (Some(agent), lead));
     event["lead_id"] = lead.into();
     if let Some(agent) = agent {
         event["agent_id"] = agent.into();
@@ -89,12 +96,14 @@ fn told(effect: &Effect, lead: &str) -> Option<String> {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     match effect {
         Effect::Decided(Decision::Prediction(prediction)) => {
-            let [conversion, churn, receptivity, objection, readiness, urgency] = &prediction.scores;
+            let [conversion, churn, receptivity, objection, readiness, urgency] =
+                &prediction.scores;
             let next = &prediction.next;
             let channel = next.channel.as_ref().map_or("no channel", |channel| channel.as_str());
             let minutes = (next.at.0 - START) / MINUTE_MS;
             Some(format!(
-                "{} stage; converts {}, churns {}, answers {}, objects {}, ready to meet {}, buys this week {}\n    {} speaks {}; next {} by {channel}, day {} {:02}:{:02}: {}",
+                "{} stage; converts {}, churns {}, answers {}, objects {}, ready to meet {}, buys \
+                    this week {}\n    {} speaks {}; next {} by {channel}, day {} {:02}:{:02}: {}",
                 prediction.journey.stage.as_str(),
                 percent(conversion.probability),
                 percent(churn.probability),
@@ -114,14 +123,27 @@ fn told(effect: &Effect, lead: &str) -> Option<String> {
         Effect::Decided(Decision::Alert(alert)) => {
             let change = if alert.change == Change::Raised { "warning" } else { "warning cleared" };
             let minutes = (alert.at.0 - START) / MINUTE_MS;
-            let whose = if alert.key.lead_id() == lead { String::new() } else { format!(" of {}", alert.key.lead_id()) };
+            let whose = if alert.key.lead_id() == lead {
+                String::new()
+            } else {
+                format!(" of {}", alert.key.lead_id())
+            };
             let (day, hour, minute) = (minutes / 1_440 + 1, minutes / 60 % 24, minutes % 60);
-            Some(format!("{change}{whose}, day {day} {hour:02}:{minute:02}: {}, {}", alert.rule.as_str(), alert.reason))
+            Some(format!(
+                "{change}{whose}, day {day} {hour:02}:{minute:02}: {}, {}",
+                alert.rule.as_str(),
+                alert.reason
+            ))
         }
-        Effect::Decided(Decision::Prompt(prompt)) => {
-            Some(format!("coach: {}\n      {}\n      \"{}\"", prompt.headline, prompt.guidance.join(" "), prompt.reply))
+        Effect::Decided(Decision::Prompt(prompt)) => Some(format!(
+            "coach: {}\n      {}\n      \"{}\"",
+            prompt.headline,
+            prompt.guidance.join(" "),
+            prompt.reply
+        )),
+        Effect::Decided(_) | Effect::Measured(_) | Effect::Concluded(_) | Effect::Reweighted(_) => {
+            None
         }
-        Effect::Decided(_) | Effect::Measured(_) | Effect::Concluded(_) | Effect::Reweighted(_) => None,
         Effect::DeadLetter(reason) => Some(format!("dead letter: {reason}")),
         Effect::Late => Some("late".to_owned()),
     }
@@ -152,7 +174,10 @@ fn tell(story: &str) -> String {
         if outcome == Outcome::Duplicate {
             writeln!(out, "    duplicate").unwrap();
         }
-        effects.iter().filter_map(|effect| told(effect, lead)).for_each(|text| writeln!(out, "    {text}").unwrap());
+        effects
+            .iter()
+            .filter_map(|effect| told(effect, lead))
+            .for_each(|text| writeln!(out, "    {text}").unwrap());
     }
     out
 }
@@ -164,8 +189,13 @@ fn every_story_is_told_as_its_file_says() {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
-        // Events are numbered by their line, so the bare story must be told the same whatever stands under it.
-        let bare: String = text.lines().filter(|line| !line.starts_with("    ")).map(|line| format!("{line}\n")).collect();
+        // Events are numbered by their line, so the bare story must be told the same whatever
+        // stands under it.
+        let bare: String = text
+            .lines()
+            .filter(|line| !line.starts_with("    "))
+            .map(|line| format!("{line}\n"))
+            .collect();
         let told = tell(&bare);
         if std::env::var_os("LEADSTREAM_BLESS").is_some() {
             fs::write(&path, &told).unwrap();

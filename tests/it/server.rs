@@ -1,4 +1,5 @@
-//! A running instance: its address file, health, metrics, commands that talk to it at the same time, and its end.
+//! A running instance: its address file, health, metrics, commands that talk to it at the same
+//! time, and its end.
 
 use std::fs;
 use std::io::Write;
@@ -32,9 +33,14 @@ impl Instance {
         // A killed instance leaves its file, which the next one replaces.
         let file = data.join("address.json");
         let before = fs::read(&file).unwrap_or_default();
-        let child = leadstream(data, &["run"]).env("LEADSTREAM__HTTP__LISTEN", "127.0.0.1:0").stdout(Stdio::null()).spawn().unwrap();
+        let child = leadstream(data, &["run"])
+            .env("LEADSTREAM__HTTP__LISTEN", "127.0.0.1:0")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let written = || fs::read(&file).ok().filter(|text| *text != before);
-        let address: Value = eventually("the address file", || serde_json::from_slice(&written()?).ok());
+        let address: Value =
+            eventually("the address file", || serde_json::from_slice(&written()?).ok());
         let text = |field: &str| address[field].as_str().unwrap().to_owned();
         let instance = Self { child, url: text("url"), token: text("token") };
         eventually("readiness", || (instance.get("/readyz", None).0 == 200).then_some(()));
@@ -52,7 +58,8 @@ impl Instance {
 
 /// Sends a signal through the shell, which every machine has.
 fn signal(child: &Child, name: &str) {
-    let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status().unwrap();
+    let sent =
+        Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status().unwrap();
     assert!(sent.success());
 }
 
@@ -68,7 +75,8 @@ impl Drop for Instance {
 fn messages(path: &Path, lead: &str, count: usize) -> String {
     let mut file = fs::File::create(path).unwrap();
     for number in 0..count {
-        let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{lead}/{number}").as_bytes());
+        let id =
+            uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{lead}/{number}").as_bytes());
         let at = 1_767_225_600_000 + number as i64 * 60_000;
         writeln!(
             file,
@@ -81,7 +89,9 @@ fn messages(path: &Path, lead: &str, count: usize) -> String {
 
 /// The value of a metric without labels.
 fn metric(text: &str, name: &str) -> f64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name).and_then(|rest| rest.strip_prefix(' ')));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name).and_then(|rest| rest.strip_prefix(' ')));
     line.unwrap_or_else(|| panic!("no metric {name}")).parse().unwrap()
 }
 
@@ -92,13 +102,27 @@ fn commands_reach_a_running_instance_at_the_same_time_and_metrics_tell_what_happ
     let instance = Instance::start(&data);
     assert_eq!(instance.get("/livez", None).0, 200);
 
-    let mut follower = leadstream(&data, &["tail", "lead.predictions.v1", "--limit", "2"]).stdout(Stdio::piped()).spawn().unwrap();
-    let files: Vec<_> = (0..4).map(|lead| messages(&folder.path().join(format!("{lead}.ndjson")), &format!("lead-{lead}"), 300)).collect();
-    // The follower may not be listening yet: it sees what comes after it asked, so events come until it has enough.
-    let ingests: Vec<_> = files.iter().map(|file| leadstream(&data, &["ingest", file]).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    let mut follower = leadstream(&data, &["tail", "lead.predictions.v1", "--limit", "2"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let files: Vec<_> = (0..4)
+        .map(|lead| {
+            messages(&folder.path().join(format!("{lead}.ndjson")), &format!("lead-{lead}"), 300)
+        })
+        .collect();
+    // The follower may not be listening yet: it sees what comes after it asked, so events come
+    // until it has enough.
+    let ingests: Vec<_> = files
+        .iter()
+        .map(|file| leadstream(&data, &["ingest", file]).stdout(Stdio::piped()).spawn().unwrap())
+        .collect();
     for ingest in ingests {
         let told = String::from_utf8(ingest.wait_with_output().unwrap().stdout).unwrap();
-        assert!(told.ends_with("received=300 advanced=300 duplicate=0 late=0 dead_lettered=0\n"), "{told}");
+        assert!(
+            told.ends_with("received=300 advanced=300 duplicate=0 late=0 dead_lettered=0\n"),
+            "{told}"
+        );
     }
     let mut more = 4;
     eventually("two predictions for the follower", || {
@@ -114,11 +138,17 @@ fn commands_reach_a_running_instance_at_the_same_time_and_metrics_tell_what_happ
     assert_eq!(status, 200);
     let count = |name: &str| metric(&text, &format!("leadstream_{name}_interactions_total"));
     assert_eq!(count("advanced"), 1_200.0 + f64::from(more - 4));
-    assert_eq!(count("received"), count("advanced") + count("duplicate") + count("late") + count("dead_lettered"));
+    assert_eq!(
+        count("received"),
+        count("advanced") + count("duplicate") + count("late") + count("dead_lettered")
+    );
     assert!(text.contains("leadstream_lag_records{partition=\"0\"} 0"), "{text}");
     let lead: Value = serde_json::from_str(&output(&data, &["lead", "acme", "lead-2"])).unwrap();
     assert_eq!(lead["events"], 300);
-    assert_eq!(output(&data, &["worklist", "acme", "--json"]).lines().count(), usize::try_from(more).unwrap().min(20));
+    assert_eq!(
+        output(&data, &["worklist", "acme", "--json"]).lines().count(),
+        usize::try_from(more).unwrap().min(20)
+    );
     assert!(output(&data, &["replay"]).starts_with("digest="));
 }
 
@@ -141,7 +171,10 @@ fn the_commands_routes_need_the_token_and_unmapped_stage_names_are_listed() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(fs::metadata(data.join("address.json")).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(data.join("address.json")).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 }
 
@@ -178,7 +211,11 @@ fn an_instance_ends_cleanly_when_told_and_a_killed_one_leaves_nothing_in_the_way
     output(&data, &["ingest", &messages(&folder.path().join("a.ndjson"), "a", 30)]);
     let refused = leadstream(&data, &["run"]).output().unwrap();
     assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("in use"), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("in use"),
+        "{}",
+        String::from_utf8_lossy(&refused.stderr)
+    );
     instance.signal("TERM");
     assert!(instance.child.wait().unwrap().success());
     assert!(!data.join("address.json").exists());
@@ -203,8 +240,12 @@ fn a_followed_file_is_taken_as_it_grows() {
     let half = text.len() / 2;
     fs::write(&path, &text[..half]).unwrap();
     let mut ingest =
-        leadstream(&data, &["ingest", "--follow", "--rate", "500", path.to_str().unwrap()]).stdout(Stdio::piped()).spawn().unwrap();
-    let advanced = || metric(&instance.get("/metrics", None).1, "leadstream_advanced_interactions_total");
+        leadstream(&data, &["ingest", "--follow", "--rate", "500", path.to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+    let advanced =
+        || metric(&instance.get("/metrics", None).1, "leadstream_advanced_interactions_total");
     let whole_lines = text[..half].iter().filter(|byte| **byte == b'\n').count() as f64;
     eventually("the whole lines of the first half", || (advanced() == whole_lines).then_some(()));
     fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(&text[half..]).unwrap();
@@ -236,7 +277,9 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
     let mut lines = String::new();
     for number in 0..120_i64 {
         let at = 1_767_225_600_000 + number * day_ms / 10;
-        for (again, at) in [at, at + day_ms / 24].into_iter().take(1 + usize::from(number % 3 > 0)).enumerate() {
+        for (again, at) in
+            [at, at + day_ms / 24].into_iter().take(1 + usize::from(number % 3 > 0)).enumerate()
+        {
             lines += &format!(
                 r#"{{"event_id":"00000000-0000-5000-8000-{:012}","event_type":"message.received","tenant_id":"acme","lead_id":"l-{number}","occurred_at":{at},"received_at":{at},"source_system":"crm","channel":"sms","agent_id":"a-{}","content":{{"text":"hi"}}}}"#,
                 number * 2 + again as i64,
@@ -253,7 +296,9 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
     let row: Vec<&str> = list.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(row[..6], ["acme", "tone", "2", "running", "lead", "reply_rate"], "{list}");
     assert!(row[6].parse::<u64>().unwrap() > 90 && row[7] == "continue", "{list}");
-    let listed: Value = serde_json::from_str(&output(&data, &["--json", "experiment", "list", "--tenant", "acme"])).unwrap();
+    let listed: Value =
+        serde_json::from_str(&output(&data, &["--json", "experiment", "list", "--tenant", "acme"]))
+            .unwrap();
     assert_eq!((&listed[0]["experiment"], listed.as_array().unwrap().len()), (&"tone".into(), 1));
     assert_eq!(output(&data, &["experiment", "list", "--tenant", "other"]).lines().count(), 1);
     let shown = output(&data, &["experiment", "show", "acme", "tone"]);
@@ -261,22 +306,49 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
         shown.contains("version 1, from 2026-01-01, begins it, running")
             && shown.contains("version 2, from 2026-01-02, continues version 1")
     );
-    assert!(!leadstream(&data, &["experiment", "show", "acme", "tune"]).output().unwrap().status.success());
+    assert!(
+        !leadstream(&data, &["experiment", "show", "acme", "tune"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
 
     let results = output(&data, &["experiment", "results", "acme", "tone"]);
-    let told: Value = serde_json::from_str(&output(&data, &["--json", "experiment", "results", "acme", "tone"])).unwrap();
+    let told: Value =
+        serde_json::from_str(&output(&data, &["--json", "experiment", "results", "acme", "tone"]))
+            .unwrap();
     let looks = told["results"]["looks"].as_array().unwrap().len();
-    assert!(looks >= 5 && results.lines().filter(|line| line.starts_with("2026-01-") && line.contains('o')).count() == looks, "{results}");
+    assert!(
+        looks >= 5
+            && results
+                .lines()
+                .filter(|line| line.starts_with("2026-01-") && line.contains('o'))
+                .count()
+                == looks,
+        "{results}"
+    );
     assert!(results.contains("continue:") && results.contains("reply_rate  goal"), "{results}");
     let insights = output(&data, &["experiment", "insights", "acme"]);
-    assert!(insights.lines().nth(1) == Some("nothing can be said of any of them yet"), "{insights}");
+    assert!(
+        insights.lines().nth(1) == Some("nothing can be said of any of them yet"),
+        "{insights}"
+    );
     // Of the first week, whose windows are over: leads of both arms.
-    let rows = insights.lines().filter(|line| line.starts_with("agent:")).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let leads: Vec<u64> = rows.map(|row| row[2].parse::<u64>().unwrap() + row[3].parse::<u64>().unwrap()).collect();
+    let rows = insights
+        .lines()
+        .filter(|line| line.starts_with("agent:"))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let leads: Vec<u64> =
+        rows.map(|row| row[2].parse::<u64>().unwrap() + row[3].parse::<u64>().unwrap()).collect();
     assert!(leads.len() == 2 && (60..=70).contains(&(leads[0] + leads[1])), "{insights}");
     let audit = output(&data, &["experiment", "audit"]);
     let units = row[6];
-    assert!(audit.starts_with("exposures=") && audit.contains(&format!("units={units} crossed=0 unsealed=0 wrong=0")), "{audit}");
+    assert!(
+        audit.starts_with("exposures=")
+            && audit.contains(&format!("units={units} crossed=0 unsealed=0 wrong=0")),
+        "{audit}"
+    );
 }
 
 #[test]
@@ -287,10 +359,21 @@ fn the_life_of_an_experiment_goes_on_by_versions_that_differ_in_the_state_alone(
         "salt":"1","arms":[{"strategy":"empathetic","weight":1},{"strategy":"assertive","weight":1}],"window_hours":72,"state":"draft"}}"#;
     fs::write(&path, definition).unwrap();
     output(&data, &["define", path.to_str().unwrap()]);
-    let change = |arguments: &[&str]| leadstream(&data, &[&["experiment"], arguments].concat()).output().unwrap();
+    let change = |arguments: &[&str]| {
+        leadstream(&data, &[&["experiment"], arguments].concat()).output().unwrap()
+    };
     let state = |options: &[&str]| {
-        let listed: Value = serde_json::from_str(&output(&data, &[&["--json", "experiment", "list"], options].concat())).unwrap();
-        listed.as_array().unwrap().iter().map(|row| format!("{} {}", row["version"], row["state"])).collect::<Vec<_>>()
+        let listed: Value = serde_json::from_str(&output(
+            &data,
+            &[&["--json", "experiment", "list"], options].concat(),
+        ))
+        .unwrap();
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| format!("{} {}", row["version"], row["state"]))
+            .collect::<Vec<_>>()
     };
     let refused = |arguments: &[&str], why: &str| {
         let output = change(arguments);
@@ -302,8 +385,11 @@ fn the_life_of_an_experiment_goes_on_by_versions_that_differ_in_the_state_alone(
         "version 1 takes effect at 2026-01-02T00:00:00Z: give a later time",
     );
     refused(&["pause", "acme", "tune"], "acme has no experiment tune");
-    let exposed =
-        || output(&data, &["experiment", "audit"]).split_whitespace().find_map(|word| word.strip_prefix("units=")?.parse::<u64>().ok());
+    let exposed = || {
+        output(&data, &["experiment", "audit"])
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("units=")?.parse::<u64>().ok())
+    };
     let come = |day: i64, leads: std::ops::Range<i64>| {
         let line = |number: i64| {
             let at = 1_767_225_600_000 + day * 86_400_000;
@@ -321,10 +407,18 @@ fn the_life_of_an_experiment_goes_on_by_versions_that_differ_in_the_state_alone(
     come(5, 30..60);
     let before = exposed().unwrap();
     assert!(before > 20, "{before}");
-    assert!(change(&["pause", "acme", "tone", "--at", "2026-01-07T00:00:00Z", "--reason", "holidays"]).status.success());
+    assert!(
+        change(&["pause", "acme", "tone", "--at", "2026-01-07T00:00:00Z", "--reason", "holidays"])
+            .status
+            .success()
+    );
     assert_eq!(state(&[]), [r#""3" "paused""#]);
     let shown = output(&data, &["experiment", "show", "acme", "tone"]);
-    assert!(shown.contains("version 3, from 2026-01-07, continues version 1, paused") && shown.contains("holidays"), "{shown}");
+    assert!(
+        shown.contains("version 3, from 2026-01-07, continues version 1, paused")
+            && shown.contains("holidays"),
+        "{shown}"
+    );
     come(8, 60..90);
     assert_eq!(exposed(), Some(before), "nobody new is let in while it pauses");
     assert!(change(&["start", "acme", "tone", "--at", "2026-01-09T00:00:00Z"]).status.success());

@@ -1,6 +1,8 @@
-//! The product on a simulated broker: seeded runs with crashes and faults at every step, against the driver in memory.
+//! The product on a simulated broker: seeded runs with crashes and faults at every step, against
+//! the driver in memory.
 //!
-//! `LEADSTREAM_SIM_SEEDS` says how many runs, `LEADSTREAM_SIM_SEED` repeats one of them and tells what happened in it.
+//! `LEADSTREAM_SIM_SEEDS` says how many runs, `LEADSTREAM_SIM_SEED` repeats one of them and tells
+//! what happened in it.
 
 mod broken;
 mod broker;
@@ -48,7 +50,11 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Runs seeds on two threads, until `is_enough`; what they met, and the failures.
-fn simulate(seeds: u64, broken: Option<Broken>, is_enough: fn(&Failures) -> bool) -> (Coverage, Failures) {
+fn simulate(
+    seeds: u64,
+    broken: Option<Broken>,
+    is_enough: fn(&Failures) -> bool,
+) -> (Coverage, Failures) {
     let next = AtomicU64::new(0);
     let found = Mutex::new((Coverage::default(), Failures::new()));
     let work = || {
@@ -87,7 +93,11 @@ fn every_crash_and_fault_of_the_commit_sequence_leaves_what_the_driver_in_memory
     failures.iter().for_each(|(seed, why)| println!("LEADSTREAM_SIM_SEED={seed}: {why}"));
     assert_eq!(failures.first(), None);
     let least = (seeds / 200).max(1);
-    let rare: Vec<Point> = Point::ALL.into_iter().map(|(point, _)| point).filter(|point| coverage.count(*point) < least).collect();
+    let rare: Vec<Point> = Point::ALL
+        .into_iter()
+        .map(|(point, _)| point)
+        .filter(|point| coverage.count(*point) < least)
+        .collect();
     assert!(rare.is_empty(), "met less than {least} times: {rare:?}");
 }
 
@@ -95,7 +105,9 @@ fn every_crash_and_fault_of_the_commit_sequence_leaves_what_the_driver_in_memory
 fn every_way_to_be_wrong_is_noticed_by_the_simulator() {
     for broken in Broken::ALL {
         let (_, failures) = simulate(NOTICED, Some(broken), |failures| !failures.is_empty());
-        let Some((seed, why)) = failures.first() else { panic!("{broken:?} is not noticed within {NOTICED} seeds") };
+        let Some((seed, why)) = failures.first() else {
+            panic!("{broken:?} is not noticed within {NOTICED} seeds")
+        };
         assert!(!why.starts_with(PANICKED), "{broken:?}: seed {seed}: {why}");
         println!("{broken:?}: seed {seed}: {why}");
     }
@@ -119,7 +131,11 @@ fn an_instance_without_events_commits_its_offsets_again() {
         // As if the brokers had let them expire.
         sim.broker.borrow_mut().group.offsets.clear();
         turns(200);
-        let wanted = if renew.is_zero() { BTreeMap::from([(0, 0), (1, 0), (2, 0)]) } else { BTreeMap::new() };
+        let wanted = if renew.is_zero() {
+            BTreeMap::from([(0, 0), (1, 0), (2, 0)])
+        } else {
+            BTreeMap::new()
+        };
         assert_eq!(sim.broker.borrow().group.offsets, wanted);
     }
 }
@@ -128,11 +144,23 @@ fn an_instance_without_events_commits_its_offsets_again() {
 fn a_commit_in_doubt_that_happened_makes_room_for_what_is_fetched_next() {
     let sim = Rc::new(Sim::new(Broker::new(places(1).into_iter(), 1), 1, 1, None));
     let instance = Instance::start(&sim, 0, &cluster(1), Stage::new().told(0));
-    let no_event = Record { key: None, value: None, reason: None, appended_ms: START_MS, source: 0, origin: None };
+    let no_event = Record {
+        key: None,
+        value: None,
+        reason: None,
+        appended_ms: START_MS,
+        source: 0,
+        origin: None,
+    };
     let records = vec![no_event; BUFFER_RECORDS * 2];
     sim.broker.borrow_mut().append(("lead.interactions.v1", 0), &records);
     // No commit is ever answered, and all of them happen.
-    let lost = Planned { call: Call::Commit, after: 0, fault: Fault::Lose(Remedy::Renew), while_pinned: false };
+    let lost = Planned {
+        call: Call::Commit,
+        after: 0,
+        fault: Fault::Lose(Remedy::Renew),
+        while_pinned: false,
+    };
     sim.plan.replace(vec![lost; records.len()]);
     for _ in 0..2_000 {
         sim.broker.borrow_mut().advance(100);

@@ -1,4 +1,5 @@
-//! The promises of `experiment simulate`, with fewer runs and the limits that the binomial distribution gives for them.
+//! The promises of `experiment simulate`, with fewer runs and the limits that the binomial
+//! distribution gives for them.
 
 use leadstream::domain::simulation::{Scenario, scenarios, stream};
 
@@ -7,18 +8,28 @@ const SEED: u64 = 20_261_126;
 /// Runs the scenarios whose first question begins so, and says which promise is broken.
 fn check(prefix: &str, runs: u64) {
     let all = scenarios();
-    let chosen: Vec<(usize, &Scenario)> =
-        all.iter().enumerate().filter(|(_, scenario)| scenario.questions[0].name.starts_with(prefix)).collect();
+    let chosen: Vec<(usize, &Scenario)> = all
+        .iter()
+        .enumerate()
+        .filter(|(_, scenario)| scenario.questions[0].name.starts_with(prefix))
+        .collect();
     assert!(!chosen.is_empty(), "no scenario begins with {prefix}");
     let mut broken = Vec::new();
     for (place, scenario) in chosen {
         let mut rejections = vec![0; scenario.questions.len()];
         for run in 0..runs {
             let answers = scenario.run(&mut stream(SEED, place, run)).unwrap();
-            rejections.iter_mut().zip(answers).for_each(|(count, rejected)| *count += u64::from(rejected));
+            rejections
+                .iter_mut()
+                .zip(answers)
+                .for_each(|(count, rejected)| *count += u64::from(rejected));
         }
         for (question, count) in scenario.questions.iter().zip(rejections) {
-            println!("{}: {count} of {runs}, limit {}", question.name, question.limit.rejections(runs));
+            println!(
+                "{}: {count} of {runs}, limit {}",
+                question.name,
+                question.limit.rejections(runs)
+            );
             if !question.limit.holds(count, runs) {
                 broken.push(format!("{}: {count} of {runs}", question.name));
             }

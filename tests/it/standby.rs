@@ -1,4 +1,5 @@
-//! Restores on Apache Kafka, and copies of partitions that are kept beside their owner: the owner is killed.
+//! Restores on Apache Kafka, and copies of partitions that are kept beside their owner: the owner
+//! is killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +17,10 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::broker::{Broker, is_there};
 use crate::command::get;
-use crate::kafka::{Fleet, PARTITIONS, assert_taken, await_that, cluster, events, ids_by_lead, number, replays, send, settings};
+use crate::kafka::{
+    Fleet, PARTITIONS, assert_taken, await_that, cluster, events, ids_by_lead, number, replays,
+    send, settings,
+};
 use crate::peers::{address, ask, own};
 
 /// How far the copies of an instance are behind, by partition.
@@ -24,20 +28,27 @@ fn behind(fleet: &Fleet, instance: usize) -> BTreeMap<u32, u64> {
     let Some((url, _)) = address(fleet, instance) else { return BTreeMap::new() };
     let (_, metrics) = get(&format!("{url}/metrics"), None);
     let of = |line: &str| {
-        let (partition, value) = line.strip_prefix("leadstream_standby_lag_records{partition=\"")?.split_once("\"} ")?;
+        let (partition, value) =
+            line.strip_prefix("leadstream_standby_lag_records{partition=\"")?.split_once("\"} ")?;
         Some((partition.parse().unwrap(), value.parse().unwrap()))
     };
     metrics.lines().filter_map(of).collect()
 }
 
-/// Partitions that an instance took over, with the records that it read for each, and whether it had a copy.
+/// Partitions that an instance took over, with the records that it read for each, and whether it
+/// had a copy.
 fn taken_over(log: &str) -> Vec<(u32, u64, bool)> {
     let field = |line: &str, name: &str| -> String {
         let rest = &line[line.find(&format!(" {name}=")).unwrap() + name.len() + 2..];
         rest.split_whitespace().next().unwrap().to_owned()
     };
-    let taken =
-        |line: &str| (field(line, "partition").parse().unwrap(), field(line, "records").parse().unwrap(), field(line, "is_warm") == "true");
+    let taken = |line: &str| {
+        (
+            field(line, "partition").parse().unwrap(),
+            field(line, "records").parse().unwrap(),
+            field(line, "is_warm") == "true",
+        )
+    };
     log.lines().filter(|line| line.contains("took over partition")).map(taken).collect()
 }
 
@@ -48,7 +59,8 @@ fn changelog_records(topics: &Topics, partition: u32) -> u64 {
 }
 
 #[test]
-fn who_keeps_a_copy_answers_while_the_owner_is_dead_and_takes_over_with_the_rest_of_the_changelog_alone() {
+fn who_keeps_a_copy_answers_while_the_owner_is_dead_and_takes_over_with_the_rest_of_the_changelog_alone()
+ {
     if !is_there() {
         return;
     }
@@ -65,12 +77,20 @@ fn who_keeps_a_copy_answers_while_the_owner_is_dead_and_takes_over_with_the_rest
     (0..2).for_each(|instance| fleet.start(instance));
     fleet.more = "";
     fleet.start(2);
-    assert_eq!(send(fleet.command(9, &["ingest", files[0].to_str().unwrap()])), predict(most, TimeSource::World.now().0).to_string());
+    assert_eq!(
+        send(fleet.command(9, &["ingest", files[0].to_str().unwrap()])),
+        predict(most, TimeSource::World.now().0).to_string()
+    );
 
     let topics = Topics::new(&settings(&fleet.servers)).unwrap();
     let all = ids_by_lead(&topics, "lead.interactions.v1");
-    let leads: BTreeMap<u32, String> = all.keys().map(|lead| (partition_of(lead.as_bytes(), PARTITIONS).0, lead.clone())).collect();
-    await_that(|| (0..3).all(|instance| own(&fleet, instance, &leads).len() == PARTITIONS as usize / 3));
+    let leads: BTreeMap<u32, String> = all
+        .keys()
+        .map(|lead| (partition_of(lead.as_bytes(), PARTITIONS).0, lead.clone()))
+        .collect();
+    await_that(|| {
+        (0..3).all(|instance| own(&fleet, instance, &leads).len() == PARTITIONS as usize / 3)
+    });
     let of_victim = own(&fleet, 1, &leads);
     let is_up = |instance: usize, of: &BTreeSet<u32>| {
         let behind = behind(&fleet, instance);
@@ -78,12 +98,18 @@ fn who_keeps_a_copy_answers_while_the_owner_is_dead_and_takes_over_with_the_rest
     };
     await_that(|| is_up(0, &of_victim) && is_up(1, &own(&fleet, 0, &leads)));
     assert!(behind(&fleet, 2).is_empty());
-    let long: BTreeMap<u32, u64> = of_victim.iter().map(|partition| (*partition, changelog_records(&topics, *partition))).collect();
+    let long: BTreeMap<u32, u64> = of_victim
+        .iter()
+        .map(|partition| (*partition, changelog_records(&topics, *partition)))
+        .collect();
 
     // While events arrive, so that there is something behind the copies.
     let sending = fleet.command(9, &["ingest", files[1].to_str().unwrap(), "--rate", "100"]);
     let sender = std::thread::spawn(move || send(sending));
-    let begun = || ids_by_lead(&topics, "lead.predictions.v1").values().map(Vec::len).sum::<usize>() > most.len() + 100;
+    let begun = || {
+        ids_by_lead(&topics, "lead.predictions.v1").values().map(Vec::len).sum::<usize>()
+            > most.len() + 100
+    };
     await_that(begun);
     fleet.kill(1);
     for partition in &of_victim {
@@ -91,22 +117,39 @@ fn who_keeps_a_copy_answers_while_the_owner_is_dead_and_takes_over_with_the_rest
         for instance in [0, 2] {
             let (status, answer) = ask(&fleet, instance, lead);
             let as_of = &answer["as_of"];
-            assert_eq!((status, &as_of["state"], &as_of["partition"]), (200, &"standby".into(), &(*partition).into()), "{answer}");
+            assert_eq!(
+                (status, &as_of["state"], &as_of["partition"]),
+                (200, &"standby".into(), &(*partition).into()),
+                "{answer}"
+            );
             assert!(answer["events"].as_u64().unwrap() >= all[lead].len() as u64, "{answer}");
-            assert!(as_of["offset"].as_u64().unwrap() > 0 && as_of["lag"].is_u64() && as_of["changelog_lag"].is_u64(), "{answer}");
+            assert!(
+                as_of["offset"].as_u64().unwrap() > 0
+                    && as_of["lag"].is_u64()
+                    && as_of["changelog_lag"].is_u64(),
+                "{answer}"
+            );
         }
     }
-    await_that(|| own(&fleet, 0, &leads).len() + own(&fleet, 2, &leads).len() == PARTITIONS as usize);
+    await_that(|| {
+        own(&fleet, 0, &leads).len() + own(&fleet, 2, &leads).len() == PARTITIONS as usize
+    });
     for partition in &of_victim {
         let (_, answer) = ask(&fleet, 2, &leads[partition]);
         assert_eq!(answer["as_of"]["state"], "active", "{answer}");
     }
     assert_eq!(sender.join().unwrap(), predict(rest, TimeSource::World.now().0).to_string());
-    let warm: Vec<(u32, u64, bool)> =
-        taken_over(&fleet.log(0)).into_iter().filter(|(partition, ..)| of_victim.contains(partition)).collect();
+    let warm: Vec<(u32, u64, bool)> = taken_over(&fleet.log(0))
+        .into_iter()
+        .filter(|(partition, ..)| of_victim.contains(partition))
+        .collect();
     let (partition, records, is_warm) = *warm.last().unwrap();
     println!("partition {partition}: {records} records read of {}", long[&partition]);
-    assert!(is_warm && records * 5 < long[&partition], "{records} records read of {}", long[&partition]);
+    assert!(
+        is_warm && records * 5 < long[&partition],
+        "{records} records read of {}",
+        long[&partition]
+    );
 
     fleet.start(1);
     await_that(|| own(&fleet, 1, &leads).len() == PARTITIONS as usize / 3);
@@ -136,12 +179,23 @@ fn a_restore_counts_every_row_and_is_forgotten_with_its_end() {
     drop(cluster(&broker, "rows"));
     let (count, value) = (number("LEADSTREAM_RESTORE_ROWS", 3_000), row());
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &broker.servers).set("queue.buffering.max.messages", "10000000").set("linger.ms", "50");
+    config
+        .set("bootstrap.servers", &broker.servers)
+        .set("queue.buffering.max.messages", "10000000")
+        .set("linger.ms", "50");
     let producer: BaseProducer = config.create().unwrap();
     for lead in 0..count {
         let key = LeadKey::parse(&format!("acme:lead-{lead}")).unwrap();
-        let (partition, name) = (partition_of(key.as_str().as_bytes(), PARTITIONS), rows::key_text(&Key::Lead(key)));
-        producer.send(BaseRecord::to(STATE).partition(partition.0.cast_signed()).key(&name).payload(&value)).unwrap();
+        let (partition, name) =
+            (partition_of(key.as_str().as_bytes(), PARTITIONS), rows::key_text(&Key::Lead(key)));
+        producer
+            .send(
+                BaseRecord::to(STATE)
+                    .partition(partition.0.cast_signed())
+                    .key(&name)
+                    .payload(&value),
+            )
+            .unwrap();
     }
     producer.flush(Duration::from_secs(60)).unwrap();
 
@@ -163,9 +217,20 @@ fn a_restore_counts_every_row_and_is_forgotten_with_its_end() {
     assert_eq!(taken.len(), PARTITIONS as usize);
     assert_eq!(taken.iter().map(|(_, records, _)| *records).sum::<u64>(), count as u64);
     let (_, metrics) = get(&format!("{}/metrics", address(&fleet, 0).unwrap().0), None);
-    assert!(metrics.contains(&format!("leadstream_restored_rows_total {count}")) && !metrics.contains("leadstream_restore_"), "{metrics}");
+    assert!(
+        metrics.contains(&format!("leadstream_restored_rows_total {count}"))
+            && !metrics.contains("leadstream_restore_"),
+        "{metrics}"
+    );
     let told = seen.iter().rfind(|text| text.contains(" % of "));
-    println!("{count} rows of {} bytes restored, {took:?} from start to ready; /readyz said: {told:?}", value.len());
-    fleet.log(0).lines().filter(|line| line.contains("partition=0 ")).for_each(|line| println!("{line}"));
+    println!(
+        "{count} rows of {} bytes restored, {took:?} from start to ready; /readyz said: {told:?}",
+        value.len()
+    );
+    fleet
+        .log(0)
+        .lines()
+        .filter(|line| line.contains("partition=0 "))
+        .for_each(|line| println!("{line}"));
     fleet.end(0);
 }

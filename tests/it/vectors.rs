@@ -1,6 +1,7 @@
 //! The statistics against values computed by other implementations, read from a file of cases.
 //!
-//! `LEADSTREAM_VECTORS` names the file; else `../shared/data/experiments/vectors_public.json` is taken where it exists.
+//! `LEADSTREAM_VECTORS` names the file; else `../shared/data/experiments/vectors_public.json` is
+//! taken where it exists.
 
 mod designs;
 mod effects;
@@ -51,7 +52,8 @@ fn compute(section: &str, input: &Value) -> Option<Computed> {
     Some(case(input))
 }
 
-/// How far a number may be from the expected one: the larger of a share of it and an absolute distance.
+/// How far a number may be from the expected one: the larger of a share of it and an absolute
+/// distance.
 #[derive(Clone, Copy)]
 struct Tolerance {
     relative: f64,
@@ -66,7 +68,13 @@ struct Report {
 
 impl Report {
     /// Compares what is expected, leaf by leaf; null expects nothing.
-    fn compare(&mut self, place: &str, expected: &Value, got: Option<&Value>, tolerance: Tolerance) {
+    fn compare(
+        &mut self,
+        place: &str,
+        expected: &Value,
+        got: Option<&Value>,
+        tolerance: Tolerance,
+    ) {
         match (expected, got) {
             (Value::Null, _) => {}
             (Value::Object(expected), Some(Value::Object(got))) => {
@@ -85,7 +93,10 @@ impl Report {
             (leaf, got) => {
                 self.checked += 1;
                 if !got.is_some_and(|got| agrees(leaf, got, tolerance)) {
-                    self.outside.push(format!("{place}: expected {leaf}, got {}", got.unwrap_or(&Value::Null)));
+                    self.outside.push(format!(
+                        "{place}: expected {leaf}, got {}",
+                        got.unwrap_or(&Value::Null)
+                    ));
                 }
             }
         }
@@ -94,7 +105,9 @@ impl Report {
 
 fn agrees(expected: &Value, got: &Value, tolerance: Tolerance) -> bool {
     match (expected.as_f64(), got.as_f64()) {
-        (Some(expected), Some(got)) => (got - expected).abs() <= (tolerance.relative * expected.abs()).max(tolerance.absolute),
+        (Some(expected), Some(got)) => {
+            (got - expected).abs() <= (tolerance.relative * expected.abs()).max(tolerance.absolute)
+        }
         _ => expected == got,
     }
 }
@@ -124,7 +137,8 @@ fn file() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("LEADSTREAM_VECTORS") {
         return Some(named.into());
     }
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/experiments/vectors_public.json");
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/data/experiments/vectors_public.json");
     shared.exists().then_some(shared)
 }
 
@@ -134,11 +148,18 @@ fn every_value_of_other_implementations_is_met_within_its_tolerance() {
         eprintln!("NOT RUN: no file of cases, set LEADSTREAM_VECTORS");
         return;
     };
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let report = check(&serde_json::from_str(&text).unwrap());
     println!("checked={} outside={}", report.checked, report.outside.len());
     assert!(report.checked > 0, "{} holds no case", path.display());
-    assert!(report.outside.is_empty(), "checked={} outside={}\n{}", report.checked, report.outside.len(), report.outside.join("\n"));
+    assert!(
+        report.outside.is_empty(),
+        "checked={} outside={}\n{}",
+        report.checked,
+        report.outside.len(),
+        report.outside.join("\n")
+    );
 }
 
 #[test]
@@ -148,7 +169,10 @@ fn a_wrong_value_an_unknown_section_and_a_missing_key_are_outside() {
         let case = serde_json::json!({"id": "x", "input": input, "expected": expected});
         check(&serde_json::json!({"sections": {section: {"tolerance": {"rel": 1e-8, "abs": 1e-10}, "cases": [case]}}})).outside.len()
     };
-    assert_eq!(case("proportion_ttest", serde_json::json!({"point_estimate": 0.2, "risk_ratio": null})), 0);
+    assert_eq!(
+        case("proportion_ttest", serde_json::json!({"point_estimate": 0.2, "risk_ratio": null})),
+        0
+    );
     assert_eq!(case("proportion_ttest", serde_json::json!({"point_estimate": 0.2000001})), 1);
     assert_eq!(case("proportion_ttest", serde_json::json!({"point_estimate": 0.2, "new": 1.0})), 1);
     assert_eq!(case("unheard_of", serde_json::json!({"point_estimate": 0.2})), 1);

@@ -1,7 +1,9 @@
-//! The parsing canonical form of a schema and its fingerprint (Avro specification, "Parsing Canonical Form for Schemas").
+//! The parsing canonical form of a schema and its fingerprint (Avro specification, "Parsing
+//! Canonical Form for Schemas").
 //!
-//! Written out here because the library's own form keeps `{"type":"long"}` where the specification asks for `"long"` under a
-//! logical type, so that no other implementation would find the same fingerprint for a schema with a time in it.
+//! Written out here because the library's own form keeps `{"type":"long"}` where the specification
+//! asks for `"long"` under a logical type, so that no other implementation would find the same
+//! fingerprint for a schema with a time in it.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +44,9 @@ fn write(schema: &Schema, out: &mut String, defined: &mut BTreeSet<String>) {
         Schema::Bytes
         | Schema::BigDecimal
         | Schema::Uuid(UuidSchema::Bytes)
-        | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Bytes, .. }) => out.push_str("\"bytes\""),
+        | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Bytes, .. }) => {
+            out.push_str("\"bytes\"")
+        }
         Schema::String | Schema::Uuid(UuidSchema::String) => out.push_str("\"string\""),
         Schema::Array(array) => {
             out.push_str("{\"type\":\"array\",\"items\":");
@@ -79,7 +83,9 @@ fn write(schema: &Schema, out: &mut String, defined: &mut BTreeSet<String>) {
         Schema::Fixed(fixed)
         | Schema::Duration(fixed)
         | Schema::Uuid(UuidSchema::Fixed(fixed))
-        | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Fixed(fixed), .. }) => sized(fixed, out, defined),
+        | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Fixed(fixed), .. }) => {
+            sized(fixed, out, defined)
+        }
     }
 }
 
@@ -91,7 +97,13 @@ fn sized(fixed: &FixedSchema, out: &mut String, defined: &mut BTreeSet<String>) 
 }
 
 /// A named type is written out once, then called by its full name.
-fn named(name: &Name, kind: &str, out: &mut String, defined: &mut BTreeSet<String>, body: impl FnOnce(&mut String, &mut BTreeSet<String>)) {
+fn named(
+    name: &Name,
+    kind: &str,
+    out: &mut String,
+    defined: &mut BTreeSet<String>,
+    body: impl FnOnce(&mut String, &mut BTreeSet<String>),
+) {
     let name = name.fullname(None);
     if !defined.insert(name.clone()) {
         return quote(&name, out);

@@ -1,11 +1,15 @@
-//! Writes a record of ours as an Avro datum, without looking at its schema (Avro 1.12, Binary Encoding).
+//! Writes a record of ours as an Avro datum, without looking at its schema (Avro 1.12, Binary
+//! Encoding).
 //!
-//! This is right for records whose fields stand in the order of their schema and whose unions are all `[null, T]`, which holds for every
-//! schema here; debug builds, and so all tests, compare each value with what the library writes along the schema.
+//! This is right for records whose fields stand in the order of their schema and whose unions are
+//! all `[null, T]`, which holds for every schema here; debug builds, and so all tests, compare each
+//! value with what the library writes along the schema.
 
 use std::fmt;
 
-use serde::ser::{self, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer};
+use serde::ser::{
+    self, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer,
+};
 
 /// Why a record cannot be written: it has a shape that none of our schemas has.
 #[derive(Debug, PartialEq, Eq)]
@@ -115,7 +119,11 @@ impl SerializeStruct for Datum<'_> {
     type Ok = ();
     type Error = Unfit;
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, value: &T) -> Result<(), Unfit> {
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Unfit> {
         value.serialize(Datum(self.0))
     }
 
@@ -197,11 +205,21 @@ impl<'a> Serializer for Datum<'a> {
         value.serialize(self)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Unfit> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Unfit> {
         value.serialize(self)
     }
 
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(self, _: &'static str, _: u32, _: &'static str, _: &T) -> Result<(), Unfit> {
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<(), Unfit> {
         Err(Unfit("serialize_newtype_variant"))
     }
 

@@ -1,5 +1,6 @@
-//! Reads an Avro datum into a record of ours, without looking at its schema: the way back of `codec::avro::datum`, right under the same
-//! conditions. What a datum may ask for is bounded before, by `codec::avro::walk`.
+//! Reads an Avro datum into a record of ours, without looking at its schema: the way back of
+//! `codec::avro::datum`, right under the same conditions. What a datum may ask for is bounded
+//! before, by `codec::avro::walk`.
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -70,7 +71,10 @@ struct Fields<'a, 'de> {
 impl<'de> SeqAccess<'de> for Fields<'_, 'de> {
     type Error = Unfit;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Unfit> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Unfit> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -107,7 +111,10 @@ impl Blocks<'_, '_> {
 impl<'de> SeqAccess<'de> for Blocks<'_, 'de> {
     type Error = Unfit;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Unfit> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Unfit> {
         if self.advance()? { seed.deserialize(&mut *self.direct).map(Some) } else { Ok(None) }
     }
 }
@@ -115,7 +122,10 @@ impl<'de> SeqAccess<'de> for Blocks<'_, 'de> {
 impl<'de> MapAccess<'de> for Blocks<'_, 'de> {
     type Error = Unfit;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Unfit> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Unfit> {
         if self.advance()? { seed.deserialize(&mut *self.direct).map(Some) } else { Ok(None) }
     }
 
@@ -167,11 +177,20 @@ impl<'de> Deserializer<'de> for &mut Direct<'de> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Unfit> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Unfit> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Unfit> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Unfit> {
         visitor.visit_seq(Fields { direct: self, left: fields.len() })
     }
 
@@ -230,7 +249,8 @@ mod tests {
             let (record, mut bytes) = (everything(large), Vec::new());
             datum::write(&mut bytes, &record).unwrap();
             assert_eq!(read(&bytes), Ok(record));
-            (0..bytes.len()).for_each(|end| assert_eq!(read::<Everything>(&bytes[..end]), Err(Unfit)));
+            (0..bytes.len())
+                .for_each(|end| assert_eq!(read::<Everything>(&bytes[..end]), Err(Unfit)));
             bytes.push(0);
             assert_eq!(read::<Everything>(&bytes), Err(Unfit));
         }

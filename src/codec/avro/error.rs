@@ -4,7 +4,10 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Neither framing.
-    #[error("bad_magic: value starts neither with C3 01 and a schema fingerprint nor with 00 or 01 and a registry's schema id")]
+    #[error(
+        "bad_magic: value starts neither with C3 01 and a schema fingerprint nor with 00 or 01 and \
+            a registry's schema id"
+    )]
     Magic,
     /// Of a schema that is not known here; whoever can ask a registry may learn it.
     #[error("unknown_schema: no schema with this fingerprint or id is known here")]

@@ -66,7 +66,8 @@ impl<'a> Framing<'a> {
     }
 }
 
-/// Ids that a registry gave to the schemas of own topics; topics without one stay single-object encoded.
+/// Ids that a registry gave to the schemas of own topics; topics without one stay single-object
+/// encoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frames(BTreeMap<&'static str, u32>);
 
@@ -93,7 +94,9 @@ impl Frames {
 /// [`Error::Magic`] when it is framed in no known way.
 pub fn frame(bytes: &[u8]) -> Result<Framing<'_>, Error> {
     let framing = if let Some(rest) = bytes.strip_prefix(&MAGIC) {
-        rest.split_first_chunk().map(|(fingerprint, datum)| Framing::Fingerprint(u64::from_le_bytes(*fingerprint), datum))
+        rest.split_first_chunk().map(|(fingerprint, datum)| {
+            Framing::Fingerprint(u64::from_le_bytes(*fingerprint), datum)
+        })
     } else if let Some(rest) = bytes.strip_prefix(&[ID]) {
         rest.split_first_chunk().map(|(id, datum)| Framing::Id(u32::from_be_bytes(*id), datum))
     } else if let Some(rest) = bytes.strip_prefix(&[GUID]) {
@@ -104,8 +107,8 @@ pub fn frame(bytes: &[u8]) -> Result<Framing<'_>, Error> {
     framing.ok_or(Error::Magic)
 }
 
-/// The writer's schema as a value names it, for people: `fingerprint 0123456789abcdef`, `id 42` or `guid ...`; `None` where it
-/// names none.
+/// The writer's schema as a value names it, for people: `fingerprint 0123456789abcdef`, `id 42` or
+/// `guid ...`; `None` where it names none.
 #[must_use]
 pub fn named_schema(bytes: &[u8]) -> Option<String> {
     Some(match frame(bytes).ok()?.key() {
@@ -129,7 +132,10 @@ mod tests {
         assert_eq!(frame(&guid), Ok(Framing::Guid(std::array::from_fn(|place| place as u8), &[9])));
         assert_eq!(named_schema(&single).as_deref(), Some("fingerprint 0807060504030201"));
         assert_eq!(named_schema(&id).as_deref(), Some("id 258"));
-        assert_eq!(named_schema(&guid).as_deref(), Some("guid 00010203-0405-0607-0809-0a0b0c0d0e0f"));
+        assert_eq!(
+            named_schema(&guid).as_deref(),
+            Some("guid 00010203-0405-0607-0809-0a0b0c0d0e0f")
+        );
         for (value, header) in [(&single[..], 10), (&id[..], 5), (&guid[..], 17)] {
             assert_eq!(frame(value).map(Framing::datum), Ok(&[9][..]));
             for end in 0..header {

@@ -1,22 +1,29 @@
-//! A schema text of unknown origin, read within bounds and reduced to what decides how bytes are laid out.
+//! A schema text of unknown origin, read within bounds and reduced to what decides how bytes are
+//! laid out.
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Value};
 
 use crate::codec::avro::error::Error;
 
 /// Bytes of a schema text.
 pub const TEXT_BYTES_MAX: usize = 256 << 10;
-/// JSON values of a schema text that are looked at, and the weight of what is kept of them. Chosen: a record of a thousand
-/// fields weighs about 4,000, and the library takes less than 8 MiB for a schema of this weight (test `hostile_values_and_schemas_stay_within_their_memory`).
+/// JSON values of a schema text that are looked at, and the weight of what is kept of them. Chosen:
+/// a record of a thousand fields weighs about 4,000, and the library takes less than 8 MiB for a
+/// schema of this weight (test `hostile_values_and_schemas_stay_within_their_memory`).
 const WEIGHT_MAX: usize = 16_384;
 /// A name weighs one more for so many bytes.
 const NAME_BYTES: usize = 64;
-/// Attributes that decide how bytes are laid out; documentation, aliases, defaults and everything unknown do not.
-const ATTRIBUTES: [&str; 9] = ["type", "name", "namespace", "fields", "items", "values", "symbols", "size", "logicalType"];
-/// Logical types that change what a number means. The others (decimal, uuid, duration) are read as the type they annotate.
+/// Attributes that decide how bytes are laid out; documentation, aliases, defaults and everything
+/// unknown do not.
+const ATTRIBUTES: [&str; 9] =
+    ["type", "name", "namespace", "fields", "items", "values", "symbols", "size", "logicalType"];
+/// Logical types that change what a number means. The others (decimal, uuid, duration) are read as
+/// the type they annotate.
 const TIMES: [&str; 9] = [
     "date",
     "time-millis",
@@ -29,19 +36,25 @@ const TIMES: [&str; 9] = [
     "local-timestamp-nanos",
 ];
 
-/// The reduced schema and its weight: values kept, each counted once more for every record around it, because the parser
-/// keeps a copy of every record it meets.
+/// The reduced schema and its weight: values kept, each counted once more for every record around
+/// it, because the parser keeps a copy of every record it meets.
 ///
 /// # Errors
 /// [`Error::Refused`] when it is larger than the bounds or not shaped like a schema.
 pub fn reduce(text: &str) -> Result<(Value, usize), Error> {
     if text.len() > TEXT_BYTES_MAX {
-        return Err(refused(format!("the schema has {} bytes, at most {TEXT_BYTES_MAX} are taken", text.len())));
+        return Err(refused(format!(
+            "the schema has {} bytes, at most {TEXT_BYTES_MAX} are taken",
+            text.len()
+        )));
     }
     let mut left = WEIGHT_MAX;
     let mut source = serde_json::Deserializer::from_str(text);
-    let whole = Load { left: &mut left }.deserialize(&mut source).and_then(|whole| source.end().map(|()| whole));
-    let whole = whole.map_err(|error| refused(format!("the schema is not JSON as expected: {error}")))?;
+    let whole = Load { left: &mut left }
+        .deserialize(&mut source)
+        .and_then(|whole| source.end().map(|()| whole));
+    let whole =
+        whole.map_err(|error| refused(format!("the schema is not JSON as expected: {error}")))?;
     let mut reducer = Reducer { left: WEIGHT_MAX };
     let plain = reducer.schema(&whole, 1)?;
     Ok((plain, WEIGHT_MAX - reducer.left))
@@ -143,17 +156,24 @@ impl Reducer {
                 branches.iter().map(|branch| self.schema(branch, copies)).collect()
             }
             Value::Object(map) => self.complex(map, copies),
-            Value::Null | Value::Bool(_) | Value::Number(_) => Err(refused("a type is neither a name nor an object nor a list")),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {
+                Err(refused("a type is neither a name nor an object nor a list"))
+            }
         }
     }
 
     fn complex(&mut self, map: &Map<String, Value>, copies: usize) -> Result<Value, Error> {
         self.weigh(1, copies)?;
-        let time = map.get("logicalType").and_then(Value::as_str).filter(|name| TIMES.contains(name));
+        let time =
+            map.get("logicalType").and_then(Value::as_str).filter(|name| TIMES.contains(name));
         let kind = match (map.get("type"), time) {
             (Some(Value::String(kind)), _) => kind.as_str(),
             (Some(nested), None) => return self.schema(nested, copies),
-            (Some(_), Some(_)) => return Err(refused("a logical type of time annotates something that is no number")),
+            (Some(_), Some(_)) => {
+                return Err(refused(
+                    "a logical type of time annotates something that is no number",
+                ));
+            }
             (None, _) => return Err(refused("an object has no type")),
         };
         let mut plain = Map::new();
@@ -175,7 +195,13 @@ impl Reducer {
         Ok(Value::Object(plain))
     }
 
-    fn named(&mut self, kind: &str, map: &Map<String, Value>, plain: &mut Map<String, Value>, copies: usize) -> Result<(), Error> {
+    fn named(
+        &mut self,
+        kind: &str,
+        map: &Map<String, Value>,
+        plain: &mut Map<String, Value>,
+        copies: usize,
+    ) -> Result<(), Error> {
         for attribute in ["name", "namespace"] {
             if let Some(name) = map.get(attribute).and_then(Value::as_str) {
                 plain.insert(attribute.to_owned(), self.text(name, copies + 1)?);
@@ -188,12 +214,21 @@ impl Reducer {
             }
             "enum" => {
                 let symbols = list(map, "symbols")?.iter();
-                let symbols = symbols.map(|symbol| self.text(symbol.as_str().ok_or_else(|| refused("a symbol is no text"))?, copies + 1));
+                let symbols = symbols.map(|symbol| {
+                    self.text(
+                        symbol.as_str().ok_or_else(|| refused("a symbol is no text"))?,
+                        copies + 1,
+                    )
+                });
                 plain.insert("symbols".to_owned(), symbols.collect::<Result<_, _>>()?);
             }
             _ => {
-                let size = required(map, "size")?.as_u64().and_then(|size| u32::try_from(size).ok());
-                plain.insert("size".to_owned(), size.ok_or_else(|| refused("a size is no number of bytes"))?.into());
+                let size =
+                    required(map, "size")?.as_u64().and_then(|size| u32::try_from(size).ok());
+                plain.insert(
+                    "size".to_owned(),
+                    size.ok_or_else(|| refused("a size is no number of bytes"))?.into(),
+                );
             }
         }
         Ok(())
@@ -201,7 +236,9 @@ impl Reducer {
 
     fn field(&mut self, field: &Value, copies: usize) -> Result<Value, Error> {
         let field = field.as_object().ok_or_else(|| refused("a field is no object"))?;
-        let name = required(field, "name")?.as_str().ok_or_else(|| refused("a field's name is no text"))?;
+        let name = required(field, "name")?
+            .as_str()
+            .ok_or_else(|| refused("a field's name is no text"))?;
         let mut plain = Map::new();
         plain.insert("name".to_owned(), self.text(name, copies)?);
         plain.insert("type".to_owned(), self.schema(required(field, "type")?, copies)?);
@@ -215,7 +252,8 @@ impl Reducer {
 
     fn weigh(&mut self, weight: usize, copies: usize) -> Result<(), Error> {
         let left = weight.checked_mul(copies).and_then(|weight| self.left.checked_sub(weight));
-        self.left = left.ok_or_else(|| refused(format!("the schema weighs more than {WEIGHT_MAX} values")))?;
+        self.left = left
+            .ok_or_else(|| refused(format!("the schema weighs more than {WEIGHT_MAX} values")))?;
         Ok(())
     }
 }

@@ -61,7 +61,8 @@ impl Shapes {
     /// The layout of a schema.
     ///
     /// # Errors
-    /// [`Error::Refused`] when it is recursive, too deep, has too many named types, or a type that is not known here.
+    /// [`Error::Refused`] when it is recursive, too deep, has too many named types, or a type that
+    /// is not known here.
     pub fn of(schema: &Schema) -> Result<Self, Error> {
         let mut compiler = Compiler { nodes: Vec::new(), named: BTreeMap::new() };
         compiler.add(schema, 1)?;
@@ -74,7 +75,11 @@ impl Shapes {
         let kind = |node: &Node| match node.shape {
             Shape::Int(kind) | Shape::Long(kind) => Some(kind),
             Shape::Null | Shape::Boolean | Shape::Fixed(_) | Shape::Bytes | Shape::String => None,
-            Shape::Enum(_) | Shape::Array(_) | Shape::Map(_) | Shape::Union(_) | Shape::Record(_) => None,
+            Shape::Enum(_)
+            | Shape::Array(_)
+            | Shape::Map(_)
+            | Shape::Union(_)
+            | Shape::Record(_) => None,
         };
         self.0.iter().filter_map(kind).collect()
     }
@@ -122,18 +127,28 @@ impl Compiler {
             Schema::String => Shape::String,
             Schema::Array(array) => Shape::Array(self.add(&array.items, depth + 1)?),
             Schema::Map(map) => Shape::Map(self.add(&map.types, depth + 1)?),
-            Schema::Union(union) => {
-                Shape::Union(union.variants().iter().map(|branch| self.add(branch, depth + 1)).collect::<Result<_, _>>()?)
-            }
+            Schema::Union(union) => Shape::Union(
+                union
+                    .variants()
+                    .iter()
+                    .map(|branch| self.add(branch, depth + 1))
+                    .collect::<Result<_, _>>()?,
+            ),
             Schema::Record(record) => {
                 self.open(&record.name)?;
-                let fields = record.fields.iter().map(|field| Ok((self.add(&field.schema, depth + 1)?, field.name.len())));
+                let fields = record
+                    .fields
+                    .iter()
+                    .map(|field| Ok((self.add(&field.schema, depth + 1)?, field.name.len())));
                 let fields = fields.collect::<Result<_, _>>()?;
                 return self.close(&record.name, Shape::Record(fields));
             }
             Schema::Enum(symbols) => {
                 self.open(&symbols.name)?;
-                return self.close(&symbols.name, Shape::Enum(symbols.symbols.iter().map(String::len).collect()));
+                return self.close(
+                    &symbols.name,
+                    Shape::Enum(symbols.symbols.iter().map(String::len).collect()),
+                );
             }
             Schema::Fixed(fixed) => {
                 self.open(&fixed.name)?;
@@ -178,12 +193,18 @@ impl Compiler {
         let (below, weightless) = match &shape {
             Shape::Null => (0, true),
             Shape::Fixed(size) => (0, *size == 0),
-            Shape::Boolean | Shape::Int(_) | Shape::Long(_) | Shape::Bytes | Shape::String | Shape::Enum(_) => (0, false),
+            Shape::Boolean
+            | Shape::Int(_)
+            | Shape::Long(_)
+            | Shape::Bytes
+            | Shape::String
+            | Shape::Enum(_) => (0, false),
             Shape::Array(part) | Shape::Map(part) => (height(part), false),
             Shape::Union(branches) => (branches.iter().map(height).max().unwrap_or(0), false),
-            Shape::Record(fields) => {
-                (fields.iter().map(|(field, _)| height(field)).max().unwrap_or(0), fields.iter().all(|(field, _)| weightless(field)))
-            }
+            Shape::Record(fields) => (
+                fields.iter().map(|(field, _)| height(field)).max().unwrap_or(0),
+                fields.iter().all(|(field, _)| weightless(field)),
+            ),
         };
         self.nodes.push(Node { shape, height: below + 1, weightless });
         self.nodes.len() - 1

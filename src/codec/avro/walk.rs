@@ -1,15 +1,18 @@
-//! Whether bytes are one value of a schema and cheap enough to decode: checked before anything is allocated for them.
+//! Whether bytes are one value of a schema and cheap enough to decode: checked before anything is
+//! allocated for them.
 
 use crate::codec::avro::error::Error;
 use crate::codec::avro::shape::{Index, Shape, Shapes};
 
 /// What decoding one value may take, by the estimate below.
 pub const ALLOCATION_BYTES_MAX: usize = 8 << 20;
-/// Bytes that one value (item, entry, field or branch) takes at most while it is decoded, resolved to another schema and made
-/// a record: its entry in a table that doubles, a copy of that for a union, its place in the result. Chosen above what was
-/// measured (test `hostile_values_and_schemas_stay_within_their_memory` in `tests/it/avro.rs`).
+/// Bytes that one value (item, entry, field or branch) takes at most while it is decoded, resolved
+/// to another schema and made a record: its entry in a table that doubles, a copy of that for a
+/// union, its place in the result. Chosen above what was measured (test
+/// `hostile_values_and_schemas_stay_within_their_memory` in `tests/it/avro.rs`).
 const VALUE_BYTES: usize = 640;
-/// Copies of a text that exist at once at most: as decoded, as copied for a union, in the result, and one more.
+/// Copies of a text that exist at once at most: as decoded, as copied for a union, in the result,
+/// and one more.
 const TEXT_COPIES: usize = 4;
 /// Bytes of a 64-bit number at seven bits a byte.
 const VARINT_BYTES_MAX: u32 = 10;
@@ -36,7 +39,8 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Goes past one value. The depth of the shapes bounds the recursion, the estimate the number of values.
+    /// Goes past one value. The depth of the shapes bounds the recursion, the estimate the number
+    /// of values.
     fn value(&mut self, index: Index) -> Result<(), Error> {
         self.charge(VALUE_BYTES)?;
         let shapes = self.shapes;
@@ -55,14 +59,16 @@ impl<'a> Walk<'a> {
             Shape::Bytes => self.sized().map(drop),
             Shape::String => self.string(),
             Shape::Enum(symbols) => {
-                let symbol = usize::try_from(self.long()?).ok().and_then(|place| symbols.get(place));
+                let symbol =
+                    usize::try_from(self.long()?).ok().and_then(|place| symbols.get(place));
                 let bytes = *symbol.ok_or_else(|| self.wrong("an enum has no such symbol"))?;
                 self.charge(bytes.saturating_mul(TEXT_COPIES))
             }
             Shape::Array(item) => self.blocks(*item, false),
             Shape::Map(value) => self.blocks(*value, true),
             Shape::Union(branches) => {
-                let branch = usize::try_from(self.long()?).ok().and_then(|place| branches.get(place));
+                let branch =
+                    usize::try_from(self.long()?).ok().and_then(|place| branches.get(place));
                 let branch = *branch.ok_or_else(|| self.wrong("a union has no such branch"))?;
                 self.value(branch)
             }
@@ -138,27 +144,32 @@ impl<'a> Walk<'a> {
     }
 
     fn take_array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or_else(|| self.wrong("the value is cut short"))?;
+        let (taken, rest) =
+            self.rest.split_first_chunk().ok_or_else(|| self.wrong("the value is cut short"))?;
         self.rest = rest;
         Ok(*taken)
     }
 
     fn take(&mut self, size: usize) -> Result<&'a [u8], Error> {
-        let (taken, rest) = self.rest.split_at_checked(size).ok_or_else(|| self.wrong("the value is cut short"))?;
+        let (taken, rest) =
+            self.rest.split_at_checked(size).ok_or_else(|| self.wrong("the value is cut short"))?;
         self.rest = rest;
         Ok(taken)
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), Error> {
-        self.left = self
-            .left
-            .checked_sub(bytes)
-            .ok_or_else(|| Error::Datum(format!("decoding it would take more than {ALLOCATION_BYTES_MAX} bytes")))?;
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            Error::Datum(format!("decoding it would take more than {ALLOCATION_BYTES_MAX} bytes"))
+        })?;
         Ok(())
     }
 
     fn wrong(&self, what: &str) -> Error {
-        Error::Datum(format!("{what} (before byte {} of {})", self.length - self.rest.len(), self.length))
+        Error::Datum(format!(
+            "{what} (before byte {} of {})",
+            self.length - self.rest.len(),
+            self.length
+        ))
     }
 }
 
@@ -181,7 +192,10 @@ mod tests {
     #[track_caller]
     fn wrong(schema: &str, datum: &[u8], names: &str) {
         let told = told(schema, datum);
-        assert!(told.as_ref().is_some_and(|told| told.contains(names)), "{schema} {datum:?}: {told:?}, not {names}");
+        assert!(
+            told.as_ref().is_some_and(|told| told.contains(names)),
+            "{schema} {datum:?}: {told:?}, not {names}"
+        );
     }
 
     const NUMBERS: &str = r#"{"type":"array","items":"int"}"#;
@@ -205,7 +219,11 @@ mod tests {
         wrong("\"string\"", &[4, 0xC3, 0x28], "UTF-8");
         fine("\"bytes\"", &[4, 0xC3, 0x28]);
         wrong("\"bytes\"", &[1], "negative");
-        wrong("\"string\"", &[0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01, 65], "cut short");
+        wrong(
+            "\"string\"",
+            &[0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01, 65],
+            "cut short",
+        );
         fine(r#"["null","int"]"#, &[2, 6]);
         wrong(r#"["null","int"]"#, &[4, 6], "no such branch");
         wrong(r#"["null","int"]"#, &[1], "no such branch");
@@ -220,7 +238,11 @@ mod tests {
         fine(NUMBERS, &[3, 4, 2, 4, 0]);
         wrong(NUMBERS, &[3, 2, 2, 4, 0], "size it states");
         wrong(NUMBERS, &[3, 1, 2, 4, 0], "negative");
-        wrong(NUMBERS, &[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01, 0, 2], "cut short");
+        wrong(
+            NUMBERS,
+            &[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01, 0, 2],
+            "cut short",
+        );
         wrong(NUMBERS, &[4, 2], "cut short");
         fine(r#"{"type":"map","values":"null"}"#, &[2, 2, 65, 0]);
         wrong(r#"{"type":"map","values":"null"}"#, &[2, 2, 0xFF, 0], "UTF-8");
@@ -253,7 +275,9 @@ mod tests {
         }
         wrong(&doubling, &[], "more than 8388608 bytes");
         let name = "n".repeat(60_000);
-        let named = format!(r#"{{"type":"array","items":{{"type":"record","name":"R","fields":[{{"name":"{name}","type":"boolean"}}]}}}}"#);
+        let named = format!(
+            r#"{{"type":"array","items":{{"type":"record","name":"R","fields":[{{"name":"{name}","type":"boolean"}}]}}}}"#
+        );
         wrong(&named, &[&[0x80, 0x01][..], &[0; 64], &[0]].concat(), "more than 8388608 bytes");
     }
 }

@@ -11,7 +11,8 @@ use crate::codec::avro::framing::Key;
 use crate::codec::avro::plain::{reduce, refused};
 use crate::codec::avro::shape::Shapes;
 
-/// Schemas kept at once. Chosen: more than the versions of a topic, few enough to search and to hold.
+/// Schemas kept at once. Chosen: more than the versions of a topic, few enough to search and to
+/// hold.
 const SCHEMAS_MAX: usize = 256;
 /// Weight of all schemas kept at once: eight of the heaviest that are taken.
 const WEIGHT_MAX: usize = 1 << 17;
@@ -24,8 +25,8 @@ pub(crate) struct Writer {
     pub(crate) shapes: Shapes,
     /// CRC-64-AVRO of its canonical form.
     pub(crate) fingerprint: u64,
-    /// Digest of the canonical form and of what its numbers mean: the fingerprint tells neither milliseconds from
-    /// microseconds nor, where someone means harm, one schema from another.
+    /// Digest of the canonical form and of what its numbers mean: the fingerprint tells neither
+    /// milliseconds from microseconds nor, where someone means harm, one schema from another.
     layout: [u8; 32],
     weight: usize,
 }
@@ -52,7 +53,8 @@ impl Writer {
     }
 }
 
-/// Schemas of foreign writers by name. Refusals are kept too, so that nobody asks for them again with every record.
+/// Schemas of foreign writers by name. Refusals are kept too, so that nobody asks for them again
+/// with every record.
 pub struct Writers {
     known: BTreeMap<Key, Result<Writer, Error>>,
     /// The one used least lately is the first to go.
@@ -80,7 +82,8 @@ impl Writers {
         Self { known: BTreeMap::new(), order: VecDeque::new(), weight: 0, most: schemas }
     }
 
-    /// Learns a schema; past the bounds those used least lately are forgotten and read as [`Error::Schema`] again.
+    /// Learns a schema; past the bounds those used least lately are forgotten and read as
+    /// [`Error::Schema`] again.
     ///
     /// # Errors
     /// [`Error::Refused`], which is kept as the answer for this name.
@@ -162,13 +165,28 @@ mod tests {
 
     #[test]
     fn a_hostile_schema_is_refused_and_the_refusal_is_kept() {
-        let nested = |depth: usize| format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(depth - 1), "}".repeat(depth - 1));
+        let nested = |depth: usize| {
+            format!(
+                "{}\"int\"{}",
+                r#"{"type":"array","items":"#.repeat(depth - 1),
+                "}".repeat(depth - 1)
+            )
+        };
         let named = |count: usize| {
-            let one = |number| format!(r#"{{"name":"f{number}","type":{{"type":"fixed","name":"F{number}","size":1}}}}"#);
+            let one = |number| {
+                format!(
+                    r#"{{"name":"f{number}","type":{{"type":"fixed","name":"F{number}","size":1}}}}"#
+                )
+            };
             record(&(0..count).map(one).collect::<Vec<_>>().join(","))
         };
         let wide = |count: usize| {
-            record(&(0..count).map(|number| format!(r#"{{"name":"f{number}","type":"int"}}"#)).collect::<Vec<_>>().join(","))
+            record(
+                &(0..count)
+                    .map(|number| format!(r#"{{"name":"f{number}","type":"int"}}"#))
+                    .collect::<Vec<_>>()
+                    .join(","),
+            )
         };
         let through_names = r#"{"type":"record","name":"A","fields":[{"name":"b","type":{"type":"record","name":"B","fields":[
             {"name":"a","type":["null",{"type":"map","values":{"type":"array","items":"A"}}]}]}}]}"#;
@@ -183,7 +201,11 @@ mod tests {
             ("too many values", format!("[{}\"int\"]", "\"int\",".repeat(20_000))),
             (
                 "weighs more than",
-                nested_records(20).replacen("\"n\",\"type\":\"int\"", &format!("\"{}\",\"type\":\"int\"", "n".repeat(60_000)), 1),
+                nested_records(20).replacen(
+                    "\"n\",\"type\":\"int\"",
+                    &format!("\"{}\",\"type\":\"int\"", "n".repeat(60_000)),
+                    1,
+                ),
             ),
             ("no Avro schema", record(r#"{"name":"a-b","type":"int"}"#)),
             ("no Avro schema", record(r#"{"name":"a","type":"Unknown"}"#)),
@@ -194,12 +216,18 @@ mod tests {
             ("no number of bytes", r#"{"type":"fixed","name":"F","size":-1}"#.to_owned()),
             ("no number of bytes", r#"{"type":"fixed","name":"F","size":99999999999}"#.to_owned()),
             ("neither a name", "[1]".to_owned()),
-            ("annotates something", r#"{"type":{"type":"long"},"logicalType":"timestamp-micros"}"#.to_owned()),
+            (
+                "annotates something",
+                r#"{"type":{"type":"long"},"logicalType":"timestamp-micros"}"#.to_owned(),
+            ),
         ];
         let mut writers = Writers::new();
         for (names, text) in hostile {
             let error = writers.add(Key::Id(1), &text).unwrap_err();
-            assert!(matches!(&error, Error::Refused(cause) if cause.contains(names) && cause.len() < 200), "{names}: {error}");
+            assert!(
+                matches!(&error, Error::Refused(cause) if cause.contains(names) && cause.len() < 200),
+                "{names}: {error}"
+            );
             assert_eq!(writers.find(Key::Id(1)).err(), Some(error));
         }
         for text in [nested(32), named(255), wide(2_000), record("")] {
@@ -212,7 +240,9 @@ mod tests {
 
     /// A record within a record, so many deep.
     fn nested_records(depth: usize) -> String {
-        let open = |level: usize| format!(r#"{{"type":"record","name":"N{level}","fields":[{{"name":"n","type":"#);
+        let open = |level: usize| {
+            format!(r#"{{"type":"record","name":"N{level}","fields":[{{"name":"n","type":"#)
+        };
         format!("{}\"int\"{}", (0..depth).map(open).collect::<String>(), "}]}".repeat(depth))
     }
 
@@ -220,23 +250,36 @@ mod tests {
     fn names_that_double_at_every_level_are_counted_at_their_full_depth() {
         let twice = |level: usize| {
             let (name, below) = (format!("L{level}"), level - 1);
-            format!(r#"{{"type":"record","name":"{name}","fields":[{{"name":"a","type":#}},{{"name":"b","type":"L{below}"}}]}}"#)
+            format!(
+                r#"{{"type":"record","name":"{name}","fields":[{{"name":"a","type":#}},{{"name":"b","type":"L{below}"}}]}}"#
+            )
         };
         let mut text = r#"{"type":"record","name":"L0","fields":[]}"#.to_owned();
         for level in 1..32 {
             text = twice(level).replacen('#', &text, 1);
         }
         assert!(Writer::read(&text).is_ok());
-        assert!(matches!(Writer::read(&twice(32).replacen('#', &text, 1)), Err(Error::Refused(cause)) if cause.contains("32 deep")));
+        assert!(
+            matches!(Writer::read(&twice(32).replacen('#', &text, 1)), Err(Error::Refused(cause)) if cause.contains("32 deep"))
+        );
     }
 
     #[test]
     fn a_name_is_as_deep_where_it_is_used_as_where_it_is_defined() {
-        let arrays = |depth: usize| format!("{}\"N0\"{}", r#"{"type":"array","items":"#.repeat(depth), "}".repeat(depth));
-        let used =
-            |depth: usize| record(&format!(r#"{{"name":"a","type":{}}},{{"name":"b","type":{}}}"#, nested_records(20), arrays(depth)));
+        let arrays = |depth: usize| {
+            format!("{}\"N0\"{}", r#"{"type":"array","items":"#.repeat(depth), "}".repeat(depth))
+        };
+        let used = |depth: usize| {
+            record(&format!(
+                r#"{{"name":"a","type":{}}},{{"name":"b","type":{}}}"#,
+                nested_records(20),
+                arrays(depth)
+            ))
+        };
         assert!(Writer::read(&used(10)).is_ok());
-        assert!(matches!(Writer::read(&used(11)), Err(Error::Refused(cause)) if cause.contains("32 deep")));
+        assert!(
+            matches!(Writer::read(&used(11)), Err(Error::Refused(cause)) if cause.contains("32 deep"))
+        );
     }
 
     #[test]
@@ -246,13 +289,24 @@ mod tests {
             writers.add(Key::Id(id), "\"int\"").unwrap();
             writers.add(Key::Id(id), "\"int\"").unwrap();
         }
-        assert_eq!((writers.len(), writers.find(Key::Id(0)).err(), writers.find(Key::Id(1)).err()), (256, Some(Error::Schema), None));
-        let heavy = record(&(0..2_000).map(|number| format!(r#"{{"name":"f{number}","type":"int"}}"#)).collect::<Vec<_>>().join(","));
+        assert_eq!(
+            (writers.len(), writers.find(Key::Id(0)).err(), writers.find(Key::Id(1)).err()),
+            (256, Some(Error::Schema), None)
+        );
+        let heavy = record(
+            &(0..2_000)
+                .map(|number| format!(r#"{{"name":"f{number}","type":"int"}}"#))
+                .collect::<Vec<_>>()
+                .join(","),
+        );
         for id in 1_000..1_100 {
             writers.add(Key::Id(id), &heavy).unwrap();
         }
         assert!(writers.len() < 30 && writers.weight <= WEIGHT_MAX, "{}", writers.len());
-        assert_eq!((writers.find(Key::Id(1_099)).err(), writers.find(Key::Id(1_000)).err()), (None, Some(Error::Schema)));
+        assert_eq!(
+            (writers.find(Key::Id(1_099)).err(), writers.find(Key::Id(1_000)).err()),
+            (None, Some(Error::Schema))
+        );
     }
     #[test]
     fn what_was_used_last_is_the_last_to_go_and_a_refusal_is_kept_like_a_schema() {
@@ -261,7 +315,10 @@ mod tests {
         writers.refuse(Key::Id(2), "too long");
         assert!(writers.touch(Key::Id(1)) && !writers.touch(Key::Id(3)));
         writers.add(Key::Id(3), "\"int\"").unwrap();
-        assert_eq!((writers.touch(Key::Id(1)), writers.touch(Key::Id(2)), writers.touch(Key::Id(3))), (true, false, true));
+        assert_eq!(
+            (writers.touch(Key::Id(1)), writers.touch(Key::Id(2)), writers.touch(Key::Id(3))),
+            (true, false, true)
+        );
         writers.refuse(Key::Id(1), "too long");
         assert_eq!(writers.find(Key::Id(1)).err(), Some(refused("too long")));
     }

@@ -12,13 +12,16 @@ use crate::domain::experiment::agents::AGENTS_MIN;
 use crate::domain::experiment::business::{Cost, Costs};
 use crate::domain::experiment::by_agent;
 use crate::domain::experiment::known::{Covariate, Strata};
-use crate::domain::experiment::plan::{Act, Allocation, AllocationRule, Blocks, Measure, Metric, Plan, Role, Shape};
+use crate::domain::experiment::plan::{
+    Act, Allocation, AllocationRule, Blocks, Measure, Metric, Plan, Role, Shape,
+};
 use crate::domain::experiment::tally::AGENTS_MAX;
 use crate::domain::experiment::{Condition, Experiment, Layer, PLACES, State, Unit};
 use crate::domain::features::Feature;
 use crate::domain::units::{EventTime, Tenant};
 
-/// Full days that every experiment runs before a decision other than a roll back: a week, since its days differ.
+/// Full days that every experiment runs before a decision other than a roll back: a week, since its
+/// days differ.
 const DAYS_MIN: i64 = 7;
 /// Metrics of one experiment.
 const MEASURES_MAX: usize = 8;
@@ -137,18 +140,30 @@ fn everybody() -> u32 {
     PLACES
 }
 
-pub(crate) fn experiment(tenant: Option<&Tenant>, (name, version): (&str, u32), text: &[u8]) -> Result<Experiment, Error> {
-    let Some(tenant) = tenant else { return refused("tenant: an experiment belongs to one tenant") };
+pub(crate) fn experiment(
+    tenant: Option<&Tenant>,
+    (name, version): (&str, u32),
+    text: &[u8],
+) -> Result<Experiment, Error> {
+    let Some(tenant) = tenant else {
+        return refused("tenant: an experiment belongs to one tenant");
+    };
     let body: ExperimentBody = read(text, "body")?;
     let Some(unit) = Unit::ALL.into_iter().find(|unit| unit.as_str() == body.unit) else {
-        return refused(format!("body.unit: {:?} is none of {}", body.unit, Unit::ALL.map(Unit::as_str).join(", ")));
+        return refused(format!(
+            "body.unit: {:?} is none of {}",
+            body.unit,
+            Unit::ALL.map(Unit::as_str).join(", ")
+        ));
     };
     let arms = arms(&body.arms)?;
     if body.coverage > PLACES || !(1..=WINDOW_MAX).contains(&body.window_hours) {
         return refused("body: coverage must be 0 to 10,000 and window_hours 1 to 8,760");
     }
     if body.continues.is_some_and(|began| began == 0 || began >= version) {
-        return refused("body.continues: names an earlier version, the one that began the experiment");
+        return refused(
+            "body.continues: names an earlier version, the one that began the experiment",
+        );
     }
     if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
         return refused(format!("body.reason: at most {REASON_BYTES_MAX} bytes are taken"));
@@ -176,28 +191,53 @@ pub(crate) fn experiment(tenant: Option<&Tenant>, (name, version): (&str, u32), 
     })
 }
 
-fn costs(list: &[CostBody], arms: &[(String, u32)], (unit, plan): (Unit, Option<&Plan>)) -> Result<Costs, Error> {
+fn costs(
+    list: &[CostBody],
+    arms: &[(String, u32)],
+    (unit, plan): (Unit, Option<&Plan>),
+) -> Result<Costs, Error> {
     let Some(plan) = plan.filter(|_| !list.is_empty()) else { return Ok(Costs::new()) };
     if unit != Unit::Lead {
-        return refused("body.costs: what an arm is worth a week is told of the unit lead alone: leave it out");
+        return refused(
+            "body.costs: what an arm is worth a week is told of the unit lead alone: leave it out",
+        );
     }
-    if !plan.measures.iter().any(|measure| matches!(measure.metric, Metric::ConversionRate | Metric::Revenue)) {
-        return refused("body.costs: need conversion_rate or revenue among the metrics, to be set against");
+    if !plan
+        .measures
+        .iter()
+        .any(|measure| matches!(measure.metric, Metric::ConversionRate | Metric::Revenue))
+    {
+        return refused(
+            "body.costs: need conversion_rate or revenue among the metrics, to be set against",
+        );
     }
     let mut costs = Costs::new();
     for (place, body) in list.iter().enumerate() {
         let CostBody { once_minor, per_unit_minor, per_week_minor, .. } = *body;
         if !arms.iter().any(|(arm, _)| *arm == body.arm) {
-            return refused(format!("body.costs[{place}].arm: {:?} is no arm of this experiment", body.arm));
+            return refused(format!(
+                "body.costs[{place}].arm: {:?} is no arm of this experiment",
+                body.arm
+            ));
         }
         if body.arm == plan.control && once_minor > 0 {
-            return refused(format!("body.costs[{place}].once_minor: the control is there already: leave it out"));
+            return refused(format!(
+                "body.costs[{place}].once_minor: the control is there already: leave it out"
+            ));
         }
         if [once_minor, per_unit_minor, per_week_minor].iter().any(|cost| *cost > COST_MAX) {
-            return refused(format!("body.costs[{place}]: each cost is 0 to {COST_MAX} minor units"));
+            return refused(format!(
+                "body.costs[{place}]: each cost is 0 to {COST_MAX} minor units"
+            ));
         }
-        if costs.insert(body.arm.clone(), Cost { once_minor, per_unit_minor, per_week_minor }).is_some() {
-            return refused(format!("body.costs[{place}].arm: {:?} has its costs already: name each arm once", body.arm));
+        if costs
+            .insert(body.arm.clone(), Cost { once_minor, per_unit_minor, per_week_minor })
+            .is_some()
+        {
+            return refused(format!(
+                "body.costs[{place}].arm: {:?} has its costs already: name each arm once",
+                body.arm
+            ));
         }
     }
     Ok(costs)
@@ -206,7 +246,9 @@ fn costs(list: &[CostBody], arms: &[(String, u32)], (unit, plan): (Unit, Option<
 fn arms(arms: &[Arm]) -> Result<Vec<(String, u32)>, Error> {
     let total: u64 = arms.iter().map(|arm| u64::from(arm.weight)).sum();
     if !(2..=16).contains(&arms.len()) || total == 0 || total > 1_000_000 {
-        return refused("body.arms: 2 to 16 arms with weights that sum to 1 to 1,000,000 are needed");
+        return refused(
+            "body.arms: 2 to 16 arms with weights that sum to 1 to 1,000,000 are needed",
+        );
     }
     let mut names: Vec<_> = arms.iter().map(|arm| arm.strategy.as_str()).collect();
     names.sort_unstable();
@@ -225,7 +267,10 @@ fn state(running: Option<bool>, state: Option<&str>) -> Result<State, Error> {
         (_, None) => Ok(State::Running),
         (None, Some(name)) => match State::parse(name) {
             Some(state) => Ok(state),
-            None => refused(format!("body.state: {name:?} is none of {}", State::ALL.map(State::as_str).join(", "))),
+            None => refused(format!(
+                "body.state: {name:?} is none of {}",
+                State::ALL.map(State::as_str).join(", ")
+            )),
         },
     }
 }
@@ -233,7 +278,10 @@ fn state(running: Option<bool>, state: Option<&str>) -> Result<State, Error> {
 fn condition((place, target): (usize, Target)) -> Result<Condition, Error> {
     let Target { feature, at_least, below } = target;
     let Some(feature) = Feature::parse(&feature) else {
-        return refused(format!("body.target[{place}].feature: {feature:?} is no feature: docs/definitions.md says where they are listed"));
+        return refused(format!(
+            "body.target[{place}].feature: {feature:?} is no feature: docs/definitions.md says \
+                where they are listed"
+        ));
     };
     if at_least.is_none() && below.is_none() {
         return refused(format!("body.target[{place}]: at_least, below or both are needed"));
@@ -244,7 +292,10 @@ fn condition((place, target): (usize, Target)) -> Result<Condition, Error> {
 fn layer(body: LayerBody) -> Result<Layer, Error> {
     let LayerBody { name, from, to } = body;
     if name.is_empty() || name.len() > 64 || from >= to || to > PLACES {
-        return refused("body.layer: a name of 1 to 64 bytes and a range from .. to within 0 to 10,000 are needed");
+        return refused(
+            "body.layer: a name of 1 to 64 bytes and a range from .. to within 0 to 10,000 are \
+                needed",
+        );
     }
     Ok(Layer { name, from, to })
 }
@@ -259,21 +310,35 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
     for (place, guardrail) in body.guardrails.iter().enumerate() {
         let field = format!("guardrails[{place}]");
         let Some(margin) = guardrail.margin.filter(|margin| *margin > 0.0 && *margin < 1.0) else {
-            return refused(format!("body.{field}.margin: how much may be lost at most, above 0 and below 1: 0.05 is a twentieth"));
+            return refused(format!(
+                "body.{field}.margin: how much may be lost at most, above 0 and below 1: 0.05 is a \
+                    twentieth"
+            ));
         };
         measures.push(measure(&field, guardrail, Role::Guardrail { margin }, window_hours)?);
     }
     for (place, metric) in body.metrics.iter().enumerate() {
-        measures.push(measure(&format!("metrics[{place}]"), metric, Role::Secondary, window_hours)?);
+        measures.push(measure(
+            &format!("metrics[{place}]"),
+            metric,
+            Role::Secondary,
+            window_hours,
+        )?);
     }
     let mut names: Vec<Metric> = measures.iter().map(|measure| measure.metric).collect();
     names.sort_unstable();
     names.dedup();
     if names.len() != measures.len() || names.len() > MEASURES_MAX {
-        return refused("body.metrics: each metric is measured once, as goal, guardrail or beside them");
+        return refused(
+            "body.metrics: each metric is measured once, as goal, guardrail or beside them",
+        );
     }
-    if unit != Unit::Lead && measures.iter().any(|measure| measure.metric.shape() == Shape::Median) {
-        return refused("body.metrics: response_time is told of leads only: leave it out, or take the lead as unit");
+    if unit != Unit::Lead && measures.iter().any(|measure| measure.metric.shape() == Shape::Median)
+    {
+        return refused(
+            "body.metrics: response_time is told of leads only: leave it out, or take the lead as \
+                unit",
+        );
     }
     let (planned_units, ends_at) = end(body, unit)?;
     let alpha = body.alpha.unwrap_or(0.05);
@@ -285,7 +350,11 @@ fn plan(body: &ExperimentBody, arms: &[(String, u32)], unit: Unit) -> Result<Opt
         return refused("body.control: is no arm with a weight");
     }
     let (days_min, equivalence, act) = decided(body.decisions.as_ref())?;
-    let allocation = body.allocation.as_ref().map(|body| allocation(body, (unit, arms.len()), &measures)).transpose()?;
+    let allocation = body
+        .allocation
+        .as_ref()
+        .map(|body| allocation(body, (unit, arms.len()), &measures))
+        .transpose()?;
     let single = (unit, measures[0].metric);
     let (covariate, strata) = (covariate(body, single)?, strata(body, single)?);
     Ok(Some(Plan {
@@ -324,7 +393,9 @@ fn without_goal(body: &ExperimentBody, unit: Unit) -> Result<(), Error> {
         ("costs", !body.costs.is_empty()),
     ];
     if unit == Unit::Team {
-        return refused("body.goal: of the unit team it is needed: blocks of time are compared by it, once");
+        return refused(
+            "body.goal: of the unit team it is needed: blocks of time are compared by it, once",
+        );
     }
     match more.into_iter().find(|(_, given)| *given) {
         Some((field, _)) => refused(format!("body.{field}: means nothing without a goal")),
@@ -332,15 +403,20 @@ fn without_goal(body: &ExperimentBody, unit: Unit) -> Result<(), Error> {
     }
 }
 
-/// Leads come one by one, so an experiment ends when so many were in it. Agents are the same all along: they are compared at a time.
+/// Leads come one by one, so an experiment ends when so many were in it. Agents are the same all
+/// along: they are compared at a time.
 fn end(body: &ExperimentBody, unit: Unit) -> Result<(u64, Option<EventTime>), Error> {
-    let planned = |least: u64, most: u64| body.planned_units.filter(|units| (least..=most).contains(units));
+    let planned =
+        |least: u64, most: u64| body.planned_units.filter(|units| (least..=most).contains(units));
     match (unit, &body.ends_at) {
-        (Unit::Lead, Some(_)) => refused("body.ends_at: an experiment by lead ends at its planned_units: leave it out"),
+        (Unit::Lead, Some(_)) => {
+            refused("body.ends_at: an experiment by lead ends at its planned_units: leave it out")
+        }
         (Unit::Lead, None) => match planned(100, 100_000_000) {
             Some(units) => Ok((units, None)),
             None => refused(
-                "body.planned_units: units in all arms at which it ends, 100 to 100,000,000: `leadstream experiment design` finds it",
+                "body.planned_units: units in all arms at which it ends, 100 to 100,000,000: \
+                    `leadstream experiment design` finds it",
             ),
         },
         (Unit::Agent | Unit::Team, ends_at) => {
@@ -351,11 +427,14 @@ fn end(body: &ExperimentBody, unit: Unit) -> Result<(u64, Option<EventTime>), Er
             };
             let Some(agents) = planned(2 * AGENTS_MIN, AGENTS_MAX) else {
                 let least = 2 * AGENTS_MIN;
-                return refused(format!("body.planned_units: {of} in all arms, {least} to {AGENTS_MAX}: {how}"));
+                return refused(format!(
+                    "body.planned_units: {of} in all arms, {least} to {AGENTS_MAX}: {how}"
+                ));
             };
             let Some(end) = ends_at else {
                 return refused(format!(
-                    "body.ends_at: when the last lead is let in, like 2026-03-01T00:00:00Z: {of} are compared once, after that"
+                    "body.ends_at: when the last lead is let in, like 2026-03-01T00:00:00Z: {of} \
+                        are compared once, after that"
                 ));
             };
             let end = instant("body.ends_at", end).map_err(|error| Error(error.sentence))?;
@@ -364,28 +443,43 @@ fn end(body: &ExperimentBody, unit: Unit) -> Result<(u64, Option<EventTime>), Er
     }
 }
 
-fn allocation(body: &AllocationBody, (unit, arms): (Unit, usize), measures: &[Measure]) -> Result<Allocation, Error> {
+fn allocation(
+    body: &AllocationBody,
+    (unit, arms): (Unit, usize),
+    measures: &[Measure],
+) -> Result<Allocation, Error> {
     if unit != Unit::Lead {
-        return refused("body.allocation: weights never change for agents and blocks, which are compared once: leave it out");
+        return refused(
+            "body.allocation: weights never change for agents and blocks, which are compared once: \
+                leave it out",
+        );
     }
     let rule = match body.rule.as_str() {
         "thompson" => AllocationRule::Thompson,
         "top_two" => AllocationRule::TopTwo,
         other => {
             return refused(format!(
-                "body.allocation.rule: {other:?} is neither thompson nor top_two; without allocation weights are fixed"
+                "body.allocation.rule: {other:?} is neither thompson nor top_two; without \
+                    allocation weights are fixed"
             ));
         }
     };
     if !(body.floor >= FLOOR_MIN && body.floor <= 1.0 / arms as f64) {
-        return refused(format!("body.allocation.floor: the smallest share of an arm, {FLOOR_MIN} to one over the number of arms"));
+        return refused(format!(
+            "body.allocation.floor: the smallest share of an arm, {FLOOR_MIN} to one over the \
+                number of arms"
+        ));
     }
     if !(1..=EPOCH_DAYS_MAX).contains(&body.epoch_days) {
         return refused(format!("body.allocation.epoch_days: must be 1 to {EPOCH_DAYS_MAX}"));
     }
-    match measures.iter().find(|measure| matches!(measure.metric.shape(), Shape::Ratio | Shape::Median)) {
+    match measures
+        .iter()
+        .find(|measure| matches!(measure.metric.shape(), Shape::Ratio | Shape::Median))
+    {
         Some(whole) => refused(format!(
-            "body.allocation: {} is told of all leads together, and a bandit weighs single leads: leave it out",
+            "body.allocation: {} is told of all leads together, and a bandit weighs single leads: \
+                leave it out",
             whole.metric.as_str()
         )),
         None => Ok(Allocation { rule, floor: body.floor, epoch_days: body.epoch_days }),
@@ -395,8 +489,12 @@ fn allocation(body: &AllocationBody, (unit, arms): (Unit, usize), measures: &[Me
 fn blocks(body: &ExperimentBody, unit: Unit) -> Result<Option<Blocks>, Error> {
     let Some(hours) = body.block_hours else {
         return match (unit, body.washout_hours) {
-            (Unit::Team, _) => refused("body.block_hours: how long the whole team has one arm, 1 to 672 hours"),
-            (_, Some(_)) => refused("body.washout_hours: is of blocks of the unit team: leave it out"),
+            (Unit::Team, _) => {
+                refused("body.block_hours: how long the whole team has one arm, 1 to 672 hours")
+            }
+            (_, Some(_)) => {
+                refused("body.washout_hours: is of blocks of the unit team: leave it out")
+            }
             (_, None) => Ok(None),
         };
     };
@@ -405,7 +503,9 @@ fn blocks(body: &ExperimentBody, unit: Unit) -> Result<Option<Blocks>, Error> {
     }
     let washout_hours = body.washout_hours.unwrap_or(0);
     if !(1..=BLOCK_MAX).contains(&hours) || !(0..hours).contains(&washout_hours) {
-        return refused(format!("body: block_hours must be 1 to {BLOCK_MAX}, and washout_hours 0 to less than that"));
+        return refused(format!(
+            "body: block_hours must be 1 to {BLOCK_MAX}, and washout_hours 0 to less than that"
+        ));
     }
     Ok(Some(Blocks { hours, washout_hours }))
 }
@@ -414,7 +514,8 @@ fn covariate(body: &ExperimentBody, single: (Unit, Metric)) -> Result<Option<Cov
     let Some(name) = &body.covariate else { return Ok(None) };
     let Some(covariate) = Covariate::parse(name) else {
         return refused(format!(
-            "body.covariate: {name:?} is no feature and no prediction: docs/definitions.md says where they are listed"
+            "body.covariate: {name:?} is no feature and no prediction: docs/definitions.md says \
+                where they are listed"
         ));
     };
     single_leads("covariate", body, single)?;
@@ -424,56 +525,94 @@ fn covariate(body: &ExperimentBody, single: (Unit, Metric)) -> Result<Option<Cov
 fn strata(body: &ExperimentBody, single: (Unit, Metric)) -> Result<Option<Strata>, Error> {
     let Some(name) = &body.strata else { return Ok(None) };
     let Some(strata) = Strata::ALL.into_iter().find(|strata| strata.as_str() == name) else {
-        return refused(format!("body.strata: {name:?} is none of {}", Strata::ALL.map(Strata::as_str).join(", ")));
+        return refused(format!(
+            "body.strata: {name:?} is none of {}",
+            Strata::ALL.map(Strata::as_str).join(", ")
+        ));
     };
     single_leads("strata", body, single)?;
     Ok(Some(strata))
 }
 
-fn agents_max(body: &ExperimentBody, (arms, single): (usize, (Unit, Metric))) -> Result<Option<u32>, Error> {
+fn agents_max(
+    body: &ExperimentBody,
+    (arms, single): (usize, (Unit, Metric)),
+) -> Result<Option<u32>, Error> {
     let Some(most) = body.agents_max else { return Ok(None) };
     single_leads("agents_max", body, single)?;
-    let bound = by_agent::AGENTS_MAX.min(by_agent::CELLS_MAX / u32::try_from(arms).expect("there are sixteen arms at most"));
+    let bound = by_agent::AGENTS_MAX
+        .min(by_agent::CELLS_MAX / u32::try_from(arms).expect("there are sixteen arms at most"));
     if !(2..=bound).contains(&most) {
-        return refused(format!("body.agents_max: of how many agents insights are told at most, with {arms} arms 2 to {bound}"));
+        return refused(format!(
+            "body.agents_max: of how many agents insights are told at most, with {arms} arms 2 to \
+                {bound}"
+        ));
     }
     Ok(Some(most))
 }
 
 /// Refuses what is kept of single leads where they are not compared one by one.
-fn single_leads(field: &str, body: &ExperimentBody, (unit, goal): (Unit, Metric)) -> Result<(), Error> {
+fn single_leads(
+    field: &str,
+    body: &ExperimentBody,
+    (unit, goal): (Unit, Metric),
+) -> Result<(), Error> {
     if unit != Unit::Lead {
         return refused(format!(
-            "body.{field}: is of single leads, and here they are compared together: leave it out, or take the lead as unit"
+            "body.{field}: is of single leads, and here they are compared together: leave it out, \
+                or take the lead as unit"
         ));
     }
     if body.allocation.is_some() {
-        return refused(format!("body.{field}: arms of a bandit are compared by the weights of each day: leave it out, or allocation"));
+        return refused(format!(
+            "body.{field}: arms of a bandit are compared by the weights of each day: leave it out, \
+                or allocation"
+        ));
     }
     if !matches!(goal.shape(), Shape::Share | Shape::Mean) {
-        return refused(format!("body.{field}: {} is told of all leads together: leave it out, or take another goal", goal.as_str()));
+        return refused(format!(
+            "body.{field}: {} is told of all leads together: leave it out, or take another goal",
+            goal.as_str()
+        ));
     }
     Ok(())
 }
 
-fn measure(field: &str, body: &MeasureBody, role: Role, window_hours: i64) -> Result<Measure, Error> {
+fn measure(
+    field: &str,
+    body: &MeasureBody,
+    role: Role,
+    window_hours: i64,
+) -> Result<Measure, Error> {
     let Some(metric) = Metric::parse(&body.metric) else {
-        return refused(format!("body.{field}.metric: {:?} is none of {}", body.metric, Metric::ALL.map(Metric::as_str).join(", ")));
+        return refused(format!(
+            "body.{field}.metric: {:?} is none of {}",
+            body.metric,
+            Metric::ALL.map(Metric::as_str).join(", ")
+        ));
     };
     if metric.shape() == Shape::Median && role != Role::Secondary {
-        return refused(format!("body.{field}.metric: {} is told and decides nothing: name it under metrics", body.metric));
+        return refused(format!(
+            "body.{field}.metric: {} is told and decides nothing: name it under metrics",
+            body.metric
+        ));
     }
     if role == Role::Secondary && body.margin.is_some() {
         return refused(format!("body.{field}.margin: only guardrails have one"));
     }
     if body.cap.is_some() != metric.needs_cap() || body.cap == Some(0) {
-        let sentence =
-            if metric.needs_cap() { "the largest outcome of a unit has to be set beforehand, 1 or more" } else { "this metric has none" };
+        let sentence = if metric.needs_cap() {
+            "the largest outcome of a unit has to be set beforehand, 1 or more"
+        } else {
+            "this metric has none"
+        };
         return refused(format!("body.{field}.cap: {sentence}"));
     }
     let own = body.window_hours.unwrap_or(window_hours);
     if !(1..=window_hours).contains(&own) {
-        return refused(format!("body.{field}.window_hours: must be 1 to the window of the experiment, {window_hours}"));
+        return refused(format!(
+            "body.{field}.window_hours: must be 1 to the window of the experiment, {window_hours}"
+        ));
     }
     Ok(Measure { metric, role, window_hours: own, cap: body.cap })
 }
@@ -485,12 +624,19 @@ fn decided(body: Option<&DecisionsBody>) -> Result<(i64, Option<f64>, Act), Erro
         return refused(format!("body.decisions.days_min: must be {DAYS_MIN} to 365"));
     }
     if body.equivalence.is_some_and(|most| !(most > 0.0 && most < 1.0)) {
-        return refused("body.decisions.equivalence: a relative effect that is no difference, above 0 and below 1: 0.03 is 3 %");
+        return refused(
+            "body.decisions.equivalence: a relative effect that is no difference, above 0 and \
+                below 1: 0.03 is 3 %",
+        );
     }
     let act = match body.act.as_deref() {
         None | Some("advise") => Act::Advise,
         Some("automatic") => Act::Automatic,
-        Some(other) => return refused(format!("body.decisions.act: {other:?} is neither advise nor automatic")),
+        Some(other) => {
+            return refused(format!(
+                "body.decisions.act: {other:?} is neither advise nor automatic"
+            ));
+        }
     };
     Ok((days_min, body.equivalence, act))
 }

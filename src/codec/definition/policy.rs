@@ -32,20 +32,26 @@ struct Concludes {
 pub(crate) fn policy(text: &[u8]) -> Result<Policy, Error> {
     let body: PolicyBody = read(text, "body")?;
     if body.strategy.is_none() && body.concludes.is_none() {
-        return refused("body: a strategy (rules for the built-in ones), or the experiment that it concludes, is needed");
+        return refused(
+            "body: a strategy (rules for the built-in ones), or the experiment that it concludes, \
+                is needed",
+        );
     }
     if body.strategy.as_ref().is_some_and(|name| name.is_empty() || name.len() > 64) {
         return refused("body.strategy: must have 1 to 64 bytes");
     }
     Ok(Policy {
-        strategy: body.strategy.map(|name| if name == RULES { Manner::Rules } else { Manner::Strategy(name) }),
+        strategy: body
+            .strategy
+            .map(|name| if name == RULES { Manner::Rules } else { Manner::Strategy(name) }),
         stages: stages_of(&body.stages)?,
         concludes: body.concludes.map(|concluded| (concluded.experiment, concluded.version)),
         reason: body.reason,
     })
 }
 
-/// The definition that puts the end of an experiment in force: named after the experiment, of the version that began it.
+/// The definition that puts the end of an experiment in force: named after the experiment, of the
+/// version that began it.
 #[must_use]
 pub fn conclusion(conclusion: &Conclusion) -> Definition {
     let Conclusion { experiment, policy, at } = conclusion;
@@ -53,7 +59,8 @@ pub fn conclusion(conclusion: &Conclusion) -> Definition {
         Manner::Rules => RULES.to_owned(),
         Manner::Strategy(name) => name.clone(),
     });
-    let concludes = policy.concludes.clone().map(|(experiment, version)| Concludes { experiment, version });
+    let concludes =
+        policy.concludes.clone().map(|(experiment, version)| Concludes { experiment, version });
     let stages = policy.stages.iter().map(|stage| stage.as_str().to_owned()).collect();
     let body = PolicyBody { strategy, stages, concludes, reason: policy.reason.clone() };
     Definition {

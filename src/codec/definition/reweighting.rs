@@ -5,12 +5,19 @@ use serde_json::{Map, Value, json};
 use crate::domain::rules::Definition;
 use crate::pipeline::Reweighting;
 
-/// The definition that puts new weights in force: the body of the version before it but for arms, `continues` and the reason.
+/// The definition that puts new weights in force: the body of the version before it but for arms,
+/// `continues` and the reason.
 #[must_use]
 pub fn reweighting(reweighting: &Reweighting) -> Definition {
     let Reweighting { experiment, source, version, arms, reason, at } = reweighting;
-    let mut body: Map<String, Value> = serde_json::from_str(source).expect("the body of a version was read before");
-    body.insert("arms".to_owned(), arms.iter().map(|(strategy, weight)| json!({"strategy": strategy, "weight": weight})).collect());
+    let mut body: Map<String, Value> =
+        serde_json::from_str(source).expect("the body of a version was read before");
+    body.insert(
+        "arms".to_owned(),
+        arms.iter()
+            .map(|(strategy, weight)| json!({"strategy": strategy, "weight": weight}))
+            .collect(),
+    );
     body.insert("continues".to_owned(), experiment.version.into());
     body.insert("reason".to_owned(), reason.as_str().into());
     Definition {

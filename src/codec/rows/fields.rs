@@ -66,7 +66,11 @@ impl Stored for [Offset; 3] {
     }
 
     fn get(input: &mut &[u8]) -> Option<Self> {
-        Some([Offset(Stored::get(input)?), Offset(Stored::get(input)?), Offset(Stored::get(input)?)])
+        Some([
+            Offset(Stored::get(input)?),
+            Offset(Stored::get(input)?),
+            Offset(Stored::get(input)?),
+        ])
     }
 }
 
@@ -153,7 +157,8 @@ fields! {
     Unmapped { names, others }
 }
 
-/// A built-in strategy by its place; 255, then the name of another one. New built-in ones go to the end.
+/// A built-in strategy by its place; 255, then the name of another one. New built-in ones go to the
+/// end.
 impl Stored for Strategy {
     fn put(&self, out: &mut Vec<u8>) {
         let place = Self::WORDS.iter().position(|word| *word == self.as_str());
@@ -184,7 +189,8 @@ impl Stored for Positions {
         let next = Stored::get(input)?;
         let place = usize::try_from(u64::get(input)?).ok()?;
         let has_begun = place >= Source::ALL.len();
-        let current = *Source::ALL.get(if has_begun { place - Source::ALL.len() } else { place })?;
+        let current =
+            *Source::ALL.get(if has_begun { place - Source::ALL.len() } else { place })?;
         Some(Self { next, current, has_begun })
     }
 }
@@ -237,8 +243,20 @@ impl Stored for Did {
 
 impl Stored for Lead {
     fn put(&self, out: &mut Vec<u8>) {
-        let Self { seen, floor, erased_at, activity, journey, contact, conversation, appointments, risk, places, touches, profile_mark } =
-            self;
+        let Self {
+            seen,
+            floor,
+            erased_at,
+            activity,
+            journey,
+            contact,
+            conversation,
+            appointments,
+            risk,
+            places,
+            touches,
+            profile_mark,
+        } = self;
         seen.iter().map(|(at, id)| Seen(*at, *id)).collect::<Vec<_>>().put(out);
         floor.put(out);
         erased_at.put(out);

@@ -18,10 +18,17 @@ pub(crate) fn first_lead(input: &mut &[u8]) -> Option<Lead> {
 /// What was counted then is kept as marks, so that it is not counted again.
 fn places(input: &mut &[u8]) -> Option<Places> {
     let places: Vec<FirstPlace> = list(input, first_place)?;
-    let mut marks: Vec<_> =
-        places.iter().flat_map(|FirstPlace(place, [appointment, ended])| place.counted_before(*appointment, *ended)).collect();
+    let mut marks: Vec<_> = places
+        .iter()
+        .flat_map(|FirstPlace(place, [appointment, ended])| {
+            place.counted_before(*appointment, *ended)
+        })
+        .collect();
     marks.sort_unstable();
-    Some(Places { list: places.into_iter().map(|FirstPlace(place, _)| place).collect(), marks: Marks(marks) })
+    Some(Places {
+        list: places.into_iter().map(|FirstPlace(place, _)| place).collect(),
+        marks: Marks(marks),
+    })
 }
 
 /// A place, whether an appointment was counted, and whether its end was.

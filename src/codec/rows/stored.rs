@@ -24,7 +24,10 @@ pub(crate) fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 /// How many entries there are, then each as `entry` reads it.
-pub(crate) fn list<T, C: FromIterator<T>>(input: &mut &[u8], entry: impl Fn(&mut &[u8]) -> Option<T>) -> Option<C> {
+pub(crate) fn list<T, C: FromIterator<T>>(
+    input: &mut &[u8],
+    entry: impl Fn(&mut &[u8]) -> Option<T>,
+) -> Option<C> {
     let length = u64::get(input).filter(|length| *length <= ENTRIES_MAX)?;
     (0..length).map(|_| entry(input)).collect()
 }

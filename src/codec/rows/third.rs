@@ -1,5 +1,5 @@
-//! Rows of format 3: leads that knew no touches, places and tallies that kept nothing of what was known of leads before their first
-//! exposure, and tallies that knew no journeys.
+//! Rows of format 3: leads that knew no touches, places and tallies that kept nothing of what was
+//! known of leads before their first exposure, and tallies that knew no journeys.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,10 @@ pub(crate) fn third_tally(input: &mut &[u8]) -> Option<Tally> {
 }
 
 /// Leads by agent whose groups are read so.
-pub(crate) fn agents(input: &mut &[u8], group: impl Fn(&mut &[u8]) -> Option<Group>) -> Option<Agents> {
+pub(crate) fn agents(
+    input: &mut &[u8],
+    group: impl Fn(&mut &[u8]) -> Option<Group>,
+) -> Option<Agents> {
     let own = |input: &mut &[u8]| -> Option<BTreeMap<String, Arc<Group>>> {
         list(input, |input| Some((Stored::get(input)?, Arc::new(group(input)?))))
     };
@@ -38,5 +41,10 @@ pub(crate) fn agents(input: &mut &[u8], group: impl Fn(&mut &[u8]) -> Option<Gro
 }
 
 fn group(input: &mut &[u8]) -> Option<Group> {
-    Some(Group { units: Stored::get(input)?, cells: Stored::get(input)?, waits: Stored::get(input)?, ..Group::default() })
+    Some(Group {
+        units: Stored::get(input)?,
+        cells: Stored::get(input)?,
+        waits: Stored::get(input)?,
+        ..Group::default()
+    })
 }

@@ -79,8 +79,14 @@ impl Situation {
             Self::Objection(_) => Group::Resistance,
             Self::Decline => Group::Decline,
             Self::Booked | Self::Requested => Group::Settled,
-            Self::Price | Self::Financing | Self::Timeline | Self::Availability | Self::Question => Group::Inform,
-            Self::Commitment | Self::Viewing | Self::Dated | Self::Interest | Self::Facts => Group::Advance,
+            Self::Price
+            | Self::Financing
+            | Self::Timeline
+            | Self::Availability
+            | Self::Question => Group::Inform,
+            Self::Commitment | Self::Viewing | Self::Dated | Self::Interest | Self::Facts => {
+                Group::Advance
+            }
             Self::Greeting | Self::Other => Group::Light,
             Self::Thanks => Group::Thanks,
         }
@@ -89,7 +95,8 @@ impl Situation {
 
 /// The situation of a message: the first that holds, in the order of [`Situation`].
 ///
-/// A thank-you or hello that also asks something is a question, so that no question stays unanswered.
+/// A thank-you or hello that also asks something is a question, so that no question stays
+/// unanswered.
 pub(crate) fn of(context: &Context<'_>) -> Situation {
     let message = context.text;
     let said = |topic: Topic| context.says(topic);
@@ -104,7 +111,11 @@ pub(crate) fn of(context: &Context<'_>) -> Situation {
         return Situation::Sensitive;
     }
     if let Some(kind) = objection(context) {
-        return Situation::Objection(if property || words::loan(message) { kind } else { unloaned(kind) });
+        return Situation::Objection(if property || words::loan(message) {
+            kind
+        } else {
+            unloaned(kind)
+        });
     }
     if said(Topic::Hesitation) || declines(context) {
         return Situation::Decline;
@@ -129,7 +140,11 @@ fn informed(context: &Context<'_>, property: bool) -> Situation {
         return Situation::Price;
     }
     if said(Topic::Financing) || said(Topic::PreApproval) {
-        return if property || words::loan(message) { Situation::Financing } else { Situation::Price };
+        return if property || words::loan(message) {
+            Situation::Financing
+        } else {
+            Situation::Price
+        };
     }
     let ordered = [
         (said(Topic::Timeline), Situation::Timeline),
@@ -141,7 +156,10 @@ fn informed(context: &Context<'_>, property: bool) -> Situation {
         (asks, Situation::Question),
         (context.first && !words::small_talk(message), Situation::Greeting),
     ];
-    ordered.into_iter().find(|(holds, _)| *holds).map_or(Situation::Other, |(_, situation)| situation)
+    ordered
+        .into_iter()
+        .find(|(holds, _)| *holds)
+        .map_or(Situation::Other, |(_, situation)| situation)
 }
 
 fn objection(context: &Context<'_>) -> Option<ObjectionKind> {
@@ -169,6 +187,8 @@ fn viewing(context: &Context<'_>) -> Situation {
         Status::Booked if !context.over() => Situation::Booked,
         Status::Requested => Situation::Requested,
         _ if words::names_a_time(context.text) => Situation::Dated,
-        Status::Booked | Status::None | Status::Attended | Status::NoShow | Status::Cancelled => Situation::Viewing,
+        Status::Booked | Status::None | Status::Attended | Status::NoShow | Status::Cancelled => {
+            Situation::Viewing
+        }
     }
 }

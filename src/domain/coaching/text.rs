@@ -1,11 +1,13 @@
-//! The shape of the coach's texts, and the words around them: headline tack, stage advice and closing lines.
+//! The shape of the coach's texts, and the words around them: headline tack, stage advice and
+//! closing lines.
 
 use crate::domain::coaching::situation::{Group, Situation};
 use crate::domain::coaching::{advance, inform, light, repair, resistance};
 use crate::domain::journey::{Outcome, Stage};
 use crate::domain::strategy::Strategy;
 
-/// Texts of one situation; arrays of five are in the order of [`tone`]. Slots in braces are filled by `words`.
+/// Texts of one situation; arrays of five are in the order of [`tone`]. Slots in braces are filled
+/// by `words`.
 pub(crate) struct Text {
     /// Start of the headline, at most 32 characters.
     pub label: &'static str,
@@ -13,7 +15,8 @@ pub(crate) struct Text {
     pub why: &'static [&'static str],
     /// How, in this strategy.
     pub how: [&'static str; 5],
-    /// What to say: one or two sentences per variant. Where the closing line may ask, only the consultative one asks.
+    /// What to say: one or two sentences per variant. Where the closing line may ask, only the
+    /// consultative one asks.
     pub say: [&'static [&'static str]; 5],
 }
 
@@ -41,7 +44,8 @@ pub(crate) fn tone(strategy: &Strategy) -> usize {
     }
 }
 
-/// Place of the consultative tone: its reply holds a question already, so its closing line never asks.
+/// Place of the consultative tone: its reply holds a question already, so its closing line never
+/// asks.
 pub(crate) const CONSULTATIVE: usize = 3;
 
 /// The stage within a headline.
@@ -59,9 +63,13 @@ pub(crate) fn moment(stage: Stage) -> &'static str {
 /// End of the headline, at most 38 characters, by tone.
 pub(crate) fn tack(group: Group) -> [&'static str; 5] {
     match group {
-        Group::Repair => {
-            ["acknowledge, sell nothing", "get the facts straight", "one person takes it over", "let the lead finish", "own it personally"]
-        }
+        Group::Repair => [
+            "acknowledge, sell nothing",
+            "get the facts straight",
+            "one person takes it over",
+            "let the lead finish",
+            "own it personally",
+        ],
         Group::Resistance => [
             "name the worry first",
             "put it in numbers",
@@ -69,12 +77,20 @@ pub(crate) fn tack(group: Group) -> [&'static str; 5] {
             "ask what is behind it",
             "put the person before the deal",
         ],
-        Group::Decline => {
-            ["accept it without guilt", "leave a summary, no question", "hold off, their move", "one light question", "part as friends"]
-        }
-        Group::Settled => {
-            ["make it easy to come", "prepare the points to check", "settle it in one line", "ask what to prepare", "look forward to it"]
-        }
+        Group::Decline => [
+            "accept it without guilt",
+            "leave a summary, no question",
+            "hold off, their move",
+            "one light question",
+            "part as friends",
+        ],
+        Group::Settled => [
+            "make it easy to come",
+            "prepare the points to check",
+            "settle it in one line",
+            "ask what to prepare",
+            "look forward to it",
+        ],
         Group::Inform => [
             "welcome it, then check",
             "answer with exact figures",
@@ -89,10 +105,20 @@ pub(crate) fn tack(group: Group) -> [&'static str; 5] {
             "ask the one thing that narrows it",
             "link it to what you know of them",
         ],
-        Group::Light => ["meet the mood", "sum up where it stands", "offer one small step", "ask one open question", "be a person first"],
-        Group::Thanks => {
-            ["return it sincerely", "leave the facts at hand", "say what happens next", "one light question", "leave a personal note"]
-        }
+        Group::Light => [
+            "meet the mood",
+            "sum up where it stands",
+            "offer one small step",
+            "ask one open question",
+            "be a person first",
+        ],
+        Group::Thanks => [
+            "return it sincerely",
+            "leave the facts at hand",
+            "say what happens next",
+            "one light question",
+            "leave a personal note",
+        ],
     }
 }
 
@@ -112,15 +138,18 @@ pub(crate) fn stage_advice(group: Group, stage: Stage) -> &'static str {
             "Stage consideration: help to cut the list to two and say how they differ.",
         ],
         Stage::Intent => [
-            "Stage intent: they were about to act, so go back half a step and remove this obstacle only.",
+            "Stage intent: they were about to act, so go back half a step and remove this obstacle \
+                only.",
             "Stage intent: agree on the one concrete step that comes next and write it down.",
         ],
         Stage::Evaluation => [
-            "Stage evaluation: the decision hangs on open points, so treat this one as the deciding one.",
+            "Stage evaluation: the decision hangs on open points, so treat this one as the \
+                deciding one.",
             "Stage evaluation: list what still speaks against it and clear it point by point.",
         ],
         Stage::Purchase => [
-            "Stage purchase: everything is nearly done, so handle it in person and before any paperwork.",
+            "Stage purchase: everything is nearly done, so handle it in person and before any \
+                paperwork.",
             "Stage purchase: name the next open point, who does it and by when.",
         ],
     };
@@ -136,7 +165,9 @@ pub(crate) fn calm(stage: Stage) -> &'static str {
         Stage::Awareness => "There is nothing to decide at this point.",
         Stage::Interest => "Looking around costs nothing and binds you to nothing.",
         Stage::Consideration => "Then you can weigh it against your other options on equal terms.",
-        Stage::Intent => "If it does not hold up, we change the plan before you spend more time on it.",
+        Stage::Intent => {
+            "If it does not hold up, we change the plan before you spend more time on it."
+        }
         Stage::Evaluation => "It is better to settle this now than to decide with an open doubt.",
         Stage::Purchase => "Nothing needs to be signed while this is open.",
     }
@@ -205,7 +236,8 @@ pub(crate) fn step(stage: Stage) -> [&'static str; 5] {
         ],
         Stage::Consideration => [
             "Which of the {options} gave you the best feeling so far?",
-            "Shall I set your top two {options} side by side, with what speaks for and against each?",
+            "Shall I set your top two {options} side by side, with what speaks for and against \
+                each?",
             "Shall we cut the list to two {options} in a short call tomorrow?",
             "Then we compare only what counts for you.",
             "Sleep on it, and tell me how it looks the next day.",

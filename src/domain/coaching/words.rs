@@ -1,4 +1,5 @@
-//! Reading the few words that the coach needs beyond the lexicon, and filling the slots of its texts.
+//! Reading the few words that the coach needs beyond the lexicon, and filling the slots of its
+//! texts.
 
 use std::borrow::Cow;
 
@@ -46,8 +47,16 @@ const SENSITIVE: &[&str] = &[
     "synagogue",
     "temple",
 ];
-const SENSITIVE_PHRASES: &[&str] =
-    &["kind of people", "type of people", "who lives", "family friendly", "family-friendly", "good for kids", "rough area", "bad area"];
+const SENSITIVE_PHRASES: &[&str] = &[
+    "kind of people",
+    "type of people",
+    "who lives",
+    "family friendly",
+    "family-friendly",
+    "good for kids",
+    "rough area",
+    "bad area",
+];
 const ABOUT: &[(&str, &str)] = &[
     ("pets", "the pet rules"),
     ("pet", "the pet rules"),
@@ -86,7 +95,10 @@ const SMALL_TALK: &[&str] = &[
 
 /// The words of a message, lower case.
 fn split(message: &str) -> impl Iterator<Item = String> {
-    message.split(|letter: char| !letter.is_alphanumeric() && letter != '\'').filter(|word| !word.is_empty()).map(str::to_ascii_lowercase)
+    message
+        .split(|letter: char| !letter.is_alphanumeric() && letter != '\'')
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_lowercase)
 }
 
 fn has_word(message: &str, wanted: &[&str]) -> bool {
@@ -100,10 +112,21 @@ fn has_phrase(message: &str, wanted: &[&str]) -> bool {
 
 /// Whether the lead is about a home: by what we know, by an appointment or by its own words.
 pub(crate) fn property(context: &Context<'_>) -> bool {
-    let of_home =
-        |fact: &Fact| matches!(fact.kind, FactKind::Bedrooms | FactKind::Bathrooms | FactKind::Pets | FactKind::Furnished | FactKind::Area);
+    let of_home = |fact: &Fact| {
+        matches!(
+            fact.kind,
+            FactKind::Bedrooms
+                | FactKind::Bathrooms
+                | FactKind::Pets
+                | FactKind::Furnished
+                | FactKind::Area
+        )
+    };
     let said = context.says(Topic::Viewing) || context.signals.facts.iter().any(of_home);
-    context.property || said || context.facts.iter().any(of_home) || has_word(context.text, PROPERTY)
+    context.property
+        || said
+        || context.facts.iter().any(of_home)
+        || has_word(context.text, PROPERTY)
 }
 
 /// Whether the message asks about what fair-housing law keeps us from rating.
@@ -113,7 +136,21 @@ pub(crate) fn sensitive(message: &str, property: bool) -> bool {
 
 /// Whether the message speaks of borrowing.
 pub(crate) fn loan(message: &str) -> bool {
-    has_word(message, &["loan", "mortgage", "lender", "bank", "credit", "financing", "preapproved", "pre", "fha", "refinance"])
+    has_word(
+        message,
+        &[
+            "loan",
+            "mortgage",
+            "lender",
+            "bank",
+            "credit",
+            "financing",
+            "preapproved",
+            "pre",
+            "fha",
+            "refinance",
+        ],
+    )
 }
 
 /// Whether the message is about the weather, so to say.
@@ -157,8 +194,11 @@ pub(crate) fn names_a_time(message: &str) -> bool {
         "pm",
         "noon",
     ];
-    let ordinal =
-        |word: &str| ["st", "nd", "rd", "th"].iter().any(|end| word.strip_suffix(end).is_some_and(|digits| digits.parse::<u8>().is_ok()));
+    let ordinal = |word: &str| {
+        ["st", "nd", "rd", "th"]
+            .iter()
+            .any(|end| word.strip_suffix(end).is_some_and(|digits| digits.parse::<u8>().is_ok()))
+    };
     split(message).any(|word| TIMES.contains(&word.as_str()) || ordinal(&word))
 }
 
@@ -167,19 +207,24 @@ pub(crate) fn starts_with_no(message: &str) -> bool {
     let mut words = split(message);
     let first = words.next().unwrap_or_default();
     let second = words.next().unwrap_or_default();
-    matches!(first.as_str(), "no" | "nope" | "nah" | "not") && !matches!(second.as_str(), "problem" | "problems" | "worries" | "wonder")
+    matches!(first.as_str(), "no" | "nope" | "nah" | "not")
+        && !matches!(second.as_str(), "problem" | "problems" | "worries" | "wonder")
 }
 
 /// Whether the message opens with a yes.
 pub(crate) fn starts_with_yes(message: &str) -> bool {
     split(message).next().is_some_and(|first| {
-        matches!(first.as_str(), "yes" | "yeah" | "yep" | "yup" | "sure" | "ok" | "okay" | "absolutely" | "definitely")
+        matches!(
+            first.as_str(),
+            "yes" | "yeah" | "yep" | "yup" | "sure" | "ok" | "okay" | "absolutely" | "definitely"
+        )
     })
 }
 
 /// What the lead asks about, in words for a reply.
 pub(crate) fn asked_about(message: &str) -> Option<&'static str> {
-    split(message).find_map(|word| ABOUT.iter().find(|(asked, _)| *asked == word).map(|(_, about)| *about))
+    split(message)
+        .find_map(|word| ABOUT.iter().find(|(asked, _)| *asked == word).map(|(_, about)| *about))
 }
 
 /// Fills the slots of a template.
@@ -198,7 +243,8 @@ pub(crate) fn fill(template: &str, context: &Context<'_>) -> String {
 
 /// What stands in a slot.
 fn value(slot: &str, context: &Context<'_>) -> Cow<'static, str> {
-    let pick = |home: &'static str, neutral: &'static str| if property(context) { home } else { neutral };
+    let pick =
+        |home: &'static str, neutral: &'static str| if property(context) { home } else { neutral };
     match slot {
         "visit" => pick("viewing", "meeting"),
         "meet" if context.may_propose_visit() => pick("viewing", "short call"),
@@ -217,10 +263,12 @@ fn value(slot: &str, context: &Context<'_>) -> Cow<'static, str> {
 }
 
 fn when(context: &Context<'_>) -> String {
-    let start = context.appointments.starts_at.filter(|_| context.appointments.status == Status::Booked);
+    let start =
+        context.appointments.starts_at.filter(|_| context.appointments.status == Status::Booked);
     let local = start.and_then(|start| jiff::Timestamp::from_millisecond(start.0).ok());
     let local = local.map(|instant| context.timezone.to_datetime(instant));
-    local.map_or_else(String::new, |start| start.strftime(" on %A, %B %-d at %-I:%M %p").to_string())
+    local
+        .map_or_else(String::new, |start| start.strftime(" on %A, %B %-d at %-I:%M %p").to_string())
 }
 
 /// The one question that narrows most and whose answer is not known.
@@ -258,7 +306,9 @@ pub(crate) fn fact_words(fact: &Fact) -> Option<String> {
 }
 
 fn describe(kind: FactKind, value: &str) -> String {
-    let count = |one: &str, many: &str| if value == "1" { format!("1 {one}") } else { format!("{value} {many}") };
+    let count = |one: &str, many: &str| {
+        if value == "1" { format!("1 {one}") } else { format!("{value} {many}") }
+    };
     match kind {
         FactKind::Bedrooms => count("bedroom", "bedrooms"),
         FactKind::Bathrooms => count("bathroom", "bathrooms"),

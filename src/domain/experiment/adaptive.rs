@@ -1,4 +1,5 @@
-//! What a bandit's outcomes say: its weights follow the data, so arms are compared by the probability with which each unit got its arm.
+//! What a bandit's outcomes say: its weights follow the data, so arms are compared by the
+//! probability with which each unit got its arm.
 
 use crate::domain::experiment::decision::Setup;
 use crate::domain::experiment::inference::{Bounded, Comparison, Pair};
@@ -12,7 +13,8 @@ use crate::domain::statistics::moments;
 use crate::domain::statistics::weighted::{CONVERSIONS_MIN, EFFECTIVE_SIZE_MIN};
 use crate::domain::statistics::welch::Effect;
 
-/// Outcomes of a bandit's units, cohort by cohort: the units of one day and version shared their probabilities.
+/// Outcomes of a bandit's units, cohort by cohort: the units of one day and version shared their
+/// probabilities.
 pub(crate) struct Adaptive<'a> {
     /// The control first.
     arms: Vec<&'a str>,
@@ -25,7 +27,8 @@ pub(crate) struct Adaptive<'a> {
 pub struct Worth {
     /// The arm.
     pub arm: String,
-    /// Mean of the goal if every unit got it, with bounds that hold at every look for all arms together; `None` while it is not known.
+    /// Mean of the goal if every unit got it, with bounds that hold at every look for all arms
+    /// together; `None` while it is not known.
     pub value: Option<Bounded>,
     /// Effective number of its units.
     pub effective_size: f64,
@@ -36,35 +39,58 @@ impl<'a> Adaptive<'a> {
     pub(crate) fn of(setup: &Setup<'a>) -> Option<Self> {
         setup.plan.allocation.as_ref()?;
         let weights = *setup.versions.values().next()?;
-        let others = weights.iter().map(|(arm, _)| arm.as_str()).filter(|arm| *arm != setup.plan.control);
+        let others =
+            weights.iter().map(|(arm, _)| arm.as_str()).filter(|arm| *arm != setup.plan.control);
         let arms: Vec<&str> = std::iter::once(setup.plan.control.as_str()).chain(others).collect();
         let grouped = Grouped::new(arms.len()).ok()?;
         Some(Self { measures: vec![grouped; setup.plan.measures.len()], arms })
     }
 
-    /// Takes the next cohort, which came in under the weights of its version. One that does not fit its weights is left to the sample ratio.
+    /// Takes the next cohort, which came in under the weights of its version. One that does not fit
+    /// its weights is left to the sample ratio.
     pub(crate) fn observe(&mut self, weights: &[(String, u32)], cohort: &Arms) {
         let total: f64 = weights.iter().map(|(_, weight)| f64::from(*weight)).sum();
-        let weight = |arm: &&str| weights.iter().find(|(name, _)| name == arm).map_or(0.0, |(_, weight)| f64::from(*weight) / total);
+        let weight = |arm: &&str| {
+            weights
+                .iter()
+                .find(|(name, _)| name == arm)
+                .map_or(0.0, |(_, weight)| f64::from(*weight) / total)
+        };
         let propensities: Vec<f64> = self.arms.iter().map(weight).collect();
         for (place, measure) in self.measures.iter_mut().enumerate() {
             let drawn = |group: &Group| {
-                let Ones { sum, squares, .. } = group.cells.get(place).copied().unwrap_or_default().ones();
+                let Ones { sum, squares, .. } =
+                    group.cells.get(place).copied().unwrap_or_default().ones();
                 Drawn { n: group.units, sum, squares }
             };
-            let drawn: Vec<Drawn> = self.arms.iter().map(|arm| cohort.get(*arm).map_or(Drawn::default(), drawn)).collect();
+            let drawn: Vec<Drawn> = self
+                .arms
+                .iter()
+                .map(|arm| cohort.get(*arm).map_or(Drawn::default(), drawn))
+                .collect();
             measure.observe(&drawn, &propensities).unwrap_or_default();
         }
     }
 
     /// The comparison with bounds that hold although the weights followed the data.
-    pub(crate) fn compared(&self, counted: Comparison, pair: &Pair<'_>, (place, measure): (usize, &Measure)) -> Comparison {
-        let (Some(grouped), Some(arm)) = (self.measures.get(place), self.place(pair.treatment)) else { return counted };
+    pub(crate) fn compared(
+        &self,
+        counted: Comparison,
+        pair: &Pair<'_>,
+        (place, measure): (usize, &Measure),
+    ) -> Comparison {
+        let (Some(grouped), Some(arm)) = (self.measures.get(place), self.place(pair.treatment))
+        else {
+            return counted;
+        };
         let tuning = pair.tuning;
-        let at = |effect: Option<Effect>, tuning: Tuning| -> Option<Sequence> { sequence(effect?, grouped.draws(arm), tuning).ok() };
+        let at = |effect: Option<Effect>, tuning: Tuning| -> Option<Sequence> {
+            sequence(effect?, grouped.draws(arm), tuning).ok()
+        };
         let (ratio, difference) = (grouped.log_ratio(arm).ok(), grouped.difference(arm).ok());
-        let bounded =
-            |effect: Option<Effect>, found: Option<Sequence>| Some(Bounded { estimate: effect?.estimate, interval: found?.interval });
+        let bounded = |effect: Option<Effect>, found: Option<Sequence>| {
+            Some(Bounded { estimate: effect?.estimate, interval: found?.interval })
+        };
         let (watched, harm) = (at(ratio, tuning), at(ratio, Tuning { alpha: pair.harm, ..tuning }));
         let mean = |arm: usize| grouped.value(arm).map_or(0.0, |value| value.estimate);
         Comparison {
@@ -74,18 +100,27 @@ impl<'a> Adaptive<'a> {
             p_value: watched.map(|found| found.p_value),
             loss_max: watched.map(|found| lift(found.one_sided.lower)),
             gain_max: harm.map(|found| lift(found.one_sided.upper)),
-            is_open: is_open(grouped, arm, measure, counted.outcomes.treatment) && is_open(grouped, 0, measure, counted.outcomes.control),
+            is_open: is_open(grouped, arm, measure, counted.outcomes.treatment)
+                && is_open(grouped, 0, measure, counted.outcomes.control),
             ..counted
         }
     }
 
     /// What always giving each arm is worth in the goal; the level is shared over the arms.
     pub(crate) fn worth(&self, setup: &Setup<'_>, outcomes: impl Fn(&str) -> u64) -> Vec<Worth> {
-        let (Some(goal), Some(grouped)) = (setup.plan.measures.first(), self.measures.first()) else { return Vec::new() };
+        let (Some(goal), Some(grouped)) = (setup.plan.measures.first(), self.measures.first())
+        else {
+            return Vec::new();
+        };
         let bounded = |arm: usize| -> Result<Bounded, Error> {
-            let alpha = Alpha::new(setup.plan.alpha)?.split(u32::try_from(self.arms.len()).unwrap_or(u32::MAX));
+            let alpha = Alpha::new(setup.plan.alpha)?
+                .split(u32::try_from(self.arms.len()).unwrap_or(u32::MAX));
             let value = grouped.value(arm)?;
-            let found = sequence(value, grouped.draws(arm), Tuning { alpha, planned: setup.plan.planned_units as f64 })?;
+            let found = sequence(
+                value,
+                grouped.draws(arm),
+                Tuning { alpha, planned: setup.plan.planned_units as f64 },
+            )?;
             Ok(Bounded { estimate: value.estimate, interval: found.interval })
         };
         let told = self.arms.iter().enumerate().map(|(arm, name)| Worth {

@@ -1,10 +1,13 @@
-//! The goal adjusted by what was known of each lead before its first exposure: the same effect with less chance in it.
+//! The goal adjusted by what was known of each lead before its first exposure: the same effect with
+//! less chance in it.
 //!
-//! The coefficient is fitted anew at each look, from all units of both arms so far, over all versions. That it is estimated moves the effect by
-//! its own error times the difference of the covariates between the arms. Both shrink with the number of units, so what they come to
-//! together is of smaller order than the error of the effect, and the sequence holds as it would with the coefficient known
-//! (asymptotically linear estimators: Waudby-Smith et al., arXiv:2103.06476v7). Whether the covariate explains anything decides how
-//! much is gained, never whether the bounds hold.
+//! The coefficient is fitted anew at each look, from all units of both arms so far, over all
+//! versions. That it is estimated moves the effect by its own error times the difference of the
+//! covariates between the arms. Both shrink with the number of units, so what they come to together
+//! is of smaller order than the error of the effect, and the sequence holds as it would with the
+//! coefficient known (asymptotically linear estimators: Waudby-Smith et al., arXiv:2103.06476v7).
+//! Whether the covariate explains anything decides how much is gained, never whether the bounds
+//! hold.
 
 use crate::domain::experiment::tally::Group;
 use crate::domain::experiment::versions::{Groups, by_version, together};
@@ -50,16 +53,25 @@ pub(crate) fn adjusted(groups: &Groups, arms: [&str; 2], alpha: Alpha) -> Option
         fixed_p: found.test.p_value,
         fixed: found.test.interval,
     };
-    Some(Adjusted { log_ratio: log_ratio(&arms, found.theta).ok(), difference: found.test.effect, adjustment })
+    Some(Adjusted {
+        log_ratio: log_ratio(&arms, found.theta).ok(),
+        difference: found.test.effect,
+        adjustment,
+    })
 }
 
-/// Goal and covariate of both arms over versions, each of which weighs as many units as both arms have in it.
+/// Goal and covariate of both arms over versions, each of which weighs as many units as both arms
+/// have in it.
 fn moments(groups: &Groups, arms: [&str; 2]) -> Result<Arms<PairMoments>, Error> {
     let parts = by_version(groups, arms, |group: &Group| group.goal_with_covariate().moments())?;
     let arm = |arm: usize| {
-        let of = |of: fn(&PairMoments) -> Moments| together(parts.iter().map(|(share, pairs)| (*share, of(&pairs[arm]))));
+        let of = |of: fn(&PairMoments) -> Moments| {
+            together(parts.iter().map(|(share, pairs)| (*share, of(&pairs[arm]))))
+        };
         let (first, second) = (of(|pair| pair.first), of(|pair| pair.second));
-        let covariance = parts.iter().map(|(share, pairs)| share * share * pairs[arm].covariance / pairs[arm].first.n as f64);
+        let covariance = parts.iter().map(|(share, pairs)| {
+            share * share * pairs[arm].covariance / pairs[arm].first.n as f64
+        });
         PairMoments { first, second, covariance: covariance.sum::<f64>() * first.n as f64 }
     };
     Ok(Arms { control: arm(0), treatment: arm(1) })

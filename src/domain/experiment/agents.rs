@@ -1,11 +1,13 @@
-//! Agents, or blocks of a team's time, compared with all their leads, once, at the end that was registered: a function of the tally and
-//! the time alone.
+//! Agents, or blocks of a team's time, compared with all their leads, once, at the end that was
+//! registered: a function of the tally and the time alone.
 //!
-//! Leads of one agent or block are alike, so bounds that hold at every look, which need independent units, do not hold here. An effect has
-//! errors by agent or block (CR2 with Satterthwaite's degrees of freedom), and of few every way of giving them their arms is counted.
+//! Leads of one agent or block are alike, so bounds that hold at every look, which need independent
+//! units, do not hold here. An effect has errors by agent or block (CR2 with Satterthwaite's
+//! degrees of freedom), and of few every way of giving them their arms is counted.
 
 use crate::domain::experiment::decision::{
-    Decision, Look, RATIO_ALARM, Report, SETTLE_MS, Setup, Verdict, alarm, best, equivalent, is_kept, pairs, promotion, uneven, worse,
+    Decision, Look, RATIO_ALARM, Report, SETTLE_MS, Setup, Verdict, alarm, best, equivalent,
+    is_kept, pairs, promotion, uneven, worse,
 };
 use crate::domain::experiment::inference::{Bounded, Comparison, Display, Pair};
 use crate::domain::experiment::plan::{Measure, Plan, Role, Shape};
@@ -17,14 +19,19 @@ use crate::domain::statistics::moments::Arms;
 use crate::domain::statistics::permutation;
 use crate::domain::units::{EventTime, HOUR_MS};
 
-/// Agents that each arm needs before its bounds may be acted on: the fewest for which `experiment simulate` checks the errors.
+/// Agents that each arm needs before its bounds may be acted on: the fewest for which `experiment
+/// simulate` checks the errors.
 pub const AGENTS_MIN: u64 = 4;
 
 /// What is known at `at`; before the only look nothing is compared.
 ///
 /// `None` while the plan cannot be used, which its definition does not let in.
 #[must_use]
-pub fn report(setup: &Setup<'_>, end: EventTime, (tally, at): (&Tally, EventTime)) -> Option<Report> {
+pub fn report(
+    setup: &Setup<'_>,
+    end: EventTime,
+    (tally, at): (&Tally, EventTime),
+) -> Option<Report> {
     let look = end.plus(setup.window_hours * HOUR_MS + SETTLE_MS);
     let pairs = pairs(setup)?;
     let (count, is_over) = (tally.agents.count(), at >= look);
@@ -46,8 +53,15 @@ pub fn report(setup: &Setup<'_>, end: EventTime, (tally, at): (&Tally, EventTime
     };
     if is_over {
         let measures = || setup.plan.measures.iter().enumerate();
-        told.comparisons = pairs.iter().flat_map(|pair| measures().map(|of| compare(&tally.agents, pair, of))).collect();
-        let goals = told.comparisons.iter().map(|(comparison, _)| comparison).filter(|comparison| comparison.role == Role::Goal);
+        told.comparisons = pairs
+            .iter()
+            .flat_map(|pair| measures().map(|of| compare(&tally.agents, pair, of)))
+            .collect();
+        let goals = told
+            .comparisons
+            .iter()
+            .map(|(comparison, _)| comparison)
+            .filter(|comparison| comparison.role == Role::Goal);
         told.looks = goals.filter_map(|goal| Look::of(goal, look)).collect();
     }
     let alpha = pairs.first()?.tuning.alpha;
@@ -56,17 +70,23 @@ pub fn report(setup: &Setup<'_>, end: EventTime, (tally, at): (&Tally, EventTime
     Some(told)
 }
 
-/// Logarithm of the evidence against the planned shares of the agents. They are few, so the prior expects no shares rather than others: the
-/// usual one, made for thousands of leads, would see nothing in forty agents that are all in one arm.
+/// Logarithm of the evidence against the planned shares of the agents. They are few, so the prior
+/// expects no shares rather than others: the usual one, made for thousands of leads, would see
+/// nothing in forty agents that are all in one arm.
 fn sample_ratio(setup: &Setup<'_>, agents: &Agents) -> f64 {
     let arms = setup.versions.values().next().copied().unwrap_or_default();
     let weights: Vec<f64> = arms.iter().map(|(_, weight)| f64::from(*weight)).collect();
-    let counts: Vec<u64> = arms.iter().map(|(arm, _)| agents.arms.get(arm).map_or(0, |own| own.len() as u64)).collect();
-    let shares = Shares::planned(&weights).and_then(|shares| shares.with_prior(&vec![1.0; weights.len()]));
+    let counts: Vec<u64> = arms
+        .iter()
+        .map(|(arm, _)| agents.arms.get(arm).map_or(0, |own| own.len() as u64))
+        .collect();
+    let shares =
+        Shares::planned(&weights).and_then(|shares| shares.with_prior(&vec![1.0; weights.len()]));
     shares.and_then(|shares| shares.log_evidence(&counts)).unwrap_or(f64::INFINITY)
 }
 
-/// The leads of an agent in one metric. A ratio counts what it is divided by, as if each of it were a lead.
+/// The leads of an agent in one metric. A ratio counts what it is divided by, as if each of it were
+/// a lead.
 fn part(group: &Group, (place, shape): (usize, Shape)) -> Part {
     let cell = group.cells.get(place).copied().unwrap_or_default();
     let Ones { sum, squares, base } = cell.ones();
@@ -74,15 +94,27 @@ fn part(group: &Group, (place, shape): (usize, Shape)) -> Part {
     Part { n, y: sum, yy: squares, ..Part::default() }
 }
 
-fn compare(agents: &Agents, pair: &Pair<'_>, (place, measure): (usize, &Measure)) -> (Comparison, Display) {
+fn compare(
+    agents: &Agents,
+    pair: &Pair<'_>,
+    (place, measure): (usize, &Measure),
+) -> (Comparison, Display) {
     let own = |arm: &str| agents.arms.get(arm).into_iter().flat_map(|own| own.values());
     let of = (place, measure.metric.shape());
     let none = Part::default();
-    let control = own(pair.control).map(|group| Cluster { control: part(group, of), treatment: none });
-    let treatment = own(pair.treatment).map(|group| Cluster { control: none, treatment: part(group, of) });
-    let clusters: Vec<Cluster> = control.chain(treatment).filter(|both| both.control.n + both.treatment.n > 0.0).collect();
-    let both = |of: &dyn Fn(&str) -> u64| Arms { control: of(pair.control), treatment: of(pair.treatment) };
-    let outcomes = both(&|arm| own(arm).map(|group| group.cells.get(place).map_or(0, |cell| cell.nonzero)).sum());
+    let control =
+        own(pair.control).map(|group| Cluster { control: part(group, of), treatment: none });
+    let treatment =
+        own(pair.treatment).map(|group| Cluster { control: none, treatment: part(group, of) });
+    let clusters: Vec<Cluster> =
+        control.chain(treatment).filter(|both| both.control.n + both.treatment.n > 0.0).collect();
+    let both = |of: &dyn Fn(&str) -> u64| Arms {
+        control: of(pair.control),
+        treatment: of(pair.treatment),
+    };
+    let outcomes = both(&|arm| {
+        own(arm).map(|group| group.cells.get(place).map_or(0, |cell| cell.nonzero)).sum()
+    });
     let counted = Arms {
         control: clusters.iter().filter(|both| both.control.n > 0.0).count() as u64,
         treatment: clusters.iter().filter(|both| both.treatment.n > 0.0).count() as u64,
@@ -93,8 +125,12 @@ fn compare(agents: &Agents, pair: &Pair<'_>, (place, measure): (usize, &Measure)
     };
     let alpha = pair.tuning.alpha;
     let robust = effect(&clusters, alpha).ok();
-    let lift = relative_effect(&clusters, alpha).ok().map(|told| Bounded { estimate: told.estimate, interval: told.interval });
-    let one_sided = |alpha: Alpha| Alpha::new(2.0 * alpha.value()).and_then(|twice| relative_effect(&clusters, twice)).ok();
+    let lift = relative_effect(&clusters, alpha)
+        .ok()
+        .map(|told| Bounded { estimate: told.estimate, interval: told.interval });
+    let one_sided = |alpha: Alpha| {
+        Alpha::new(2.0 * alpha.value()).and_then(|twice| relative_effect(&clusters, twice)).ok()
+    };
     let least = measure.metric.outcomes_min();
     let comparison = Comparison {
         metric: measure.metric,
@@ -104,7 +140,8 @@ fn compare(agents: &Agents, pair: &Pair<'_>, (place, measure): (usize, &Measure)
         outcomes,
         means: Arms { control: mean(|both| both.control), treatment: mean(|both| both.treatment) },
         lift,
-        difference: robust.map(|robust| Bounded { estimate: robust.estimate, interval: robust.interval }),
+        difference: robust
+            .map(|robust| Bounded { estimate: robust.estimate, interval: robust.interval }),
         p_value: robust.map(|robust| robust.p_cr2),
         p_adjusted: None,
         loss_max: one_sided(alpha).map(|told| told.interval.lower),
@@ -122,12 +159,16 @@ fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verd
     let of = if plan.blocks.is_some() { "blocks" } else { "agents" };
     let is_over = told.once_at.is_some_and(|look| told.decision.at >= look);
     if agents.is_full {
-        let rule = format!("more than {AGENTS_MAX} {of} had leads, and none is told apart: compare leads instead; the control stays");
+        let rule = format!(
+            "more than {AGENTS_MAX} {of} had leads, and none is told apart: compare leads instead; \
+                the control stays"
+        );
         return (if is_over { Verdict::Futile } else { Verdict::Continue }, rule);
     }
     if !is_over {
         let rule = format!(
-            "{of} are compared once, after the end: their leads are alike, and bounds that hold at every look need independent units"
+            "{of} are compared once, after the end: their leads are alike, and bounds that hold at \
+                every look need independent units"
         );
         return (Verdict::Continue, rule);
     }
@@ -135,12 +176,29 @@ fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verd
         return (Verdict::SampleRatio, uneven(told.sample_ratio));
     }
     if told.days < plan.days_min {
-        return (Verdict::Futile, format!("{} of {} full days until the end: the control stays", told.days, plan.days_min));
+        return (
+            Verdict::Futile,
+            format!(
+                "{} of {} full days until the end: the control stays",
+                told.days, plan.days_min
+            ),
+        );
     }
-    let of_arm = |arm: &str| told.comparisons.iter().filter(move |(comparison, _)| comparison.arm == arm).collect::<Vec<_>>();
+    let of_arm = |arm: &str| {
+        told.comparisons
+            .iter()
+            .filter(move |(comparison, _)| comparison.arm == arm)
+            .collect::<Vec<_>>()
+    };
     let is_shown = |display: &Display| display.exact_p.is_none_or(|p| p <= alpha.value());
-    let harm = |arm: &str| of_arm(arm).iter().filter(|(_, display)| is_shown(display)).find_map(|(comparison, _)| worse(comparison));
-    let goals: Vec<&(Comparison, Display)> = told.comparisons.iter().filter(|(comparison, _)| comparison.role == Role::Goal).collect();
+    let harm = |arm: &str| {
+        of_arm(arm)
+            .iter()
+            .filter(|(_, display)| is_shown(display))
+            .find_map(|(comparison, _)| worse(comparison))
+    };
+    let goals: Vec<&(Comparison, Display)> =
+        told.comparisons.iter().filter(|(comparison, _)| comparison.role == Role::Goal).collect();
     let harms: Vec<Option<String>> = goals.iter().map(|(goal, _)| harm(&goal.arm)).collect();
     if let Some(Some(rule)) = harms.first()
         && harms.iter().all(Option::is_some)
@@ -148,7 +206,9 @@ fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verd
         return (Verdict::RollBack, rule.clone());
     }
     let is_better = |(goal, display): &(Comparison, Display)| {
-        let above = goal.is_open && goal.lift.is_some_and(|lift| lift.interval.lower > 0.0) && is_shown(display);
+        let above = goal.is_open
+            && goal.lift.is_some_and(|lift| lift.interval.lower > 0.0)
+            && is_shown(display);
         above && of_arm(&goal.arm).iter().all(|(comparison, _)| is_kept(comparison))
     };
     let better = goals.iter().zip(&harms).filter(|(goal, harm)| harm.is_none() && is_better(goal));
@@ -158,6 +218,9 @@ fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verd
     if let Some(concluded) = equivalent(plan, goals.iter().map(|(goal, _)| goal)) {
         return concluded;
     }
-    let rule = format!("nothing is shown by {} of {} planned {of}: the control stays", told.units, told.planned);
+    let rule = format!(
+        "nothing is shown by {} of {} planned {of}: the control stays",
+        told.units, told.planned
+    );
     (Verdict::Futile, rule)
 }

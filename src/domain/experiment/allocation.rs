@@ -1,6 +1,8 @@
-//! New weights of a bandit: how likely each arm is to be the best, given what was known when an epoch ended.
+//! New weights of a bandit: how likely each arm is to be the best, given what was known when an
+//! epoch ended.
 //!
-//! The probabilities are integrated, not drawn, so nothing is left to chance: the same experiment, epoch and outcomes give the same weights.
+//! The probabilities are integrated, not drawn, so nothing is left to chance: the same experiment,
+//! epoch and outcomes give the same weights.
 
 use crate::domain::experiment::decision::Setup;
 use crate::domain::experiment::plan::{Allocation, AllocationRule, Shape};
@@ -12,7 +14,8 @@ use crate::domain::statistics::proportion::Share;
 use crate::domain::statistics::ranking::{Beta, Ranking, beta_ranking};
 use crate::domain::units::{DAY_MS, EventTime};
 
-/// What weights of a bandit add up to, nearly: each is rounded to a ten-thousandth and at least one.
+/// What weights of a bandit add up to, nearly: each is rounded to a ten-thousandth and at least
+/// one.
 const WEIGHTS: f64 = 10_000.0;
 
 /// How likely an arm is to be the best, given the outcomes until a time.
@@ -33,21 +36,35 @@ pub fn epochs(allocation: &Allocation, tally: &Tally, at: EventTime) -> i64 {
     (at.day() - first).div_euclid(allocation.epoch_days).max(0)
 }
 
-/// The chances of the arms that give something in the version in force, from the units whose windows had passed when an epoch ended.
+/// The chances of the arms that give something in the version in force, from the units whose
+/// windows had passed when an epoch ended.
 /// `None` while outcomes have no variance to judge by.
 #[must_use]
-pub fn chances(setup: &Setup<'_>, tally: &Tally, arms: &[(String, u32)], epoch: i64) -> Option<Vec<Chance>> {
+pub fn chances(
+    setup: &Setup<'_>,
+    tally: &Tally,
+    arms: &[(String, u32)],
+    epoch: i64,
+) -> Option<Vec<Chance>> {
     let allocation = setup.plan.allocation.as_ref()?;
     let first = tally.cohorts.keys().next()?.day;
     let ended = EventTime((first + epoch * allocation.epoch_days) * DAY_MS);
-    let giving: Vec<&str> = arms.iter().filter(|(_, weight)| *weight > 0).map(|(arm, _)| arm.as_str()).collect();
+    let giving: Vec<&str> =
+        arms.iter().filter(|(_, weight)| *weight > 0).map(|(arm, _)| arm.as_str()).collect();
     let mut groups = vec![Group::default(); giving.len()];
     for (_, of_day) in tally.cohorts.iter().filter(|(cohort, _)| setup.look(cohort.day) <= ended) {
-        let own = giving.iter().zip(&mut groups).filter_map(|(arm, group)| Some((of_day.get(*arm)?, group)));
+        let own = giving
+            .iter()
+            .zip(&mut groups)
+            .filter_map(|(arm, group)| Some((of_day.get(*arm)?, group)));
         own.for_each(|(other, group)| group.merge(other));
     }
     let ranking = ranked(setup, &groups).ok()?;
-    let merits = if allocation.rule == AllocationRule::Thompson { ranking.best.clone() } else { top_two(&ranking) };
+    let merits = if allocation.rule == AllocationRule::Thompson {
+        ranking.best.clone()
+    } else {
+        top_two(&ranking)
+    };
     let shares = weights(&merits, allocation.floor).ok()?;
     let told = giving.iter().zip(ranking.best.iter().zip(shares));
     let chance = |(arm, (best, share)): (&&str, (&f64, f64))| Chance {
@@ -58,14 +75,19 @@ pub fn chances(setup: &Setup<'_>, tally: &Tally, arms: &[(String, u32)], epoch: 
     Some(told.map(chance).collect())
 }
 
-/// Posteriors of the goal, pooled over epochs: shares from an even prior, means from their data alone.
+/// Posteriors of the goal, pooled over epochs: shares from an even prior, means from their data
+/// alone.
 fn ranked(setup: &Setup<'_>, groups: &[Group]) -> Result<Ranking, Error> {
     let shape = setup.plan.measures.first().map(|goal| goal.metric.shape());
     let goal = |group: &Group| group.cells.first().copied().unwrap_or_default();
     if shape == Some(Shape::Share) {
         let even = Beta { a: 1.0, b: 1.0 };
         let after = |group: &Group| {
-            if group.units == 0 { Ok(even) } else { even.after(Share { trials: group.units, successes: goal(group).nonzero }) }
+            if group.units == 0 {
+                Ok(even)
+            } else {
+                even.after(Share { trials: group.units, successes: goal(group).nonzero })
+            }
         };
         return beta_ranking(&groups.iter().map(after).collect::<Result<Vec<_>, _>>()?);
     }

@@ -1,6 +1,8 @@
-//! What an arm would be worth in money, in the tenant's own values, once the recorded costs are taken off.
+//! What an arm would be worth in money, in the tenant's own values, once the recorded costs are
+//! taken off.
 //!
-//! Shown beside the decision and asked by no rule. Costs are taken as they are, so bounds are as wide as those of what the arm earns.
+//! Shown beside the decision and asked by no rule. Costs are taken as they are, so bounds are as
+//! wide as those of what the arm earns.
 
 use std::collections::BTreeMap;
 
@@ -35,12 +37,13 @@ pub struct Net {
     pub metric: Metric,
     /// The arm.
     pub arm: String,
-    /// By which conversions are valued: the mean of those in this experiment so far, taken as exact, minor units. `None` of revenue, and
-    /// while none had a value.
+    /// By which conversions are valued: the mean of those in this experiment so far, taken as
+    /// exact, minor units. `None` of revenue, and while none had a value.
     pub value_minor: Option<f64>,
     /// What it costs once, minor units.
     pub once_minor: u64,
-    /// What it costs a week more than the control at the pace of units, minor units; `None` before a full day.
+    /// What it costs a week more than the control at the pace of units, minor units; `None` before
+    /// a full day.
     pub cost_weekly_minor: Option<f64>,
     /// Minor units a week, costs a week taken off; `None`: not yet known.
     pub weekly: Option<Bounded>,
@@ -70,11 +73,16 @@ impl Net {
     pub fn payback(&self) -> Option<Payback> {
         let weeks = |weekly: f64| (weekly > 0.0).then(|| self.once_minor as f64 / weekly);
         let Bounded { estimate, interval } = self.weekly?;
-        Some(Payback { estimate: weeks(estimate), soonest: weeks(interval.upper), latest: weeks(interval.lower) })
+        Some(Payback {
+            estimate: weeks(estimate),
+            soonest: weeks(interval.upper),
+            latest: weeks(interval.lower),
+        })
     }
 }
 
-/// Every arm's worth in money, for each metric that is money or is won; empty where no costs are recorded.
+/// Every arm's worth in money, for each metric that is money or is won; empty where no costs are
+/// recorded.
 #[must_use]
 pub fn nets(report: &Report, tally: &Tally, (control, costs): (&str, &Costs)) -> Vec<Net> {
     if costs.is_empty() {
@@ -82,24 +90,37 @@ pub fn nets(report: &Report, tally: &Tally, (control, costs): (&str, &Costs)) ->
     }
     let value = value_minor(tally.arms.values());
     let told = report.comparisons.iter().map(|(comparison, _)| comparison);
-    let told = told.filter(|comparison| matches!(comparison.metric, Metric::ConversionRate | Metric::Revenue));
+    let told = told
+        .filter(|comparison| matches!(comparison.metric, Metric::ConversionRate | Metric::Revenue));
     told.map(|comparison| net(report, comparison, (control, costs), value)).collect()
 }
 
 /// Mean value of what was won so far, in all arms; `None` while nothing with a value was.
 fn value_minor<'a>(arms: impl Iterator<Item = &'a Counts>) -> Option<f64> {
-    let (won, value) = arms.fold((0_u64, 0_i128), |(won, value), arm| (won + arm.conversions, value + i128::from(arm.revenue_minor)));
+    let (won, value) = arms.fold((0_u64, 0_i128), |(won, value), arm| {
+        (won + arm.conversions, value + i128::from(arm.revenue_minor))
+    });
     (won > 0 && value > 0).then(|| value as f64 / won as f64)
 }
 
-fn net(report: &Report, comparison: &Comparison, (control, costs): (&str, &Costs), value: Option<f64>) -> Net {
+fn net(
+    report: &Report,
+    comparison: &Comparison,
+    (control, costs): (&str, &Costs),
+    value: Option<f64>,
+) -> Net {
     let cost = |arm: &str| costs.get(arm).copied().unwrap_or_default();
     let (own, other) = (cost(&comparison.arm), cost(control));
-    let weekly = |cost: Cost, pace: f64| cost.per_unit_minor as f64 * pace + cost.per_week_minor as f64;
+    let weekly =
+        |cost: Cost, pace: f64| cost.per_unit_minor as f64 * pace + cost.per_week_minor as f64;
     let cost_weekly = report.units_per_week().map(|pace| weekly(own, pace) - weekly(other, pace));
     let is_won = comparison.metric == Metric::ConversionRate;
     let each = if is_won { value } else { Some(MINOR) };
-    let earned = report.worth(comparison).zip(each).zip(cost_weekly).map(|((worth, each), cost)| worth.map(|worth| worth * each - cost));
+    let earned = report
+        .worth(comparison)
+        .zip(each)
+        .zip(cost_weekly)
+        .map(|((worth, each), cost)| worth.map(|worth| worth * each - cost));
     Net {
         metric: comparison.metric,
         arm: comparison.arm.clone(),
@@ -117,7 +138,14 @@ mod tests {
 
     fn net(once_minor: u64, [estimate, lower, upper]: [f64; 3]) -> Net {
         let weekly = Some(Bounded { estimate, interval: Interval { lower, upper } });
-        Net { metric: Metric::Revenue, arm: "a".into(), value_minor: None, once_minor, cost_weekly_minor: Some(0.0), weekly }
+        Net {
+            metric: Metric::Revenue,
+            arm: "a".into(),
+            value_minor: None,
+            once_minor,
+            cost_weekly_minor: Some(0.0),
+            weekly,
+        }
     }
 
     #[test]
@@ -125,16 +153,24 @@ mod tests {
         let told = net(1_200, [100.0, 40.0, 300.0]).payback().unwrap();
         assert_eq!((told.estimate, told.soonest, told.latest), (Some(12.0), Some(4.0), Some(30.0)));
         let told = net(1_200, [100.0, -40.0, 300.0]).payback().unwrap();
-        assert_eq!((told.estimate, told.latest), (Some(12.0), None), "by its lower bound it may never come back");
+        assert_eq!(
+            (told.estimate, told.latest),
+            (Some(12.0), None),
+            "by its lower bound it may never come back"
+        );
         let told = net(1_200, [-5.0, -40.0, 0.0]).payback().unwrap();
         assert_eq!((told.estimate, told.soonest, told.latest), (None, None, None));
         let year = net(1_200, [100.0, -40.0, 300.0]).first_year().unwrap();
-        assert!((year.estimate - (365.25 / 7.0 * 100.0 - 1_200.0)).abs() < 1e-9 && year.interval.lower < -1_200.0);
+        assert!(
+            (year.estimate - (365.25 / 7.0 * 100.0 - 1_200.0)).abs() < 1e-9
+                && year.interval.lower < -1_200.0
+        );
     }
 
     #[test]
     fn a_conversion_is_worth_what_this_tenants_were() {
-        let counts = |conversions, revenue_minor| Counts { conversions, revenue_minor, ..Counts::default() };
+        let counts =
+            |conversions, revenue_minor| Counts { conversions, revenue_minor, ..Counts::default() };
         assert_eq!(value_minor([counts(3, 700), counts(1, 100)].iter()), Some(200.0));
         assert_eq!(value_minor([counts(3, 0)].iter()), None);
         assert_eq!(value_minor([counts(0, 0)].iter()), None);

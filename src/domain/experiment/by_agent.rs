@@ -1,7 +1,9 @@
-//! The goal over the leads of each agent, by stretches of days of which old ones are counted together.
+//! The goal over the leads of each agent, by stretches of days of which old ones are counted
+//! together.
 //!
-//! A lead counts for the agent who had it when it was first exposed. Every number is an exact integer, and which agents and how new a
-//! stretch there were is never taken back, so the sums do not depend on order, repetition or partitioning.
+//! A lead counts for the agent who had it when it was first exposed. Every number is an exact
+//! integer, and which agents and how new a stretch there were is never taken back, so the sums do
+//! not depend on order, repetition or partitioning.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,13 +11,14 @@ use std::sync::Arc;
 use crate::domain::experiment::stratum::Stratum;
 use crate::domain::units::EventTime;
 
-/// Agents of an experiment that are told apart at most. Chosen: more would leave too small a part of the level to each.
+/// Agents of an experiment that are told apart at most. Chosen: more would leave too small a part
+/// of the level to each.
 pub const AGENTS_MAX: u32 = 50;
 /// Agents times arms. Chosen: sums of as many take some 42 KB in a record of the log
 /// (`sums_of_as_many_agents_as_may_be_fit_into_a_record`).
 pub const CELLS_MAX: u32 = 250;
-/// Stretches that are kept apart. With as many the windows of the oldest are over when the newest begins
-/// (`the_windows_of_the_oldest_stretch_are_over_when_the_newest_begins`).
+/// Stretches that are kept apart. With as many the windows of the oldest are over when the newest
+/// begins (`the_windows_of_the_oldest_stretch_are_over_when_the_newest_begins`).
 const STRETCHES: i64 = 7;
 /// Shortest stretch: a week, since its days differ.
 const DAYS_MIN: i64 = 7;
@@ -35,7 +38,8 @@ pub type Own = BTreeMap<String, BTreeMap<Stretch, Stratum>>;
 /// Leads by agent, of experiments with insights by agent. Merging adds them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ByAgent {
-    /// The sums by agent; shared, because a tally is copied for each event. Who has none left stays, to be counted among the agents.
+    /// The sums by agent; shared, because a tally is copied for each event. Who has none left
+    /// stays, to be counted among the agents.
     pub agents: BTreeMap<String, Arc<Own>>,
     /// The newest stretch with an exposure; `None` before any.
     pub newest: Option<i64>,
@@ -44,11 +48,19 @@ pub struct ByAgent {
 }
 
 impl ByAgent {
-    /// A lead of an agent, or with `None` for its arm and goal that there was one which does not count.
+    /// A lead of an agent, or with `None` for its arm and goal that there was one which does not
+    /// count.
     #[must_use]
     pub fn of(agent: &str, stretch: Stretch, lead: Option<(&str, Stratum)>) -> Self {
-        let own: Own = lead.map(|(arm, sums)| (arm.to_owned(), BTreeMap::from([(stretch, sums)]))).into_iter().collect();
-        Self { agents: BTreeMap::from([(agent.to_owned(), Arc::new(own))]), newest: Some(stretch.number), is_full: false }
+        let own: Own = lead
+            .map(|(arm, sums)| (arm.to_owned(), BTreeMap::from([(stretch, sums)])))
+            .into_iter()
+            .collect();
+        Self {
+            agents: BTreeMap::from([(agent.to_owned(), Arc::new(own))]),
+            newest: Some(stretch.number),
+            is_full: false,
+        }
     }
 
     /// Whether there were more agents than so many.
@@ -69,7 +81,9 @@ impl ByAgent {
             let place = Arc::make_mut(self.agents.entry(agent.clone()).or_default());
             for (arm, stretches) in own.iter() {
                 let place = place.entry(arm.clone()).or_default();
-                stretches.iter().for_each(|(stretch, sums)| place.entry(kept(*stretch, newest)).or_default().merge(sums));
+                stretches.iter().for_each(|(stretch, sums)| {
+                    place.entry(kept(*stretch, newest)).or_default().merge(sums)
+                });
             }
         }
         self.is_full = self.exceeds(AGENTS_MAX);
@@ -84,7 +98,9 @@ impl ByAgent {
             let place = Arc::make_mut(self.agents.entry(agent.clone()).or_default());
             for (arm, stretches) in own.iter() {
                 let left = place.entry(arm.clone()).or_default();
-                stretches.iter().for_each(|(stretch, sums)| left.entry(kept(*stretch, self.newest)).or_default().take_back(sums));
+                stretches.iter().for_each(|(stretch, sums)| {
+                    left.entry(kept(*stretch, self.newest)).or_default().take_back(sums)
+                });
                 left.retain(|_, sums| *sums != Stratum::default());
             }
             place.retain(|_, stretches| !stretches.is_empty());
@@ -94,7 +110,9 @@ impl ByAgent {
     /// Counts stretches that are too old with the oldest that is kept.
     fn fold(&mut self) {
         let newest = self.newest;
-        let is_old = |stretches: &BTreeMap<Stretch, Stratum>| stretches.keys().any(|stretch| kept(*stretch, newest) != *stretch);
+        let is_old = |stretches: &BTreeMap<Stretch, Stratum>| {
+            stretches.keys().any(|stretch| kept(*stretch, newest) != *stretch)
+        };
         for own in self.agents.values_mut().filter(|own| own.values().any(is_old)) {
             for stretches in Arc::make_mut(own).values_mut() {
                 for (stretch, sums) in std::mem::take(stretches) {
@@ -126,7 +144,10 @@ fn days(window_hours: i64) -> i64 {
 
 /// The stretch with which one is counted.
 fn kept(stretch: Stretch, newest: Option<i64>) -> Stretch {
-    Stretch { number: newest.map_or(stretch.number, |newest| stretch.number.max(newest - STRETCHES + 1)), ..stretch }
+    Stretch {
+        number: newest.map_or(stretch.number, |newest| stretch.number.max(newest - STRETCHES + 1)),
+        ..stretch
+    }
 }
 
 #[cfg(test)]
@@ -137,7 +158,12 @@ mod tests {
     use crate::domain::experiment::outcome::Outcome;
 
     fn lead((agent, number, version, value): (u8, i64, u32, i64)) -> ByAgent {
-        let lead = (value % 3 != 0).then(|| (if value % 2 == 0 { "a" } else { "b" }, Stratum::of(Outcome { value, base: 1_000_000 })));
+        let lead = (value % 3 != 0).then(|| {
+            (
+                if value % 2 == 0 { "a" } else { "b" },
+                Stratum::of(Outcome { value, base: 1_000_000 }),
+            )
+        });
         ByAgent::of(&format!("agent-{agent}"), Stretch { number, version }, lead)
     }
 

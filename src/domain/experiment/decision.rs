@@ -1,7 +1,9 @@
-//! What follows from the outcomes at each look, by rules that were registered before: a function of the tally and the time alone.
+//! What follows from the outcomes at each look, by rules that were registered before: a function of
+//! the tally and the time alone.
 //!
-//! A look is the end of a day whose units have all had their windows, and a day more for what comes late. All looks are walked
-//! through again at every report, so the same units give the same decision whatever the order in which partitions reported.
+//! A look is the end of a day whose units have all had their windows, and a day more for what comes
+//! late. All looks are walked through again at every report, so the same units give the same
+//! decision whatever the order in which partitions reported.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +20,11 @@ use crate::domain::statistics::level::{Alpha, Interval};
 use crate::domain::statistics::multiplicity::holm;
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS};
 
-/// How long after its last window a day is left alone for what comes late: the default of the allowed lateness.
+/// How long after its last window a day is left alone for what comes late: the default of the
+/// allowed lateness.
 pub const SETTLE_MS: i64 = DAY_MS;
-/// Logarithm of the evidence at which an uneven sample ratio stops all other conclusions: 1,000. Specified.
+/// Logarithm of the evidence at which an uneven sample ratio stops all other conclusions: 1,000.
+/// Specified.
 pub const RATIO_ALARM: f64 = 6.907_755_278_982_137;
 
 /// What an experiment is judged by.
@@ -105,7 +109,13 @@ impl Look {
     #[must_use]
     pub fn of(goal: &Comparison, at: EventTime) -> Option<Self> {
         let units = goal.units.control + goal.units.treatment;
-        goal.lift.map(|lift| Self { at, arm: goal.arm.clone(), units, estimate: lift.estimate, interval: lift.interval })
+        goal.lift.map(|lift| Self {
+            at,
+            arm: goal.arm.clone(),
+            units,
+            estimate: lift.estimate,
+            interval: lift.interval,
+        })
     }
 }
 
@@ -139,30 +149,35 @@ pub struct Report {
     pub days: i64,
     /// The moment of the only look, where agents are compared.
     pub once_at: Option<EventTime>,
-    /// Largest logarithm of the evidence against the planned sample ratio; infinite where an arm without weight has a unit.
+    /// Largest logarithm of the evidence against the planned sample ratio; infinite where an arm
+    /// without weight has a unit.
     pub sample_ratio: f64,
     /// Arms shown to be worse by then, in the order in which that was seen; the others go on.
     pub dropped: Vec<Dropped>,
     /// What always giving each arm is worth, of a bandit.
     pub worth_of_arms: Vec<Worth>,
-    /// The goal within each stratum at the same look, and of each agent in the stretches that are over; none where units are not shared
-    /// out as planned. `None`: none are registered.
+    /// The goal within each stratum at the same look, and of each agent in the stretches that are
+    /// over; none where units are not shared out as planned. `None`: none are registered.
     pub insights: Option<Vec<Insight>>,
 }
 
 impl Report {
-    /// Units a week so far, in all arms; `None` before a full day and of agents, who are the same every week.
+    /// Units a week so far, in all arms; `None` before a full day and of agents, who are the same
+    /// every week.
     #[must_use]
     pub fn units_per_week(&self) -> Option<f64> {
-        (self.days > 0 && self.once_at.is_none()).then(|| self.units as f64 / (self.days + 1) as f64 * 7.0)
+        (self.days > 0 && self.once_at.is_none())
+            .then(|| self.units as f64 / (self.days + 1) as f64 * 7.0)
     }
 
-    /// What an arm is worth a week if every unit got it, in ones of the metric, at the pace of units so far. `None`: not yet known, because
-    /// the bounds may not be acted on or units are not shared out as planned, or not a thing that adds up over units.
+    /// What an arm is worth a week if every unit got it, in ones of the metric, at the pace of
+    /// units so far. `None`: not yet known, because the bounds may not be acted on or units are not
+    /// shared out as planned, or not a thing that adds up over units.
     #[must_use]
     pub fn worth(&self, comparison: &Comparison) -> Option<Bounded> {
         let pace = self.units_per_week().filter(|_| self.sample_ratio < RATIO_ALARM)?;
-        let adds_up = comparison.is_open && matches!(comparison.metric.shape(), Shape::Share | Shape::Mean);
+        let adds_up =
+            comparison.is_open && matches!(comparison.metric.shape(), Shape::Share | Shape::Mean);
         let difference = comparison.difference.filter(|_| adds_up)?;
         Some(difference.map(|worth| worth * pace))
     }
@@ -173,20 +188,28 @@ impl Report {
         self.dropped.iter().any(|dropped| dropped.arm == arm)
     }
 
-    /// Adds the goal of the leads of each agent at `at`, or that there are too many agents. Leads of one stretch are told together, so this
-    /// does not end with the look of the decision.
-    fn tell_agents(&mut self, setup: &Setup<'_>, pairs: &[Pair<'_>], (agents, at, sample_ratio): (&ByAgent, EventTime, f64)) {
+    /// Adds the goal of the leads of each agent at `at`, or that there are too many agents. Leads
+    /// of one stretch are told together, so this does not end with the look of the decision.
+    fn tell_agents(
+        &mut self,
+        setup: &Setup<'_>,
+        pairs: &[Pair<'_>],
+        (agents, at, sample_ratio): (&ByAgent, EventTime, f64),
+    ) {
         let (Some(most), Some(told)) = (setup.plan.agents_max, &mut self.insights) else { return };
         if agents.exceeds(most) {
-            self.decision.rule.push_str(&format!("; more than {most} agents had leads: no insights tell them apart"));
+            self.decision.rule.push_str(&format!(
+                "; more than {most} agents had leads: no insights tell them apart"
+            ));
         } else if sample_ratio < RATIO_ALARM {
             let is_over = |stretch: Stretch| setup.look(stretch.last_day(setup.window_hours)) <= at;
             told.extend(by_agent(agents, (setup.plan, pairs), &is_over));
         }
     }
 
-    /// Notes the arms whose goal or guardrail is shown to have fallen, unless nothing can be concluded. The level of harm is shared
-    /// out evenly over arms and metrics, so that all of these are right at all looks together.
+    /// Notes the arms whose goal or guardrail is shown to have fallen, unless nothing can be
+    /// concluded. The level of harm is shared out evenly over arms and metrics, so that all of
+    /// these are right at all looks together.
     fn drop_worse(&mut self, compared: &[Comparison], at: EventTime) {
         for comparison in compared.iter().filter(|_| self.sample_ratio < RATIO_ALARM) {
             if let Some(rule) = worse(comparison)
@@ -198,12 +221,23 @@ impl Report {
     }
 }
 
-/// Adjusts the p-values of the goal for the number of arms (Holm). Each p-value holds at all looks at once, and Holm's argument is a
-/// union over the arms that do not differ, so the adjusted ones hold at all looks at once as well. An arm whose bounds may not be acted
-/// on yet is no evidence.
+/// Adjusts the p-values of the goal for the number of arms (Holm). Each p-value holds at all looks
+/// at once, and Holm's argument is a union over the arms that do not differ, so the adjusted ones
+/// hold at all looks at once as well. An arm whose bounds may not be acted on yet is no evidence.
 fn adjust(compared: &mut [Comparison]) {
-    let goals: Vec<usize> = compared.iter().enumerate().filter(|(_, told)| told.role == Role::Goal).map(|(place, _)| place).collect();
-    let p = |place: &usize| compared.get(*place).filter(|told| told.is_open).and_then(|told| told.p_value).unwrap_or(1.0);
+    let goals: Vec<usize> = compared
+        .iter()
+        .enumerate()
+        .filter(|(_, told)| told.role == Role::Goal)
+        .map(|(place, _)| place)
+        .collect();
+    let p = |place: &usize| {
+        compared
+            .get(*place)
+            .filter(|told| told.is_open)
+            .and_then(|told| told.p_value)
+            .unwrap_or(1.0)
+    };
     let adjusted = holm(&goals.iter().map(p).collect::<Vec<_>>()).unwrap_or_default();
     for (place, adjusted) in goals.into_iter().zip(adjusted) {
         compared[place].p_adjusted = Some(adjusted);
@@ -220,8 +254,10 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
     let mut days: Vec<i64> = tally.cohorts.keys().map(|cohort| cohort.day).collect();
     days.dedup();
     let first = days.first().copied().unwrap_or_default();
-    let all: u64 = tally.cohorts.values().flat_map(|arms| arms.values()).map(|group| group.units).sum();
-    let nothing = Decision { verdict: Verdict::Continue, rule: "no window has passed yet".to_owned(), at };
+    let all: u64 =
+        tally.cohorts.values().flat_map(|arms| arms.values()).map(|group| group.units).sum();
+    let nothing =
+        Decision { verdict: Verdict::Continue, rule: "no window has passed yet".to_owned(), at };
     let mut told = Report {
         decision: nothing,
         comparisons: Vec::new(),
@@ -238,13 +274,20 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
     };
     let mut groups = Groups::new();
     let mut adaptive = Adaptive::of(setup);
-    let mut ready = days.into_iter().map(|day| (day, setup.look(day))).take_while(|(_, look)| *look <= at).peekable();
+    let mut ready = days
+        .into_iter()
+        .map(|day| (day, setup.look(day)))
+        .take_while(|(_, look)| *look <= at)
+        .peekable();
     while let Some((day, look)) = ready.next() {
-        let cohorts = tally.cohorts.range(Cohort { day, version: 0 }..=Cohort { day, version: u32::MAX });
+        let cohorts =
+            tally.cohorts.range(Cohort { day, version: 0 }..=Cohort { day, version: u32::MAX });
         for (cohort, arms) in cohorts {
             let place = groups.entry(cohort.version).or_default();
             arms.iter().for_each(|(arm, group)| place.entry(arm.clone()).or_default().merge(group));
-            if let (Some(adaptive), Some(weights)) = (&mut adaptive, setup.versions.get(&cohort.version)) {
+            if let (Some(adaptive), Some(weights)) =
+                (&mut adaptive, setup.versions.get(&cohort.version))
+            {
                 adaptive.observe(weights, arms);
             }
         }
@@ -259,7 +302,10 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
                 None => plain,
             }
         };
-        let mut compared: Vec<Comparison> = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| compared(pair, of))).collect();
+        let mut compared: Vec<Comparison> = pairs
+            .iter()
+            .flat_map(|pair| measured(setup.plan).map(|of| compared(pair, of)))
+            .collect();
         adjust(&mut compared);
         told.drop_worse(&compared, look);
         let goals = compared.iter().filter(|comparison| comparison.role == Role::Goal);
@@ -267,15 +313,22 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         let (verdict, rule) = judge(setup.plan, &compared, &told);
         told.decision = Decision { verdict, rule, at: look };
         // What holds at one planned look under fixed weights is not shown for a bandit.
-        let fixed = |pair, of| if adaptive.is_some() { Display::default() } else { display(&groups, pair, of) };
+        let fixed = |pair, of| {
+            if adaptive.is_some() { Display::default() } else { display(&groups, pair, of) }
+        };
         let shown = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| fixed(pair, of)));
         if told.decision.verdict != Verdict::Continue || ready.peek().is_none() {
             told.comparisons = compared.into_iter().zip(shown).collect();
             if told.sample_ratio < RATIO_ALARM {
-                told.insights.iter_mut().for_each(|told| *told = by_stratum(&groups, (setup.plan, &pairs)));
+                told.insights
+                    .iter_mut()
+                    .for_each(|told| *told = by_stratum(&groups, (setup.plan, &pairs)));
             }
-            let outcomes = |arm: &str| count(&groups, arm, |group| group.cells.first().map_or(0, |goal| goal.nonzero));
-            told.worth_of_arms = adaptive.as_ref().map_or_else(Vec::new, |adaptive| adaptive.worth(setup, outcomes));
+            let outcomes = |arm: &str| {
+                count(&groups, arm, |group| group.cells.first().map_or(0, |goal| goal.nonzero))
+            };
+            told.worth_of_arms =
+                adaptive.as_ref().map_or_else(Vec::new, |adaptive| adaptive.worth(setup, outcomes));
             break;
         }
     }
@@ -288,7 +341,12 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
 #[must_use]
 pub fn alarm(crossed: u64) -> Option<String> {
     let units = if crossed == 1 { "unit was" } else { "units were" };
-    (crossed > 0).then(|| format!("; alarm: {crossed} {units} seen in two arms and left out of all numbers but the exposures"))
+    (crossed > 0).then(|| {
+        format!(
+            "; alarm: {crossed} {units} seen in two arms and left out of all \
+        numbers but the exposures"
+        )
+    })
 }
 
 fn measured(plan: &Plan) -> impl Iterator<Item = (usize, &Measure)> {
@@ -300,12 +358,17 @@ fn measured(plan: &Plan) -> impl Iterator<Item = (usize, &Measure)> {
 pub fn pairs<'a>(setup: &Setup<'a>) -> Option<Vec<Pair<'a>>> {
     let plan = setup.plan;
     let weights = *setup.versions.values().next()?;
-    let weight = |arm: &str| weights.iter().find(|(name, _)| name == arm).map_or(0.0, |(_, weight)| f64::from(*weight));
+    let weight = |arm: &str| {
+        weights.iter().find(|(name, _)| name == arm).map_or(0.0, |(_, weight)| f64::from(*weight))
+    };
     let total: f64 = weights.iter().map(|(_, weight)| f64::from(*weight)).sum();
     let control = weight(&plan.control);
-    let others: Vec<&(String, u32)> = weights.iter().filter(|(arm, _)| *arm != plan.control).collect();
-    let (arms, guardrails) =
-        (u32::try_from(others.len()).ok()?, plan.measures.iter().filter(|of| matches!(of.role, Role::Guardrail { .. })));
+    let others: Vec<&(String, u32)> =
+        weights.iter().filter(|(arm, _)| *arm != plan.control).collect();
+    let (arms, guardrails) = (
+        u32::try_from(others.len()).ok()?,
+        plan.measures.iter().filter(|of| matches!(of.role, Role::Guardrail { .. })),
+    );
     let alpha = Alpha::new(plan.alpha).ok()?.split(arms);
     let harm = alpha.split(1 + u32::try_from(guardrails.count()).ok()?);
     let pair = |(treatment, own): &'a (String, u32)| {
@@ -314,9 +377,14 @@ pub fn pairs<'a>(setup: &Setup<'a>) -> Option<Vec<Pair<'a>>> {
         Pair {
             control: &plan.control,
             treatment,
-            allocation: Some(share).filter(|share| setup.versions.len() == 1 && *share > 0.0 && *share < 1.0),
+            allocation: Some(share)
+                .filter(|share| setup.versions.len() == 1 && *share > 0.0 && *share < 1.0),
             // A bandit's scores are of all units, whichever arm they had.
-            tuning: Tuning { alpha, planned: plan.planned_units as f64 * if plan.allocation.is_some() { 1.0 } else { both / total } },
+            tuning: Tuning {
+                alpha,
+                planned: plan.planned_units as f64
+                    * if plan.allocation.is_some() { 1.0 } else { both / total },
+            },
             harm,
             covariate: plan.covariate,
             strata: plan.strata,
@@ -343,8 +411,11 @@ fn ratios(setup: &Setup<'_>, tally: &Tally) -> Vec<(EventTime, f64)> {
     let mut newest: BTreeMap<u32, f64> = BTreeMap::new();
     let mut told = Vec::new();
     for (place, (day, version, counts)) in path.iter().enumerate() {
-        let weights: Vec<f64> = setup.versions[version].iter().map(|(_, weight)| f64::from(*weight)).collect();
-        let evidence = Shares::planned(&weights).and_then(|shares| shares.log_evidence(counts)).unwrap_or(f64::INFINITY);
+        let weights: Vec<f64> =
+            setup.versions[version].iter().map(|(_, weight)| f64::from(*weight)).collect();
+        let evidence = Shares::planned(&weights)
+            .and_then(|shares| shares.log_evidence(counts))
+            .unwrap_or(f64::INFINITY);
         newest.insert(*version, if leaked { f64::INFINITY } else { evidence });
         // Versions that share a day are looked at together.
         if path.get(place + 1).is_none_or(|(next, ..)| next != day) {
@@ -362,8 +433,14 @@ fn ratio_at(ratios: &[(EventTime, f64)], at: EventTime) -> f64 {
 /// What is said of units that are not shared out as planned.
 #[must_use]
 pub fn uneven(sample_ratio: f64) -> String {
-    let odds = if sample_ratio.is_finite() { format!("{:.0} to 1", libm::exp(sample_ratio)) } else { "certain".to_owned() };
-    format!("units are not shared out as planned (evidence {odds}): find out why before anything else")
+    let odds = if sample_ratio.is_finite() {
+        format!("{:.0} to 1", libm::exp(sample_ratio))
+    } else {
+        "certain".to_owned()
+    };
+    format!(
+        "units are not shared out as planned (evidence {odds}): find out why before anything else"
+    )
 }
 
 /// A share in words.
@@ -377,14 +454,21 @@ pub fn percent(share: f64) -> String {
 pub fn worse(comparison: &Comparison) -> Option<String> {
     let is_judged = comparison.is_open && comparison.role != Role::Secondary;
     let most = comparison.gain_max.filter(|most| is_judged && *most < 0.0)?;
-    Some(format!("{} is worse: {} changed by {} at most", comparison.arm, comparison.metric.as_str(), percent(most)))
+    Some(format!(
+        "{} is worse: {} changed by {} at most",
+        comparison.arm,
+        comparison.metric.as_str(),
+        percent(most)
+    ))
 }
 
 /// Whether this is no guardrail that may have fallen by its margin or more.
 #[must_use]
 pub fn is_kept(comparison: &Comparison) -> bool {
     match comparison.role {
-        Role::Guardrail { margin } => comparison.is_open && comparison.loss_max.is_some_and(|least| least > -margin),
+        Role::Guardrail { margin } => {
+            comparison.is_open && comparison.loss_max.is_some_and(|least| least > -margin)
+        }
         Role::Goal | Role::Secondary => true,
     }
 }
@@ -396,23 +480,33 @@ pub fn best<'a>(goals: impl Iterator<Item = &'a Comparison>) -> Option<&'a Compa
 }
 
 /// What follows where the bounds of every goal are within the registered equivalence.
-pub fn equivalent<'a>(plan: &Plan, mut goals: impl Iterator<Item = &'a Comparison>) -> Option<(Verdict, String)> {
+pub fn equivalent<'a>(
+    plan: &Plan,
+    mut goals: impl Iterator<Item = &'a Comparison>,
+) -> Option<(Verdict, String)> {
     let bound = plan.equivalence?;
-    let is_within = |goal: &Comparison| goal.lift.is_some_and(|lift| -bound < lift.interval.lower && lift.interval.upper < bound);
+    let is_within = |goal: &Comparison| {
+        goal.lift.is_some_and(|lift| -bound < lift.interval.lower && lift.interval.upper < bound)
+    };
     let rule = || format!("no arm differs by {} or more", percent(bound));
     goals.all(|goal| goal.is_open && is_within(goal)).then(|| (Verdict::Equivalent, rule()))
 }
 
-/// Why an arm is promoted. With several arms the bounds on each, which hold for all of them together, may still reach 0.
+/// Why an arm is promoted. With several arms the bounds on each, which hold for all of them
+/// together, may still reach 0.
 #[must_use]
 pub fn promotion(best: &Comparison, arms: usize) -> String {
     let (metric, least) = (best.metric.as_str(), best.lift.map_or(0.0, |lift| lift.interval.lower));
     if arms == 1 {
-        return format!("{metric} rose by {} at least and no guardrail fell below its margin", percent(least));
+        return format!(
+            "{metric} rose by {} at least and no guardrail fell below its margin",
+            percent(least)
+        );
     }
     let (seen, p) = (best.lift.map_or(0.0, |lift| lift.estimate), best.p_adjusted.unwrap_or(1.0));
     format!(
-        "{metric} rose by {} as seen and {} at least, p-value {p:.4} adjusted for {arms} arms, and no guardrail fell below its margin",
+        "{metric} rose by {} as seen and {} at least, p-value {p:.4} adjusted for {arms} arms, and \
+            no guardrail fell below its margin",
         percent(seen),
         percent(least.max(0.0))
     )
@@ -426,17 +520,24 @@ fn judge(plan: &Plan, compared: &[Comparison], told: &Report) -> (Verdict, Strin
     let goals = compared.iter().filter(|comparison| comparison.role == Role::Goal);
     let arms: Vec<&Comparison> = goals.filter(|goal| !told.has_dropped(&goal.arm)).collect();
     if arms.is_empty() {
-        return (Verdict::RollBack, told.dropped.iter().map(|dropped| dropped.rule.as_str()).collect::<Vec<_>>().join("; "));
+        return (
+            Verdict::RollBack,
+            told.dropped.iter().map(|dropped| dropped.rule.as_str()).collect::<Vec<_>>().join("; "),
+        );
     }
     if told.days < plan.days_min {
         return (Verdict::Continue, format!("{} of {} full days", told.days, plan.days_min));
     }
     let is_better = |goal: &&Comparison| {
-        let above = goal.lift.is_some_and(|lift| lift.estimate > 0.0) && goal.p_adjusted.is_some_and(|p| p <= plan.alpha);
+        let above = goal.lift.is_some_and(|lift| lift.estimate > 0.0)
+            && goal.p_adjusted.is_some_and(|p| p <= plan.alpha);
         above && compared.iter().filter(|comparison| comparison.arm == goal.arm).all(is_kept)
     };
     if let Some(best) = best(arms.iter().copied().filter(is_better)) {
-        return (Verdict::Promote(best.arm.clone()), promotion(best, told.dropped.len() + arms.len()));
+        return (
+            Verdict::Promote(best.arm.clone()),
+            promotion(best, told.dropped.len() + arms.len()),
+        );
     }
     if let Some(concluded) = equivalent(plan, arms.iter().copied()) {
         return concluded;
@@ -444,7 +545,10 @@ fn judge(plan: &Plan, compared: &[Comparison], told: &Report) -> (Verdict, Strin
     if told.units >= plan.planned_units {
         return (
             Verdict::Futile,
-            format!("{} of {} planned units, and nothing is shown: the control stays", told.units, plan.planned_units),
+            format!(
+                "{} of {} planned units, and nothing is shown: the control stays",
+                told.units, plan.planned_units
+            ),
         );
     }
     (Verdict::Continue, format!("{} of {} planned units", told.units, plan.planned_units))

@@ -1,4 +1,5 @@
-//! What the outcomes of two arms say about one metric: bounds that hold at every look, and beside them what is only displayed.
+//! What the outcomes of two arms say about one metric: bounds that hold at every look, and beside
+//! them what is only displayed.
 
 use crate::domain::experiment::adjusted::{Adjusted, Adjustment, adjusted};
 use crate::domain::experiment::known::{Covariate, Strata};
@@ -28,7 +29,8 @@ pub struct Pair<'a> {
     pub treatment: &'a str,
     /// Share of the treatment among the units of both arms, where the weights never changed.
     pub allocation: Option<f64>,
-    /// Level of the two-sided bounds on the goal, and units of both arms at which they are tightest.
+    /// Level of the two-sided bounds on the goal, and units of both arms at which they are
+    /// tightest.
     pub tuning: Tuning,
     /// Level of the bound that shows harm.
     pub harm: Alpha,
@@ -70,13 +72,15 @@ pub struct Comparison {
     pub outcomes: Arms<u64>,
     /// Means; of ratios the ratio.
     pub means: Arms<f64>,
-    /// Relative effect; `None` while it is not defined. Of a goal with a covariate it is the adjusted one, like all that follows.
+    /// Relative effect; `None` while it is not defined. Of a goal with a covariate it is the
+    /// adjusted one, like all that follows.
     pub lift: Option<Bounded>,
     /// Effect in ones of the metric.
     pub difference: Option<Bounded>,
     /// p-value of the relative effect, valid at every look.
     pub p_value: Option<f64>,
-    /// That of the goal adjusted for the number of arms, valid at every look as well; `None` for other metrics.
+    /// That of the goal adjusted for the number of arms, valid at every look as well; `None` for
+    /// other metrics.
     pub p_adjusted: Option<f64>,
     /// One-sided lower bound of the relative effect: what it may have lost at most.
     pub loss_max: Option<f64>,
@@ -91,7 +95,8 @@ pub struct Comparison {
 /// What is displayed beside a comparison and decides nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Display {
-    /// Logarithm of the evidence of conversions alone against equal rates; of shares under constant weights.
+    /// Logarithm of the evidence of conversions alone against equal rates; of shares under constant
+    /// weights.
     pub log_evidence: Option<f64>,
     /// Two-sided p-value of Welch's test: valid at one planned look.
     pub fixed_p: Option<f64>,
@@ -101,14 +106,19 @@ pub struct Display {
     pub chance_to_win: Option<f64>,
     /// What choosing the arm loses on average, on the log scale.
     pub expected_loss: Option<f64>,
-    /// Of agents: two-sided p-value over all ways in which they could have got their arms; `None` with more of them than can be counted.
+    /// Of agents: two-sided p-value over all ways in which they could have got their arms; `None`
+    /// with more of them than can be counted.
     pub exact_p: Option<f64>,
     /// Of a goal with strata: the difference within them.
     pub stratified: Option<Stratified>,
 }
 
 /// Mean and variance of both arms over all versions.
-fn moments(groups: &Groups, arms: [&str; 2], (place, shape): (usize, Shape)) -> Result<[Moments; 2], Error> {
+fn moments(
+    groups: &Groups,
+    arms: [&str; 2],
+    (place, shape): (usize, Shape),
+) -> Result<[Moments; 2], Error> {
     let of = |group: &Group| -> Result<Moments, Error> {
         let sums = group.cells.get(place).copied().unwrap_or_default().sums(group.units);
         match shape {
@@ -121,34 +131,51 @@ fn moments(groups: &Groups, arms: [&str; 2], (place, shape): (usize, Shape)) -> 
     Ok([0, 1].map(|arm| together(parts.iter().map(|(share, both)| (*share, both[arm])))))
 }
 
-fn arms(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Measure)) -> Result<Arms<Moments>, Error> {
-    let [control, treatment] = moments(groups, [pair.control, pair.treatment], (place, measure.metric.shape()))?;
+fn arms(
+    groups: &Groups,
+    pair: &Pair<'_>,
+    (place, measure): (usize, &Measure),
+) -> Result<Arms<Moments>, Error> {
+    let [control, treatment] =
+        moments(groups, [pair.control, pair.treatment], (place, measure.metric.shape()))?;
     Ok(Arms { control, treatment })
 }
 
 /// One metric of one arm beside the control.
 #[must_use]
-pub fn compare(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Measure)) -> Comparison {
-    let both = |of: &dyn Fn(&Group) -> u64| Arms { control: count(groups, pair.control, of), treatment: count(groups, pair.treatment, of) };
+pub fn compare(
+    groups: &Groups,
+    pair: &Pair<'_>,
+    (place, measure): (usize, &Measure),
+) -> Comparison {
+    let both = |of: &dyn Fn(&Group) -> u64| Arms {
+        control: count(groups, pair.control, of),
+        treatment: count(groups, pair.treatment, of),
+    };
     let outcomes = both(&|group| group.cells.get(place).map_or(0, |cell| cell.nonzero));
     let units = both(&|group| group.units);
     if measure.metric.shape() == Shape::Median {
         return compare_medians(medians(groups, pair), pair, measure, (units, outcomes));
     }
     let moments = arms(groups, pair, (place, measure));
-    let means = moments
-        .as_ref()
-        .map_or(Arms { control: 0.0, treatment: 0.0 }, |moments| Arms { control: moments.control.mean, treatment: moments.treatment.mean });
+    let means = moments.as_ref().map_or(Arms { control: 0.0, treatment: 0.0 }, |moments| Arms {
+        control: moments.control.mean,
+        treatment: moments.treatment.mean,
+    });
     let n = units.control + units.treatment;
     let adjusted = of_goal(groups, pair, measure);
     let effect = moments.as_ref().ok().and_then(|moments| relative(adjusted.as_ref(), moments));
-    let at = |effect: Option<Effect>, tuning: Tuning| -> Option<Sequence> { sequence(effect?, n, tuning).ok() };
+    let at = |effect: Option<Effect>, tuning: Tuning| -> Option<Sequence> {
+        sequence(effect?, n, tuning).ok()
+    };
     let watched = at(effect, pair.tuning);
     let harm = at(effect, Tuning { alpha: pair.harm, ..pair.tuning });
-    let plain = || moments.as_ref().ok().and_then(|moments| Effect::between(moments, Scale::Absolute).ok());
+    let plain =
+        || moments.as_ref().ok().and_then(|moments| Effect::between(moments, Scale::Absolute).ok());
     let absolute = adjusted.as_ref().map(|adjusted| adjusted.difference).or_else(plain);
-    let bounded =
-        |effect: Option<Effect>, sequence: Option<Sequence>| Some(Bounded { estimate: effect?.estimate, interval: sequence?.interval });
+    let bounded = |effect: Option<Effect>, sequence: Option<Sequence>| {
+        Some(Bounded { estimate: effect?.estimate, interval: sequence?.interval })
+    };
     let least = measure.metric.outcomes_min();
     Comparison {
         metric: measure.metric,
@@ -190,10 +217,14 @@ fn compare_medians(
     let least = measure.metric.outcomes_min();
     let effect = |of: fn(f64, f64) -> f64| {
         let Arms { control: c, treatment: t } = medians?;
-        let interval = Interval { lower: of(t.interval.lower, c.interval.upper), upper: of(t.interval.upper, c.interval.lower) };
+        let interval = Interval {
+            lower: of(t.interval.lower, c.interval.upper),
+            upper: of(t.interval.upper, c.interval.lower),
+        };
         let estimate = of(t.estimate, c.estimate);
         // Where half of both arms was never answered there is nothing to compare.
-        let is_told = [estimate, interval.lower, interval.upper].iter().all(|value| !value.is_nan());
+        let is_told =
+            [estimate, interval.lower, interval.upper].iter().all(|value| !value.is_nan());
         is_told.then_some(Bounded { estimate, interval })
     };
     Comparison {
@@ -217,7 +248,8 @@ fn compare_medians(
     }
 }
 
-/// The median of both arms, minutes, with bounds that hold at every look; after a change of weights without them, because versions differ.
+/// The median of both arms, minutes, with bounds that hold at every look; after a change of weights
+/// without them, because versions differ.
 fn medians(groups: &Groups, pair: &Pair<'_>) -> Option<Arms<Bounded>> {
     let tuning = pair.tuning;
     // Each arm has two bounds of its own, all four hold together.
@@ -231,7 +263,11 @@ fn medians(groups: &Groups, pair: &Pair<'_>) -> Option<Arms<Bounded>> {
         let compared = Compared { share: 0.5, planned: tuning.planned / 2.0, alpha_planned: alpha };
         let found = watched(&units, compared, alpha).ok()?;
         let at = |place: usize| minutes(u8::try_from(place).unwrap_or(UNANSWERED));
-        let interval = if groups.len() == 1 { Interval { lower: at(found.lower), upper: at(found.upper + 1) } } else { NOTHING };
+        let interval = if groups.len() == 1 {
+            Interval { lower: at(found.lower), upper: at(found.upper + 1) }
+        } else {
+            NOTHING
+        };
         Some(Bounded { estimate: at(found.estimate), interval })
     };
     Some(Arms { control: of(pair.control)?, treatment: of(pair.treatment)? })
@@ -242,12 +278,18 @@ fn medians(groups: &Groups, pair: &Pair<'_>) -> Option<Arms<Bounded>> {
 pub fn display(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Measure)) -> Display {
     let Ok(moments) = arms(groups, pair, (place, measure)) else { return Display::default() };
     let alpha = pair.tuning.alpha;
-    let successes = |arm: &str| count(groups, arm, |group| group.cells.get(place).map_or(0, |cell| cell.nonzero));
+    let successes = |arm: &str| {
+        count(groups, arm, |group| group.cells.get(place).map_or(0, |cell| cell.nonzero))
+    };
     let is_share = measure.metric.shape() == Shape::Share;
-    let share = |arm: &str| Share { trials: count(groups, arm, |group| group.units), successes: successes(arm) };
+    let share = |arm: &str| Share {
+        trials: count(groups, arm, |group| group.units),
+        successes: successes(arm),
+    };
     let test = welch::test(&moments, Scale::Absolute, alpha).ok();
     let fixed = if is_share && groups.len() == 1 {
-        newcombe(&Arms { control: share(pair.control), treatment: share(pair.treatment) }, alpha).ok()
+        newcombe(&Arms { control: share(pair.control), treatment: share(pair.treatment) }, alpha)
+            .ok()
     } else {
         test.map(|test| test.interval)
     };
@@ -260,9 +302,15 @@ pub fn display(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
     let effect = relative(of_goal(groups, pair, measure).as_ref(), &moments);
     let belief = effect.and_then(|effect| bayes::effect(effect, None, Better::Higher, alpha).ok());
     let has_strata = pair.strata.is_some() && measure.role == Role::Goal;
-    let stratified = if has_strata { stratified(groups, [pair.control, pair.treatment], alpha).ok() } else { None };
+    let stratified = if has_strata {
+        stratified(groups, [pair.control, pair.treatment], alpha).ok()
+    } else {
+        None
+    };
     Display {
-        log_evidence: conversions.and_then(|conversions| rate_ratio(conversions, alpha).ok()).map(|ratio| ratio.log_evidence),
+        log_evidence: conversions
+            .and_then(|conversions| rate_ratio(conversions, alpha).ok())
+            .map(|ratio| ratio.log_evidence),
         fixed_p: test.map(|test| test.p_value),
         fixed,
         chance_to_win: belief.map(|belief| belief.chance_to_win),

@@ -1,16 +1,20 @@
-//! Journeys that ended, summed up so that conversions can be shared out over the touches before them; merged in any order.
+//! Journeys that ended, summed up so that conversions can be shared out over the touches before
+//! them; merged in any order.
 //!
-//! Every number is an exact integer: credits are counted in parts of a conversion that all shares are multiples of. Credits are
-//! descriptions, never causes, see [`crate::domain::statistics::attribution`].
+//! Every number is an exact integer: credits are counted in parts of a conversion that all shares
+//! are multiples of. Credits are descriptions, never causes, see
+//! [`crate::domain::statistics::attribution`].
 
 use std::collections::BTreeMap;
 
 use crate::domain::journey::Outcome;
 use crate::domain::statistics::attribution::{Chain, Rule, Touch, by_age};
 
-/// Newest touches of a journey that share in its credit. Chosen: a lead is rarely coached more often before it ends.
+/// Newest touches of a journey that share in its credit. Chosen: a lead is rarely coached more
+/// often before it ends.
 pub const TOUCHES_MAX: usize = 16;
-/// Parts of one conversion: five times the least common multiple of 1 to 16, so that every share of up to 16 touches is whole.
+/// Parts of one conversion: five times the least common multiple of 1 to 16, so that every share of
+/// up to 16 touches is whole.
 const PARTS: u64 = 5 * 720_720;
 /// A touch is worth half of one that is a week younger. Chosen: coaching is for the coming days.
 const HALF_LIFE_HOURS: f64 = 168.0;
@@ -32,7 +36,8 @@ pub struct Credits {
     pub position: u64,
     /// See [`by_age`].
     pub age: u64,
-    /// Equally to each different strategy, which is Shapley's value, see [`crate::domain::statistics::attribution::shapley`].
+    /// Equally to each different strategy, which is Shapley's value, see
+    /// [`crate::domain::statistics::attribution::shapley`].
     pub shapley: u64,
 }
 
@@ -90,8 +95,12 @@ impl Journeys {
         if path.is_empty() {
             return Self { untouched: u64::from(is_won), ..Self::default() };
         }
-        let mut journey =
-            Self { conversions: u64::from(is_won), nulls: u64::from(!is_won), cut: u64::from(!cut.is_empty()), ..Self::default() };
+        let mut journey = Self {
+            conversions: u64::from(is_won),
+            nulls: u64::from(!is_won),
+            cut: u64::from(!cut.is_empty()),
+            ..Self::default()
+        };
         journey.walk(path);
         if is_won {
             journey.credit(path);
@@ -102,7 +111,13 @@ impl Journeys {
     fn walk(&mut self, path: &[(&str, f64)]) {
         let mut state = START;
         for (strategy, _) in path {
-            *self.steps.entry(state.to_owned()).or_default().next.entry((*strategy).to_owned()).or_default() += 1;
+            *self
+                .steps
+                .entry(state.to_owned())
+                .or_default()
+                .next
+                .entry((*strategy).to_owned())
+                .or_default() += 1;
             state = strategy;
         }
         let end = self.steps.entry(state.to_owned()).or_default();
@@ -157,7 +172,9 @@ impl Journeys {
             let own = self.steps.entry(state.clone()).or_default();
             put(&mut own.conversions, &other.conversions);
             put(&mut own.nulls, &other.nulls);
-            other.next.iter().for_each(|(strategy, count)| put(own.next.entry(strategy.clone()).or_default(), count));
+            other.next.iter().for_each(|(strategy, count)| {
+                put(own.next.entry(strategy.clone()).or_default(), count)
+            });
             own.next.retain(|_, count| *count > 0);
         }
         self.credits.retain(|_, own| *own != Credits::default());
@@ -180,7 +197,8 @@ impl Journeys {
     fn chain(&self, names: &[&String]) -> Chain {
         let row = |state: &str| -> Vec<f64> {
             let steps = self.steps.get(state).cloned().unwrap_or_default();
-            let to = names.iter().map(|name| steps.next.get(*name).copied().unwrap_or_default() as f64);
+            let to =
+                names.iter().map(|name| steps.next.get(*name).copied().unwrap_or_default() as f64);
             to.chain([steps.conversions as f64, steps.nulls as f64]).collect()
         };
         let steps: Vec<Vec<f64>> = names.iter().map(|name| row(name)).chain([row(START)]).collect();
@@ -190,8 +208,13 @@ impl Journeys {
 
 /// Parts of one conversion by the age of its touches; what rounding leaves goes to the last one.
 fn by_parts(path: &[(&str, f64)]) -> Vec<u64> {
-    let touches = path.iter().enumerate().map(|(channel, (_, age_hours))| Touch { channel, age_hours: *age_hours }).collect();
-    let shares = by_age(&[touches], path.len(), HALF_LIFE_HOURS).expect("each touch has its place, and an age of at least 0");
+    let touches = path
+        .iter()
+        .enumerate()
+        .map(|(channel, (_, age_hours))| Touch { channel, age_hours: *age_hours })
+        .collect();
+    let shares = by_age(&[touches], path.len(), HALF_LIFE_HOURS)
+        .expect("each touch has its place, and an age of at least 0");
     let mut parts: Vec<u64> = shares.iter().map(|share| (share * PARTS as f64) as u64).collect();
     let rest = PARTS - parts.iter().sum::<u64>().min(PARTS);
     parts.iter_mut().last().into_iter().for_each(|last| *last += rest);
@@ -215,8 +238,11 @@ mod tests {
     fn of((touches, is_won): &Path) -> Journeys {
         let mut ages: Vec<f64> = touches.iter().map(|(_, age)| *age).collect();
         ages.sort_by(|left, right| right.total_cmp(left));
-        let named: Vec<(&str, f64)> =
-            touches.iter().zip(ages).map(|((name, _), age)| (["a", "b", "c", "d"][usize::from(*name)], age)).collect();
+        let named: Vec<(&str, f64)> = touches
+            .iter()
+            .zip(ages)
+            .map(|((name, _), age)| (["a", "b", "c", "d"][usize::from(*name)], age))
+            .collect();
         Journeys::of(&named, if *is_won { Outcome::Won } else { Outcome::Lost })
     }
 

@@ -1,4 +1,5 @@
-//! What is known of a lead before its first exposure: whatever happened until then, no arm has moved it.
+//! What is known of a lead before its first exposure: whatever happened until then, no arm has
+//! moved it.
 
 use crate::domain::event::Channel;
 use crate::domain::features::{Feature, Features};
@@ -36,7 +37,8 @@ impl Covariate {
     /// The covariate of a name: a feature or a prediction.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        let prediction = || Target::ALL.into_iter().find(|target| target.as_str() == name).map(Self::Prediction);
+        let prediction =
+            || Target::ALL.into_iter().find(|target| target.as_str() == name).map(Self::Prediction);
         Feature::parse(name).map(Self::Feature).or_else(prediction)
     }
 
@@ -64,7 +66,14 @@ impl Strata {
     /// All ways to tell leads apart.
     pub const ALL: [Self; 2] = [Self::Stage, Self::Channel];
     /// Channels of their own; all others are one stratum.
-    const CHANNELS: [Channel; 6] = [Channel::Sms, Channel::Email, Channel::Phone, Channel::Chat, Channel::Whatsapp, Channel::Web];
+    const CHANNELS: [Channel; 6] = [
+        Channel::Sms,
+        Channel::Email,
+        Channel::Phone,
+        Channel::Chat,
+        Channel::Whatsapp,
+        Channel::Web,
+    ];
 
     /// The name in definitions.
     #[must_use]

@@ -1,6 +1,8 @@
-//! What a lead did, kept as marks for as long as a window may still count it, and what that comes to for one exposed unit.
+//! What a lead did, kept as marks for as long as a window may still count it, and what that comes
+//! to for one exposed unit.
 //!
-//! The outcome of a unit is a function of its marks, so it does not depend on the order in which events arrived.
+//! The outcome of a unit is a function of its marks, so it does not depend on the order in which
+//! events arrived.
 
 use crate::domain::event::{EventType, Interaction};
 use crate::domain::experiment::plan::{Measure, Metric};
@@ -37,7 +39,8 @@ pub enum Did {
     Engagement(i64),
     /// A coaching session or prompt was rated so, millionths.
     Satisfaction(i64),
-    /// An agent of another arm had the lead: of the experiment with this number, see [`crate::domain::experiment::places::Place::number`].
+    /// An agent of another arm had the lead: of the experiment with this number, see
+    /// [`crate::domain::experiment::places::Place::number`].
     Handed(u32),
 }
 
@@ -65,30 +68,50 @@ pub struct Outcome {
 
 /// What an event says, in the order in which it counts.
 fn said(event: &Interaction, ended: Option<journey::Outcome>) -> Vec<Did> {
-    let measure =
-        |name: &str| event.measures.get(name).map(|value| (value * MICRO as f64).round()).filter(|value| value.abs() <= MICRO_MAX as f64);
+    let measure = |name: &str| {
+        event
+            .measures
+            .get(name)
+            .map(|value| (value * MICRO as f64).round())
+            .filter(|value| value.abs() <= MICRO_MAX as f64)
+    };
     let mut said = Vec::new();
     match event.kind {
         EventType::MessageReceived => said.push(Did::Received),
         EventType::MessageSent => said.push(Did::Sent),
-        EventType::AppointmentBooked | EventType::AppointmentRequested => said.push(Did::Appointment),
+        EventType::AppointmentBooked | EventType::AppointmentRequested => {
+            said.push(Did::Appointment)
+        }
         EventType::ObjectionRaised => said.push(Did::Raised),
         EventType::ObjectionResolved => said.push(Did::Resolved),
         EventType::CoachingSessionEnded => {
             said.extend(measure("engagement_score").map(|value| Did::Engagement(value as i64)));
-            said.extend(measure("coaching_satisfaction").map(|value| Did::Satisfaction(value as i64)));
+            said.extend(
+                measure("coaching_satisfaction").map(|value| Did::Satisfaction(value as i64)),
+            );
         }
-        EventType::CoachingFeedback => said.extend(measure("rating").map(|value| Did::Satisfaction(value as i64))),
+        EventType::CoachingFeedback => {
+            said.extend(measure("rating").map(|value| Did::Satisfaction(value as i64)))
+        }
         _ => {}
     }
     let value = || event.opportunity.as_ref().and_then(|deal| deal.value_minor).unwrap_or(0);
-    said.extend(ended.map(|ended| if ended == journey::Outcome::Won { Did::Won(value()) } else { Did::Lost }));
+    said.extend(
+        ended.map(
+            |ended| if ended == journey::Outcome::Won { Did::Won(value()) } else { Did::Lost },
+        ),
+    );
     said
 }
 
 impl Marks {
     /// Keeps what an event says, and that it hands the lead to another arm of these experiments.
-    pub fn keep(&mut self, event: &Interaction, ended: Option<journey::Outcome>, handed: impl Iterator<Item = u32>) {
+    pub fn keep(
+        &mut self,
+        event: &Interaction,
+        ended: Option<journey::Outcome>,
+        handed: impl Iterator<Item = u32>,
+    ) {
         for did in said(event, ended).into_iter().chain(handed.map(Did::Handed)) {
             let is_many = matches!(did, Did::Received | Did::Sent | Did::Handed(_));
             let room = if is_many { MARKS_MAX } else { MARKS_MAX + MARKS_RESERVED };
@@ -104,7 +127,8 @@ impl Marks {
         self.0.retain(|mark| counts(mark.at));
     }
 
-    /// What was done from the exposure on for so many hours. The message that was answered with the exposure is no reply to it.
+    /// What was done from the exposure on for so many hours. The message that was answered with the
+    /// exposure is no reply to it.
     pub fn within(&self, exposed_at: EventTime, hours: i64) -> impl Iterator<Item = Did> + '_ {
         let until = exposed_at.plus(hours.saturating_mul(HOUR_MS));
         let counts = move |mark: &&Mark| match mark.did {
@@ -114,11 +138,13 @@ impl Marks {
         self.0.iter().filter(counts).map(|mark| mark.did)
     }
 
-    /// How long a unit waited for our answer to the message that was exposed; `None`: longer than the window.
+    /// How long a unit waited for our answer to the message that was exposed; `None`: longer than
+    /// the window.
     #[must_use]
     pub fn wait_ms(&self, exposed_at: EventTime, hours: i64) -> Option<i64> {
         let until = exposed_at.plus(hours.saturating_mul(HOUR_MS));
-        let answers = |mark: &&Mark| mark.did == Did::Sent && mark.at > exposed_at && mark.at <= until;
+        let answers =
+            |mark: &&Mark| mark.did == Did::Sent && mark.at > exposed_at && mark.at <= until;
         self.0.iter().find(answers).map(|mark| mark.at.since(exposed_at))
     }
 
@@ -126,24 +152,37 @@ impl Marks {
     #[must_use]
     pub fn outcome(&self, exposed_at: EventTime, measure: &Measure) -> Outcome {
         let did = || self.within(exposed_at, measure.window_hours);
-        let share = |is: fn(&Did) -> bool| Outcome { value: if did().any(|did| is(&did)) { MICRO } else { 0 }, base: MICRO };
-        let cap = measure.cap.map_or(MICRO_MAX, |cap| i64::from(cap).saturating_mul(MICRO).min(MICRO_MAX));
+        let share = |is: fn(&Did) -> bool| Outcome {
+            value: if did().any(|did| is(&did)) { MICRO } else { 0 },
+            base: MICRO,
+        };
+        let cap = measure
+            .cap
+            .map_or(MICRO_MAX, |cap| i64::from(cap).saturating_mul(MICRO).min(MICRO_MAX));
         let count = |is: fn(&Did) -> bool| (did().filter(is).count() as i64) * MICRO;
         match measure.metric {
             Metric::ConversionRate => share(|did| matches!(did, Did::Won(_))),
             Metric::AppointmentRate => share(|did| *did == Did::Appointment),
             Metric::ReplyRate => share(|did| *did == Did::Received),
             Metric::ResponseTime => share(|did| *did == Did::Sent),
-            Metric::Revenue => Outcome { value: revenue_minor(did()).saturating_mul(MICRO / 100).clamp(-cap, cap), base: MICRO },
-            Metric::ConversationLength => Outcome { value: count(|did| matches!(did, Did::Received | Did::Sent)).min(cap), base: MICRO },
+            Metric::Revenue => Outcome {
+                value: revenue_minor(did()).saturating_mul(MICRO / 100).clamp(-cap, cap),
+                base: MICRO,
+            },
+            Metric::ConversationLength => Outcome {
+                value: count(|did| matches!(did, Did::Received | Did::Sent)).min(cap),
+                base: MICRO,
+            },
             Metric::ObjectionResolution => {
                 let raised = count(|did| *did == Did::Raised);
                 Outcome { value: count(|did| *did == Did::Resolved).min(raised), base: raised }
             }
-            Metric::EngagementScore => mean(did().filter_map(|did| if let Did::Engagement(value) = did { Some(value) } else { None })),
-            Metric::CoachingSatisfaction => {
-                mean(did().filter_map(|did| if let Did::Satisfaction(value) = did { Some(value) } else { None }))
-            }
+            Metric::EngagementScore => mean(did().filter_map(|did| {
+                if let Did::Engagement(value) = did { Some(value) } else { None }
+            })),
+            Metric::CoachingSatisfaction => mean(did().filter_map(|did| {
+                if let Did::Satisfaction(value) = did { Some(value) } else { None }
+            })),
         }
     }
 }
@@ -155,7 +194,10 @@ fn mean(values: impl Iterator<Item = i64>) -> Outcome {
     })
 }
 
-/// The highest value of what was won, minor units: a win that is told twice, by the deal and by the lead, counts once.
+/// The highest value of what was won, minor units: a win that is told twice, by the deal and by the
+/// lead, counts once.
 pub fn revenue_minor(did: impl Iterator<Item = Did>) -> i64 {
-    did.filter_map(|did| if let Did::Won(value) = did { Some(value) } else { None }).max().unwrap_or(0)
+    did.filter_map(|did| if let Did::Won(value) = did { Some(value) } else { None })
+        .max()
+        .unwrap_or(0)
 }

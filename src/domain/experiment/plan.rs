@@ -1,4 +1,5 @@
-//! What is registered before an experiment begins: what is measured, what may not get worse, and when it ends.
+//! What is registered before an experiment begins: what is measured, what may not get worse, and
+//! when it ends.
 
 use crate::domain::experiment::known::{Before, Covariate, Seen, Strata};
 use crate::domain::statistics::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN};
@@ -36,7 +37,8 @@ pub enum Shape {
     Mean,
     /// Each unit has a sum and what it is divided by; both are summed over units first.
     Ratio,
-    /// Each unit has a time, and the middle one is told; who was never answered is behind all others.
+    /// Each unit has a time, and the middle one is told; who was never answered is behind all
+    /// others.
     Median,
 }
 
@@ -82,7 +84,9 @@ impl Metric {
         match self {
             Self::ConversionRate | Self::AppointmentRate | Self::ReplyRate => Shape::Share,
             Self::Revenue | Self::ConversationLength => Shape::Mean,
-            Self::ObjectionResolution | Self::EngagementScore | Self::CoachingSatisfaction => Shape::Ratio,
+            Self::ObjectionResolution | Self::EngagementScore | Self::CoachingSatisfaction => {
+                Shape::Ratio
+            }
             Self::ResponseTime => Shape::Median,
         }
     }
@@ -161,7 +165,8 @@ pub struct Allocation {
 pub struct Blocks {
     /// Length of a block.
     pub hours: i64,
-    /// How long after the start of a block leads that come in do not count: what they meet is still the block before.
+    /// How long after the start of a block leads that come in do not count: what they meet is still
+    /// the block before.
     pub washout_hours: i64,
 }
 
@@ -172,10 +177,12 @@ impl Blocks {
         at.0.div_euclid(self.hours * HOUR_MS).to_string()
     }
 
-    /// Whether a lead that got the arm of a block counts, given its first exposure: within that block and behind the washout.
+    /// Whether a lead that got the arm of a block counts, given its first exposure: within that
+    /// block and behind the washout.
     #[must_use]
     pub fn counts(self, block: &str, exposed_at: EventTime) -> bool {
-        self.block(exposed_at) == block && exposed_at.0.rem_euclid(self.hours * HOUR_MS) >= self.washout_hours * HOUR_MS
+        self.block(exposed_at) == block
+            && exposed_at.0.rem_euclid(self.hours * HOUR_MS) >= self.washout_hours * HOUR_MS
     }
 
     /// Blocks that begin within a time.
@@ -193,13 +200,16 @@ pub struct Plan {
     pub measures: Vec<Measure>,
     /// Probability of an error that is accepted, for the goal over all arms and looks.
     pub alpha: f64,
-    /// Units in all arms at which the experiment ends without a decision; of agents and blocks how many are planned with.
+    /// Units in all arms at which the experiment ends without a decision; of agents and blocks how
+    /// many are planned with.
     pub planned_units: u64,
-    /// From then on nobody is let in, and once all windows have passed agents or blocks are compared, once; `None`: the unit is the lead.
+    /// From then on nobody is let in, and once all windows have passed agents or blocks are
+    /// compared, once; `None`: the unit is the lead.
     pub ends_at: Option<EventTime>,
     /// Full days before a decision other than a roll back.
     pub days_min: i64,
-    /// Effects within this distance of 0 on either side are no difference; `None`: equivalence is not looked for.
+    /// Effects within this distance of 0 on either side are no difference; `None`: equivalence is
+    /// not looked for.
     pub equivalence: Option<f64>,
     /// The arm that others are compared with.
     pub control: String,
@@ -231,7 +241,9 @@ impl Plan {
     /// Within how many strata and agents each arm may be compared.
     #[must_use]
     pub fn cells(&self) -> u32 {
-        let strata = self.strata.map_or(0, |strata| u32::try_from(strata.names().len()).expect("there are seven strata at most"));
+        let strata = self.strata.map_or(0, |strata| {
+            u32::try_from(strata.names().len()).expect("there are seven strata at most")
+        });
         strata + self.agents_max.unwrap_or(0)
     }
 }

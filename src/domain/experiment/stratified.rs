@@ -1,6 +1,8 @@
-//! The goal compared within kinds of leads that were known before, and put together by their sizes: for one planned look.
+//! The goal compared within kinds of leads that were known before, and put together by their sizes:
+//! for one planned look.
 //!
-//! The sizes of the strata are random too, and the formula is one of a single look; what decides stays the sequence.
+//! The sizes of the strata are random too, and the formula is one of a single look; what decides
+//! stays the sequence.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +32,11 @@ pub struct Stratified {
 ///
 /// # Errors
 /// With too few units or without variance.
-pub(crate) fn stratified(groups: &Groups, arms: [&str; 2], alpha: Alpha) -> Result<Stratified, Error> {
+pub(crate) fn stratified(
+    groups: &Groups,
+    arms: [&str; 2],
+    alpha: Alpha,
+) -> Result<Stratified, Error> {
     let mut strata: Vec<Arms<Moments>> = Vec::new();
     for version in groups.values() {
         if let (Some(control), Some(treatment)) = (version.get(arms[0]), version.get(arms[1])) {
@@ -45,13 +51,19 @@ pub(crate) fn stratified(groups: &Groups, arms: [&str; 2], alpha: Alpha) -> Resu
     Ok(Stratified { difference: found.estimate, interval: test.interval, p_value: test.p_value })
 }
 
-/// The strata of a version, in order; one in which an arm has too few units is put together with the next, the last with the one before.
+/// The strata of a version, in order; one in which an arm has too few units is put together with
+/// the next, the last with the one before.
 fn large_enough(control: &Group, treatment: &Group) -> Result<Vec<Arms<Sums>>, Error> {
     let (mut done, mut open): (Vec<Arms<Sums>>, Arms<Sums>) = (Vec::new(), none());
     let all: BTreeSet<u8> = control.strata.keys().chain(treatment.strata.keys()).copied().collect();
-    let sums = |group: &Group, stratum: u8| group.strata.get(&stratum).map(Stratum::sums).unwrap_or_default();
+    let sums = |group: &Group, stratum: u8| {
+        group.strata.get(&stratum).map(Stratum::sums).unwrap_or_default()
+    };
     for stratum in all {
-        open = both(&open, &Arms { control: sums(control, stratum), treatment: sums(treatment, stratum) })?;
+        open = both(
+            &open,
+            &Arms { control: sums(control, stratum), treatment: sums(treatment, stratum) },
+        )?;
         if open.control.n.min(open.treatment.n) >= UNITS_MIN {
             done.push(std::mem::replace(&mut open, none()));
         }
@@ -67,5 +79,8 @@ fn none() -> Arms<Sums> {
 }
 
 fn both(one: &Arms<Sums>, other: &Arms<Sums>) -> Result<Arms<Sums>, Error> {
-    Ok(Arms { control: one.control.merged(other.control)?, treatment: one.treatment.merged(other.treatment)? })
+    Ok(Arms {
+        control: one.control.merged(other.control)?,
+        treatment: one.treatment.merged(other.treatment)?,
+    })
 }

@@ -3,8 +3,9 @@
 use crate::domain::experiment::outcome::Outcome;
 use crate::domain::statistics::moments::Sums;
 
-/// Sums that can be added and taken back, field by field; a field that the list lacks does not compile. A billion squares of the largest
-/// outcome fit; beyond that the sums wrap around, the same in any order.
+/// Sums that can be added and taken back, field by field; a field that the list lacks does not
+/// compile. A billion squares of the largest outcome fit; beyond that the sums wrap around, the
+/// same in any order.
 macro_rules! sums {
     ($($name:ident { $($field:ident),+ })+) => {
         $(impl $name {
@@ -48,8 +49,9 @@ impl Stratum {
         Self { units: 1, nonzero: u64::from(value != 0), sum: value, squares: value * value }
     }
 
-    /// Sums of which it was not counted how many outcomes are not 0: there are at least the square of the sum over the sum of squares
-    /// (Cauchy and Schwarz), and exactly so many where all of these are equal, as in a share.
+    /// Sums of which it was not counted how many outcomes are not 0: there are at least the square
+    /// of the sum over the sum of squares (Cauchy and Schwarz), and exactly so many where all of
+    /// these are equal, as in a share.
     #[must_use]
     pub fn uncounted(units: u64, sum: i128, squares: i128) -> Self {
         let least = if squares > 0 { (sum as f64) * (sum as f64) / squares as f64 } else { 0.0 };

@@ -1,7 +1,9 @@
-//! Counts of an experiment that can be merged in any order: by arm, and by the day on which units were first exposed.
+//! Counts of an experiment that can be merged in any order: by arm, and by the day on which units
+//! were first exposed.
 //!
-//! Every number is an exact integer. What a unit counted before is taken back when its outcome changes, so a tally is a
-//! function of the units in it, whatever the order, the repetition and the partitioning of the events.
+//! Every number is an exact integer. What a unit counted before is taken back when its outcome
+//! changes, so a tally is a function of the units in it, whatever the order, the repetition and the
+//! partitioning of the events.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +17,8 @@ use crate::domain::units::MINUTE_MS;
 
 /// Days by which units are told apart; earlier ones are counted with the oldest of these.
 const DAYS_MAX: i64 = 400;
-/// Agents of an experiment that are told apart. Chosen: twice what `experiment simulate` checks; eight metrics of them, at most some 40
-/// bytes each, take a small part of a record of the log.
+/// Agents of an experiment that are told apart. Chosen: twice what `experiment simulate` checks;
+/// eight metrics of them, at most some 40 bytes each, take a small part of a record of the log.
 pub const AGENTS_MAX: u64 = 200;
 
 sums! {
@@ -44,7 +46,8 @@ pub struct Counts {
     pub revenue_minor: i64,
 }
 
-/// Units first exposed on one day under one version of the definition, which sets the weights of the arms.
+/// Units first exposed on one day under one version of the definition, which sets the weights of
+/// the arms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cohort {
     /// Days since 1970-01-01, UTC.
@@ -86,14 +89,25 @@ impl Cell {
     #[must_use]
     pub fn of(outcome: Outcome) -> Self {
         let (value, base) = (i128::from(outcome.value), i128::from(outcome.base));
-        Self { nonzero: u64::from(value != 0), sum: value, squares: value * value, base, base_squares: base * base, products: value * base }
+        Self {
+            nonzero: u64::from(value != 0),
+            sum: value,
+            squares: value * value,
+            base,
+            base_squares: base * base,
+            products: value * base,
+        }
     }
 
     /// The sums in ones of the metric.
     #[must_use]
     pub fn ones(&self) -> Ones {
         const MICRO: f64 = 1e6;
-        Ones { sum: self.sum as f64 / MICRO, squares: self.squares as f64 / (MICRO * MICRO), base: self.base as f64 / MICRO }
+        Ones {
+            sum: self.sum as f64 / MICRO,
+            squares: self.squares as f64 / (MICRO * MICRO),
+            base: self.base as f64 / MICRO,
+        }
     }
 
     /// The sums of so many units as statistics take them.
@@ -107,7 +121,8 @@ impl Cell {
     }
 }
 
-/// Sums of what was known of units before their first exposure, where the goal is adjusted by it. Merging adds them.
+/// Sums of what was known of units before their first exposure, where the goal is adjusted by it.
+/// Merging adds them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Covaried {
     /// Sum of the covariate, millionths.
@@ -133,10 +148,15 @@ pub type Waits = BTreeMap<u8, u64>;
 /// The bucket of those who were never answered.
 pub const UNANSWERED: u8 = u8::MAX;
 
-/// The bucket of a time: eight to each doubling of a minute more than it, so that a bucket is at most an eighth wide. A year is in the 160th.
+/// The bucket of a time: eight to each doubling of a minute more than it, so that a bucket is at
+/// most an eighth wide. A year is in the 160th.
 #[must_use]
 pub fn bucket(wait_ms: Option<i64>) -> u8 {
-    let Some(minutes) = wait_ms.map(|wait| wait.max(0).unsigned_abs() / MINUTE_MS.unsigned_abs() + 1) else { return UNANSWERED };
+    let Some(minutes) =
+        wait_ms.map(|wait| wait.max(0).unsigned_abs() / MINUTE_MS.unsigned_abs() + 1)
+    else {
+        return UNANSWERED;
+    };
     let doublings = u64::from(minutes.ilog2());
     let part = ((minutes << 3) >> doublings) & 7;
     u8::try_from(doublings * 8 + part).unwrap_or(UNANSWERED - 1).min(UNANSWERED - 1)
@@ -146,7 +166,11 @@ pub fn bucket(wait_ms: Option<i64>) -> u8 {
 #[must_use]
 pub fn minutes(bucket: u8) -> f64 {
     let (doublings, part) = (i32::from(bucket / 8), f64::from(bucket % 8));
-    if bucket == UNANSWERED { f64::INFINITY } else { libm::ldexp(1.0 + part / 8.0, doublings) - 1.0 }
+    if bucket == UNANSWERED {
+        f64::INFINITY
+    } else {
+        libm::ldexp(1.0 + part / 8.0, doublings) - 1.0
+    }
 }
 
 /// Units of one cohort in one arm.
@@ -156,7 +180,8 @@ pub struct Group {
     pub units: u64,
     /// Their outcomes, in the order of the plan's measures.
     pub cells: Vec<Cell>,
-    /// How long they waited for an answer, where that is measured: units by the bucket of their time.
+    /// How long they waited for an answer, where that is measured: units by the bucket of their
+    /// time.
     pub waits: Waits,
     /// Their covariate, where one is registered.
     pub covaried: Covaried,
@@ -170,7 +195,11 @@ impl Group {
     pub fn goal_with_covariate(&self) -> PairSums {
         let first = self.cells.first().copied().unwrap_or_default().sums(self.units).first;
         let Covaried { sum, squares, products } = self.covaried;
-        PairSums { first, second: Sums { n: self.units, sum, sum_squares: squares }, sum_products: products }
+        PairSums {
+            first,
+            second: Sums { n: self.units, sum, sum_squares: squares },
+            sum_products: products,
+        }
     }
 
     /// Adds other units.
@@ -179,7 +208,10 @@ impl Group {
         self.cells.resize(self.cells.len().max(other.cells.len()), Cell::default());
         self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.merge(other));
         self.covaried.merge(&other.covaried);
-        other.strata.iter().for_each(|(stratum, sums)| self.strata.entry(*stratum).or_default().merge(sums));
+        other
+            .strata
+            .iter()
+            .for_each(|(stratum, sums)| self.strata.entry(*stratum).or_default().merge(sums));
         self.strata.retain(|_, sums| *sums != Stratum::default());
         for (bucket, units) in &other.waits {
             let place = self.waits.entry(*bucket).or_default();
@@ -191,7 +223,10 @@ impl Group {
         self.units = self.units.wrapping_sub(other.units);
         self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.take_back(other));
         self.covaried.take_back(&other.covaried);
-        other.strata.iter().for_each(|(stratum, sums)| self.strata.entry(*stratum).or_default().take_back(sums));
+        other
+            .strata
+            .iter()
+            .for_each(|(stratum, sums)| self.strata.entry(*stratum).or_default().take_back(sums));
         self.strata.retain(|_, sums| *sums != Stratum::default());
         for (bucket, units) in &other.waits {
             let place = self.waits.entry(*bucket).or_default();
@@ -200,10 +235,14 @@ impl Group {
         self.waits.retain(|_, units| *units > 0);
     }
 
-    /// Whether everything was taken back. Of a unit whose window has passed only its presence is taken back and added again.
+    /// Whether everything was taken back. Of a unit whose window has passed only its presence is
+    /// taken back and added again.
     fn is_nothing(&self) -> bool {
         let known = self.covaried != Covaried::default() || !self.strata.is_empty();
-        self.units == 0 && self.waits.is_empty() && !known && self.cells.iter().all(|cell| *cell == Cell::default())
+        self.units == 0
+            && self.waits.is_empty()
+            && !known
+            && self.cells.iter().all(|cell| *cell == Cell::default())
     }
 }
 
@@ -215,8 +254,8 @@ pub type Arms = BTreeMap<String, Group>;
 pub struct Agents {
     /// The sums; shared, because a tally is copied for each event.
     pub arms: BTreeMap<String, BTreeMap<String, Arc<Group>>>,
-    /// There were more agents than are kept apart: none is, and that stays so whatever is merged. Agents that are left out would bias
-    /// what the others say.
+    /// There were more agents than are kept apart: none is, and that stays so whatever is merged.
+    /// Agents that are left out would bias what the others say.
     pub is_full: bool,
 }
 
@@ -237,7 +276,9 @@ impl Agents {
     fn merge(&mut self, other: &Self) {
         for (arm, agents) in &other.arms {
             let place = self.arms.entry(arm.clone()).or_default();
-            agents.iter().for_each(|(agent, group)| Arc::make_mut(place.entry(agent.clone()).or_default()).merge(group));
+            agents.iter().for_each(|(agent, group)| {
+                Arc::make_mut(place.entry(agent.clone()).or_default()).merge(group)
+            });
         }
         self.is_full |= other.is_full || self.count() > AGENTS_MAX;
         if self.is_full {
@@ -269,8 +310,8 @@ pub struct Tally {
     pub arms: BTreeMap<String, Counts>,
     /// Units that were seen in two arms; nothing else is counted of them but their exposures.
     pub crossed: u64,
-    /// Outcomes by cohort and arm, of experiments with a plan. Shared, because a tally is copied for each event and an event touches
-    /// one cohort.
+    /// Outcomes by cohort and arm, of experiments with a plan. Shared, because a tally is copied
+    /// for each event and an event touches one cohort.
     pub cohorts: BTreeMap<Cohort, Arc<Arms>>,
     /// The same units by agent, where agents are compared.
     pub agents: Agents,
@@ -305,7 +346,8 @@ impl Tally {
         self.fold();
     }
 
-    /// Takes back what was added before. A cohort that was counted with the oldest days is found there.
+    /// Takes back what was added before. A cohort that was counted with the oldest days is found
+    /// there.
     pub fn take_back(&mut self, other: &Self) {
         self.crossed = self.crossed.wrapping_sub(other.crossed);
         self.agents.take_back(&other.agents);
@@ -339,10 +381,13 @@ impl Tally {
 
     fn fold(&mut self) {
         let oldest = self.oldest_day();
-        while let Some((cohort, arms)) = self.cohorts.first_key_value().filter(|(cohort, _)| cohort.day < oldest) {
+        while let Some((cohort, arms)) =
+            self.cohorts.first_key_value().filter(|(cohort, _)| cohort.day < oldest)
+        {
             let (cohort, arms) = (*cohort, arms.clone());
             self.cohorts.remove(&cohort);
-            let place = Arc::make_mut(self.cohorts.entry(Cohort { day: oldest, ..cohort }).or_default());
+            let place =
+                Arc::make_mut(self.cohorts.entry(Cohort { day: oldest, ..cohort }).or_default());
             arms.iter().for_each(|(arm, group)| place.entry(arm.clone()).or_default().merge(group));
         }
     }
@@ -366,7 +411,8 @@ mod tests {
     /// One unit of an arm, exposed on a day under a version, with an outcome.
     fn unit((arm, day, version, value): (u8, i64, u32, i64)) -> Tally {
         let arm = format!("arm-{arm}");
-        let mut tally = Tally::of(&arm, Counts { exposed_units: 1, revenue_minor: value, ..Counts::default() });
+        let mut tally =
+            Tally::of(&arm, Counts { exposed_units: 1, revenue_minor: value, ..Counts::default() });
         let waits = Waits::from([(bucket(Some(value)), 1)]);
         let outcome = Outcome { value, base: 1_000_000 };
         let group = Group {

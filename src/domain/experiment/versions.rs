@@ -1,4 +1,5 @@
-//! Units of an experiment by the version that set their weights, and what all versions come to together.
+//! Units of an experiment by the version that set their weights, and what all versions come to
+//! together.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +10,9 @@ use crate::domain::statistics::moments::Moments;
 /// Outcomes of the units of each arm, by the version that set the weights under which they came in.
 pub type Groups = BTreeMap<u32, BTreeMap<String, Group>>;
 
-/// What both arms have in each version in which both have two units, with the share of the version: each weighs as many units as both arms
-/// have in it, so that a change of weights between good and bad weeks moves no mean.
+/// What both arms have in each version in which both have two units, with the share of the version:
+/// each weighs as many units as both arms have in it, so that a change of weights between good and
+/// bad weeks moves no mean.
 pub(crate) fn by_version<T>(
     groups: &Groups,
     arms: [&str; 2],
@@ -32,11 +34,13 @@ pub(crate) fn by_version<T>(
     Ok(parts.into_iter().map(|(units, both)| (units / total, both)).collect())
 }
 
-/// Mean and variance of one arm over versions with their shares. With one version they are the plain ones.
+/// Mean and variance of one arm over versions with their shares. With one version they are the
+/// plain ones.
 pub(crate) fn together(parts: impl Iterator<Item = (f64, Moments)> + Clone) -> Moments {
     let n: u64 = parts.clone().map(|(_, moments)| moments.n).sum();
     let mean = parts.clone().map(|(share, moments)| share * moments.mean).sum();
-    let variance: f64 = parts.map(|(share, moments)| share * share * moments.variance_of_mean()).sum();
+    let variance: f64 =
+        parts.map(|(share, moments)| share * share * moments.variance_of_mean()).sum();
     Moments { n, mean, variance: variance * n as f64 }
 }
 

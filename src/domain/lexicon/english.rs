@@ -22,12 +22,37 @@ pub(crate) const OBJECTIONS: &[(ObjectionKind, &[&str])] = &[
             "cheaper",
         ],
     ),
-    (ObjectionKind::Financing, &["rates are too high", "bad credit", "loan was denied", "can\'t get a loan", "couldn\'t get approved"]),
+    (
+        ObjectionKind::Financing,
+        &[
+            "rates are too high",
+            "bad credit",
+            "loan was denied",
+            "can\'t get a loan",
+            "couldn\'t get approved",
+        ],
+    ),
     (ObjectionKind::Timing, &["bad time", "not a good time", "too soon", "not ready yet"]),
-    (ObjectionKind::Trust, &["is this a scam", "sounds like a scam", "don\'t trust", "how do i know", "is this legit", "seems fishy"]),
+    (
+        ObjectionKind::Trust,
+        &[
+            "is this a scam",
+            "sounds like a scam",
+            "don\'t trust",
+            "how do i know",
+            "is this legit",
+            "seems fishy",
+        ],
+    ),
     (ObjectionKind::Location, &["too far", "wrong area", "bad neighborhood", "long commute"]),
-    (ObjectionKind::Condition, &["too small", "needs too much work", "too old", "run down", "too noisy"]),
-    (ObjectionKind::Competitor, &["another agent", "signed with", "another bank", "better offer elsewhere"]),
+    (
+        ObjectionKind::Condition,
+        &["too small", "needs too much work", "too old", "run down", "too noisy"],
+    ),
+    (
+        ObjectionKind::Competitor,
+        &["another agent", "signed with", "another bank", "better offer elsewhere"],
+    ),
     (
         ObjectionKind::Authority,
         &[
@@ -43,15 +68,61 @@ pub(crate) const OBJECTIONS: &[(ObjectionKind, &[&str])] = &[
     ),
     (
         ObjectionKind::NoNeed,
-        &["not interested", "no longer looking", "already bought", "already found", "don\'t need", "no longer interested"],
+        &[
+            "not interested",
+            "no longer looking",
+            "already bought",
+            "already found",
+            "don\'t need",
+            "no longer interested",
+        ],
     ),
 ];
 
 /// Phrases of topics with their weight.
 pub(crate) const TOPICS: &[(Topic, f32, &[&str])] = &[
-    (Topic::Price, 0.8, &["price", "cost", "how much", "rent is", "the rent", "asking price", "expensive", "budget", "fees", "deposit"]),
-    (Topic::Financing, 0.9, &["mortgage", "financing", "interest rate", "apr", "loan", "down payment", "lender", "monthly payment"]),
-    (Topic::PreApproval, 1.0, &["pre-approval", "preapproval", "pre-approved", "preapproved", "pre approved", "pre approval"]),
+    (
+        Topic::Price,
+        0.8,
+        &[
+            "price",
+            "cost",
+            "how much",
+            "rent is",
+            "the rent",
+            "asking price",
+            "expensive",
+            "budget",
+            "fees",
+            "deposit",
+        ],
+    ),
+    (
+        Topic::Financing,
+        0.9,
+        &[
+            "mortgage",
+            "financing",
+            "interest rate",
+            "apr",
+            "loan",
+            "down payment",
+            "lender",
+            "monthly payment",
+        ],
+    ),
+    (
+        Topic::PreApproval,
+        1.0,
+        &[
+            "pre-approval",
+            "preapproval",
+            "pre-approved",
+            "preapproved",
+            "pre approved",
+            "pre approval",
+        ],
+    ),
     (
         Topic::Viewing,
         0.9,
@@ -148,7 +219,11 @@ pub(crate) const TOPICS: &[(Topic, f32, &[&str])] = &[
             "count me in",
         ],
     ),
-    (Topic::Competitor, 0.9, &["another agent", "other agent", "zillow", "competitor", "another bank", "another lender"]),
+    (
+        Topic::Competitor,
+        0.9,
+        &["another agent", "other agent", "zillow", "competitor", "another bank", "another lender"],
+    ),
     (
         Topic::Hesitation,
         0.9,

@@ -1,12 +1,26 @@
-//! What a lead says of its wishes, taken only where the words leave no doubt: precision before recall.
+//! What a lead says of its wishes, taken only where the words leave no doubt: precision before
+//! recall.
 
 use crate::domain::lexicon::{Fact, FactKind};
 
 /// Bytes of a fact's value.
 const VALUE_BYTES_MAX: usize = 40;
-const MONTHS: [&str; 12] =
-    ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
-const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+const DAYS: [&str; 7] =
+    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const ANIMALS: [&str; 6] = ["dog", "dogs", "cat", "cats", "puppy", "kitten"];
 
 /// A word as it was written, and in lower case.
@@ -23,8 +37,12 @@ fn words(text: &str) -> Vec<Word<'_>> {
         let (last, letter) = raw.char_indices().rev().find(|(_, letter)| inside(*letter))?;
         Some((raw.find(inside)?, last + letter.len_utf8()))
     };
-    let found = text.split_whitespace().filter_map(|raw| word(raw).map(|(start, end)| (&raw[start..end], end < raw.len())));
-    found.map(|(written, ends)| Word { written, lower: written.to_ascii_lowercase(), ends }).collect()
+    let found = text
+        .split_whitespace()
+        .filter_map(|raw| word(raw).map(|(start, end)| (&raw[start..end], end < raw.len())));
+    found
+        .map(|(written, ends)| Word { written, lower: written.to_ascii_lowercase(), ends })
+        .collect()
 }
 
 /// The facts of a message, each kind once, in order of appearance by kind.
@@ -42,7 +60,9 @@ pub(crate) fn read(text: &str) -> Vec<Fact> {
         match word(1) {
             "bedroom" | "bedrooms" | "beds" => add(FactKind::Bedrooms, number(word(0))),
             "bed" if !words[place].ends => add(FactKind::Bedrooms, number(word(0))),
-            "bathroom" | "bathrooms" | "bath" | "baths" => add(FactKind::Bathrooms, number(word(0))),
+            "bathroom" | "bathrooms" | "bath" | "baths" => {
+                add(FactKind::Bathrooms, number(word(0)))
+            }
             _ => {}
         }
         add(FactKind::Budget, budget(&words, place));
@@ -52,7 +72,14 @@ pub(crate) fn read(text: &str) -> Vec<Fact> {
     }
     if !text.contains('?') {
         let says = |wanted: &str| words.iter().any(|word| word.lower == wanted);
-        add(FactKind::Furnished, if says("unfurnished") { Some("no".into()) } else { says("furnished").then(|| "yes".into()) });
+        add(
+            FactKind::Furnished,
+            if says("unfurnished") {
+                Some("no".into())
+            } else {
+                says("furnished").then(|| "yes".into())
+            },
+        );
     }
     facts
 }
@@ -61,18 +88,33 @@ fn number(word: &str) -> Option<String> {
     const WORDS: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
     let spelled = WORDS.iter().position(|known| *known == word).map(|place| place + 1);
     let digits = || (word.len() <= 2).then(|| word.parse().ok()).flatten();
-    spelled.or_else(digits).filter(|number| (1..=12).contains(number)).map(|number| number.to_string())
+    spelled
+        .or_else(digits)
+        .filter(|number| (1..=12).contains(number))
+        .map(|number| number.to_string())
 }
 
 /// "under $3,000", "budget is $450k", "up to $2000".
 fn budget(words: &[Word<'_>], place: usize) -> Option<String> {
-    let amount = words[place].lower.trim_end_matches(|letter: char| !letter.is_ascii_digit() && letter != 'k');
-    let money =
-        amount.starts_with('$') && amount.len() > 2 && amount[1..].chars().all(|letter| letter.is_ascii_digit() || ",.k".contains(letter));
-    let before = |back: usize| place.checked_sub(back).and_then(|place| words.get(place)).map_or("", |word| word.lower.as_str());
+    let amount = words[place]
+        .lower
+        .trim_end_matches(|letter: char| !letter.is_ascii_digit() && letter != 'k');
+    let money = amount.starts_with('$')
+        && amount.len() > 2
+        && amount[1..].chars().all(|letter| letter.is_ascii_digit() || ",.k".contains(letter));
+    let before = |back: usize| {
+        place
+            .checked_sub(back)
+            .and_then(|place| words.get(place))
+            .map_or("", |word| word.lower.as_str())
+    };
     let bounded = matches!(
         (before(2), before(1)),
-        (_, "under" | "below") | ("up", "to") | ("less" | "more", "than") | ("budget", "is" | "of") | ("maximum", "of")
+        (_, "under" | "below")
+            | ("up", "to")
+            | ("less" | "more", "than")
+            | ("budget", "is" | "of")
+            | ("maximum", "of")
     );
     (money && bounded).then(|| amount.to_owned())
 }
@@ -84,7 +126,8 @@ fn area(words: &[Word<'_>], place: usize) -> Option<String> {
     }
     let mut name = Vec::new();
     for word in &words[place + 1..] {
-        let proper = word.written.chars().next().is_some_and(char::is_uppercase) && word.written.chars().skip(1).all(char::is_lowercase);
+        let proper = word.written.chars().next().is_some_and(char::is_uppercase)
+            && word.written.chars().skip(1).all(char::is_lowercase);
         let calendar = MONTHS.contains(&word.lower.as_str()) || DAYS.contains(&word.lower.as_str());
         if !proper || calendar || word.written.len() < 3 {
             break;
@@ -116,8 +159,11 @@ fn move_by(words: &[Word<'_>], place: usize) -> Option<String> {
         ("by" | "in" | "before", month) if MONTHS.contains(&month) => capital(month),
         _ => return None,
     };
-    // A date alone may be that of a visit: only with a move or the end of a lease in the same message is it plain.
-    let moves = words.iter().any(|word| matches!(word.lower.as_str(), "move" | "moving" | "lease" | "relocate" | "relocating"));
+    // A date alone may be that of a visit: only with a move or the end of a lease in the same
+    // message is it plain.
+    let moves = words.iter().any(|word| {
+        matches!(word.lower.as_str(), "move" | "moving" | "lease" | "relocate" | "relocating")
+    });
     moves.then_some(when)
 }
 
@@ -133,12 +179,18 @@ mod tests {
     #[test]
     fn facts_are_taken_only_where_they_are_plain() {
         let cases: [(&str, &[(FactKind, &str)]); 14] = [
-            ("I need a 2 bedroom apartment with one bath", &[(FactKind::Bedrooms, "2"), (FactKind::Bathrooms, "1")]),
+            (
+                "I need a 2 bedroom apartment with one bath",
+                &[(FactKind::Bedrooms, "2"), (FactKind::Bathrooms, "1")],
+            ),
             ("something under $3,000 a month", &[(FactKind::Budget, "$3,000")]),
             ("our budget is $450k.", &[(FactKind::Budget, "$450k")]),
             ("It costs $450,000", &[]),
             ("How many bedrooms?", &[]),
-            ("I want an apartment in South San Francisco.", &[(FactKind::Area, "South San Francisco")]),
+            (
+                "I want an apartment in South San Francisco.",
+                &[(FactKind::Area, "South San Francisco")],
+            ),
             ("in March or in Oakland, California", &[(FactKind::Area, "Oakland")]),
             ("I need a compact car in san jose", &[]),
             ("We have two cats and my dog", &[(FactKind::Pets, "cats")]),
@@ -149,11 +201,21 @@ mod tests {
             ("I want it furnished", &[(FactKind::Furnished, "yes")]),
         ];
         for (text, expected) in cases {
-            let found: Vec<_> = read(text).into_iter().map(|fact| (fact.kind, fact.value)).collect();
-            let expected: Vec<_> = expected.iter().map(|(kind, value)| (*kind, (*value).to_owned())).collect();
+            let found: Vec<_> =
+                read(text).into_iter().map(|fact| (fact.kind, fact.value)).collect();
+            let expected: Vec<_> =
+                expected.iter().map(|(kind, value)| (*kind, (*value).to_owned())).collect();
             assert_eq!(found, expected, "{text}");
         }
-        for text in ["", "$", "in", "é in Éa\u{301} $é", "\u{1f600} in \u{1f600}", "by by by next", "have dog"] {
+        for text in [
+            "",
+            "$",
+            "in",
+            "é in Éa\u{301} $é",
+            "\u{1f600} in \u{1f600}",
+            "by by by next",
+            "have dog",
+        ] {
             assert!(read(text).iter().all(|fact| fact.value.len() <= VALUE_BYTES_MAX), "{text}");
         }
     }

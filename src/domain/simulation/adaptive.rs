@@ -27,13 +27,15 @@ struct Seen {
 impl Seen {
     /// The posterior from an even prior, as a normal distribution of its mean and deviation.
     fn posterior(&self) -> Normal {
-        let (won, lost) = (1.0 + self.conversions as f64, 1.0 + (self.draws - self.conversions) as f64);
+        let (won, lost) =
+            (1.0 + self.conversions as f64, 1.0 + (self.draws - self.conversions) as f64);
         let all = won + lost;
         Normal { mean: won / all, sd: (won * lost / (all * all * (all + 1.0))).sqrt() }
     }
 }
 
-/// Whether the sequence of any arm against the control ever rejects, while Thompson's weights follow the data.
+/// Whether the sequence of any arm against the control ever rejects, while Thompson's weights
+/// follow the data.
 ///
 /// # Errors
 /// As the statistics.
@@ -53,8 +55,14 @@ pub fn bandit(random: &mut Random, level: Alpha) -> Result<bool, Error> {
         seen[arm].conversions += u64::from(converted);
         augmented.observe(Draw { arm, outcome: f64::from(u8::from(converted)) }, &weights)?;
         for other in 1..ARMS {
-            let counted = |arm: usize| seen[arm].conversions >= CONVERSIONS_MIN && augmented.effective_size(arm) >= EFFECTIVE_SIZE_MIN;
-            if counted(0) && counted(other) && !augmented.effect(other, tuning)?.interval.contains(0.0) {
+            let counted = |arm: usize| {
+                seen[arm].conversions >= CONVERSIONS_MIN
+                    && augmented.effective_size(arm) >= EFFECTIVE_SIZE_MIN
+            };
+            if counted(0)
+                && counted(other)
+                && !augmented.effect(other, tuning)?.interval.contains(0.0)
+            {
                 return Ok(true);
             }
         }
@@ -73,7 +81,8 @@ fn drawn(weights: &[f64], unit: f64) -> usize {
     found.unwrap_or(weights.len() - 1)
 }
 
-/// Whether the evidence against even shares ever reaches the alarm when the first arm gets this share.
+/// Whether the evidence against even shares ever reaches the alarm when the first arm gets this
+/// share.
 ///
 /// # Errors
 /// As the statistics.

@@ -1,4 +1,5 @@
-//! An experiment on leads of whom something is known before, looked at after every one of them, with that and without.
+//! An experiment on leads of whom something is known before, looked at after every one of them,
+//! with that and without.
 
 use crate::domain::random::Random;
 use crate::domain::simulation::UNITS;
@@ -71,15 +72,20 @@ impl Adjusted {
         let (mut adjusted, mut plain) = (false, false);
         for unit in 1..=UNITS {
             let treated = usize::from(random.chance(0.5));
-            let (outcome, known) = self.known.draw(random, if treated == 1 { self.lift } else { 0.0 });
+            let (outcome, known) =
+                self.known.draw(random, if treated == 1 { self.lift } else { 0.0 });
             arms[treated] = arms[treated].plus(Part::of(outcome, known));
             other_than_zero[treated] += u64::from(outcome != 0.0);
-            if unit < FIRST_LOOK || other_than_zero.iter().any(|count| *count < self.known.outcomes_min()) {
+            if unit < FIRST_LOOK
+                || other_than_zero.iter().any(|count| *count < self.known.outcomes_min())
+            {
                 continue;
             }
             let pairs = Arms { control: arms[0], treatment: arms[1] }.try_map(moments)?;
             let width = half_width(unit as f64, tuning)?;
-            let leaves_out_0 = |Effect { estimate, standard_error }: Effect| estimate.abs() > standard_error * width;
+            let leaves_out_0 = |Effect { estimate, standard_error }: Effect| {
+                estimate.abs() > standard_error * width
+            };
             adjusted = adjusted || leaves_out_0(cuped::log_ratio(&pairs, cuped::theta(&pairs))?);
             plain = plain || leaves_out_0(log_ratio(&pairs.try_map(|pair| Ok(pair.first))?)?);
             if adjusted && plain {

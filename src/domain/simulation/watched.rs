@@ -38,7 +38,9 @@ impl Metric {
         match self {
             Self::Conversion { rate } => f64::from(u8::from(random.chance(rate * (1.0 + lift)))),
             Self::Score => SCORE_MEAN * (1.0 + lift) + SCORE_SD * random.normal(),
-            Self::Revenue if random.chance(PAYING) => (1.0 + lift) * random.around(1.0, REVENUE_SPREAD),
+            Self::Revenue if random.chance(PAYING) => {
+                (1.0 + lift) * random.around(1.0, REVENUE_SPREAD)
+            }
             Self::Revenue => 0.0,
         }
     }
@@ -62,7 +64,8 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Whether the sequence on the log ratio ever rejects, and whether a t-test made for one look ever does.
+    /// Whether the sequence on the log ratio ever rejects, and whether a t-test made for one look
+    /// ever does.
     ///
     /// # Errors
     /// As the statistics.
@@ -79,7 +82,8 @@ impl Watched {
             }
             let [control, treatment] = &arms;
             let moments = Arms { control, treatment }.try_map(|arm| arm.moments())?;
-            let counted = control.other_than_zero.min(treatment.other_than_zero) >= self.metric.outcomes_min();
+            let counted = control.other_than_zero.min(treatment.other_than_zero)
+                >= self.metric.outcomes_min();
             sequence = sequence || counted && shows(&moments, unit, tuning)?;
             fixed = fixed || rejects(&moments, level)?;
             if sequence && fixed {
@@ -122,6 +126,8 @@ fn shows(moments: &Arms<Moments>, units: u64, tuning: Tuning) -> Result<bool, Er
 fn rejects(moments: &Arms<Moments>, level: Alpha) -> Result<bool, Error> {
     let Effect { estimate, standard_error } = Effect::between(moments, Scale::Absolute)?;
     let t = estimate / standard_error;
-    // Student's critical value is above the normal one, which is quicker to compare with; before any outcome there is no t.
-    Ok(t.abs() > normal_critical(level.value()) && student_beyond(t, welch::dof(moments)?) < level.value())
+    // Student's critical value is above the normal one, which is quicker to compare with; before
+    // any outcome there is no t.
+    Ok(t.abs() > normal_critical(level.value())
+        && student_beyond(t, welch::dof(moments)?) < level.value())
 }

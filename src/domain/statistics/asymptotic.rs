@@ -1,8 +1,10 @@
-//! Confidence sequences for an effect that is asymptotically normal: intervals that hold at every look at once.
+//! Confidence sequences for an effect that is asymptotically normal: intervals that hold at every
+//! look at once.
 //!
-//! Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences"
-//! (arXiv:2103.06476v7): two-sided eq. 9, tuning eq. 161, one-sided eq. 134 and 155. They are tightest near `planned`
-//! observations and hold approximately from a few dozen non-zero outcomes per arm on, which callers must wait for.
+//! Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit theory and
+//! asymptotic confidence sequences" (arXiv:2103.06476v7): two-sided eq. 9, tuning eq. 161,
+//! one-sided eq. 134 and 155. They are tightest near `planned` observations and hold approximately
+//! from a few dozen non-zero outcomes per arm on, which callers must wait for.
 
 use crate::domain::statistics::level::{Alpha, Error, Interval, at_least, positive};
 use crate::domain::statistics::welch::Effect;
@@ -41,7 +43,8 @@ pub struct Sequence {
     pub p_value: f64,
     /// Distance of the one-sided bounds.
     pub half_width_one_sided: f64,
-    /// Bounds that each hold alone: the lower one where only a gain matters, the upper one where only a loss does.
+    /// Bounds that each hold alone: the lower one where only a gain matters, the upper one where
+    /// only a loss does.
     pub one_sided: Interval,
     /// One-sided p-value against "no gain", valid at every look.
     pub p_greater: f64,
@@ -52,7 +55,8 @@ pub struct Sequence {
 /// The sequence at an effect estimated from `n` units in all arms together.
 ///
 /// # Errors
-/// Without units or variance, or when the tuning cannot be used: `planned` not above 0 or alpha of one half or more.
+/// Without units or variance, or when the tuning cannot be used: `planned` not above 0 or alpha of
+/// one half or more.
 pub fn sequence(effect: Effect, n: u64, tuning: Tuning) -> Result<Sequence, Error> {
     let n = at_least("units", n, 1)? as f64;
     positive("the planned number of units", tuning.planned)?;
@@ -67,7 +71,8 @@ pub fn sequence(effect: Effect, n: u64, tuning: Tuning) -> Result<Sequence, Erro
     let two_sided = Mixture::new(n, tuning.rho());
     let one_sided = Mixture::new(n, tuning.rho_one_sided());
     let half_width = standard_error * two_sided.factor(libm::log(two_sided.scale.sqrt() / alpha));
-    let half_width_one_sided = standard_error * one_sided.factor(libm::log1p(one_sided.scale.sqrt() / (2.0 * alpha)));
+    let half_width_one_sided =
+        standard_error * one_sided.factor(libm::log1p(one_sided.scale.sqrt() / (2.0 * alpha)));
     let z = estimate / standard_error;
     Ok(Sequence {
         half_width,
@@ -120,7 +125,11 @@ impl Mixture {
     }
 
     fn p_value(&self, z: f64) -> f64 {
-        if z <= 0.0 { 1.0 } else { (self.scale.sqrt() / (2.0 * libm::expm1(self.evidence(z)))).min(1.0) }
+        if z <= 0.0 {
+            1.0
+        } else {
+            (self.scale.sqrt() / (2.0 * libm::expm1(self.evidence(z)))).min(1.0)
+        }
     }
 }
 
@@ -136,7 +145,8 @@ mod tests {
 
     #[test]
     fn the_sequence_is_tightest_near_the_planned_number() {
-        // On the scale of one unit the boundary is half width times sqrt(n) standard errors, over n.
+        // On the scale of one unit the boundary is half width times sqrt(n) standard errors, over
+        // n.
         let width = |n: f64| half_width(n, tuning(0.05, 5_000.0)).unwrap();
         assert!(width(5_000.0) < width(500.0) && width(5_000.0) < width(50_000.0));
         assert!(width(5_000.0) > 1.96, "never tighter than a fixed interval");
@@ -150,7 +160,10 @@ mod tests {
         assert!(sequence(effect, 10, tuning(0.05, 100.0)).is_err());
         let effect = Effect { estimate: 0.1, standard_error: 1.0 };
         assert!(sequence(effect, 0, tuning(0.05, 100.0)).is_err());
-        assert!(sequence(effect, 10, tuning(0.05, 0.0)).is_err() && sequence(effect, 10, tuning(0.6, 10.0)).is_err());
+        assert!(
+            sequence(effect, 10, tuning(0.05, 0.0)).is_err()
+                && sequence(effect, 10, tuning(0.6, 10.0)).is_err()
+        );
     }
 
     proptest! {

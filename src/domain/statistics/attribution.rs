@@ -1,8 +1,10 @@
-//! Which touches conversions are credited to: descriptions of journeys, none of which proves a cause.
+//! Which touches conversions are credited to: descriptions of journeys, none of which proves a
+//! cause.
 //!
-//! All methods share out exactly the conversions there were. First, last, linear, by position and by age look at one journey at a
-//! time; Markov (Anderl, Becker, von Wangenheim and Schumann 2016) and Shapley (1953) compare journeys with and without a channel.
-//! What a strategy causes is told by an experiment alone.
+//! All methods share out exactly the conversions there were. First, last, linear, by position and
+//! by age look at one journey at a time; Markov (Anderl, Becker, von Wangenheim and Schumann 2016)
+//! and Shapley (1953) compare journeys with and without a channel. What a strategy causes is told
+//! by an experiment alone.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +34,8 @@ pub enum Rule {
     Last,
     /// Equally to every touch.
     Linear,
-    /// Four tenths to the first and to the last, the rest equally between; halves where there are only two.
+    /// Four tenths to the first and to the last, the rest equally between; halves where there are
+    /// only two.
     Position,
 }
 
@@ -79,16 +82,24 @@ pub struct Touch {
     pub age_hours: f64,
 }
 
-/// Conversions credited by the age of touches: one is worth half as much as another that is a half-life younger.
+/// Conversions credited by the age of touches: one is worth half as much as another that is a
+/// half-life younger.
 ///
 /// # Errors
-/// When a journey has no touch or an unknown channel, an age is negative, or the half-life is not above 0.
-pub fn by_age(journeys: &[Vec<Touch>], channels: usize, half_life_hours: f64) -> Result<Vec<f64>, Error> {
+/// When a journey has no touch or an unknown channel, an age is negative, or the half-life is not
+/// above 0.
+pub fn by_age(
+    journeys: &[Vec<Touch>],
+    channels: usize,
+    half_life_hours: f64,
+) -> Result<Vec<f64>, Error> {
     positive("the half-life", half_life_hours)?;
     let mut credits = vec![0.0; channels];
     for journey in journeys {
         check(&journey.iter().map(|touch| touch.channel).collect::<Vec<_>>(), channels)?;
-        journey.iter().try_for_each(|touch| not_negative("the age of a touch", touch.age_hours).map(|_| ()))?;
+        journey.iter().try_for_each(|touch| {
+            not_negative("the age of a touch", touch.age_hours).map(|_| ())
+        })?;
         // Ages from the youngest touch on, so that old journeys do not vanish.
         let youngest = journey.iter().map(|touch| touch.age_hours).fold(f64::INFINITY, f64::min);
         let weight = |touch: &Touch| libm::exp2((youngest - touch.age_hours) / half_life_hours);
@@ -105,7 +116,8 @@ pub fn by_age(journeys: &[Vec<Touch>], channels: usize, half_life_hours: f64) ->
 pub struct Chain {
     /// Probability that a journey converts.
     pub conversion: f64,
-    /// By channel: the share of conversions that would be lost if every journey ended without one where it touches the channel.
+    /// By channel: the share of conversions that would be lost if every journey ended without one
+    /// where it touches the channel.
     pub removal_effects: Vec<f64>,
     /// Conversions credited, in proportion to the effects.
     pub credits: Vec<f64>,
@@ -118,7 +130,8 @@ pub struct Chain {
 pub fn markov(journeys: &[Journeys], channels: usize) -> Result<Chain, Error> {
     let conversions: u64 = journeys.iter().map(|journey| journey.conversions).sum();
     at_least("conversions", conversions, 1)?;
-    // The state after the channels is the start; the column after the channels is the conversion, the one after that none.
+    // The state after the channels is the start; the column after the channels is the conversion,
+    // the one after that none.
     let mut steps = vec![vec![0.0; channels + 2]; channels + 1];
     for journey in journeys {
         check(&journey.touches, channels)?;
@@ -135,15 +148,19 @@ pub fn markov(journeys: &[Journeys], channels: usize) -> Result<Chain, Error> {
 }
 
 impl Chain {
-    /// The chain with these numbers of steps: a row for each channel and one for the start, each with its steps to the channels, to a
-    /// conversion and to none. At least one conversion is needed, and every journey ends.
+    /// The chain with these numbers of steps: a row for each channel and one for the start, each
+    /// with its steps to the channels, to a conversion and to none. At least one conversion is
+    /// needed, and every journey ends.
     #[must_use]
     pub fn of(steps: &[Vec<f64>], conversions: u64) -> Self {
         let channels = steps.len() - 1;
         let conversion = converted(steps, channels, None);
-        let removal_effects: Vec<f64> = (0..channels).map(|channel| 1.0 - converted(steps, channels, Some(channel)) / conversion).collect();
+        let removal_effects: Vec<f64> = (0..channels)
+            .map(|channel| 1.0 - converted(steps, channels, Some(channel)) / conversion)
+            .collect();
         let total: f64 = removal_effects.iter().sum();
-        let credits = removal_effects.iter().map(|effect| conversions as f64 * effect / total).collect();
+        let credits =
+            removal_effects.iter().map(|effect| conversions as f64 * effect / total).collect();
         Self { conversion, removal_effects, credits }
     }
 }
@@ -154,17 +171,24 @@ fn converted(steps: &[Vec<f64>], channels: usize, removed: Option<usize>) -> f64
     let mut right = Vec::with_capacity(steps.len());
     for (state, row) in steps.iter().enumerate() {
         let total: f64 = row.iter().sum();
-        let probability = |target: usize| if total == 0.0 || Some(state) == removed { 0.0 } else { row[target] / total };
+        let probability = |target: usize| {
+            if total == 0.0 || Some(state) == removed { 0.0 } else { row[target] / total }
+        };
         let to = |target: usize| if target == channels { 0.0 } else { probability(target) };
-        equations.push((0..=channels).map(|target| f64::from(u8::from(target == state)) - to(target)).collect());
+        equations.push(
+            (0..=channels)
+                .map(|target| f64::from(u8::from(target == state)) - to(target))
+                .collect(),
+        );
         right.push(probability(channels));
     }
     let chances = solve(equations, right).expect("every journey ends, so the chain does");
     chances[channels]
 }
 
-/// Shapley's value of each channel, when a set of channels is worth the conversions of journeys that touch no other: each such
-/// journey is shared out equally among the different channels it touches.
+/// Shapley's value of each channel, when a set of channels is worth the conversions of journeys
+/// that touch no other: each such journey is shared out equally among the different channels it
+/// touches.
 ///
 /// # Errors
 /// When a journey has no touch or an unknown channel.
@@ -183,7 +207,11 @@ pub fn shapley(journeys: &[Journeys], channels: usize) -> Result<Vec<f64>, Error
 fn check(touches: &[usize], channels: usize) -> Result<(), Error> {
     at_least("touches", touches.len() as u64, 1)?;
     match touches.iter().find(|channel| **channel >= channels) {
-        Some(channel) => Err(Error::Outside { name: "a channel", value: *channel as f64, expected: "below the number of channels" }),
+        Some(channel) => Err(Error::Outside {
+            name: "a channel",
+            value: *channel as f64,
+            expected: "below the number of channels",
+        }),
         None => Ok(()),
     }
 }
@@ -200,12 +228,18 @@ mod tests {
 
     #[test]
     fn the_chain_of_two_channels_is_met_by_hand() {
-        // Start goes to A in 3 of 4 journeys; A goes on to B in 1 of 3, converts in 1 and ends in 1; B converts in 1 of 2.
+        // Start goes to A in 3 of 4 journeys; A goes on to B in 1 of 3, converts in 1 and ends in
+        // 1; B converts in 1 of 2.
         let journeys = [journey(&[0], 1, 1), journey(&[0, 1], 1, 0), journey(&[1], 0, 1)];
         let chain = markov(&journeys, 2).unwrap();
         let close = |left: f64, right: f64| (left - right).abs() < 1e-14;
         // 3/4 (1/3 + 1/3 * 1/2) + 1/4 * 1/2 = 1/2; without A 1/8, without B 1/4.
-        assert!(close(chain.conversion, 0.5) && close(chain.removal_effects[0], 0.75) && close(chain.removal_effects[1], 0.5), "{chain:?}");
+        assert!(
+            close(chain.conversion, 0.5)
+                && close(chain.removal_effects[0], 0.75)
+                && close(chain.removal_effects[1], 0.5),
+            "{chain:?}"
+        );
         assert!(close(chain.credits[0], 1.2) && close(chain.credits[1], 0.8), "{chain:?}");
     }
 
@@ -226,14 +260,26 @@ mod tests {
     #[test]
     fn what_is_no_journey_is_refused() {
         let unknown = [journey(&[2], 1, 0)];
-        assert!(by_rule(&unknown, 2, Rule::Last).is_err() && markov(&unknown, 2).is_err() && shapley(&unknown, 2).is_err());
-        assert!(shapley(&[journey(&[], 1, 0)], 2).is_err() && markov(&[journey(&[0], 0, 9)], 2).is_err());
-        assert!(by_age(&[vec![Touch { channel: 0, age_hours: -1.0 }]], 1, 10.0).is_err() && by_age(&[], 1, 0.0).is_err());
+        assert!(
+            by_rule(&unknown, 2, Rule::Last).is_err()
+                && markov(&unknown, 2).is_err()
+                && shapley(&unknown, 2).is_err()
+        );
+        assert!(
+            shapley(&[journey(&[], 1, 0)], 2).is_err()
+                && markov(&[journey(&[0], 0, 9)], 2).is_err()
+        );
+        assert!(
+            by_age(&[vec![Touch { channel: 0, age_hours: -1.0 }]], 1, 10.0).is_err()
+                && by_age(&[], 1, 0.0).is_err()
+        );
     }
 
     fn histories() -> impl Strategy<Value = Vec<Journeys>> {
         let one = (prop::collection::vec(0..4_usize, 1..6), 0..9_u64, 0..9_u64);
-        prop::collection::vec(one, 1..8).prop_map(|all| all.into_iter().map(|(touches, won, lost)| journey(&touches, won, lost)).collect())
+        prop::collection::vec(one, 1..8).prop_map(|all| {
+            all.into_iter().map(|(touches, won, lost)| journey(&touches, won, lost)).collect()
+        })
     }
 
     proptest! {

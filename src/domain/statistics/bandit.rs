@@ -1,8 +1,10 @@
-//! How often each arm is to be drawn next: posteriors of the arms' means and the weights that follow.
+//! How often each arm is to be drawn next: posteriors of the arms' means and the weights that
+//! follow.
 //!
-//! Thompson sampling draws an arm as often as it is likely to be the best; top-two as often as it is likely to be among the two
-//! best, which learns faster which one is (Russo, "Simple Bayesian algorithms for best-arm identification", 2020). The probabilities
-//! are exact, so the same data give the same weights on every machine.
+//! Thompson sampling draws an arm as often as it is likely to be the best; top-two as often as it
+//! is likely to be among the two best, which learns faster which one is (Russo, "Simple Bayesian
+//! algorithms for best-arm identification", 2020). The probabilities are exact, so the same data
+//! give the same weights on every machine.
 
 use crate::domain::statistics::bayes::Better;
 use crate::domain::statistics::level::{Error, at_least, fraction, positive};
@@ -34,7 +36,10 @@ pub fn ranking(posteriors: &[Normal], better: Better) -> Result<Ranking, Error> 
     match better {
         Better::Higher => normal_ranking(posteriors),
         Better::Lower => {
-            let mirrored: Vec<Normal> = posteriors.iter().map(|normal| Normal { mean: -normal.mean, sd: normal.sd }).collect();
+            let mirrored: Vec<Normal> = posteriors
+                .iter()
+                .map(|normal| Normal { mean: -normal.mean, sd: normal.sd })
+                .collect();
             normal_ranking(&mirrored)
         }
     }
@@ -46,7 +51,8 @@ pub fn top_two(ranking: &Ranking) -> Vec<f64> {
     ranking.best.iter().zip(&ranking.second).map(|(best, second)| 0.5 * (best + second)).collect()
 }
 
-/// Probabilities of drawing each arm: in proportion to its merit, and never below `floor`; equal where the floor leaves nothing.
+/// Probabilities of drawing each arm: in proportion to its merit, and never below `floor`; equal
+/// where the floor leaves nothing.
 ///
 /// # Errors
 /// Without arms, or when the floor or a merit is outside of 0 to 1, or no arm has any.
@@ -82,8 +88,13 @@ mod tests {
 
     #[test]
     fn fewer_is_better_turns_the_order() {
-        let normals = [Normal { mean: 1.0, sd: 1.0 }, Normal { mean: 2.0, sd: 1.0 }, Normal { mean: 3.0, sd: 1.0 }];
-        let (up, down) = (ranking(&normals, Better::Higher).unwrap(), ranking(&normals, Better::Lower).unwrap());
+        let normals = [
+            Normal { mean: 1.0, sd: 1.0 },
+            Normal { mean: 2.0, sd: 1.0 },
+            Normal { mean: 3.0, sd: 1.0 },
+        ];
+        let (up, down) =
+            (ranking(&normals, Better::Higher).unwrap(), ranking(&normals, Better::Lower).unwrap());
         assert!(up.best[2] > up.best[1] && down.best[0] > down.best[1]);
         assert!((up.best[2] - down.best[0]).abs() < 1e-12);
     }
@@ -101,7 +112,11 @@ mod tests {
 
     #[test]
     fn merits_must_be_merits() {
-        assert!(weights(&[], 0.1).is_err() && weights(&[0.0, 0.0], 0.1).is_err() && weights(&[f64::NAN, 1.0], 0.1).is_err());
+        assert!(
+            weights(&[], 0.1).is_err()
+                && weights(&[0.0, 0.0], 0.1).is_err()
+                && weights(&[f64::NAN, 1.0], 0.1).is_err()
+        );
         assert!(weights(&[0.5, 0.5], f64::NAN).is_err());
     }
 }

@@ -1,6 +1,9 @@
-//! What one may believe of an effect: shown beside the decision, never the ground of it under peeking.
+//! What one may believe of an effect: shown beside the decision, never the ground of it under
+//! peeking.
 
-use crate::domain::statistics::distribution::{beta_lower_quantile, beta_upper_quantile, normal_below, normal_critical, normal_density};
+use crate::domain::statistics::distribution::{
+    beta_lower_quantile, beta_upper_quantile, normal_below, normal_critical, normal_density,
+};
 use crate::domain::statistics::level::{Alpha, Error, Interval, finite, positive};
 use crate::domain::statistics::moments::Arms;
 use crate::domain::statistics::proportion::Share;
@@ -35,13 +38,22 @@ pub struct Belief {
 ///
 /// # Errors
 /// When the standard error or the prior's deviation is not above 0.
-pub fn effect(effect: Effect, prior: Option<Normal>, better: Better, alpha: Alpha) -> Result<Belief, Error> {
-    let data = Normal { mean: finite("the estimate", effect.estimate)?, sd: positive("the standard error", effect.standard_error)? };
+pub fn effect(
+    effect: Effect,
+    prior: Option<Normal>,
+    better: Better,
+    alpha: Alpha,
+) -> Result<Belief, Error> {
+    let data = Normal {
+        mean: finite("the estimate", effect.estimate)?,
+        sd: positive("the standard error", effect.standard_error)?,
+    };
     let posterior = match prior {
         None => data,
-        Some(prior) => {
-            data.combined(Normal { mean: finite("the prior mean", prior.mean)?, sd: positive("the prior deviation", prior.sd)? })
-        }
+        Some(prior) => data.combined(Normal {
+            mean: finite("the prior mean", prior.mean)?,
+            sd: positive("the prior deviation", prior.sd)?,
+        }),
     };
     let Normal { mean, sd } = posterior;
     let z = mean / sd;
@@ -83,14 +95,22 @@ pub struct ShareBelief {
 pub fn shares(arms: &Arms<Share>, prior: Beta, alpha: Alpha) -> Result<ShareBelief, Error> {
     let posterior = arms.try_map(|share| prior.after(*share))?;
     let half = 0.5 * alpha.value();
-    let bounds =
-        |beta: &Beta| Ok(Interval { lower: beta_lower_quantile(half, beta.a, beta.b), upper: beta_upper_quantile(half, beta.a, beta.b) });
+    let bounds = |beta: &Beta| {
+        Ok(Interval {
+            lower: beta_lower_quantile(half, beta.a, beta.b),
+            upper: beta_upper_quantile(half, beta.a, beta.b),
+        })
+    };
     // P(left > right), exact up to the quadrature.
-    let beats = |left: Beta, right: Beta| -> Result<f64, Error> { Ok(beta_ranking(&[left, right])?.best[0]) };
+    let beats = |left: Beta, right: Beta| -> Result<f64, Error> {
+        Ok(beta_ranking(&[left, right])?.best[0])
+    };
     let (c, t) = (posterior.control, posterior.treatment);
     // E[max(C - T, 0)] = E[C] P(C' > T) - E[T] P(C > T'), where a prime has one success more.
     let loss = |chosen: Beta, other: Beta| -> Result<f64, Error> {
-        Ok((other.mean() * beats(other.more(), chosen)? - chosen.mean() * beats(other, chosen.more())?).max(0.0))
+        Ok((other.mean() * beats(other.more(), chosen)?
+            - chosen.mean() * beats(other, chosen.more())?)
+        .max(0.0))
     };
     Ok(ShareBelief {
         posterior,
@@ -115,10 +135,15 @@ mod tests {
     fn uniform_priors_without_data_are_even_and_lose_a_sixth() {
         let prior = Beta { a: 1.0, b: 1.0 };
         let none = Share { trials: 1, successes: 0 };
-        // One failure each: Beta(1, 2) twice. E max(C - T, 0) = half of E|C - T| = 2/15 for Beta(1, 2).
+        // One failure each: Beta(1, 2) twice. E max(C - T, 0) = half of E|C - T| = 2/15 for Beta(1,
+        // 2).
         let belief = shares(&Arms { control: none, treatment: none }, prior, level()).unwrap();
         assert!((belief.chance_to_win - 0.5).abs() < 1e-14);
-        assert!((belief.loss_control - 2.0 / 15.0).abs() < 1e-13 && (belief.loss_treatment - 2.0 / 15.0).abs() < 1e-13, "{belief:?}");
+        assert!(
+            (belief.loss_control - 2.0 / 15.0).abs() < 1e-13
+                && (belief.loss_treatment - 2.0 / 15.0).abs() < 1e-13,
+            "{belief:?}"
+        );
     }
 
     #[test]
@@ -126,11 +151,19 @@ mod tests {
         let estimate = Effect { estimate: 0.1, standard_error: 0.0 };
         assert!(effect(estimate, None, Better::Higher, level()).is_err());
         let estimate = Effect { estimate: 0.1, standard_error: 1.0 };
-        assert!(effect(estimate, Some(Normal { mean: 0.0, sd: 0.0 }), Better::Higher, level()).is_err());
+        assert!(
+            effect(estimate, Some(Normal { mean: 0.0, sd: 0.0 }), Better::Higher, level()).is_err()
+        );
         let share = Share { trials: 1, successes: 2 };
-        assert!(shares(&Arms { control: share, treatment: share }, Beta { a: 1.0, b: 1.0 }, level()).is_err());
+        assert!(
+            shares(&Arms { control: share, treatment: share }, Beta { a: 1.0, b: 1.0 }, level())
+                .is_err()
+        );
         let share = Share { trials: 2, successes: 2 };
-        assert!(shares(&Arms { control: share, treatment: share }, Beta { a: 0.0, b: 1.0 }, level()).is_err());
+        assert!(
+            shares(&Arms { control: share, treatment: share }, Beta { a: 0.0, b: 1.0 }, level())
+                .is_err()
+        );
     }
 
     proptest! {

@@ -1,6 +1,8 @@
-//! The mean of values between 0 and 1 by betting against each candidate: the tightest sequence, at the price of a grid.
+//! The mean of values between 0 and 1 by betting against each candidate: the tightest sequence, at
+//! the price of a grid.
 //!
-//! Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (JRSS B 2024), theorem 3: hedged capital.
+//! Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (JRSS B
+//! 2024), theorem 3: hedged capital.
 
 use crate::domain::statistics::bounded::Forecast;
 use crate::domain::statistics::level::{Alpha, Error, Interval, fraction};
@@ -8,7 +10,8 @@ use crate::domain::statistics::level::{Alpha, Error, Interval, fraction};
 /// Cells of the grid of candidates; their bounds differ by a thousandth.
 const CELLS: u32 = 1_000;
 
-/// Capital of two players who bet on the mean being above and below a candidate, each starting with one half.
+/// Capital of two players who bet on the mean being above and below a candidate, each starting with
+/// one half.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Capital {
     /// The candidate, from 0 to 1.
@@ -30,8 +33,8 @@ impl Capital {
         self.log_below += libm::log1p(-bet.min(0.5 / (1.0 - self.mean)) * gain);
     }
 
-    /// Logarithm of the richer player's capital: if the mean is the candidate it exceeds `ln(1 / alpha)` at any time with
-    /// probability at most alpha.
+    /// Logarithm of the richer player's capital: if the mean is the candidate it exceeds `ln(1 /
+    /// alpha)` at any time with probability at most alpha.
     #[must_use]
     pub fn log_wealth(&self) -> f64 {
         self.log_above.max(self.log_below)
@@ -54,15 +57,29 @@ impl Bets {
     /// # Errors
     /// When a candidate is not between 0 and 1.
     pub fn against(candidates: &[f64], alpha: Alpha) -> Result<Self, Error> {
-        let capitals = candidates.iter().map(|mean| fraction("a candidate", *mean).map(Capital::new)).collect::<Result<_, _>>()?;
-        Ok(Self { log_inverse: -libm::log(alpha.split(2).value()), alpha, forecast: Forecast::default(), capitals })
+        let capitals = candidates
+            .iter()
+            .map(|mean| fraction("a candidate", *mean).map(Capital::new))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            log_inverse: -libm::log(alpha.split(2).value()),
+            alpha,
+            forecast: Forecast::default(),
+            capitals,
+        })
     }
 
     /// Bets against every thousandth from 0 to 1.
     #[must_use]
     pub fn on_grid(alpha: Alpha) -> Self {
-        let capitals = (0..=CELLS).map(|cell| Capital::new(f64::from(cell) / f64::from(CELLS))).collect();
-        Self { log_inverse: -libm::log(alpha.split(2).value()), alpha, forecast: Forecast::default(), capitals }
+        let capitals =
+            (0..=CELLS).map(|cell| Capital::new(f64::from(cell) / f64::from(CELLS))).collect();
+        Self {
+            log_inverse: -libm::log(alpha.split(2).value()),
+            alpha,
+            forecast: Forecast::default(),
+            capitals,
+        }
     }
 
     /// Takes the next value.
@@ -77,14 +94,21 @@ impl Bets {
         Ok(())
     }
 
-    /// The candidates that are not refuted, widened by one cell on each side so that none between them is left out.
+    /// The candidates that are not refuted, widened by one cell on each side so that none between
+    /// them is left out.
     #[must_use]
     pub fn interval(&self) -> Interval {
         let threshold = -libm::log(self.alpha.value());
         let kept = |capital: &&Capital| capital.log_wealth() < threshold;
         let cell = 1.0 / f64::from(CELLS);
-        let lower = self.capitals.iter().find(kept).map_or(0.0, |capital| (capital.mean - cell).max(0.0));
-        let upper = self.capitals.iter().rev().find(kept).map_or(1.0, |capital| (capital.mean + cell).min(1.0));
+        let lower =
+            self.capitals.iter().find(kept).map_or(0.0, |capital| (capital.mean - cell).max(0.0));
+        let upper = self
+            .capitals
+            .iter()
+            .rev()
+            .find(kept)
+            .map_or(1.0, |capital| (capital.mean + cell).min(1.0));
         Interval { lower, upper }
     }
 }
@@ -102,14 +126,18 @@ mod tests {
             bets.observe(f64::from(u8::from(turn % 10 == 0))).unwrap();
         }
         let interval = bets.interval();
-        assert!(interval.contains(0.1) && interval.lower > 0.05 && interval.upper < 0.15, "{interval:?}");
+        assert!(
+            interval.contains(0.1) && interval.lower > 0.05 && interval.upper < 0.15,
+            "{interval:?}"
+        );
         assert!(bets.observe(f64::NAN).is_err() && bets.observe(1.5).is_err());
         assert!(Bets::against(&[1.5], Alpha::new(0.05).unwrap()).is_err());
     }
 
     #[test]
     fn a_fair_bet_leaves_the_expected_capital_unchanged() {
-        // Against the true mean of a coin each player's capital is a martingale: exact over both outcomes.
+        // Against the true mean of a coin each player's capital is a martingale: exact over both
+        // outcomes.
         let mut bets = Bets::against(&[0.3], Alpha::new(0.05).unwrap()).unwrap();
         for value in [1.0, 0.0, 0.0, 1.0, 0.0] {
             let after = |value: f64| {

@@ -1,13 +1,17 @@
-//! Boundaries that a sum of deviations crosses at any time with probability at most alpha: mixtures and stitching.
+//! Boundaries that a sum of deviations crosses at any time with probability at most alpha: mixtures
+//! and stitching.
 //!
-//! Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence sequences" (Annals of
-//! Statistics 2021), propositions 5 to 9 and theorem 1. `v` is the intrinsic time: the accumulated variance. Mixtures are tuned
-//! to be tight near `v_planned` for a level `alpha_planned`.
+//! Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence
+//! sequences" (Annals of Statistics 2021), propositions 5 to 9 and theorem 1. `v` is the intrinsic
+//! time: the accumulated variance. Mixtures are tuned to be tight near `v_planned` for a level
+//! `alpha_planned`.
 
 use crate::domain::statistics::distribution::normal_below;
 use crate::domain::statistics::level::{Alpha, Error, Interval, at_least, positive};
 use crate::domain::statistics::numeric::bisect;
-use crate::domain::statistics::special::{Tails, beta_tails, gamma_tails, log_beta, log_gamma, zeta};
+use crate::domain::statistics::special::{
+    Tails, beta_tails, gamma_tails, log_beta, log_gamma, zeta,
+};
 
 /// Where a mixture is to be tight.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,14 +38,18 @@ impl Tuning {
 
 fn rho(v: f64, alpha: f64) -> Result<f64, Error> {
     if alpha >= 1.0 {
-        return Err(Error::Outside { name: "the planned alpha", value: 0.5 * alpha, expected: "below one half" });
+        return Err(Error::Outside {
+            name: "the planned alpha",
+            value: 0.5 * alpha,
+            expected: "below one half",
+        });
     }
     let log = -2.0 * libm::log(alpha);
     Ok(positive("the planned intrinsic time", v)? / (log + libm::log1p(log)))
 }
 
-/// A supermartingale averaged over many betting rates: while the null holds its value at `(sum, v)` exceeds `1 / alpha` at any
-/// time with probability at most alpha.
+/// A supermartingale averaged over many betting rates: while the null holds its value at `(sum, v)`
+/// exceeds `1 / alpha` at any time with probability at most alpha.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mixture {
     /// Sub-Gaussian sums in both directions.
@@ -142,26 +150,35 @@ impl Mixture {
             Self::Normal { rho } => 0.5 * libm::log(rho / (v + rho)) + 0.5 * sum * sum / (v + rho),
             Self::HalfNormal { rho } => {
                 let scale = v + rho;
-                0.5 * libm::log(4.0 * rho / scale) + 0.5 * sum * sum / scale + libm::log(normal_below(sum / scale.sqrt()))
+                0.5 * libm::log(4.0 * rho / scale)
+                    + 0.5 * sum * sum / scale
+                    + libm::log(normal_below(sum / scale.sqrt()))
             }
             Self::GammaExponential { rho, c } => {
                 let square = c * c;
-                let (start, shape, rate) = (rho / square, (v + rho) / square, (c * sum + v + rho) / square);
-                let ratio = libm::log(gamma_tails(shape, rate).lower) - libm::log(gamma_tails(start, start).lower);
-                gamma_start(start) + log_gamma(shape) + ratio - shape * libm::log(rate) + rate - start
+                let (start, shape, rate) =
+                    (rho / square, (v + rho) / square, (c * sum + v + rho) / square);
+                let ratio = libm::log(gamma_tails(shape, rate).lower)
+                    - libm::log(gamma_tails(start, start).lower);
+                gamma_start(start) + log_gamma(shape) + ratio - shape * libm::log(rate) + rate
+                    - start
             }
             Self::GammaPoisson { rho, c } => {
                 let square = c * c;
-                let (start, rate, shape) = (rho / square, (v + rho) / square, sum / c + (v + rho) / square);
-                let ratio = libm::log(gamma_tails(shape, rate).upper) - libm::log(gamma_tails(start, start).upper);
-                gamma_start(start) + log_gamma(shape) + ratio - shape * libm::log(rate) + rate - start
+                let (start, rate, shape) =
+                    (rho / square, (v + rho) / square, sum / c + (v + rho) / square);
+                let ratio = libm::log(gamma_tails(shape, rate).upper)
+                    - libm::log(gamma_tails(start, start).upper);
+                gamma_start(start) + log_gamma(shape) + ratio - shape * libm::log(rate) + rate
+                    - start
             }
             Self::BetaBinomial { r, g, h, upto } => {
                 let whole = g + h;
                 let (down, up) = ((v - g * sum) / (g * whole), (v + h * sum) / (h * whole));
                 let (start_down, start_up) = (r / (g * whole), r / (h * whole));
                 let base = v / (g * h) * libm::log(whole) - up * libm::log(g) - down * libm::log(h);
-                base + log_beta_below(start_down + down, start_up + up, upto) - log_beta_below(start_down, start_up, upto)
+                base + log_beta_below(start_down + down, start_up + up, upto)
+                    - log_beta_below(start_down, start_up, upto)
             }
         }
     }
@@ -217,7 +234,8 @@ pub struct Stitching {
     pub eta: f64,
 }
 
-/// The polynomially stitched boundary at intrinsic time `v` (their eq. 10), of order `sqrt(v ln ln v)`.
+/// The polynomially stitched boundary at intrinsic time `v` (their eq. 10), of order `sqrt(v ln ln
+/// v)`.
 ///
 /// # Errors
 /// When the stitching or `v` is outside of its range.
@@ -231,18 +249,25 @@ pub fn stitched(stitching: Stitching, v: f64, alpha: Alpha) -> Result<f64, Error
     let k1 = (fourth + 1.0 / fourth) * std::f64::consts::FRAC_1_SQRT_2;
     let k2 = 0.5 * (eta.sqrt() + 1.0);
     let log_eta = libm::log(eta);
-    let epochs = s * libm::log(libm::log(eta * v / v_min)) + libm::log(zeta(s)) - s * libm::log(log_eta);
+    let epochs =
+        s * libm::log(libm::log(eta * v / v_min)) + libm::log(zeta(s)) - s * libm::log(log_eta);
     let length = epochs - libm::log(alpha.value());
     let linear = k2 * c * length;
     Ok((k1 * k1 * v * length + linear * linear).sqrt() + linear)
 }
 
-/// Confidence sequence of a probability from its successes so far: the means whose two-sided beta-binomial mixture stays below
+/// Confidence sequence of a probability from its successes so far: the means whose two-sided
+/// beta-binomial mixture stays below
 /// `1 / alpha`. Tuned to be tight near `planned` trials.
 ///
 /// # Errors
 /// Without trials, with more successes than trials, or when the tuning cannot be used.
-pub fn probability_sequence(trials: u64, successes: u64, alpha: Alpha, planned: (f64, Alpha)) -> Result<Interval, Error> {
+pub fn probability_sequence(
+    trials: u64,
+    successes: u64,
+    alpha: Alpha,
+    planned: (f64, Alpha),
+) -> Result<Interval, Error> {
     let n = at_least("trials", trials, 1)? as f64;
     let share = crate::domain::statistics::moments::share(trials, successes)?;
     positive("the planned number of trials", planned.0)?;
@@ -250,7 +275,8 @@ pub fn probability_sequence(trials: u64, successes: u64, alpha: Alpha, planned: 
     let excluded = |p: f64| {
         let variance = p * (1.0 - p);
         let tuning = Tuning { v_planned: variance * planned.0, alpha_planned: planned.1 };
-        Mixture::beta_binomial(tuning, p, 1.0 - p).map_or(true, |mixture| mixture.log_value((share - p) * n, variance * n) > threshold)
+        Mixture::beta_binomial(tuning, p, 1.0 - p)
+            .map_or(true, |mixture| mixture.log_value((share - p) * n, variance * n) > threshold)
     };
     let lower = if successes == 0 { 0.0 } else { bisect(0.0, share, excluded) };
     let upper = if successes == trials { 1.0 } else { bisect(share, 1.0, |p| !excluded(p)) };
@@ -282,7 +308,11 @@ mod tests {
     #[test]
     fn a_mixture_starts_at_one() {
         for mixture in mixtures(40.0) {
-            assert!(mixture.log_value(0.0, 0.0).abs() < 1e-12, "{mixture:?}: {}", mixture.log_value(0.0, 0.0));
+            assert!(
+                mixture.log_value(0.0, 0.0).abs() < 1e-12,
+                "{mixture:?}: {}",
+                mixture.log_value(0.0, 0.0)
+            );
         }
     }
 
@@ -294,7 +324,10 @@ mod tests {
             for (sum, v) in [(0.0, 0.0), (0.2, 0.24), (1.8, 0.72)] {
                 let next = |step: f64| libm::exp(mixture.log_value(sum + step, v + g * h));
                 let mean = h / (g + h) * next(-g) + g / (g + h) * next(h);
-                assert!((mean / libm::exp(mixture.log_value(sum, v)) - 1.0).abs() < 1e-12, "{mixture:?} at {sum} {v}");
+                assert!(
+                    (mean / libm::exp(mixture.log_value(sum, v)) - 1.0).abs() < 1e-12,
+                    "{mixture:?} at {sum} {v}"
+                );
             }
         }
     }
@@ -302,10 +335,18 @@ mod tests {
     #[test]
     fn what_cannot_be_tuned_is_refused() {
         let tuning = |v_planned, alpha| Tuning { v_planned, alpha_planned: level(alpha) };
-        assert!(Mixture::normal(tuning(0.0, 0.1)).is_err() && Mixture::normal(tuning(f64::NAN, 0.1)).is_err());
-        assert!(Mixture::half_normal(tuning(1.0, 0.5)).is_err() && Mixture::gamma_poisson(tuning(1.0, 0.1), 0.0).is_err());
+        assert!(
+            Mixture::normal(tuning(0.0, 0.1)).is_err()
+                && Mixture::normal(tuning(f64::NAN, 0.1)).is_err()
+        );
+        assert!(
+            Mixture::half_normal(tuning(1.0, 0.5)).is_err()
+                && Mixture::gamma_poisson(tuning(1.0, 0.1), 0.0).is_err()
+        );
         assert!(mixtures(1.0)[1].boundary(0.0, level(0.05)).is_err());
-        assert!(stitched(Stitching { v_min: 1.0, c: 0.0, s: 1.0, eta: 2.0 }, 3.0, level(0.05)).is_err());
+        assert!(
+            stitched(Stitching { v_min: 1.0, c: 0.0, s: 1.0, eta: 2.0 }, 3.0, level(0.05)).is_err()
+        );
         assert!(probability_sequence(0, 0, level(0.05), (100.0, level(0.05))).is_err());
     }
 

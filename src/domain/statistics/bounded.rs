@@ -1,7 +1,8 @@
-//! Confidence sequences for the mean of values between 0 and 1: valid at every look and every size, without approximation.
+//! Confidence sequences for the mean of values between 0 and 1: valid at every look and every size,
+//! without approximation.
 //!
-//! Values come one at a time, in the order in which they were seen; each sequence keeps a few sums. One-sided bounds at half
-//! the level on the values and on what is missing to 1 make an interval.
+//! Values come one at a time, in the order in which they were seen; each sequence keeps a few sums.
+//! One-sided bounds at half the level on the values and on what is missing to 1 make an interval.
 
 use crate::domain::statistics::boundary::{self, Mixture};
 use crate::domain::statistics::level::{Alpha, Error, Interval, fraction, positive};
@@ -24,7 +25,8 @@ impl Forecast {
         (0.25 + self.squares) / (self.count + 1.0)
     }
 
-    /// The bet on the next value that is best for the forecast variance, before any cap (Waudby-Smith and Ramdas 2024, eq. 15).
+    /// The bet on the next value that is best for the forecast variance, before any cap
+    /// (Waudby-Smith and Ramdas 2024, eq. 15).
     #[must_use]
     pub fn bet(&self, log_inverse_alpha: f64) -> f64 {
         let next = self.count + 1.0;
@@ -44,10 +46,12 @@ impl Forecast {
     }
 }
 
-/// Lower bound on the mean of values of at least 0 whose mean is at most 1, by predictable plug-in empirical Bernstein.
+/// Lower bound on the mean of values of at least 0 whose mean is at most 1, by predictable plug-in
+/// empirical Bernstein.
 ///
-/// Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (JRSS B 2024), theorem 2; for values above
-/// 1, as inverse propensity weighting makes them, Waudby-Smith et al. (arXiv:2210.10768).
+/// Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (JRSS B
+/// 2024), theorem 2; for values above 1, as inverse propensity weighting makes them, Waudby-Smith
+/// et al. (arXiv:2210.10768).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BernsteinBound {
     log_inverse_alpha: f64,
@@ -60,14 +64,22 @@ pub struct BernsteinBound {
 }
 
 impl BernsteinBound {
-    /// A bound that fails at any time with probability at most `alpha`. Bets are capped at `cap`, above 0 and below 1.
+    /// A bound that fails at any time with probability at most `alpha`. Bets are capped at `cap`,
+    /// above 0 and below 1.
     ///
     /// # Errors
     /// When the cap is outside of its range.
     pub fn new(alpha: Alpha, cap: f64) -> Result<Self, Error> {
         let cap = crate::domain::statistics::level::open_fraction("the cap of bets", cap)?;
         let log_inverse_alpha = -libm::log(alpha.value());
-        Ok(Self { log_inverse_alpha, cap, forecast: Forecast::default(), weights: 0.0, weighted: 0.0, penalty: 0.0 })
+        Ok(Self {
+            log_inverse_alpha,
+            cap,
+            forecast: Forecast::default(),
+            weights: 0.0,
+            weighted: 0.0,
+            penalty: 0.0,
+        })
     }
 
     /// Takes the next value.
@@ -88,11 +100,16 @@ impl BernsteinBound {
     /// The bound now; 0 before the first value.
     #[must_use]
     pub fn lower(&self) -> f64 {
-        if self.weights == 0.0 { 0.0 } else { ((self.weighted - self.log_inverse_alpha - self.penalty) / self.weights).max(0.0) }
+        if self.weights == 0.0 {
+            0.0
+        } else {
+            ((self.weighted - self.log_inverse_alpha - self.penalty) / self.weights).max(0.0)
+        }
     }
 }
 
-/// Lower bound on the mean of values between 0 and 1 by Hoeffding's inequality with predictable bets (their theorem 1).
+/// Lower bound on the mean of values between 0 and 1 by Hoeffding's inequality with predictable
+/// bets (their theorem 1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HoeffdingBound {
     log_inverse_alpha: f64,
@@ -104,12 +121,14 @@ pub struct HoeffdingBound {
 }
 
 impl HoeffdingBound {
-    /// A bound that fails at any time with probability at most `alpha`. Bets are capped at `cap`, above 0.
+    /// A bound that fails at any time with probability at most `alpha`. Bets are capped at `cap`,
+    /// above 0.
     ///
     /// # Errors
     /// When the cap is outside of its range.
     pub fn new(alpha: Alpha, cap: f64) -> Result<Self, Error> {
-        let (log_inverse_alpha, cap) = (-libm::log(alpha.value()), positive("the cap of bets", cap)?);
+        let (log_inverse_alpha, cap) =
+            (-libm::log(alpha.value()), positive("the cap of bets", cap)?);
         Ok(Self { log_inverse_alpha, cap, count: 0.0, weights: 0.0, weighted: 0.0, penalty: 0.0 })
     }
 
@@ -120,7 +139,9 @@ impl HoeffdingBound {
     pub fn observe(&mut self, value: f64) -> Result<(), Error> {
         let value = fraction("a value", value)?;
         self.count += 1.0;
-        let bet = (8.0 * self.log_inverse_alpha / (self.count * libm::log1p(self.count))).sqrt().min(self.cap);
+        let bet = (8.0 * self.log_inverse_alpha / (self.count * libm::log1p(self.count)))
+            .sqrt()
+            .min(self.cap);
         self.weights += bet;
         self.weighted += bet * value;
         self.penalty += bet * bet / 8.0;
@@ -130,11 +151,16 @@ impl HoeffdingBound {
     /// The bound now; 0 before the first value.
     #[must_use]
     pub fn lower(&self) -> f64 {
-        if self.weights == 0.0 { 0.0 } else { ((self.weighted - self.log_inverse_alpha - self.penalty) / self.weights).max(0.0) }
+        if self.weights == 0.0 {
+            0.0
+        } else {
+            ((self.weighted - self.log_inverse_alpha - self.penalty) / self.weights).max(0.0)
+        }
     }
 }
 
-/// The sums that conjugate-mixture sequences of a mean need (Howard et al. 2021, theorem 4 and corollary 1).
+/// The sums that conjugate-mixture sequences of a mean need (Howard et al. 2021, theorem 4 and
+/// corollary 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MixtureSums {
     count: f64,
@@ -156,15 +182,18 @@ impl MixtureSums {
         Ok(())
     }
 
-    /// Interval by the gamma-exponential mixture of empirical variance, tight near the accumulated variance `v_planned`.
+    /// Interval by the gamma-exponential mixture of empirical variance, tight near the accumulated
+    /// variance `v_planned`.
     ///
-    /// Each bound has a quarter of alpha, as the reference implementation halves it twice; so it is a little wide.
+    /// Each bound has a quarter of alpha, as the reference implementation halves it twice; so it is
+    /// a little wide.
     ///
     /// # Errors
     /// When the planned variance is not above 0.
     pub fn bernstein(&self, v_planned: f64, alpha: Alpha) -> Result<Interval, Error> {
         let alpha_planned = alpha.split(4);
-        let mixture = Mixture::gamma_exponential(boundary::Tuning { v_planned, alpha_planned }, 1.0)?;
+        let mixture =
+            Mixture::gamma_exponential(boundary::Tuning { v_planned, alpha_planned }, 1.0)?;
         // Without any variance yet nothing is known.
         if self.squares == 0.0 {
             return Ok(Interval { lower: 0.0, upper: 1.0 });
@@ -172,12 +201,14 @@ impl MixtureSums {
         Ok(self.within(mixture.boundary(self.squares, alpha_planned)?))
     }
 
-    /// Interval by the two-sided normal mixture of the largest variance, tight near `planned` values.
+    /// Interval by the two-sided normal mixture of the largest variance, tight near `planned`
+    /// values.
     ///
     /// # Errors
     /// When the planned number is not above 0.
     pub fn hoeffding(&self, planned: f64, alpha: Alpha) -> Result<Interval, Error> {
-        let mixture = Mixture::normal(boundary::Tuning { v_planned: 0.25 * planned, alpha_planned: alpha })?;
+        let mixture =
+            Mixture::normal(boundary::Tuning { v_planned: 0.25 * planned, alpha_planned: alpha })?;
         if self.count == 0.0 {
             return Ok(Interval { lower: 0.0, upper: 1.0 });
         }
@@ -229,10 +260,16 @@ mod tests {
     fn values_out_of_range_are_refused_and_nothing_is_known_before_the_first() {
         for bad in [f64::NAN, -0.1] {
             assert!(BernsteinBound::new(level(0.05), 0.5).unwrap().observe(bad).is_err());
-            assert!(HoeffdingBound::new(level(0.05), 1.0).unwrap().observe(bad).is_err() && MixtureSums::default().observe(bad).is_err());
+            assert!(
+                HoeffdingBound::new(level(0.05), 1.0).unwrap().observe(bad).is_err()
+                    && MixtureSums::default().observe(bad).is_err()
+            );
         }
         assert!(HoeffdingBound::new(level(0.05), 1.0).unwrap().observe(1.1).is_err());
-        assert!(BernsteinBound::new(level(0.05), 1.0).is_err(), "a bet of everything can lose everything");
+        assert!(
+            BernsteinBound::new(level(0.05), 1.0).is_err(),
+            "a bet of everything can lose everything"
+        );
         let none = Interval { lower: 0.0, upper: 1.0 };
         assert_eq!(mixtures(&[]).bernstein(10.0, level(0.05)), Ok(none));
         assert_eq!(mixtures(&[0.5, 0.5]).bernstein(10.0, level(0.05)), Ok(none), "no variance yet");

@@ -1,16 +1,22 @@
 //! Effects when whole clusters get an arm: agents with their leads, or teams in blocks of time.
 //!
-//! The regression of the outcome on the arm, and on one covariate where there is one, with errors that may be related in any way
-//! within a cluster: CR0 (Liang and Zeger 1986), CR1, and CR2 with Satterthwaite's degrees of freedom (Bell and McCaffrey 2002, as
-//! Pustejovsky and Tipton 2018 have it), which stays honest with few clusters. A cluster is known by its sums alone: the adjustment
+//! The regression of the outcome on the arm, and on one covariate where there is one, with errors
+//! that may be related in any way within a cluster: CR0 (Liang and Zeger 1986), CR1, and CR2 with
+//! Satterthwaite's degrees of freedom (Bell and McCaffrey 2002, as Pustejovsky and Tipton 2018 have
+//! it), which stays honest with few clusters. A cluster is known by its sums alone: the adjustment
 //! `(I - H)^(-1/2)` of its residuals acts within the space of the regressors.
 
-use crate::domain::statistics::distribution::{normal_above, student_beyond, student_upper_quantile};
+use crate::domain::statistics::distribution::{
+    normal_above, student_beyond, student_upper_quantile,
+};
 use crate::domain::statistics::level::{Alpha, Error, Interval, at_least};
-use crate::domain::statistics::matrix::{Square, apply, cholesky, dot, eigen, lower_inverse, times, transposed};
+use crate::domain::statistics::matrix::{
+    Square, apply, cholesky, dot, eigen, lower_inverse, times, transposed,
+};
 use crate::domain::statistics::moments::{Arms, Moments, PairMoments, PairSums};
 
-/// Below this share of its own a direction of a cluster is not estimated at all (as the R package clubSandwich has it).
+/// Below this share of its own a direction of a cluster is not estimated at all (as the R package
+/// clubSandwich has it).
 const OWN_MIN: f64 = 1e-12;
 
 /// Sums of the units of one cluster in one arm.
@@ -114,7 +120,8 @@ pub fn effect(clusters: &[Cluster], alpha: Alpha) -> Result<Robust, Error> {
 pub struct Relative {
     /// The share.
     pub estimate: f64,
-    /// The shares that the test of `treatment - (1 + share) control` does not refute (Fieller 1954), with CR2 and its degrees of freedom.
+    /// The shares that the test of `treatment - (1 + share) control` does not refute (Fieller
+    /// 1954), with CR2 and its degrees of freedom.
     pub interval: Interval,
 }
 
@@ -123,11 +130,21 @@ pub struct Relative {
 /// # Errors
 /// As [`effect`], and when the control is not told apart from 0 at this level.
 pub fn relative_effect(clusters: &[Cluster], alpha: Alpha) -> Result<Relative, Error> {
-    // Without the control's outcomes the effect is the treatment's mean with its own variance; degrees of freedom follow from sizes alone.
-    let silent = |cluster: &Cluster| Cluster { control: Part { y: 0.0, yy: 0.0, ..cluster.control }, treatment: cluster.treatment };
-    let (both, alone) = (effect(clusters, alpha)?, effect(&clusters.iter().map(silent).collect::<Vec<_>>(), alpha)?);
+    // Without the control's outcomes the effect is the treatment's mean with its own variance;
+    // degrees of freedom follow from sizes alone.
+    let silent = |cluster: &Cluster| Cluster {
+        control: Part { y: 0.0, yy: 0.0, ..cluster.control },
+        treatment: cluster.treatment,
+    };
+    let (both, alone) = (
+        effect(clusters, alpha)?,
+        effect(&clusters.iter().map(silent).collect::<Vec<_>>(), alpha)?,
+    );
     let (treatment, control) = (alone.estimate, alone.estimate - both.estimate);
-    let (own, other) = (alone.se_cr2 * alone.se_cr2, (both.se_cr2 * both.se_cr2 - alone.se_cr2 * alone.se_cr2).max(0.0));
+    let (own, other) = (
+        alone.se_cr2 * alone.se_cr2,
+        (both.se_cr2 * both.se_cr2 - alone.se_cr2 * alone.se_cr2).max(0.0),
+    );
     let t = student_upper_quantile(0.5 * alpha.value(), both.dof);
     let a = control * control - t * t * other;
     if !(control > 0.0 && a > 0.0) {
@@ -146,32 +163,52 @@ pub fn relative_effect(clusters: &[Cluster], alpha: Alpha) -> Result<Relative, E
 pub fn adjusted_effect(clusters: &[Cluster], alpha: Alpha) -> Result<Robust, Error> {
     let design = |cluster: &Cluster| {
         let (all, treated) = (cluster.control.plus(cluster.treatment), cluster.treatment);
-        let products = [[all.n, treated.n, all.x], [treated.n, treated.n, treated.x], [all.x, treated.x, all.xx]];
+        let products = [
+            [all.n, treated.n, all.x],
+            [treated.n, treated.n, treated.x],
+            [all.x, treated.x, all.xx],
+        ];
         (products, [all.y, treated.y, all.xy])
     };
     robust(clusters, design, alpha)
 }
 
-/// Share of the variance of outcomes that lies between clusters, whatever their arms (one-way analysis of variance); may be negative.
+/// Share of the variance of outcomes that lies between clusters, whatever their arms (one-way
+/// analysis of variance); may be negative.
 ///
 /// # Errors
 /// With fewer than two clusters, no cluster of two units, or without variance.
 pub fn intraclass_correlation(clusters: &[Cluster]) -> Result<f64, Error> {
-    let parts: Vec<Part> = clusters.iter().map(|cluster| cluster.control.plus(cluster.treatment)).filter(|part| part.n > 0.0).collect();
+    let parts: Vec<Part> = clusters
+        .iter()
+        .map(|cluster| cluster.control.plus(cluster.treatment))
+        .filter(|part| part.n > 0.0)
+        .collect();
     let groups = at_least("clusters", parts.len() as u64, 2)? as f64;
     let all = parts.iter().fold(Part::default(), |sum, part| sum.plus(*part));
     if all.n <= groups {
         return Err(Error::TooFew { name: "units", count: all.n as u64, least: groups as u64 + 1 });
     }
     let mean = all.y / all.n;
-    let between = parts.iter().map(|part| part.n * (part.y / part.n - mean) * (part.y / part.n - mean)).sum::<f64>() / (groups - 1.0);
-    let within = parts.iter().map(|part| part.yy - part.y * part.y / part.n).sum::<f64>() / (all.n - groups);
-    let size = (all.n - parts.iter().map(|part| part.n * part.n).sum::<f64>() / all.n) / (groups - 1.0);
+    let between = parts
+        .iter()
+        .map(|part| part.n * (part.y / part.n - mean) * (part.y / part.n - mean))
+        .sum::<f64>()
+        / (groups - 1.0);
+    let within =
+        parts.iter().map(|part| part.yy - part.y * part.y / part.n).sum::<f64>() / (all.n - groups);
+    let size =
+        (all.n - parts.iter().map(|part| part.n * part.n).sum::<f64>() / all.n) / (groups - 1.0);
     let variance = between + (size - 1.0) * within;
-    if variance > 0.0 { Ok((between - within) / variance) } else { Err(Error::NoVariance("the outcome")) }
+    if variance > 0.0 {
+        Ok((between - within) / variance)
+    } else {
+        Err(Error::NoVariance("the outcome"))
+    }
 }
 
-/// Mean outcome per unit of each arm with its variance by the delta method over clusters (Deng, Knoblich and Lu, KDD 2018).
+/// Mean outcome per unit of each arm with its variance by the delta method over clusters (Deng,
+/// Knoblich and Lu, KDD 2018).
 ///
 /// # Errors
 /// With fewer than two clusters in an arm.
@@ -184,17 +221,26 @@ pub fn ratio_moments(clusters: &[Cluster]) -> Result<Arms<Moments>, Error> {
         let sizes = Moments::of_sums(count, sum(|part| part.n), sum(|part| part.n * part.n))?;
         PairMoments::of_sum_products(outcomes, sizes, sum(|part| part.y * part.n))?.ratio()
     };
-    Ok(Arms { control: arm(|cluster| cluster.control)?, treatment: arm(|cluster| cluster.treatment)? })
+    Ok(Arms {
+        control: arm(|cluster| cluster.control)?,
+        treatment: arm(|cluster| cluster.treatment)?,
+    })
 }
 
 /// What the regression needs of a cluster: `X'X` and `X'y`; the second regressor is the arm.
 type Design<const N: usize> = (Square<N>, [f64; N]);
 
-fn robust<const N: usize>(clusters: &[Cluster], design: impl Fn(&Cluster) -> Design<N>, alpha: Alpha) -> Result<Robust, Error> {
+fn robust<const N: usize>(
+    clusters: &[Cluster],
+    design: impl Fn(&Cluster) -> Design<N>,
+    alpha: Alpha,
+) -> Result<Robust, Error> {
     let whole = |cluster: &&Cluster| cluster.control.n + cluster.treatment.n > 0.0;
     let used: Vec<&Cluster> = clusters.iter().filter(whole).collect();
     let count = at_least("clusters", used.len() as u64, 2)?;
-    let all = used.iter().fold(Part::default(), |sum, cluster| sum.plus(cluster.control).plus(cluster.treatment));
+    let all = used
+        .iter()
+        .fold(Part::default(), |sum, cluster| sum.plus(cluster.control).plus(cluster.treatment));
     let designs: Vec<Design<N>> = used.iter().map(|cluster| design(cluster)).collect();
     let mut products = [[0.0; N]; N];
     let mut moments = [0.0; N];
@@ -216,7 +262,8 @@ fn robust<const N: usize>(clusters: &[Cluster], design: impl Fn(&Cluster) -> Des
     let se_independent = (residual * inverse[1][1]).sqrt();
     let groups = count as f64;
     let se_cr0 = errors.plain.sqrt();
-    let se_cr1 = (errors.plain * groups / (groups - 1.0) * (units - 1.0) / (units - parameters)).sqrt();
+    let se_cr1 =
+        (errors.plain * groups / (groups - 1.0) * (units - 1.0) / (units - parameters)).sqrt();
     let (se_cr2, dof) = (errors.adjusted.sqrt(), errors.dof);
     let estimate = beta[1];
     if !(se_cr2 > 0.0 && se_cr0 > 0.0 && dof > 0.0 && (estimate / se_cr2).is_finite()) {
@@ -234,7 +281,10 @@ fn robust<const N: usize>(clusters: &[Cluster], design: impl Fn(&Cluster) -> Des
         se_cr2,
         dof,
         p_cr2: student_beyond(estimate / se_cr2, dof),
-        interval: Interval::around(estimate, student_upper_quantile(0.5 * alpha.value(), dof) * se_cr2),
+        interval: Interval::around(
+            estimate,
+            student_upper_quantile(0.5 * alpha.value(), dof) * se_cr2,
+        ),
     })
 }
 
@@ -246,7 +296,12 @@ struct Errors {
 }
 
 impl Errors {
-    fn of<const N: usize>(designs: &[Design<N>], factor: &Square<N>, inverse: &Square<N>, beta: &[f64; N]) -> Self {
+    fn of<const N: usize>(
+        designs: &[Design<N>],
+        factor: &Square<N>,
+        inverse: &Square<N>,
+        beta: &[f64; N],
+    ) -> Self {
         // Row of the inverse that belongs to the arm: the effect is its product with X'y.
         let arm = inverse[1];
         let (mut plain, mut adjusted) = (0.0, 0.0);
@@ -270,15 +325,19 @@ impl Errors {
             own_sum += a - shared;
             own_squares += a * a;
             crossed += a * shared;
-            (0..N).for_each(|row| (0..N).for_each(|column| outer[row][column] += q[row] * q[column]));
+            (0..N)
+                .for_each(|row| (0..N).for_each(|column| outer[row][column] += q[row] * q[column]));
         }
         let mixed = times(inverse, &outer);
-        let trace: f64 = (0..N).map(|row| (0..N).map(|column| mixed[row][column] * mixed[column][row]).sum::<f64>()).sum();
+        let trace: f64 = (0..N)
+            .map(|row| (0..N).map(|column| mixed[row][column] * mixed[column][row]).sum::<f64>())
+            .sum();
         Self { plain, adjusted, dof: own_sum * own_sum / (own_squares - 2.0 * crossed + trace) }
     }
 }
 
-/// The part of the regression that a cluster has for itself: eigenvalues of its leverage and their directions.
+/// The part of the regression that a cluster has for itself: eigenvalues of its leverage and their
+/// directions.
 struct Scale<const N: usize> {
     leverages: [f64; N],
     directions: Square<N>,
@@ -301,14 +360,23 @@ impl<const N: usize> Scale<N> {
     }
 
     fn added(&self, xx: &Square<N>, factor: &Square<N>, of: impl Fn(f64) -> f64) -> Square<N> {
-        // f(I - H) = I + Y (sum over directions of (f(1 - s) - 1) / s) Y' with Y = X K'; a direction without leverage adds nothing.
+        // f(I - H) = I + Y (sum over directions of (f(1 - s) - 1) / s) Y' with Y = X K'; a
+        // direction without leverage adds nothing.
         let weight = |leverage: f64| {
             let own = 1.0 - leverage;
-            if leverage <= OWN_MIN { 0.0 } else { (if own > OWN_MIN { of(own) } else { 0.0 } - 1.0) / leverage }
+            if leverage <= OWN_MIN {
+                0.0
+            } else {
+                (if own > OWN_MIN { of(own) } else { 0.0 } - 1.0) / leverage
+            }
         };
         let weights = self.leverages.map(weight);
         let inner: Square<N> = std::array::from_fn(|row| {
-            std::array::from_fn(|column| (0..N).map(|k| self.directions[row][k] * weights[k] * self.directions[column][k]).sum())
+            std::array::from_fn(|column| {
+                (0..N)
+                    .map(|k| self.directions[row][k] * weights[k] * self.directions[column][k])
+                    .sum()
+            })
         });
         times(&times(xx, &transposed(factor)), &times(&inner, factor))
     }
@@ -320,11 +388,21 @@ mod tests {
 
     fn clusters(control_scale: f64) -> Vec<Cluster> {
         let none = Part::default();
-        let agent = |outcomes: &[f64], scale: f64| outcomes.iter().fold(none, |sum, y| sum.plus(Part::of(scale * y, 0.0)));
+        let agent = |outcomes: &[f64], scale: f64| {
+            outcomes.iter().fold(none, |sum, y| sum.plus(Part::of(scale * y, 0.0)))
+        };
         let control = [[1.0, 2.0, 4.0], [2.0, 3.0, 3.0], [5.0, 1.0, 2.0], [2.0, 2.0, 1.0]];
         let treatment = [[4.0, 3.0, 4.0], [5.0, 3.0, 2.0], [3.0, 6.0, 4.0], [4.0, 5.0, 5.0]];
-        let control = control.iter().map(|outcomes| Cluster { control: agent(outcomes, control_scale), treatment: none });
-        control.chain(treatment.iter().map(|outcomes| Cluster { control: none, treatment: agent(outcomes, 1.0) })).collect()
+        let control = control
+            .iter()
+            .map(|outcomes| Cluster { control: agent(outcomes, control_scale), treatment: none });
+        control
+            .chain(
+                treatment
+                    .iter()
+                    .map(|outcomes| Cluster { control: none, treatment: agent(outcomes, 1.0) }),
+            )
+            .collect()
     }
 
     #[test]

@@ -1,9 +1,13 @@
-//! Evidence from counts alone, valid at every look: whether units were shared out as planned, and whether one arm converts more.
+//! Evidence from counts alone, valid at every look: whether units were shared out as planned, and
+//! whether one arm converts more.
 //!
-//! Lindon and Malek, "Anytime-valid inference for multinomial count data" (NeurIPS 2022): a Dirichlet mixture over the shares. The
-//! counts are all that is needed, so it merges over partitions without loss.
+//! Lindon and Malek, "Anytime-valid inference for multinomial count data" (NeurIPS 2022): a
+//! Dirichlet mixture over the shares. The counts are all that is needed, so it merges over
+//! partitions without loss.
 
-use crate::domain::statistics::level::{Alpha, Error, Interval, open_fraction, positive, same_length};
+use crate::domain::statistics::level::{
+    Alpha, Error, Interval, open_fraction, positive, same_length,
+};
 use crate::domain::statistics::numeric::bisect;
 use crate::domain::statistics::special::{log_beta, log_gamma};
 
@@ -46,20 +50,25 @@ impl Shares {
         Ok(Self { planned: self.planned, prior: prior.to_vec() })
     }
 
-    /// Logarithm of the evidence against the planned shares: exceeds `ln(1 / alpha)` at any time with probability at most alpha
-    /// while they hold. Infinite when an arm without a share has a count.
+    /// Logarithm of the evidence against the planned shares: exceeds `ln(1 / alpha)` at any time
+    /// with probability at most alpha while they hold. Infinite when an arm without a share has a
+    /// count.
     ///
     /// # Errors
     /// When there is not one count per arm.
     pub fn log_evidence(&self, counts: &[u64]) -> Result<f64, Error> {
         same_length("counts", counts.len(), self.planned.len())?;
-        let arms = || counts.iter().map(|count| *count as f64).zip(self.planned.iter().zip(&self.prior));
+        let arms =
+            || counts.iter().map(|count| *count as f64).zip(self.planned.iter().zip(&self.prior));
         if arms().any(|(count, (share, _))| *share == 0.0 && count > 0.0) {
             return Ok(f64::INFINITY);
         }
         let used = || arms().filter(|(_, (share, _))| **share > 0.0);
-        let (units, prior): (f64, f64) = used().fold((0.0, 0.0), |(units, sum), (count, (_, prior))| (units + count, sum + prior));
-        let part = |(count, (share, prior)): (f64, (&f64, &f64))| log_gamma(prior + count) - log_gamma(*prior) - count * libm::log(*share);
+        let (units, prior): (f64, f64) = used()
+            .fold((0.0, 0.0), |(units, sum), (count, (_, prior))| (units + count, sum + prior));
+        let part = |(count, (share, prior)): (f64, (&f64, &f64))| {
+            log_gamma(prior + count) - log_gamma(*prior) - count * libm::log(*share)
+        };
         Ok(log_gamma(prior) - log_gamma(prior + units) + used().map(part).sum::<f64>())
     }
 }
@@ -79,7 +88,8 @@ pub struct Conversions {
     pub control: u64,
     /// The treatment's share of exposed units, above 0 and below 1.
     pub allocation: f64,
-    /// Beta prior of the treatment's share of conversions: its parameters for treatment and control, above 0.
+    /// Beta prior of the treatment's share of conversions: its parameters for treatment and
+    /// control, above 0.
     pub prior: (f64, f64),
 }
 
@@ -92,17 +102,22 @@ pub struct RateRatio {
     pub p_value: f64,
     /// Bounds on the treatment's share of conversions.
     pub share: Interval,
-    /// Bounds on the rate of the treatment over that of the control; the upper one is infinite where nothing bounds it.
+    /// Bounds on the rate of the treatment over that of the control; the upper one is infinite
+    /// where nothing bounds it.
     pub ratio: Interval,
 }
 
-/// Compares the rates at which two arms convert from the arm of each conversion alone: a second witness beside the means.
+/// Compares the rates at which two arms convert from the arm of each conversion alone: a second
+/// witness beside the means.
 ///
 /// # Errors
 /// When the allocation or the prior is outside of its range.
 pub fn rate_ratio(conversions: Conversions, alpha: Alpha) -> Result<RateRatio, Error> {
     let allocation = open_fraction("the allocation", conversions.allocation)?;
-    let (a, b) = (positive("the prior of the treatment", conversions.prior.0)?, positive("the prior of the control", conversions.prior.1)?);
+    let (a, b) = (
+        positive("the prior of the treatment", conversions.prior.0)?,
+        positive("the prior of the control", conversions.prior.1)?,
+    );
     let (treatment, control) = (conversions.treatment as f64, conversions.control as f64);
     let mixed = log_beta(a + treatment, b + control) - log_beta(a, b);
     // A count of 0 has no part in the likelihood, whatever the share.
@@ -113,7 +128,8 @@ pub fn rate_ratio(conversions: Conversions, alpha: Alpha) -> Result<RateRatio, E
     let total = treatment + control;
     let centre = if total == 0.0 { allocation } else { treatment / total };
     let lower = if conversions.treatment == 0 { 0.0 } else { bisect(0.0, centre, refuted) };
-    let upper = if conversions.control == 0 { 1.0 } else { bisect(centre, 1.0, |share| !refuted(share)) };
+    let upper =
+        if conversions.control == 0 { 1.0 } else { bisect(centre, 1.0, |share| !refuted(share)) };
     let share = Interval { lower, upper };
     let evidence = log_evidence(allocation);
     let ratio = share.map(|share| share / (1.0 - share) * ((1.0 - allocation) / allocation));
@@ -151,18 +167,35 @@ mod tests {
         assert_eq!(p_value(f64::INFINITY), 0.0);
         let two = Shares::planned(&[1.0, 1.0]).unwrap();
         assert_eq!(shares.log_evidence(&[70, 40, 0]), two.log_evidence(&[70, 40]));
-        assert!(shares.clone().with_prior(&[1.0, 1.0, 0.0]).is_ok() && shares.with_prior(&[1.0, 0.0, 1.0]).is_err());
-        assert!(Shares::planned(&[0.0]).is_err() && Shares::planned(&[f64::NAN, 1.0]).is_err() && two.log_evidence(&[1]).is_err());
+        assert!(
+            shares.clone().with_prior(&[1.0, 1.0, 0.0]).is_ok()
+                && shares.with_prior(&[1.0, 0.0, 1.0]).is_err()
+        );
+        assert!(
+            Shares::planned(&[0.0]).is_err()
+                && Shares::planned(&[f64::NAN, 1.0]).is_err()
+                && two.log_evidence(&[1]).is_err()
+        );
     }
 
     #[test]
     fn no_conversion_bounds_nothing() {
-        let conversions = |treatment, control| Conversions { treatment, control, allocation: 0.5, prior: (1.0, 1.0) };
+        let conversions = |treatment, control| Conversions {
+            treatment,
+            control,
+            allocation: 0.5,
+            prior: (1.0, 1.0),
+        };
         let none = rate_ratio(conversions(0, 0), level(0.05)).unwrap();
-        assert_eq!((none.share, none.ratio.upper, none.p_value), (Interval { lower: 0.0, upper: 1.0 }, f64::INFINITY, 1.0));
+        assert_eq!(
+            (none.share, none.ratio.upper, none.p_value),
+            (Interval { lower: 0.0, upper: 1.0 }, f64::INFINITY, 1.0)
+        );
         let only = rate_ratio(conversions(30, 0), level(0.05)).unwrap();
         assert!(only.ratio.lower > 1.0 && only.ratio.upper == f64::INFINITY && only.p_value < 1e-6);
-        assert!(rate_ratio(Conversions { allocation: 1.0, ..conversions(1, 1) }, level(0.05)).is_err());
+        assert!(
+            rate_ratio(Conversions { allocation: 1.0, ..conversions(1, 1) }, level(0.05)).is_err()
+        );
     }
 
     proptest! {

@@ -1,7 +1,9 @@
-//! Means and ratios adjusted for what was known before the exposure, which narrows the interval and moves no effect.
+//! Means and ratios adjusted for what was known before the exposure, which narrows the interval and
+//! moves no effect.
 //!
-//! Deng, Xu, Kohavi and Walker, "Improving the sensitivity of online controlled experiments by utilizing pre-experiment data"
-//! (WSDM 2013); the ratio by the delta method over all four sums, as the variance of a ratio of means.
+//! Deng, Xu, Kohavi and Walker, "Improving the sensitivity of online controlled experiments by
+//! utilizing pre-experiment data" (WSDM 2013); the ratio by the delta method over all four sums, as
+//! the variance of a ratio of means.
 
 use crate::domain::statistics::level::{Alpha, Error};
 use crate::domain::statistics::moments::{Arms, Moments, PairMoments};
@@ -28,8 +30,11 @@ pub fn theta(arms: &Arms<PairMoments>) -> f64 {
     // Within the arms plus between them: pooled sums about the common means.
     let between = n_c * n_t / (n_c + n_t);
     let (first, second) = (t.first.mean - c.first.mean, t.second.mean - c.second.mean);
-    let covariance = (n_c - 1.0) * c.covariance + (n_t - 1.0) * t.covariance + between * first * second;
-    let variance = (n_c - 1.0) * c.second.variance + (n_t - 1.0) * t.second.variance + between * second * second;
+    let covariance =
+        (n_c - 1.0) * c.covariance + (n_t - 1.0) * t.covariance + between * first * second;
+    let variance = (n_c - 1.0) * c.second.variance
+        + (n_t - 1.0) * t.second.variance
+        + between * second * second;
     if variance > 0.0 { covariance / variance } else { 0.0 }
 }
 
@@ -40,7 +45,8 @@ pub fn theta(arms: &Arms<PairMoments>) -> f64 {
 pub fn means(arms: &Arms<PairMoments>, scale: Scale, alpha: Alpha) -> Result<Adjusted, Error> {
     let theta = theta(arms);
     let adjusted = |pair: &PairMoments| {
-        let variance = pair.first.variance + theta * theta * pair.second.variance - 2.0 * theta * pair.covariance;
+        let variance = pair.first.variance + theta * theta * pair.second.variance
+            - 2.0 * theta * pair.covariance;
         let mean = pair.first.mean - theta * pair.second.mean;
         Ok(Moments { n: pair.first.n, mean, variance: variance.max(0.0) })
     };
@@ -54,19 +60,24 @@ pub fn means(arms: &Arms<PairMoments>, scale: Scale, alpha: Alpha) -> Result<Adj
             if base == 0.0 {
                 return Err(Error::ZeroBase("the mean of the control"));
             }
-            // The control stands in the difference and in the base, so its variance has both derivatives.
+            // The control stands in the difference and in the base, so its variance has both
+            // derivatives.
             let ratio = arms.treatment.first.mean / base;
-            let variance_c =
-                control.first.variance * ratio * ratio - 2.0 * theta * control.covariance * ratio + theta * theta * control.second.variance;
+            let variance_c = control.first.variance * ratio * ratio
+                - 2.0 * theta * control.covariance * ratio
+                + theta * theta * control.second.variance;
             let variance = after.treatment.variance_of_mean() + variance_c / control.first.n as f64;
-            Effect { estimate: difference / base.abs(), standard_error: variance.max(0.0).sqrt() / base.abs() }
+            Effect {
+                estimate: difference / base.abs(),
+                standard_error: variance.max(0.0).sqrt() / base.abs(),
+            }
         }
     };
     Ok(Adjusted { theta, arms: after, test: of_effect(effect, dof(&after)?, alpha)? })
 }
 
-/// `ln(treatment / control)` of the means that both arms would have at the mean of what was known before, with a coefficient of
-/// [`theta`]; its standard error by the delta method.
+/// `ln(treatment / control)` of the means that both arms would have at the mean of what was known
+/// before, with a coefficient of [`theta`]; its standard error by the delta method.
 ///
 /// # Errors
 /// When an adjusted mean is not above 0 or nothing varies.
@@ -74,24 +85,38 @@ pub fn log_ratio(arms: &Arms<PairMoments>, theta: f64) -> Result<Effect, Error> 
     let (n_c, n_t) = (arms.control.first.n as f64, arms.treatment.first.n as f64);
     let gap = arms.treatment.second.mean - arms.control.second.mean;
     let share = n_t / (n_c + n_t);
-    let mean =
-        Arms { control: arms.control.first.mean + theta * share * gap, treatment: arms.treatment.first.mean - theta * (1.0 - share) * gap };
+    let mean = Arms {
+        control: arms.control.first.mean + theta * share * gap,
+        treatment: arms.treatment.first.mean - theta * (1.0 - share) * gap,
+    };
     let least = mean.control.min(mean.treatment);
     if !(least > 0.0 && least.is_finite()) {
-        return Err(Error::Outside { name: "an adjusted mean", value: least, expected: "above 0 for a ratio" });
+        return Err(Error::Outside {
+            name: "an adjusted mean",
+            value: least,
+            expected: "above 0 for a ratio",
+        });
     }
-    // Both means move with the gap, so the estimate falls by this much per one that the treatment had more before.
+    // Both means move with the gap, so the estimate falls by this much per one that the treatment
+    // had more before.
     let slope = theta * ((1.0 - share) / mean.treatment + share / mean.control);
     let part = |pair: &PairMoments, mean: f64| {
-        let variance = pair.first.variance / (mean * mean) - 2.0 * slope * pair.covariance / mean + slope * slope * pair.second.variance;
+        let variance = pair.first.variance / (mean * mean) - 2.0 * slope * pair.covariance / mean
+            + slope * slope * pair.second.variance;
         variance.max(0.0) / pair.first.n as f64
     };
-    let standard_error = (part(&arms.control, mean.control) + part(&arms.treatment, mean.treatment)).sqrt();
+    let standard_error =
+        (part(&arms.control, mean.control) + part(&arms.treatment, mean.treatment)).sqrt();
     let estimate = libm::log(mean.treatment / mean.control);
-    if standard_error > 0.0 { Ok(Effect { estimate, standard_error }) } else { Err(Error::NoVariance("the metric")) }
+    if standard_error > 0.0 {
+        Ok(Effect { estimate, standard_error })
+    } else {
+        Err(Error::NoVariance("the metric"))
+    }
 }
 
-/// Numerator and denominator of a ratio metric, after the exposure and before it, of the same units.
+/// Numerator and denominator of a ratio metric, after the exposure and before it, of the same
+/// units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RatioMoments {
     /// Numerator after, denominator after, numerator before, denominator before.
@@ -166,18 +191,22 @@ pub fn ratios(arms: &Arms<RatioMoments>, scale: Scale, alpha: Alpha) -> Result<A
             let own = slope(control);
             let factor = -(1.0 + estimate * base.signum());
             let of_control = [factor * own[0], factor * own[1], -own[2], -own[3]];
-            let variance = (control.variance(of_control) / control.parts[0].n as f64 + after.treatment.variance_of_mean()) / (base * base);
+            let variance = (control.variance(of_control) / control.parts[0].n as f64
+                + after.treatment.variance_of_mean())
+                / (base * base);
             Effect { estimate, standard_error: variance.max(0.0).sqrt() }
         }
     };
     Ok(Adjusted { theta, arms: after, test: of_effect(effect, dof(&after)?, alpha)? })
 }
 
-/// Covariance of the ratios after and before over the variance of the one before, each per unit, summed over the arms.
+/// Covariance of the ratios after and before over the variance of the one before, each per unit,
+/// summed over the arms.
 fn ratio_theta(arms: &Arms<RatioMoments>) -> f64 {
     let part = |arm: &RatioMoments| {
         let (after, before) = (arm.slope_after(), arm.slope_before());
-        let covariance = arm.variance_between([0.0, 0.0, before[0], before[1]], [after[0], after[1], 0.0, 0.0]);
+        let covariance =
+            arm.variance_between([0.0, 0.0, before[0], before[1]], [after[0], after[1], 0.0, 0.0]);
         (covariance, arm.variance([0.0, 0.0, before[0], before[1]]))
     };
     let (control, treatment) = (part(&arms.control), part(&arms.treatment));
@@ -204,8 +233,14 @@ mod tests {
     use crate::domain::statistics::welch::test;
 
     fn pairs(values: &[(f64, f64)]) -> PairMoments {
-        let one = |(x, y): &(f64, f64)| PairSums::of(Micro::new(*x).unwrap(), Micro::new(*y).unwrap());
-        values.iter().map(one).fold(PairSums::default(), |a, b| a.merged(b).unwrap()).moments().unwrap()
+        let one =
+            |(x, y): &(f64, f64)| PairSums::of(Micro::new(*x).unwrap(), Micro::new(*y).unwrap());
+        values
+            .iter()
+            .map(one)
+            .fold(PairSums::default(), |a, b| a.merged(b).unwrap())
+            .moments()
+            .unwrap()
     }
 
     fn level() -> Alpha {
@@ -217,20 +252,32 @@ mod tests {
         let before: Vec<f64> = (0..40).map(|unit| f64::from(unit * 7 % 13)).collect();
         let noise = |unit: usize| if unit % 4 < 2 { 1e-3 } else { -1e-3 };
         let arm = |from: usize, effect: f64| {
-            let values: Vec<(f64, f64)> = (from..from + 20).map(|unit| (2.0 * before[unit] + effect + noise(unit), before[unit])).collect();
+            let values: Vec<(f64, f64)> = (from..from + 20)
+                .map(|unit| (2.0 * before[unit] + effect + noise(unit), before[unit]))
+                .collect();
             pairs(&values)
         };
         let arms = Arms { control: arm(0, 0.0), treatment: arm(20, 0.5) };
         let adjusted = means(&arms, Scale::Absolute, level()).unwrap();
         assert!((adjusted.theta - 2.0).abs() < 0.05, "{adjusted:?}");
-        let plain = test(&Arms { control: arms.control.first, treatment: arms.treatment.first }, Scale::Absolute, level()).unwrap();
+        let plain = test(
+            &Arms { control: arms.control.first, treatment: arms.treatment.first },
+            Scale::Absolute,
+            level(),
+        )
+        .unwrap();
         assert!(adjusted.test.effect.standard_error < plain.effect.standard_error / 20.0);
     }
 
     #[test]
     fn a_log_ratio_at_equal_means_is_as_far_from_nothing_as_the_difference() {
         let arm = |from: u32, effect: f64| {
-            let value = |unit: u32| (f64::from(unit * 7 % 13) + f64::from(unit * 5 % 3) + 50.0 + effect, f64::from(unit * 7 % 13));
+            let value = |unit: u32| {
+                (
+                    f64::from(unit * 7 % 13) + f64::from(unit * 5 % 3) + 50.0 + effect,
+                    f64::from(unit * 7 % 13),
+                )
+            };
             pairs(&(from..from + 200).map(value).collect::<Vec<_>>())
         };
         let arms = Arms { control: arm(0, 0.0), treatment: arm(205, 0.01) };
@@ -238,10 +285,19 @@ mod tests {
         let ratio = log_ratio(&arms, difference.theta).unwrap();
         // Near equal means of 56 to 58 a log ratio is the difference over them.
         let base = arms.control.first.mean;
-        assert!((ratio.estimate * base - difference.test.effect.estimate).abs() < 1e-3, "{ratio:?} {difference:?}");
-        assert!((ratio.standard_error * base / difference.test.effect.standard_error - 1.0).abs() < 1e-2);
+        assert!(
+            (ratio.estimate * base - difference.test.effect.estimate).abs() < 1e-3,
+            "{ratio:?} {difference:?}"
+        );
+        assert!(
+            (ratio.standard_error * base / difference.test.effect.standard_error - 1.0).abs()
+                < 1e-2
+        );
         let plain = Arms { control: arms.control.first, treatment: arms.treatment.first };
-        assert_eq!(log_ratio(&arms, 0.0).unwrap(), crate::domain::statistics::log_ratio::log_ratio(&plain).unwrap());
+        assert_eq!(
+            log_ratio(&arms, 0.0).unwrap(),
+            crate::domain::statistics::log_ratio::log_ratio(&plain).unwrap()
+        );
         assert!(log_ratio(&arms, 1e6).is_err(), "no mean is left");
     }
 
@@ -253,7 +309,12 @@ mod tests {
         assert_eq!(adjusted.theta, 0.0);
         assert_eq!(
             adjusted.test,
-            test(&Arms { control: arms.control.first, treatment: arms.treatment.first }, Scale::Relative, level()).unwrap()
+            test(
+                &Arms { control: arms.control.first, treatment: arms.treatment.first },
+                Scale::Relative,
+                level()
+            )
+            .unwrap()
         );
     }
 

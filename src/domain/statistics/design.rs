@@ -1,11 +1,14 @@
 //! Whether an experiment can answer its question in time; if not, what it would need.
 //!
-//! Leads are watched by the sequence on the log ratio, agents are compared once, by CR2. Leads of one agent resemble each other, so
-//! waiting longer helps agents less and less: with few of them no time is enough.
+//! Leads are watched by the sequence on the log ratio, agents are compared once, by CR2. Leads of
+//! one agent resemble each other, so waiting longer helps agents less and less: with few of them no
+//! time is enough.
 
 use crate::domain::statistics::asymptotic::{Tuning, half_width};
 use crate::domain::statistics::distribution::{normal_critical, student_upper_quantile};
-use crate::domain::statistics::level::{Alpha, Error, at_least, finite, fraction, not_negative, open_fraction, positive};
+use crate::domain::statistics::level::{
+    Alpha, Error, at_least, finite, fraction, not_negative, open_fraction, positive,
+};
 use crate::domain::statistics::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN};
 use crate::domain::statistics::power::{Change, Clustering, SharePlan, beyond};
 
@@ -20,7 +23,8 @@ const LIFT_MAX: f64 = 10.0;
 pub enum Metric {
     /// The share of leads that do something, above 0 and below 1.
     Share(f64),
-    /// A number of each lead, such as its revenue: mean above 0 and standard deviation, over all leads.
+    /// A number of each lead, such as its revenue: mean above 0 and standard deviation, over all
+    /// leads.
     Mean {
         /// The mean.
         mean: f64,
@@ -43,7 +47,9 @@ pub struct Goal {
 impl Goal {
     fn change(&self) -> Result<Change, Error> {
         match self.metric {
-            Metric::Share(baseline) => SharePlan { baseline, lift: self.lift, alpha: self.alpha }.change(),
+            Metric::Share(baseline) => {
+                SharePlan { baseline, lift: self.lift, alpha: self.alpha }.change()
+            }
             Metric::Mean { mean, sd } => {
                 let difference = positive("the mean", mean)? * finite("the lift", self.lift)?;
                 positive("the mean of the treatment", mean + difference)?;
@@ -54,13 +60,16 @@ impl Goal {
         }
     }
 
-    /// Leads of an arm that bring the outcomes other than 0 which bounds wait for. Of a mean the share of leads that have one is at least
+    /// Leads of an arm that bring the outcomes other than 0 which bounds wait for. Of a mean the
+    /// share of leads that have one is at least
     /// `mean^2 / (mean^2 + sd^2)` (Cauchy and Schwarz), so that there may be more.
     fn waiting(&self) -> f64 {
         let least = 1.0_f64.min(1.0 + self.lift);
         match self.metric {
             Metric::Share(baseline) => CONVERSIONS_MIN as f64 / (baseline * least),
-            Metric::Mean { mean, sd } => OUTCOMES_MIN as f64 * (1.0 + sd * sd / (mean * mean * least * least)),
+            Metric::Mean { mean, sd } => {
+                OUTCOMES_MIN as f64 * (1.0 + sd * sd / (mean * mean * least * least))
+            }
         }
     }
 
@@ -110,9 +119,11 @@ pub struct Design {
     pub weeks: Option<f64>,
     /// Probability of finding the lift in the time one would wait.
     pub power_in_time: f64,
-    /// The smallest lift that is found with the wanted power in that time; `None` when even tenfold is not.
+    /// The smallest lift that is found with the wanted power in that time; `None` when even tenfold
+    /// is not.
     pub lift_in_time: Option<f64>,
-    /// Agents needed to be done in that time, each with as many leads a week as now; `None` for leads, or when a million are too few.
+    /// Agents needed to be done in that time, each with as many leads a week as now; `None` for
+    /// leads, or when a million are too few.
     pub agents_needed: Option<u64>,
     /// Whether it is done in the time one would wait.
     pub is_feasible: bool,
@@ -126,7 +137,9 @@ impl Plan {
     pub fn design(&self) -> Result<Design, Error> {
         self.check()?;
         let weeks = self.weeks()?;
-        let once = self.goal.change()?.units(normal_critical(self.goal.alpha.value()), self.power)?.ceil() as u64;
+        let once =
+            self.goal.change()?.units(normal_critical(self.goal.alpha.value()), self.power)?.ceil()
+                as u64;
         Ok(Design {
             leads_per_arm_once: once,
             leads_per_arm: weeks.map(|weeks| (weeks * self.leads_per_week / 2.0).ceil() as u64),
@@ -154,7 +167,9 @@ impl Plan {
         match self.agents {
             // At the planned number the width in standard errors does not depend on that number.
             None => half_width(1.0, Tuning { alpha, planned: 1.0 }),
-            Some(agents) => Ok(student_upper_quantile(0.5 * alpha.value(), agents.count as f64 - 2.0)),
+            Some(agents) => {
+                Ok(student_upper_quantile(0.5 * alpha.value(), agents.count as f64 - 2.0))
+            }
         }
     }
 
@@ -169,15 +184,18 @@ impl Plan {
         let per_arm = 0.5 * self.leads_per_week;
         let Some(agents) = self.agents else { return Ok(Some(needed / per_arm)) };
         let icc = agents.intraclass_correlation;
-        // n = needed (1 - icc + (1 + cv^2) icc m) for n leads of an arm, of which each agent has m: linear in the weeks.
-        let gained = per_arm - needed * spread(agents) * icc * self.leads_per_week / agents.count as f64;
+        // n = needed (1 - icc + (1 + cv^2) icc m) for n leads of an arm, of which each agent has m:
+        // linear in the weeks.
+        let gained =
+            per_arm - needed * spread(agents) * icc * self.leads_per_week / agents.count as f64;
         Ok((gained > 0.0).then(|| needed * (1.0 - icc).max(0.0) / gained))
     }
 
     fn is_in_time(&self) -> Result<bool, Error> {
         // An agent without a lead is none, so at least one each.
         let each = |agents: Agents| self.leads_per_week * self.weeks_max >= agents.count as f64;
-        Ok(self.agents.is_none_or(each) && self.weeks()?.is_some_and(|weeks| weeks <= self.weeks_max))
+        Ok(self.agents.is_none_or(each)
+            && self.weeks()?.is_some_and(|weeks| weeks <= self.weeks_max))
     }
 
     fn power_in_time(&self) -> Result<f64, Error> {
@@ -186,15 +204,20 @@ impl Plan {
             None => leads,
             Some(agents) => {
                 let size_mean = (2.0 * leads / agents.count as f64).max(1.0);
-                let (intraclass_correlation, size_variation) = (agents.intraclass_correlation, agents.size_variation);
-                leads / Clustering { intraclass_correlation, size_mean, size_variation }.design_effect()?
+                let (intraclass_correlation, size_variation) =
+                    (agents.intraclass_correlation, agents.size_variation);
+                leads
+                    / Clustering { intraclass_correlation, size_mean, size_variation }
+                        .design_effect()?
             }
         };
         Ok(beyond(self.goal.change()?.z(worth)?, self.critical()?))
     }
 
     fn lift_in_time(&self) -> Result<Option<f64>, Error> {
-        let in_time = |lift: f64| Self { goal: Goal { lift, ..self.goal }, ..*self }.is_in_time().unwrap_or(false);
+        let in_time = |lift: f64| {
+            Self { goal: Goal { lift, ..self.goal }, ..*self }.is_in_time().unwrap_or(false)
+        };
         let highest = self.goal.lift_max();
         if !in_time(highest) {
             return Ok(None);
@@ -212,7 +235,9 @@ impl Plan {
         let per_agent = self.leads_per_week / agents.count as f64;
         let enough = |count: u64| {
             let agents = Some(Agents { count, ..agents });
-            Self { agents, leads_per_week: per_agent * count as f64, ..*self }.is_in_time().unwrap_or(false)
+            Self { agents, leads_per_week: per_agent * count as f64, ..*self }
+                .is_in_time()
+                .unwrap_or(false)
         };
         let mut high = AGENTS_MIN;
         while !enough(high) {
@@ -257,7 +282,10 @@ mod tests {
     #[test]
     fn a_small_office_cannot_prove_a_tenth_more_sales_but_may_see_more_replies() {
         let sales = plan(0.02, 0.1, 40.0).design().unwrap();
-        assert!(!sales.is_feasible && sales.weeks.unwrap() > 5_000.0 && sales.power_in_time < 0.05, "{sales:?}");
+        assert!(
+            !sales.is_feasible && sales.weeks.unwrap() > 5_000.0 && sales.power_in_time < 0.05,
+            "{sales:?}"
+        );
         let replies = plan(0.4, 0.3, 40.0).design().unwrap();
         assert!(replies.is_feasible && replies.power_in_time > 0.8, "{replies:?}");
         assert!(replies.lift_in_time.unwrap() < 0.3, "{replies:?}");
@@ -282,16 +310,29 @@ mod tests {
         assert_eq!((design.weeks, design.leads_per_arm, design.is_feasible), (None, None, false));
         let needed = design.agents_needed.unwrap();
         let per_agent = 100.0 / 8.0;
-        let of = |count: u64| Plan { agents: agents(count, 0.1), leads_per_week: per_agent * count as f64, ..few }.design().unwrap();
-        assert!(needed > 8 && needed.is_multiple_of(2) && of(needed).is_feasible && !of(needed - 2).is_feasible, "{needed}");
+        let of = |count: u64| {
+            Plan { agents: agents(count, 0.1), leads_per_week: per_agent * count as f64, ..few }
+                .design()
+                .unwrap()
+        };
+        assert!(
+            needed > 8
+                && needed.is_multiple_of(2)
+                && of(needed).is_feasible
+                && !of(needed - 2).is_feasible,
+            "{needed}"
+        );
     }
 
     #[test]
     fn agents_that_do_not_differ_are_compared_once_as_their_leads_would_be() {
-        let alike =
-            Plan { agents: Some(Agents { count: 1_000, intraclass_correlation: 0.0, size_variation: 0.0 }), ..plan(0.1, 0.2, 2_000.0) };
+        let alike = Plan {
+            agents: Some(Agents { count: 1_000, intraclass_correlation: 0.0, size_variation: 0.0 }),
+            ..plan(0.1, 0.2, 2_000.0)
+        };
         let design = alike.design().unwrap();
-        let (clustered, once) = (design.leads_per_arm.unwrap() as f64, design.leads_per_arm_once as f64);
+        let (clustered, once) =
+            (design.leads_per_arm.unwrap() as f64, design.leads_per_arm_once as f64);
         assert!((clustered / once - 1.0).abs() < 0.01, "{design:?}");
         let watched = plan(0.1, 0.2, 2_000.0).design().unwrap();
         assert!(watched.leads_per_arm.unwrap() as f64 > 1.5 * once);
@@ -309,25 +350,44 @@ mod tests {
         // One look finds with so many what the detectable difference of so many says.
         let once = of(score, 0.1, 100.0).design().unwrap().leads_per_arm_once;
         let found =
-            MeanPlan { mean: 2.0, sd: 1.0, units_per_arm: once, alpha: Alpha::new(0.05).unwrap() }.detectable_difference(0.8).unwrap();
+            MeanPlan { mean: 2.0, sd: 1.0, units_per_arm: once, alpha: Alpha::new(0.05).unwrap() }
+                .detectable_difference(0.8)
+                .unwrap();
         assert!((found / 0.2 - 1.0).abs() < 2e-3, "{once}: {found}");
         // Twice the deviation needs four times the leads, watched or by agent.
         for agents in [None, agents(2_000, 0.0)] {
-            let weeks = |sd: f64| Plan { agents, ..of(Metric::Mean { mean: 2.0, sd }, 0.1, 100.0) }.design().unwrap().weeks.unwrap();
+            let weeks = |sd: f64| {
+                Plan { agents, ..of(Metric::Mean { mean: 2.0, sd }, 0.1, 100.0) }
+                    .design()
+                    .unwrap()
+                    .weeks
+                    .unwrap()
+            };
             assert!((weeks(2.0) / weeks(1.0) - 4.0).abs() < 1e-9);
         }
         let watched = of(score, 0.1, 100.0);
-        let there = Plan { weeks_max: watched.design().unwrap().weeks.unwrap(), ..watched }.design().unwrap();
-        assert!((there.power_in_time - 0.8).abs() < 1e-3 && (there.lift_in_time.unwrap() - 0.1).abs() < 1e-3, "{there:?}");
+        let there = Plan { weeks_max: watched.design().unwrap().weeks.unwrap(), ..watched }
+            .design()
+            .unwrap();
+        assert!(
+            (there.power_in_time - 0.8).abs() < 1e-3
+                && (there.lift_in_time.unwrap() - 0.1).abs() < 1e-3,
+            "{there:?}"
+        );
         // A share is a mean with the deviation of a share, as far as the lift leaves that alone.
         let share = plan(0.3, 0.01, 1e6).design().unwrap().leads_per_arm.unwrap() as f64;
-        let mean = of(Metric::Mean { mean: 0.3, sd: 0.21_f64.sqrt() }, 0.01, 1e6).design().unwrap().leads_per_arm.unwrap() as f64;
+        let mean = of(Metric::Mean { mean: 0.3, sd: 0.21_f64.sqrt() }, 0.01, 1e6)
+            .design()
+            .unwrap()
+            .leads_per_arm
+            .unwrap() as f64;
         assert!((share / mean - 1.0).abs() < 0.01, "{share} {mean}");
     }
 
     #[test]
     fn outcomes_other_than_0_are_waited_for_however_large_the_lift() {
-        // One lead in fifty brings 10,000: a mean of 200 and a deviation of 1,400. A hundred of them need 5,000 leads of the control.
+        // One lead in fifty brings 10,000: a mean of 200 and a deviation of 1,400. A hundred of
+        // them need 5,000 leads of the control.
         let revenue = Metric::Mean { mean: 200.0, sd: 1_400.0 };
         assert_eq!(of(revenue, 9.0, 100.0).design().unwrap().leads_per_arm, Some(5_000));
         assert!(of(revenue, 0.1, 100.0).design().unwrap().leads_per_arm.unwrap() > 5_000);
@@ -335,12 +395,26 @@ mod tests {
 
     #[test]
     fn numbers_that_make_no_plan_are_refused() {
-        for (mean, sd, lift) in
-            [(0.0, 1.0, 0.1), (-1.0, 1.0, 0.1), (1.0, 0.0, 0.1), (1.0, f64::NAN, 0.1), (1.0, 1.0, 0.0), (1.0, 1.0, -1.0)]
-        {
-            assert!(of(Metric::Mean { mean, sd }, lift, 40.0).design().is_err(), "{mean} {sd} {lift}");
+        for (mean, sd, lift) in [
+            (0.0, 1.0, 0.1),
+            (-1.0, 1.0, 0.1),
+            (1.0, 0.0, 0.1),
+            (1.0, f64::NAN, 0.1),
+            (1.0, 1.0, 0.0),
+            (1.0, 1.0, -1.0),
+        ] {
+            assert!(
+                of(Metric::Mean { mean, sd }, lift, 40.0).design().is_err(),
+                "{mean} {sd} {lift}"
+            );
         }
-        for wrong in [plan(0.0, 0.1, 40.0), plan(0.5, 1.5, 40.0), plan(0.1, 0.0, 40.0), plan(0.1, 0.1, 0.0), plan(f64::NAN, 0.1, 40.0)] {
+        for wrong in [
+            plan(0.0, 0.1, 40.0),
+            plan(0.5, 1.5, 40.0),
+            plan(0.1, 0.0, 40.0),
+            plan(0.1, 0.1, 0.0),
+            plan(f64::NAN, 0.1, 40.0),
+        ] {
             assert!(wrong.design().is_err(), "{wrong:?}");
         }
         assert!(

@@ -34,7 +34,8 @@ pub fn normal_upper_quantile(tail: f64) -> f64 {
     if tail <= 0.0 {
         return f64::INFINITY;
     }
-    // Abramowitz and Stegun 26.2.23, within 4.5e-4; each step of Halley's method triples the digits.
+    // Abramowitz and Stegun 26.2.23, within 4.5e-4; each step of Halley's method triples the
+    // digits.
     let t = (-2.0 * libm::log(tail)).sqrt();
     let numerator = 2.515_517 + t * (0.802_853 + t * 0.010_328);
     let denominator = 1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308));
@@ -72,8 +73,10 @@ pub fn student_beyond(t: f64, dof: f64) -> f64 {
 /// The point that Student's t exceeds with probability `tail`, from above 0 to 0.5.
 #[must_use]
 pub fn student_upper_quantile(tail: f64, dof: f64) -> f64 {
-    // The normal quantile is below; where the tail is 0 even for the largest number the quantile is infinite.
-    descend(0.0, normal_upper_quantile(tail).max(1.0), tail, |t| student_above(t, dof)).unwrap_or(f64::INFINITY)
+    // The normal quantile is below; where the tail is 0 even for the largest number the quantile is
+    // infinite.
+    descend(0.0, normal_upper_quantile(tail).max(1.0), tail, |t| student_above(t, dof))
+        .unwrap_or(f64::INFINITY)
 }
 
 /// Probability that a chi-square variable with `dof > 0` degrees of freedom is above `x`.
@@ -130,7 +133,11 @@ mod tests {
             (1e-100, 21.273453560965326),
             (1e-300, 37.0470962993612),
         ] {
-            assert!(near(normal_upper_quantile(tail), z, 4e-16), "{tail}: {}", normal_upper_quantile(tail));
+            assert!(
+                near(normal_upper_quantile(tail), z, 4e-16),
+                "{tail}: {}",
+                normal_upper_quantile(tail)
+            );
         }
         for (t, dof, above) in [
             (0.3, 1.0, 0.40722642092225764),
@@ -142,7 +149,11 @@ mod tests {
             (39.0, 1_909.4, 1.6419869556260224e-245),
             (1e-9, 4.0, 0.49999999962499997),
         ] {
-            assert!(near(student_above(t, dof), above, 2e-12), "{t} {dof}: {}", student_above(t, dof));
+            assert!(
+                near(student_above(t, dof), above, 2e-12),
+                "{t} {dof}: {}",
+                student_above(t, dof)
+            );
         }
         for (tail, dof, t) in [
             (0.025, 5.4, 2.5143520149856013),
@@ -151,10 +162,22 @@ mod tests {
             (0.25, 1.0, 1.0),
             (0.05, 1e7, 1.6448537793284017),
         ] {
-            assert!(near(student_upper_quantile(tail, dof), t, 1e-12), "{tail} {dof}: {}", student_upper_quantile(tail, dof));
+            assert!(
+                near(student_upper_quantile(tail, dof), t, 1e-12),
+                "{tail} {dof}: {}",
+                student_upper_quantile(tail, dof)
+            );
         }
-        for (x, dof, above) in [(6.5, 1.0, 0.010787449254670357), (34.2, 2.0, 3.745970556295245e-08), (0.01, 3.0, 0.9997348349413444)] {
-            assert!(near(chi_square_above(x, dof), above, 1e-13), "{x} {dof}: {}", chi_square_above(x, dof));
+        for (x, dof, above) in [
+            (6.5, 1.0, 0.010787449254670357),
+            (34.2, 2.0, 3.745970556295245e-08),
+            (0.01, 3.0, 0.9997348349413444),
+        ] {
+            assert!(
+                near(chi_square_above(x, dof), above, 1e-13),
+                "{x} {dof}: {}",
+                chi_square_above(x, dof)
+            );
         }
         assert!(near(beta_lower_quantile(0.025, 12.0, 108.0), 0.053200554426632345, 1e-13));
         assert!(near(beta_upper_quantile(0.025, 12.0, 108.0), 0.1593770506779498, 1e-13));

@@ -1,8 +1,10 @@
-//! The augmented sequence of a bandit from sums: draws that shared their probabilities come as one group, in any order within it.
+//! The augmented sequence of a bandit from sums: draws that shared their probabilities come as one
+//! group, in any order within it.
 //!
-//! As [`crate::domain::statistics::weighted::Augmented`] (arXiv:2103.06476v7, section 3), but the forecasts of a group are made from the
-//! groups before it. They and the probabilities are set by the past, so every score still has the mean of its arm, and what merges over
-//! partitions without loss is enough: number, sum and sum of squares of each arm in each group.
+//! As [`crate::domain::statistics::weighted::Augmented`] (arXiv:2103.06476v7, section 3), but the
+//! forecasts of a group are made from the groups before it. They and the probabilities are set by
+//! the past, so every score still has the mean of its arm, and what merges over partitions without
+//! loss is enough: number, sum and sum of squares of each arm in each group.
 
 use crate::domain::statistics::level::{Error, at_least, finite, same_length};
 use crate::domain::statistics::welch::Effect;
@@ -24,7 +26,8 @@ pub struct Grouped {
     arms: Vec<Past>,
 }
 
-/// What is known of one arm, and of the control in the same groups: an arm without weight is not compared in a group.
+/// What is known of one arm, and of the control in the same groups: an arm without weight is not
+/// compared in a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Past {
     count: f64,
@@ -39,7 +42,8 @@ struct Past {
     products: f64,
 }
 
-/// Errors of the forecast of one arm in one group, weighted by the inverse of its probability: their sum and that of their squares.
+/// Errors of the forecast of one arm in one group, weighted by the inverse of its probability:
+/// their sum and that of their squares.
 #[derive(Clone, Copy)]
 struct Errors {
     forecast: f64,
@@ -54,8 +58,13 @@ impl Past {
             return Errors { forecast, sum: 0.0, squares: 0.0 };
         }
         let n = drawn.n as f64;
-        let squares = (drawn.squares - 2.0 * forecast * drawn.sum + n * forecast * forecast).max(0.0);
-        Errors { forecast, sum: (drawn.sum - n * forecast) / propensity, squares: squares / (propensity * propensity) }
+        let squares =
+            (drawn.squares - 2.0 * forecast * drawn.sum + n * forecast * forecast).max(0.0);
+        Errors {
+            forecast,
+            sum: (drawn.sum - n * forecast) / propensity,
+            squares: squares / (propensity * propensity),
+        }
     }
 
     fn means(&self) -> Result<(f64, [f64; 2]), Error> {
@@ -66,7 +75,11 @@ impl Past {
 
 fn effect(estimate: f64, variance: f64, n: f64) -> Result<Effect, Error> {
     let standard_error = (variance.max(0.0) / n).sqrt();
-    if standard_error > 0.0 { Ok(Effect { estimate, standard_error }) } else { Err(Error::NoVariance("the effect")) }
+    if standard_error > 0.0 {
+        Ok(Effect { estimate, standard_error })
+    } else {
+        Err(Error::NoVariance("the effect"))
+    }
 }
 
 impl Grouped {
@@ -82,7 +95,8 @@ impl Grouped {
     /// Takes the next group and the probabilities that all arms had in it.
     ///
     /// # Errors
-    /// When an arm without a probability was drawn, the control has none, or an outcome is not finite.
+    /// When an arm without a probability was drawn, the control has none, or an outcome is not
+    /// finite.
     pub fn observe(&mut self, drawn: &[Drawn], propensities: &[f64]) -> Result<(), Error> {
         same_length("arms", drawn.len(), self.arms.len())?;
         same_length("propensities", propensities.len(), self.arms.len())?;
@@ -90,18 +104,27 @@ impl Grouped {
             finite("a sum", drawn.sum + drawn.squares)?;
             let is_needed = place == 0 || drawn.n > 0;
             if !(0.0..=1.0).contains(propensity) || is_needed && *propensity == 0.0 {
-                return Err(Error::Outside { name: "a propensity", value: *propensity, expected: "above 0 and at most 1" });
+                return Err(Error::Outside {
+                    name: "a propensity",
+                    value: *propensity,
+                    expected: "above 0 and at most 1",
+                });
             }
         }
         let draws: u64 = drawn.iter().map(|drawn| drawn.n).sum();
         let n = draws as f64;
-        let errors: Vec<Errors> =
-            (self.arms.iter().zip(drawn)).zip(propensities).map(|((past, drawn), of)| past.errors(drawn, *of)).collect();
+        let errors: Vec<Errors> = (self.arms.iter().zip(drawn))
+            .zip(propensities)
+            .map(|((past, drawn), of)| past.errors(drawn, *of))
+            .collect();
         let control = errors[0];
         // An arm's score is its forecast, and for the drawn arm also the weighted error.
         let sum = |of: Errors| n * of.forecast + of.sum;
-        let squares = |of: Errors| n * of.forecast * of.forecast + 2.0 * of.forecast * of.sum + of.squares;
-        for ((past, own), (drawn, propensity)) in self.arms.iter_mut().zip(&errors).zip(drawn.iter().zip(propensities)) {
+        let squares =
+            |of: Errors| n * of.forecast * of.forecast + 2.0 * of.forecast * of.sum + of.squares;
+        for ((past, own), (drawn, propensity)) in
+            self.arms.iter_mut().zip(&errors).zip(drawn.iter().zip(propensities))
+        {
             if *propensity == 0.0 {
                 continue;
             }
@@ -110,7 +133,9 @@ impl Grouped {
             past.own_squares += squares(*own);
             past.control += sum(control);
             past.control_squares += squares(control);
-            past.products += n * own.forecast * control.forecast + own.forecast * control.sum + control.forecast * own.sum;
+            past.products += n * own.forecast * control.forecast
+                + own.forecast * control.sum
+                + control.forecast * own.sum;
             past.count += drawn.n as f64;
             past.outcomes += drawn.sum;
             past.inverse += drawn.n as f64 / propensity;
@@ -122,7 +147,9 @@ impl Grouped {
     /// Effective sample size of an arm (Kish): draws of it, less where their weights differ.
     #[must_use]
     pub fn effective_size(&self, arm: usize) -> f64 {
-        let kish = |past: &Past| if past.count == 0.0 { 0.0 } else { past.inverse * past.inverse / past.inverse_squares };
+        let kish = |past: &Past| {
+            if past.count == 0.0 { 0.0 } else { past.inverse * past.inverse / past.inverse_squares }
+        };
         self.arms.get(arm).map_or(0.0, kish)
     }
 
@@ -133,10 +160,15 @@ impl Grouped {
     }
 
     fn past(&self, arm: usize) -> Result<&Past, Error> {
-        self.arms.get(arm).ok_or(Error::Outside { name: "the arm", value: arm as f64, expected: "one of the arms" })
+        self.arms.get(arm).ok_or(Error::Outside {
+            name: "the arm",
+            value: arm as f64,
+            expected: "one of the arms",
+        })
     }
 
-    /// Mean outcome if every draw had been of this arm: the doubly robust value of the policy that always draws it.
+    /// Mean outcome if every draw had been of this arm: the doubly robust value of the policy that
+    /// always draws it.
     ///
     /// # Errors
     /// For unknown arms, and before the scores vary.
@@ -165,11 +197,16 @@ impl Grouped {
         let past = self.past(arm)?;
         let (n, [own, control]) = past.means()?;
         if own.min(control) <= 0.0 {
-            return Err(Error::Outside { name: "a mean", value: own.min(control), expected: "above 0 for a ratio" });
+            return Err(Error::Outside {
+                name: "a mean",
+                value: own.min(control),
+                expected: "above 0 for a ratio",
+            });
         }
         // Variance of the difference of both scores, each over its mean.
-        let variance =
-            (past.own_squares / (own * own) - 2.0 * past.products / (own * control) + past.control_squares / (control * control)) / n;
+        let variance = (past.own_squares / (own * own) - 2.0 * past.products / (own * control)
+            + past.control_squares / (control * control))
+            / n;
         effect(libm::log(own / control), variance, n)
     }
 }
@@ -195,7 +232,8 @@ mod tests {
         let draw = |turn: usize| {
             let weights = [[0.2, 0.3, 0.5], [0.6, 0.3, 0.1], [0.34, 0.33, 0.33]][turn / 100 % 3];
             let unit = random.unit();
-            let arm = usize::from(unit >= weights[0]) + usize::from(unit >= weights[0] + weights[1]);
+            let arm =
+                usize::from(unit >= weights[0]) + usize::from(unit >= weights[0] + weights[1]);
             (arm, f64::from(u8::from(random.chance([0.3, 0.4, 0.5][arm]))), weights)
         };
         (0..3_000).map(draw).collect()
@@ -210,8 +248,12 @@ mod tests {
         }
         let tuning = Tuning { alpha: Alpha::new(0.05).unwrap(), planned: 3_000.0 };
         for arm in 1..3 {
-            let (expected, found) = (augmented.effect(arm, tuning).unwrap(), grouped.difference(arm).unwrap());
-            assert!((expected.estimate - found.estimate).abs() < 1e-10 && (expected.standard_error - found.standard_error).abs() < 1e-10);
+            let (expected, found) =
+                (augmented.effect(arm, tuning).unwrap(), grouped.difference(arm).unwrap());
+            assert!(
+                (expected.estimate - found.estimate).abs() < 1e-10
+                    && (expected.standard_error - found.standard_error).abs() < 1e-10
+            );
             assert!((augmented.effective_size(arm) - grouped.effective_size(arm)).abs() < 1e-6);
         }
     }
@@ -225,17 +267,29 @@ mod tests {
             let mut drawn = [Drawn::default(); 3];
             for (arm, outcome, _) in group {
                 let Drawn { n, sum, squares } = drawn[*arm];
-                drawn[*arm] = Drawn { n: n + 1, sum: sum + outcome, squares: squares + outcome * outcome };
+                drawn[*arm] =
+                    Drawn { n: n + 1, sum: sum + outcome, squares: squares + outcome * outcome };
             }
-            let forecast: Vec<f64> = grouped.arms.iter().map(|past| (past.outcomes + 0.5) / (past.count + 1.0)).collect();
+            let forecast: Vec<f64> = grouped
+                .arms
+                .iter()
+                .map(|past| (past.outcomes + 0.5) / (past.count + 1.0))
+                .collect();
             forecasts.extend(group.iter().map(|_| forecast.clone()));
             grouped.observe(&drawn, &group[0].2).unwrap();
         }
         let target = [0.0, 0.0, 1.0];
         let logged: Vec<Logged> = (all.iter().zip(&forecasts))
-            .map(|((arm, reward, weights), forecast)| Logged { arm: *arm, reward: *reward, logged: weights, target: &target, forecast })
+            .map(|((arm, reward, weights), forecast)| Logged {
+                arm: *arm,
+                reward: *reward,
+                logged: weights,
+                target: &target,
+                forecast,
+            })
             .collect();
-        let (expected, found) = (evaluate(&logged, 10.0).unwrap().doubly_robust, grouped.value(2).unwrap());
+        let (expected, found) =
+            (evaluate(&logged, 10.0).unwrap().doubly_robust, grouped.value(2).unwrap());
         assert!((expected.estimate - found.estimate).abs() < 1e-10, "{expected:?} {found:?}");
         // The one divides by n - 1, the other by n.
         assert!((expected.standard_error / found.standard_error - 1.0).abs() < 1e-3);
@@ -255,9 +309,20 @@ mod tests {
         let before = grouped.difference(1).unwrap();
         let alone = [Drawn { n: 900, sum: 800.0, squares: 800.0 }, Drawn::default()];
         grouped.observe(&alone, &[1.0, 0.0]).unwrap();
-        assert_eq!((grouped.difference(1).unwrap(), grouped.draws(1), grouped.draws(0)), (before, 200, 1_100));
-        let leaked = [Drawn { n: 1, sum: 0.0, squares: 0.0 }, Drawn { n: 1, sum: 0.0, squares: 0.0 }];
-        assert!(grouped.observe(&leaked, &[1.0, 0.0]).is_err() && grouped.observe(&leaked, &[0.0, 1.0]).is_err());
-        assert!(grouped.observe(&leaked, &[0.5]).is_err() && Grouped::new(1).is_err() && grouped.value(7).is_err());
+        assert_eq!(
+            (grouped.difference(1).unwrap(), grouped.draws(1), grouped.draws(0)),
+            (before, 200, 1_100)
+        );
+        let leaked =
+            [Drawn { n: 1, sum: 0.0, squares: 0.0 }, Drawn { n: 1, sum: 0.0, squares: 0.0 }];
+        assert!(
+            grouped.observe(&leaked, &[1.0, 0.0]).is_err()
+                && grouped.observe(&leaked, &[0.0, 1.0]).is_err()
+        );
+        assert!(
+            grouped.observe(&leaked, &[0.5]).is_err()
+                && Grouped::new(1).is_err()
+                && grouped.value(7).is_err()
+        );
     }
 }

@@ -63,7 +63,8 @@ impl Alpha {
         self.0
     }
 
-    /// An equal part of the level, for `parts` statements that must hold together (Bonferroni); at least one part.
+    /// An equal part of the level, for `parts` statements that must hold together (Bonferroni); at
+    /// least one part.
     #[must_use]
     pub fn split(self, parts: u32) -> Self {
         Self(self.0 / f64::from(parts.max(1)))
@@ -104,7 +105,11 @@ impl Interval {
 /// # Errors
 /// When it is.
 pub fn finite(name: &'static str, value: f64) -> Result<f64, Error> {
-    if value.is_finite() { Ok(value) } else { Err(Error::Outside { name, value, expected: "a finite number" }) }
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Error::Outside { name, value, expected: "a finite number" })
+    }
 }
 
 /// A finite number above 0.
@@ -112,7 +117,11 @@ pub fn finite(name: &'static str, value: f64) -> Result<f64, Error> {
 /// # Errors
 /// When it is not.
 pub fn positive(name: &'static str, value: f64) -> Result<f64, Error> {
-    if value.is_finite() && value > 0.0 { Ok(value) } else { Err(Error::Outside { name, value, expected: "a number above 0" }) }
+    if value.is_finite() && value > 0.0 {
+        Ok(value)
+    } else {
+        Err(Error::Outside { name, value, expected: "a number above 0" })
+    }
 }
 
 /// A finite number of at least 0.
@@ -120,7 +129,11 @@ pub fn positive(name: &'static str, value: f64) -> Result<f64, Error> {
 /// # Errors
 /// When it is not.
 pub fn not_negative(name: &'static str, value: f64) -> Result<f64, Error> {
-    if value.is_finite() && value >= 0.0 { Ok(value) } else { Err(Error::Outside { name, value, expected: "a number of at least 0" }) }
+    if value.is_finite() && value >= 0.0 {
+        Ok(value)
+    } else {
+        Err(Error::Outside { name, value, expected: "a number of at least 0" })
+    }
 }
 
 /// A number from 0 to 1.
@@ -128,7 +141,11 @@ pub fn not_negative(name: &'static str, value: f64) -> Result<f64, Error> {
 /// # Errors
 /// When it is not.
 pub fn fraction(name: &'static str, value: f64) -> Result<f64, Error> {
-    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err(Error::Outside { name, value, expected: "a number from 0 to 1" }) }
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(Error::Outside { name, value, expected: "a number from 0 to 1" })
+    }
 }
 
 /// A number above 0 and below 1.
@@ -136,7 +153,11 @@ pub fn fraction(name: &'static str, value: f64) -> Result<f64, Error> {
 /// # Errors
 /// When it is not.
 pub fn open_fraction(name: &'static str, value: f64) -> Result<f64, Error> {
-    if value > 0.0 && value < 1.0 { Ok(value) } else { Err(Error::Outside { name, value, expected: "a number above 0 and below 1" }) }
+    if value > 0.0 && value < 1.0 {
+        Ok(value)
+    } else {
+        Err(Error::Outside { name, value, expected: "a number above 0 and below 1" })
+    }
 }
 
 /// A count of at least `least`.
@@ -162,11 +183,28 @@ mod tests {
     #[test]
     fn nan_and_infinity_are_refused_everywhere() {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert!(finite("x", bad).is_err() && positive("x", bad).is_err() && not_negative("x", bad).is_err());
-            assert!(fraction("x", bad).is_err() && open_fraction("x", bad).is_err() && Alpha::new(bad).is_err());
+            assert!(
+                finite("x", bad).is_err()
+                    && positive("x", bad).is_err()
+                    && not_negative("x", bad).is_err()
+            );
+            assert!(
+                fraction("x", bad).is_err()
+                    && open_fraction("x", bad).is_err()
+                    && Alpha::new(bad).is_err()
+            );
         }
-        assert!(Alpha::new(0.0).is_err() && Alpha::new(1.0).is_err() && positive("x", 0.0).is_err());
-        assert!(fraction("x", 0.0).is_ok() && fraction("x", 1.0).is_ok() && not_negative("x", 0.0).is_ok());
-        assert_eq!(fraction("share", 1.5).unwrap_err().to_string(), "share is 1.5, expected a number from 0 to 1");
+        assert!(
+            Alpha::new(0.0).is_err() && Alpha::new(1.0).is_err() && positive("x", 0.0).is_err()
+        );
+        assert!(
+            fraction("x", 0.0).is_ok()
+                && fraction("x", 1.0).is_ok()
+                && not_negative("x", 0.0).is_ok()
+        );
+        assert_eq!(
+            fraction("share", 1.5).unwrap_err().to_string(),
+            "share is 1.5, expected a number from 0 to 1"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The relative effect on the log scale, where it is nearest to normal: the one that decisions are made on.
+//! The relative effect on the log scale, where it is nearest to normal: the one that decisions are
+//! made on.
 
 use crate::domain::statistics::asymptotic::{Sequence, Tuning, sequence};
 use crate::domain::statistics::distribution::normal_critical;
@@ -6,9 +7,11 @@ use crate::domain::statistics::level::{Alpha, Error, Interval};
 use crate::domain::statistics::moments::{Arms, Moments};
 use crate::domain::statistics::welch::Effect;
 
-/// Conversions that each arm needs before a sequence may be acted on: below, the log ratio is not yet near normal. Specified.
+/// Conversions that each arm needs before a sequence may be acted on: below, the log ratio is not
+/// yet near normal. Specified.
 pub const CONVERSIONS_MIN: u64 = 30;
-/// Outcomes other than 0 that each arm needs of metrics with heavy tails, such as revenue. Specified.
+/// Outcomes other than 0 that each arm needs of metrics with heavy tails, such as revenue.
+/// Specified.
 pub const OUTCOMES_MIN: u64 = 100;
 
 /// `ln(treatment / control)` with its standard error by the delta method.
@@ -25,7 +28,11 @@ pub fn log_ratio(arms: &Arms<Moments>) -> Result<Effect, Error> {
     let parts = arms.try_map(part)?;
     let standard_error = (parts.control + parts.treatment).sqrt();
     let estimate = libm::log(arms.treatment.mean / arms.control.mean);
-    if standard_error > 0.0 { Ok(Effect { estimate, standard_error }) } else { Err(Error::NoVariance("the metric")) }
+    if standard_error > 0.0 {
+        Ok(Effect { estimate, standard_error })
+    } else {
+        Err(Error::NoVariance("the metric"))
+    }
 }
 
 /// A log ratio as a relative effect: 0.05 is five hundredths more.
@@ -37,10 +44,12 @@ pub fn lift(log_ratio: f64) -> f64 {
 /// The fixed-horizon interval of the lift; valid at one planned look.
 #[must_use]
 pub fn fixed_interval(effect: Effect, alpha: Alpha) -> Interval {
-    Interval::around(effect.estimate, normal_critical(alpha.value()) * effect.standard_error).map(lift)
+    Interval::around(effect.estimate, normal_critical(alpha.value()) * effect.standard_error)
+        .map(lift)
 }
 
-/// The confidence sequence of the log ratio after all units of both arms; its bounds become lifts through [`lift`].
+/// The confidence sequence of the log ratio after all units of both arms; its bounds become lifts
+/// through [`lift`].
 ///
 /// # Errors
 /// As [`log_ratio`] and [`sequence`].
@@ -58,7 +67,10 @@ mod tests {
         let up = log_ratio(&Arms { control: moments(1.0), treatment: moments(2.0) }).unwrap();
         let down = log_ratio(&Arms { control: moments(2.0), treatment: moments(1.0) }).unwrap();
         assert_eq!((up.estimate, up.standard_error), (-down.estimate, down.standard_error));
-        assert!((lift(up.estimate) - 1.0).abs() < 1e-15 && (up.standard_error - 0.02_f64.sqrt()).abs() < 1e-15);
+        assert!(
+            (lift(up.estimate) - 1.0).abs() < 1e-15
+                && (up.standard_error - 0.02_f64.sqrt()).abs() < 1e-15
+        );
     }
 
     #[test]

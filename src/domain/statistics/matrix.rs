@@ -6,7 +6,9 @@ pub type Square<const N: usize> = [[f64; N]; N];
 /// Product of two matrices.
 #[must_use]
 pub fn times<const N: usize>(left: &Square<N>, right: &Square<N>) -> Square<N> {
-    std::array::from_fn(|row| std::array::from_fn(|column| (0..N).map(|k| left[row][k] * right[k][column]).sum()))
+    std::array::from_fn(|row| {
+        std::array::from_fn(|column| (0..N).map(|k| left[row][k] * right[k][column]).sum())
+    })
 }
 
 /// Product of a matrix and a vector.
@@ -27,7 +29,8 @@ pub fn dot<const N: usize>(left: &[f64; N], right: &[f64; N]) -> f64 {
     left.iter().zip(right).map(|(left, right)| left * right).sum()
 }
 
-/// The lower triangular matrix whose product with its transpose is `matrix`; `None` unless that is positive definite.
+/// The lower triangular matrix whose product with its transpose is `matrix`; `None` unless that is
+/// positive definite.
 #[must_use]
 pub fn cholesky<const N: usize>(matrix: &Square<N>) -> Option<Square<N>> {
     let mut lower = [[0.0; N]; N];
@@ -62,11 +65,14 @@ pub fn lower_inverse<const N: usize>(lower: &Square<N>) -> Square<N> {
     transposed(&columns)
 }
 
-/// Eigenvalues of a symmetric matrix and its orthonormal eigenvectors as columns, by Jacobi's rotations.
+/// Eigenvalues of a symmetric matrix and its orthonormal eigenvectors as columns, by Jacobi's
+/// rotations.
 #[must_use]
 pub fn eigen<const N: usize>(matrix: &Square<N>) -> ([f64; N], Square<N>) {
     let mut values = *matrix;
-    let mut vectors: Square<N> = std::array::from_fn(|row| std::array::from_fn(|column| if row == column { 1.0 } else { 0.0 }));
+    let mut vectors: Square<N> = std::array::from_fn(|row| {
+        std::array::from_fn(|column| if row == column { 1.0 } else { 0.0 })
+    });
     // Each sweep squares what is left off the diagonal.
     for _ in 0..12 {
         for p in 0..N {
@@ -83,7 +89,11 @@ pub fn eigen<const N: usize>(matrix: &Square<N>) -> ([f64; N], Square<N>) {
 /// One rotation in the plane of `p` and `q` that makes their entry 0.
 fn rotate<const N: usize>(values: &mut Square<N>, vectors: &mut Square<N>, p: usize, q: usize) {
     let slope = (values[q][q] - values[p][p]) / (2.0 * values[p][q]);
-    let tangent = if slope == 0.0 { 1.0 } else { slope.signum() / (slope.abs() + (1.0 + slope * slope).sqrt()) };
+    let tangent = if slope == 0.0 {
+        1.0
+    } else {
+        slope.signum() / (slope.abs() + (1.0 + slope * slope).sqrt())
+    };
     let cosine = 1.0 / (1.0 + tangent * tangent).sqrt();
     let sine = tangent * cosine;
     for row in values.iter_mut().chain(vectors.iter_mut()) {
@@ -96,12 +106,15 @@ fn rotate<const N: usize>(values: &mut Square<N>, vectors: &mut Square<N>, p: us
     values[q][p] = 0.0;
 }
 
-/// The vector that `matrix` turns into `right`, by elimination with pivots; `None` when there is none or more than one.
+/// The vector that `matrix` turns into `right`, by elimination with pivots; `None` when there is
+/// none or more than one.
 #[must_use]
 pub fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
     let size = right.len();
     for column in 0..size {
-        let pivot = (column..size).max_by(|left, other| matrix[*left][column].abs().total_cmp(&matrix[*other][column].abs()))?;
+        let pivot = (column..size).max_by(|left, other| {
+            matrix[*left][column].abs().total_cmp(&matrix[*other][column].abs())
+        })?;
         if matrix[pivot][column].abs() < 1e-300 {
             return None;
         }
@@ -111,7 +124,10 @@ pub fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>>
         let (known, unknown) = right.split_at_mut(column + 1);
         for (row, value) in below.iter_mut().zip(unknown) {
             let factor = row[column] / done[column][column];
-            row.iter_mut().zip(&done[column]).skip(column).for_each(|(entry, over)| *entry -= factor * over);
+            row.iter_mut()
+                .zip(&done[column])
+                .skip(column)
+                .for_each(|(entry, over)| *entry -= factor * over);
             *value -= factor * known[column];
         }
     }
@@ -154,6 +170,9 @@ mod tests {
     fn what_is_singular_has_no_solution() {
         assert_eq!(cholesky(&[[1.0, 1.0], [1.0, 1.0]]), None);
         assert_eq!(solve(vec![vec![1.0, 2.0], vec![0.0, 0.0]], vec![1.0, 1.0]), None);
-        assert_eq!(solve(vec![vec![0.0, 2.0], vec![4.0, 0.0]], vec![2.0, 4.0]), Some(vec![1.0, 1.0]));
+        assert_eq!(
+            solve(vec![vec![0.0, 2.0], vec![4.0, 0.0]], vec![2.0, 4.0]),
+            Some(vec![1.0, 1.0])
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Sums that can be merged in any order, and the means and variances that follow from them.
 //!
-//! Values are whole millionths and every sum is an exact integer, so the same observations give the same bytes whatever the
-//! order and partitioning. Floating point begins at [`Sums::moments`] and [`PairSums::moments`].
+//! Values are whole millionths and every sum is an exact integer, so the same observations give the
+//! same bytes whatever the order and partitioning. Floating point begins at [`Sums::moments`] and
+//! [`PairSums::moments`].
 
 use crate::domain::statistics::level::{Error, at_least, finite, not_negative};
 
@@ -77,12 +78,15 @@ impl Sums {
     pub fn moments(&self) -> Result<Moments, Error> {
         at_least("observations", self.n, 2)?;
         let centre = Centre::of(self.n, self.sum);
-        let variance = centre.products(centre, self.sum_squares).max(0.0) / (self.n as f64 - 1.0) / (SCALE * SCALE);
+        let variance = centre.products(centre, self.sum_squares).max(0.0)
+            / (self.n as f64 - 1.0)
+            / (SCALE * SCALE);
         Ok(Moments { n: self.n, mean: centre.mean(), variance })
     }
 }
 
-/// Sums of two metrics of the same units and of their product. Merging adds them; the default is empty.
+/// Sums of two metrics of the same units and of their product. Merging adds them; the default is
+/// empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PairSums {
     /// The first metric: numerator, or outcome.
@@ -97,7 +101,11 @@ impl PairSums {
     /// One unit.
     #[must_use]
     pub fn of(first: Micro, second: Micro) -> Self {
-        Self { first: Sums::of(first), second: Sums::of(second), sum_products: i128::from(first.0) * i128::from(second.0) }
+        Self {
+            first: Sums::of(first),
+            second: Sums::of(second),
+            sum_products: i128::from(first.0) * i128::from(second.0),
+        }
     }
 
     /// Both together.
@@ -108,7 +116,10 @@ impl PairSums {
         Ok(Self {
             first: self.first.merged(other.first)?,
             second: self.second.merged(other.second)?,
-            sum_products: self.sum_products.checked_add(other.sum_products).ok_or(Error::Overflow("products"))?,
+            sum_products: self
+                .sum_products
+                .checked_add(other.sum_products)
+                .ok_or(Error::Overflow("products"))?,
         })
     }
 
@@ -120,7 +131,8 @@ impl PairSums {
         let n = self.first.n;
         let (first, second) = (self.first.moments()?, self.second.moments()?);
         let (left, right) = (Centre::of(n, self.first.sum), Centre::of(n, self.second.sum));
-        let covariance = left.products(right, self.sum_products) / (n as f64 - 1.0) / (SCALE * SCALE);
+        let covariance =
+            left.products(right, self.sum_products) / (n as f64 - 1.0) / (SCALE * SCALE);
         Ok(PairMoments { first, second, covariance })
     }
 }
@@ -140,14 +152,19 @@ impl Moments {
     /// From a sum and a sum of squares, as other systems report them.
     ///
     /// # Errors
-    /// With fewer than two observations, a number that is not finite, or squares too small for the sum.
+    /// With fewer than two observations, a number that is not finite, or squares too small for the
+    /// sum.
     pub fn of_sums(n: u64, sum: f64, sum_squares: f64) -> Result<Self, Error> {
         at_least("observations", n, 2)?;
         let (count, sum) = (n as f64, finite("the sum", sum)?);
         let spread = finite("the sum of squares", sum_squares)? - sum * sum / count;
         // Rounding of equal observations can leave a sum of squares a little too small.
         let spread = if spread.abs() <= 1e-12 * sum_squares.abs() { 0.0 } else { spread };
-        Ok(Self { n, mean: sum / count, variance: not_negative("the sum of squared deviations", spread)? / (count - 1.0) })
+        Ok(Self {
+            n,
+            mean: sum / count,
+            variance: not_negative("the sum of squared deviations", spread)? / (count - 1.0),
+        })
     }
 
     /// Of a share: mean `p`, variance `p (1 - p)`.
@@ -182,14 +199,21 @@ impl PairMoments {
     ///
     /// # Errors
     /// When the counts differ or the sum is not finite.
-    pub fn of_sum_products(first: Moments, second: Moments, sum_products: f64) -> Result<Self, Error> {
+    pub fn of_sum_products(
+        first: Moments,
+        second: Moments,
+        sum_products: f64,
+    ) -> Result<Self, Error> {
         let n = at_least("observations of the second metric", second.n, first.n)? as f64;
         at_least("observations of the first metric", first.n, second.n)?;
-        let covariance = (finite("the sum of products", sum_products)? - n * first.mean * second.mean) / (n - 1.0);
+        let covariance = (finite("the sum of products", sum_products)?
+            - n * first.mean * second.mean)
+            / (n - 1.0);
         Ok(Self { first, second, covariance })
     }
 
-    /// The ratio of the means with its variance per unit, by the delta method (Deng, Knoblich and Lu, KDD 2018, eq. 4).
+    /// The ratio of the means with its variance per unit, by the delta method (Deng, Knoblich and
+    /// Lu, KDD 2018, eq. 4).
     ///
     /// # Errors
     /// When the mean of the second metric is 0.
@@ -199,7 +223,8 @@ impl PairMoments {
             return Err(Error::ZeroBase("the denominator"));
         }
         let ratio = m.mean / d.mean;
-        let variance = (m.variance - 2.0 * ratio * self.covariance + ratio * ratio * d.variance) / (d.mean * d.mean);
+        let variance = (m.variance - 2.0 * ratio * self.covariance + ratio * ratio * d.variance)
+            / (d.mean * d.mean);
         Ok(Moments { n: m.n, mean: ratio, variance: variance.max(0.0) })
     }
 }
@@ -230,7 +255,11 @@ impl<T> Arms<T> {
 pub fn share(n: u64, successes: u64) -> Result<f64, Error> {
     at_least("trials", n, 1)?;
     if successes > n {
-        return Err(Error::Outside { name: "the number of successes", value: successes as f64, expected: "at most the number of trials" });
+        return Err(Error::Outside {
+            name: "the number of successes",
+            value: successes as f64,
+            expected: "at most the number of trials",
+        });
     }
     Ok(successes as f64 / n as f64)
 }
@@ -253,9 +282,11 @@ impl Centre {
         (self.whole as f64 + self.rest as f64 / self.n as f64) / SCALE
     }
 
-    /// Sum of products of the deviations from both means: exact but for the last subtraction, of less than a millionth each.
+    /// Sum of products of the deviations from both means: exact but for the last subtraction, of
+    /// less than a millionth each.
     fn products(self, other: Self, raw: i128) -> f64 {
-        // sum (x - a)(y - b) = sum xy - a sum y - b (sum x - n a), where a and b are whole and sum x - n a is the rest of x.
+        // sum (x - a)(y - b) = sum xy - a sum y - b (sum x - n a), where a and b are whole and sum
+        // x - n a is the rest of x.
         let other_sum = other.whole * other.n + other.rest;
         let shifted = raw - self.whole * other_sum - other.whole * self.rest;
         shifted as f64 - self.rest as f64 * (other.rest as f64 / self.n as f64)
@@ -269,14 +300,24 @@ mod tests {
     use super::*;
 
     fn sums(values: &[f64]) -> Sums {
-        values.iter().fold(Sums::default(), |sums, value| sums.merged(Sums::of(Micro::new(*value).unwrap())).unwrap())
+        values.iter().fold(Sums::default(), |sums, value| {
+            sums.merged(Sums::of(Micro::new(*value).unwrap())).unwrap()
+        })
     }
 
     #[test]
     fn a_variance_far_from_zero_keeps_all_its_digits() {
         // NIST StRD NumAcc4: 1001 values around 10,000,000.2, standard deviation exactly 0.1.
         let values: Vec<f64> =
-            (0..1001).map(|place| if place == 0 { 10_000_000.2 } else { 10_000_000.1 + 0.2 * f64::from(place % 2) }).collect();
+            (0..1001)
+                .map(|place| {
+                    if place == 0 {
+                        10_000_000.2
+                    } else {
+                        10_000_000.1 + 0.2 * f64::from(place % 2)
+                    }
+                })
+                .collect();
         let moments = sums(&values).moments().unwrap();
         assert!((moments.mean - 10_000_000.2).abs() < 1e-8, "{}", moments.mean);
         assert!((moments.variance.sqrt() - 0.1).abs() < 1e-15, "{}", moments.variance.sqrt());
@@ -286,7 +327,10 @@ mod tests {
     #[test]
     fn what_cannot_be_summed_is_refused() {
         assert!(Micro::new(f64::NAN).is_err() && Micro::new(-1.1e9).is_err());
-        assert_eq!(Sums::default().moments().unwrap_err().to_string(), "0 observations are too few, at least 2 are needed");
+        assert_eq!(
+            Sums::default().moments().unwrap_err().to_string(),
+            "0 observations are too few, at least 2 are needed"
+        );
         let full = Sums { n: 1, sum: 0, sum_squares: SQUARES_MAX };
         assert_eq!(full.merged(Sums::of(Micro(1))), Err(Error::Overflow("squares")));
         assert!(Moments::of_share(0, 0).is_err() && Moments::of_share(3, 4).is_err());

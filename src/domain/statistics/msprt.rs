@@ -1,7 +1,7 @@
 //! The mixture sequential probability ratio test of a normal effect.
 //!
-//! Johari, Koomen, Pekelis and Walsh, "Always valid inference: continuous monitoring of A/B tests" (Operations Research 2022),
-//! eq. 8: the effect is mixed over a normal distribution around 0.
+//! Johari, Koomen, Pekelis and Walsh, "Always valid inference: continuous monitoring of A/B tests"
+//! (Operations Research 2022), eq. 8: the effect is mixed over a normal distribution around 0.
 
 use crate::domain::statistics::level::{Alpha, Error, finite, positive};
 
@@ -25,8 +25,11 @@ pub fn test(estimate: f64, variance: f64, mixing: f64, alpha: Alpha) -> Result<R
     let variance = positive("the variance of the estimate", variance)?;
     let mixing = positive("the variance of the mixture", mixing)?;
     let sum = variance + mixing;
-    let log_ratio = 0.5 * libm::log(variance / sum) + mixing * estimate * estimate / (2.0 * variance * sum);
-    let half_width = (variance * sum / mixing * (libm::log(sum / variance) - 2.0 * libm::log(alpha.value()))).sqrt();
+    let log_ratio =
+        0.5 * libm::log(variance / sum) + mixing * estimate * estimate / (2.0 * variance * sum);
+    let half_width = (variance * sum / mixing
+        * (libm::log(sum / variance) - 2.0 * libm::log(alpha.value())))
+    .sqrt();
     Ok(RatioTest { log_ratio, p_value: libm::exp(-log_ratio).min(1.0), half_width })
 }
 
@@ -50,7 +53,9 @@ mod tests {
     fn variances_must_be_above_zero() {
         let level = Alpha::new(0.05).unwrap();
         assert!(
-            test(0.1, 0.0, 1.0, level).is_err() && test(0.1, 1.0, f64::NAN, level).is_err() && test(f64::NAN, 1.0, 1.0, level).is_err()
+            test(0.1, 0.0, 1.0, level).is_err()
+                && test(0.1, 1.0, f64::NAN, level).is_err()
+                && test(f64::NAN, 1.0, 1.0, level).is_err()
         );
     }
 }

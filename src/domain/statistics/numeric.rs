@@ -17,7 +17,8 @@ pub fn bisect(mut low: f64, mut high: f64, before: impl Fn(f64) -> bool) -> f64 
     }
 }
 
-/// Where `decreasing` falls below `value`, searched upwards from `from` in steps that double, then bisected.
+/// Where `decreasing` falls below `value`, searched upwards from `from` in steps that double, then
+/// bisected.
 ///
 /// `None` when it has not fallen after 200 doublings.
 #[must_use]
@@ -35,7 +36,8 @@ pub fn descend(from: f64, step: f64, value: f64, decreasing: impl Fn(f64) -> f64
     None
 }
 
-/// Where a unimodal function is least between `low` and `high`, by golden sections, to about 1e-9 of the width.
+/// Where a unimodal function is least between `low` and `high`, by golden sections, to about 1e-9
+/// of the width.
 #[must_use]
 pub fn least(low: f64, high: f64, function: impl Fn(f64) -> f64) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
@@ -57,7 +59,8 @@ pub fn least(low: f64, high: f64, function: impl Fn(f64) -> f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// Points and weights of a 16-point Gauss-Legendre rule on each stretch between neighbouring `breaks` (ascending).
+/// Points and weights of a 16-point Gauss-Legendre rule on each stretch between neighbouring
+/// `breaks` (ascending).
 ///
 /// A rule on every stretch is exact for polynomials of degree 31 there.
 #[must_use]
@@ -70,7 +73,8 @@ pub fn quadrature(breaks: &[f64]) -> Vec<(f64, f64)> {
     breaks.windows(2).filter(|pair| pair[1] > pair[0]).flat_map(stretch).collect()
 }
 
-/// Nodes on -1..1 and their weights: Newton's method on the Legendre polynomial (DLMF 3.5.19, 18.16.1).
+/// Nodes on -1..1 and their weights: Newton's method on the Legendre polynomial (DLMF 3.5.19,
+/// 18.16.1).
 fn legendre() -> [(f64, f64); NODES] {
     let degree = NODES as f64;
     std::array::from_fn(|place| {
@@ -80,7 +84,8 @@ fn legendre() -> [(f64, f64); NODES] {
             let (mut previous, mut value) = (1.0, node);
             for n in 2..=NODES {
                 let n = n as f64;
-                (previous, value) = (value, ((2.0 * n - 1.0) * node * value - (n - 1.0) * previous) / n);
+                (previous, value) =
+                    (value, ((2.0 * n - 1.0) * node * value - (n - 1.0) * previous) / n);
             }
             slope = degree * (node * value - previous) / (node * node - 1.0);
             node -= value / slope;
@@ -95,7 +100,9 @@ mod tests {
 
     #[test]
     fn the_rule_integrates_what_has_a_closed_form() {
-        let integral = |breaks: &[f64], f: fn(f64) -> f64| quadrature(breaks).iter().map(|(x, w)| w * f(*x)).sum::<f64>();
+        let integral = |breaks: &[f64], f: fn(f64) -> f64| {
+            quadrature(breaks).iter().map(|(x, w)| w * f(*x)).sum::<f64>()
+        };
         assert!((integral(&[0.0, 1.0], libm::exp) - (std::f64::consts::E - 1.0)).abs() < 1e-14);
         assert!((integral(&[-1.0, 0.0, 0.0, 2.0], |x| x * x * x) - 3.75).abs() < 1e-14);
         assert!((integral(&[0.0, 1.0, 2.0, 4.0, 8.0, 40.0], |x| libm::exp(-x)) - 1.0).abs() < 1e-9);
@@ -103,7 +110,9 @@ mod tests {
 
     #[test]
     fn bisection_finds_the_last_bit_and_golden_sections_the_least_point() {
-        assert!(bisect(0.0, 2.0, |x| x * x < 2.0).to_bits().abs_diff(2.0_f64.sqrt().to_bits()) <= 1);
+        assert!(
+            bisect(0.0, 2.0, |x| x * x < 2.0).to_bits().abs_diff(2.0_f64.sqrt().to_bits()) <= 1
+        );
         assert!((least(-3.0, 5.0, |x| (x - 1.25) * (x - 1.25)) - 1.25).abs() < 1e-7);
         let log = descend(1.0, 1.0, -3.0, |x| -libm::log(x)).unwrap();
         assert!((log - libm::exp(3.0)).abs() < 1e-13 * log);

@@ -1,8 +1,9 @@
 //! What another policy would have earned, from draws whose probabilities were logged.
 //!
-//! Inverse propensity scores (Horvitz and Thompson 1952), the same with clipped or normalised weights (Swaminathan and Joachims,
-//! NeurIPS 2015), the forecasts alone, and both together: doubly robust (Dudik, Langford and Li, ICML 2011). Valid at one look, for
-//! propensities that did not follow these rewards.
+//! Inverse propensity scores (Horvitz and Thompson 1952), the same with clipped or normalised
+//! weights (Swaminathan and Joachims, NeurIPS 2015), the forecasts alone, and both together: doubly
+//! robust (Dudik, Langford and Li, ICML 2011). Valid at one look, for propensities that did not
+//! follow these rewards.
 
 use crate::domain::statistics::level::{Error, at_least, finite, fraction, positive, same_length};
 use crate::domain::statistics::weighted::EFFECTIVE_SIZE_MIN;
@@ -34,7 +35,8 @@ pub struct Evaluation {
     pub normalised: Effect,
     /// Forecasts alone: as good as they are.
     pub forecast: Effect,
-    /// Forecasts corrected by weighted errors: right when either the forecasts or the propensities are.
+    /// Forecasts corrected by weighted errors: right when either the forecasts or the propensities
+    /// are.
     pub doubly_robust: Effect,
     /// Kish's effective sample size of the weights.
     pub effective_size: f64,
@@ -55,8 +57,8 @@ impl Evaluation {
 /// Evaluates a policy; weights are cut off at `clip`.
 ///
 /// # Errors
-/// With fewer than two draws, a drawn arm without propensity, numbers outside of their ranges, or when the policy never draws what
-/// was drawn.
+/// With fewer than two draws, a drawn arm without propensity, numbers outside of their ranges, or
+/// when the policy never draws what was drawn.
 pub fn evaluate(draws: &[Logged], clip: f64) -> Result<Evaluation, Error> {
     at_least("draws", draws.len() as u64, 2)?;
     positive("the clip", clip)?;
@@ -66,13 +68,20 @@ pub fn evaluate(draws: &[Logged], clip: f64) -> Result<Evaluation, Error> {
     let squares: f64 = scores.iter().map(|score| score.weight * score.weight).sum();
     positive("the sum of weights", weights)?;
     let normalised = scores.iter().map(|score| score.weight * score.reward).sum::<f64>() / weights;
-    let far = |score: &Score| score.weight * score.weight * (score.reward - normalised) * (score.reward - normalised);
+    let far = |score: &Score| {
+        score.weight * score.weight * (score.reward - normalised) * (score.reward - normalised)
+    };
     Ok(Evaluation {
         weighted: mean(&scores, |score| score.weight * score.reward),
         clipped: mean(&scores, |score| score.weight.min(clip) * score.reward),
-        normalised: Effect { estimate: normalised, standard_error: scores.iter().map(far).sum::<f64>().sqrt() / weights },
+        normalised: Effect {
+            estimate: normalised,
+            standard_error: scores.iter().map(far).sum::<f64>().sqrt() / weights,
+        },
         forecast: mean(&scores, |score| score.forecast),
-        doubly_robust: mean(&scores, |score| score.forecast + score.weight * (score.reward - score.forecast_drawn)),
+        doubly_robust: mean(&scores, |score| {
+            score.forecast + score.weight * (score.reward - score.forecast_drawn)
+        }),
         effective_size: weights * weights / squares,
         weight_max: scores.iter().map(|score| score.weight).fold(0.0, f64::max),
         weight_mean: weights / n,
@@ -94,17 +103,31 @@ impl Score {
         let arms = draw.logged.len();
         same_length("probabilities of the policy", draw.target.len(), arms)?;
         same_length("forecasts", draw.forecast.len(), arms)?;
-        draw.target.iter().try_for_each(|target| fraction("a probability of the policy", *target).map(|_| ()))?;
-        draw.forecast.iter().try_for_each(|forecast| finite("a forecast", *forecast).map(|_| ()))?;
-        let outside = Error::Outside { name: "the arm", value: draw.arm as f64, expected: "one of the arms" };
+        draw.target
+            .iter()
+            .try_for_each(|target| fraction("a probability of the policy", *target).map(|_| ()))?;
+        draw.forecast
+            .iter()
+            .try_for_each(|forecast| finite("a forecast", *forecast).map(|_| ()))?;
+        let outside =
+            Error::Outside { name: "the arm", value: draw.arm as f64, expected: "one of the arms" };
         let logged = *draw.logged.get(draw.arm).ok_or(outside)?;
         if !(logged > 0.0 && logged <= 1.0) {
-            return Err(Error::Outside { name: "a propensity", value: logged, expected: "above 0 and at most 1" });
+            return Err(Error::Outside {
+                name: "a propensity",
+                value: logged,
+                expected: "above 0 and at most 1",
+            });
         }
         Ok(Self {
             weight: draw.target[draw.arm] / logged,
             reward: finite("a reward", draw.reward)?,
-            forecast: draw.target.iter().zip(draw.forecast).map(|(target, forecast)| target * forecast).sum(),
+            forecast: draw
+                .target
+                .iter()
+                .zip(draw.forecast)
+                .map(|(target, forecast)| target * forecast)
+                .sum(),
             forecast_drawn: draw.forecast[draw.arm],
         })
     }
@@ -114,7 +137,8 @@ impl Score {
 fn mean(scores: &[Score], value: impl Fn(&Score) -> f64) -> Effect {
     let n = scores.len() as f64;
     let mean = scores.iter().map(&value).sum::<f64>() / n;
-    let squares: f64 = scores.iter().map(|score| (value(score) - mean) * (value(score) - mean)).sum();
+    let squares: f64 =
+        scores.iter().map(|score| (value(score) - mean) * (value(score) - mean)).sum();
     Effect { estimate: mean, standard_error: (squares / (n - 1.0) / n).sqrt() }
 }
 
@@ -129,19 +153,29 @@ mod tests {
     #[test]
     fn the_logging_policy_is_worth_the_mean_reward() {
         let same = |arm, reward| Logged { target: &[0.25, 0.75], ..draw(arm, reward) };
-        let evaluation = evaluate(&[same(0, 1.0), same(1, 0.0), same(1, 1.0), same(1, 0.0)], 10.0).unwrap();
+        let evaluation =
+            evaluate(&[same(0, 1.0), same(1, 0.0), same(1, 1.0), same(1, 0.0)], 10.0).unwrap();
         let se = (1.0_f64 / 3.0 / 4.0).sqrt();
         for value in [evaluation.weighted, evaluation.clipped] {
-            assert!((value.estimate - 0.5).abs() < 1e-15 && (value.standard_error - se).abs() < 1e-15, "{value:?}");
+            assert!(
+                (value.estimate - 0.5).abs() < 1e-15 && (value.standard_error - se).abs() < 1e-15,
+                "{value:?}"
+            );
         }
-        assert_eq!((evaluation.normalised.estimate, evaluation.effective_size, evaluation.weight_max), (0.5, 4.0, 1.0));
+        assert_eq!(
+            (evaluation.normalised.estimate, evaluation.effective_size, evaluation.weight_max),
+            (0.5, 4.0, 1.0)
+        );
     }
 
     #[test]
     fn forecasts_that_are_right_leave_the_doubly_robust_value_without_error() {
         let exact = |arm: usize| draw(arm, [0.5, 0.1][arm]);
         let evaluation = evaluate(&[exact(0), exact(1), exact(1)], 10.0).unwrap();
-        assert_eq!((evaluation.doubly_robust.estimate, evaluation.doubly_robust.standard_error), (0.3, 0.0));
+        assert_eq!(
+            (evaluation.doubly_robust.estimate, evaluation.doubly_robust.standard_error),
+            (0.3, 0.0)
+        );
         assert!(evaluation.weighted.standard_error > 0.1);
     }
 
@@ -157,9 +191,17 @@ mod tests {
     #[test]
     fn what_was_never_possible_is_refused() {
         let never = Logged { logged: &[0.0, 1.0], ..draw(0, 1.0) };
-        assert!(evaluate(&[never, never], 10.0).is_err() && evaluate(&[draw(0, 1.0)], 10.0).is_err());
-        assert!(evaluate(&[draw(2, 1.0), draw(0, 1.0)], 10.0).is_err() && evaluate(&[draw(0, f64::NAN), draw(0, 1.0)], 10.0).is_err());
+        assert!(
+            evaluate(&[never, never], 10.0).is_err() && evaluate(&[draw(0, 1.0)], 10.0).is_err()
+        );
+        assert!(
+            evaluate(&[draw(2, 1.0), draw(0, 1.0)], 10.0).is_err()
+                && evaluate(&[draw(0, f64::NAN), draw(0, 1.0)], 10.0).is_err()
+        );
         let unused = Logged { target: &[0.0, 1.0], ..draw(0, 1.0) };
-        assert!(evaluate(&[unused, unused], 10.0).is_err() && evaluate(&[draw(0, 1.0), draw(1, 0.0)], 0.0).is_err());
+        assert!(
+            evaluate(&[unused, unused], 10.0).is_err()
+                && evaluate(&[draw(0, 1.0), draw(1, 0.0)], 0.0).is_err()
+        );
     }
 }

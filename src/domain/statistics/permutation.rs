@@ -1,7 +1,9 @@
-//! The exact test for few clusters: what every other way of giving them their arms would have shown.
+//! The exact test for few clusters: what every other way of giving them their arms would have
+//! shown.
 //!
-//! Nothing is assumed of the outcomes (Fisher 1935): if the arm changes nothing, each choice of as many treated clusters was equally
-//! likely to give what was seen. Three and three clusters are too few to reject at 5 % on both sides: their p-value is at least 0.1.
+//! Nothing is assumed of the outcomes (Fisher 1935): if the arm changes nothing, each choice of as
+//! many treated clusters was equally likely to give what was seen. Three and three clusters are too
+//! few to reject at 5 % on both sides: their p-value is at least 0.1.
 
 use crate::domain::statistics::cluster::Cluster;
 use crate::domain::statistics::level::{Error, at_least};
@@ -10,7 +12,8 @@ use crate::domain::statistics::level::{Error, at_least};
 const CHOICES_MAX: u64 = 3_000_000;
 /// Most clusters: a choice of them is a bit set.
 const CLUSTERS_MAX: usize = 63;
-/// Differences closer than this share of the observed one are equal: the order of addition moves the last digits.
+/// Differences closer than this share of the observed one are equal: the order of addition moves
+/// the last digits.
 const TIE: f64 = 1e-12;
 
 /// Result of the test.
@@ -26,10 +29,12 @@ pub struct Permuted {
     pub p_greater: f64,
 }
 
-/// Compares the observed difference with those of all choices. A cluster is treated when it has units of the treatment.
+/// Compares the observed difference with those of all choices. A cluster is treated when it has
+/// units of the treatment.
 ///
 /// # Errors
-/// Without a cluster of either arm, when a cluster has units of both or of none, or with more choices than can be counted.
+/// Without a cluster of either arm, when a cluster has units of both or of none, or with more
+/// choices than can be counted.
 pub fn test(clusters: &[Cluster]) -> Result<Permuted, Error> {
     if clusters.len() > CLUSTERS_MAX {
         return Err(too_many(clusters.len()));
@@ -39,7 +44,11 @@ pub fn test(clusters: &[Cluster]) -> Result<Permuted, Error> {
     for (place, cluster) in clusters.iter().enumerate() {
         let arms = [cluster.control, cluster.treatment].iter().filter(|part| part.n > 0.0).count();
         if arms != 1 {
-            return Err(Error::Outside { name: "the number of arms in a cluster", value: arms as f64, expected: "1" });
+            return Err(Error::Outside {
+                name: "the number of arms in a cluster",
+                value: arms as f64,
+                expected: "1",
+            });
         }
         if cluster.treatment.n > 0.0 {
             observed |= 1 << place;
@@ -79,7 +88,11 @@ fn choices(all: usize, chosen: u64) -> Result<u64, Error> {
 }
 
 fn too_many(clusters: usize) -> Error {
-    Error::Outside { name: "the number of clusters", value: clusters as f64, expected: "few enough to count every choice" }
+    Error::Outside {
+        name: "the number of clusters",
+        value: clusters as f64,
+        expected: "few enough to count every choice",
+    }
 }
 
 /// The next larger number with as many bits set (Gosper's hack).
@@ -105,22 +118,32 @@ mod tests {
 
     fn clusters(control: &[f64], treatment: &[f64]) -> Vec<Cluster> {
         let none = Part::default();
-        let control = control.iter().map(|y| Cluster { control: Part::of(*y, 0.0), treatment: none });
-        control.chain(treatment.iter().map(|y| Cluster { control: none, treatment: Part::of(*y, 0.0) })).collect()
+        let control =
+            control.iter().map(|y| Cluster { control: Part::of(*y, 0.0), treatment: none });
+        control
+            .chain(
+                treatment.iter().map(|y| Cluster { control: none, treatment: Part::of(*y, 0.0) }),
+            )
+            .collect()
     }
 
     #[test]
     fn the_extreme_choice_of_three_and_three_is_one_in_twenty() {
         let result = test(&clusters(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0])).unwrap();
-        assert_eq!((result.difference, result.choices, result.p_greater, result.p_value), (3.0, 20, 0.05, 0.1));
+        assert_eq!(
+            (result.difference, result.choices, result.p_greater, result.p_value),
+            (3.0, 20, 0.05, 0.1)
+        );
         let equal = test(&clusters(&[1.0; 4], &[1.0; 4])).unwrap();
         assert_eq!((equal.choices, equal.p_value, equal.p_greater), (70, 1.0, 1.0));
     }
 
     #[test]
     fn ranks_give_the_exact_table_of_wilcoxon() {
-        // Five and five with a rank sum of 38, which is U = 2: one-sided p = 4/252 = .0159 in the tables of Mann and Whitney 1947.
-        let result = test(&clusters(&[1.0, 2.0, 3.0, 4.0, 7.0], &[5.0, 6.0, 8.0, 9.0, 10.0])).unwrap();
+        // Five and five with a rank sum of 38, which is U = 2: one-sided p = 4/252 = .0159 in the
+        // tables of Mann and Whitney 1947.
+        let result =
+            test(&clusters(&[1.0, 2.0, 3.0, 4.0, 7.0], &[5.0, 6.0, 8.0, 9.0, 10.0])).unwrap();
         assert_eq!(result.choices, 252);
         assert_eq!(result.p_greater, 4.0 / 252.0);
     }
@@ -130,7 +153,10 @@ mod tests {
         assert!(test(&clusters(&[1.0], &[])).is_err() && test(&clusters(&[], &[1.0])).is_err());
         let both = Cluster { control: Part::of(1.0, 0.0), treatment: Part::of(1.0, 0.0) };
         assert!(test(&[both, both]).is_err());
-        assert!(test(&clusters(&[1.0; 20], &[2.0; 20])).is_err(), "more choices than can be counted");
+        assert!(
+            test(&clusters(&[1.0; 20], &[2.0; 20])).is_err(),
+            "more choices than can be counted"
+        );
         assert!(test(&clusters(&[1.0; 100], &[2.0])).is_err());
     }
 }

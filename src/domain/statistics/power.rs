@@ -1,8 +1,12 @@
 //! How many units an experiment needs, what it can detect, and what its chances are half-way.
 
 use crate::domain::statistics::asymptotic::{Tuning, half_width};
-use crate::domain::statistics::distribution::{normal_above, normal_below, normal_critical, normal_upper_quantile};
-use crate::domain::statistics::level::{Alpha, Error, at_least, finite, not_negative, open_fraction, positive};
+use crate::domain::statistics::distribution::{
+    normal_above, normal_below, normal_critical, normal_upper_quantile,
+};
+use crate::domain::statistics::level::{
+    Alpha, Error, at_least, finite, not_negative, open_fraction, positive,
+};
 use crate::domain::statistics::welch::Effect;
 
 /// A difference between two arms to be told apart from 0.
@@ -15,7 +19,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// Units per arm for an interval that reaches `critical` standard errors to each side, before rounding up.
+    /// Units per arm for an interval that reaches `critical` standard errors to each side, before
+    /// rounding up.
     ///
     /// # Errors
     /// When the power is not between 0 and 1.
@@ -51,13 +56,20 @@ impl SharePlan {
     /// When a share is not between 0 and 1 or both are equal.
     pub fn change(&self) -> Result<Change, Error> {
         let control = open_fraction("the baseline", self.baseline)?;
-        let treatment = open_fraction("the share of the treatment", control * (1.0 + finite("the lift", self.lift)?))?;
+        let treatment = open_fraction(
+            "the share of the treatment",
+            control * (1.0 + finite("the lift", self.lift)?),
+        )?;
         let difference = treatment - control;
         positive("the difference of the shares", difference.abs())?;
-        Ok(Change { difference, variance: control * (1.0 - control) + treatment * (1.0 - treatment) })
+        Ok(Change {
+            difference,
+            variance: control * (1.0 - control) + treatment * (1.0 - treatment),
+        })
     }
 
-    /// Units per arm for a test at one look, before rounding up (Fleiss, Levin and Paik 2003, section 4.2, unpooled).
+    /// Units per arm for a test at one look, before rounding up (Fleiss, Levin and Paik 2003,
+    /// section 4.2, unpooled).
     ///
     /// # Errors
     /// When a share is not between 0 and 1, both are equal, or the power is not between 0 and 1.
@@ -89,7 +101,8 @@ pub struct MeanPlan {
 
 impl MeanPlan {
     fn distance(&self, power: f64) -> Result<f64, Error> {
-        Ok(normal_critical(self.alpha.value()) + normal_upper_quantile(1.0 - open_fraction("the power", power)?))
+        Ok(normal_critical(self.alpha.value())
+            + normal_upper_quantile(1.0 - open_fraction("the power", power)?))
     }
 
     /// Smallest difference that is detected with this power.
@@ -101,8 +114,9 @@ impl MeanPlan {
         Ok(self.distance(power)? * positive("the deviation", self.sd)? * (2.0 / n).sqrt())
     }
 
-    /// Smallest increase relative to the mean that is detected with this power. The variance of a relative effect grows with the
-    /// effect (delta method), so it solves a quadratic equation; `None` when no increase is large enough.
+    /// Smallest increase relative to the mean that is detected with this power. The variance of a
+    /// relative effect grows with the effect (delta method), so it solves a quadratic equation;
+    /// `None` when no increase is large enough.
     ///
     /// # Errors
     /// As [`MeanPlan::detectable_difference`], and when the mean is 0.
@@ -120,11 +134,13 @@ impl MeanPlan {
 pub struct Outlook {
     /// Power of a test at the one look at the end.
     pub fixed: f64,
-    /// Power of the confidence sequence if it were looked at only then: more when it is watched on the way.
+    /// Power of the confidence sequence if it were looked at only then: more when it is watched on
+    /// the way.
     pub watched: f64,
 }
 
-/// Power for a true effect of `effect.estimate` whose standard error is known from `n` units, after `growth` times as many more.
+/// Power for a true effect of `effect.estimate` whose standard error is known from `n` units, after
+/// `growth` times as many more.
 ///
 /// # Errors
 /// Without a standard error, units or planned units, or when the growth is negative.
@@ -133,7 +149,10 @@ pub fn outlook(effect: Effect, n: u64, growth: f64, tuning: Tuning) -> Result<Ou
     let se = positive("the standard error", effect.standard_error)? / grown.sqrt();
     let z = finite("the effect", effect.estimate)? / se;
     let width = half_width(at_least("units", n, 1)? as f64 * grown, tuning)?;
-    Ok(Outlook { fixed: beyond(z, normal_critical(tuning.alpha.value())), watched: beyond(z, width) })
+    Ok(Outlook {
+        fixed: beyond(z, normal_critical(tuning.alpha.value())),
+        watched: beyond(z, width),
+    })
 }
 
 /// Probability that a normal variable of deviation 1 around `z` is further from 0 than `critical`.
@@ -154,16 +173,24 @@ pub struct Clustering {
 }
 
 impl Clustering {
-    /// How many times as many units are needed as without clusters (Eldridge, Ashby and Kerry 2006).
+    /// How many times as many units are needed as without clusters (Eldridge, Ashby and Kerry
+    /// 2006).
     ///
     /// # Errors
     /// When a number is outside of its range.
     pub fn design_effect(&self) -> Result<f64, Error> {
-        let icc = crate::domain::statistics::level::fraction("the intraclass correlation", self.intraclass_correlation)?;
+        let icc = crate::domain::statistics::level::fraction(
+            "the intraclass correlation",
+            self.intraclass_correlation,
+        )?;
         let variation = not_negative("the variation of cluster sizes", self.size_variation)?;
         let size = finite("the mean cluster size", self.size_mean)?;
         if size < 1.0 {
-            return Err(Error::Outside { name: "the mean cluster size", value: size, expected: "at least 1" });
+            return Err(Error::Outside {
+                name: "the mean cluster size",
+                value: size,
+                expected: "at least 1",
+            });
         }
         Ok(1.0 + ((1.0 + variation * variation) * size - 1.0) * icc)
     }
@@ -190,7 +217,8 @@ mod tests {
 
     #[test]
     fn textbook_sizes_are_met() {
-        // Fleiss, Levin and Paik 2003, formula 4.14 without continuity: .60 against .70 at 5 % and 80 %: 356 - 3 by pooling = 353.2.
+        // Fleiss, Levin and Paik 2003, formula 4.14 without continuity: .60 against .70 at 5 % and
+        // 80 %: 356 - 3 by pooling = 353.2.
         let plan = SharePlan { baseline: 0.6, lift: 1.0 / 6.0, alpha: level() };
         assert!((plan.units_per_arm(0.8).unwrap() - 353.2).abs() < 0.1);
         // A standardised difference of 1/2 at 80 % needs 62.8 per arm by the normal distribution.
@@ -200,7 +228,8 @@ mod tests {
 
     #[test]
     fn clusters_cost_more_units() {
-        let agents = Clustering { intraclass_correlation: 0.05, size_mean: 21.0, size_variation: 0.0 };
+        let agents =
+            Clustering { intraclass_correlation: 0.05, size_mean: 21.0, size_variation: 0.0 };
         assert_eq!(agents.per_arm(100), Ok((200, 10)));
         let single = Clustering { size_mean: 1.0, ..agents };
         assert_eq!(single.per_arm(100), Ok((100, 100)));
@@ -210,13 +239,20 @@ mod tests {
     fn a_lift_that_no_sample_shows_and_numbers_out_of_range_are_told() {
         let plan = MeanPlan { mean: 0.01, sd: 10.0, units_per_arm: 10, alpha: level() };
         assert_eq!(plan.detectable_lift(0.8), Ok(None));
-        assert!(MeanPlan { mean: 0.0, ..plan }.detectable_lift(0.8).is_err() && plan.detectable_lift(1.0).is_err());
+        assert!(
+            MeanPlan { mean: 0.0, ..plan }.detectable_lift(0.8).is_err()
+                && plan.detectable_lift(1.0).is_err()
+        );
         let share = SharePlan { baseline: 0.6, lift: 0.7, alpha: level() };
         assert!(share.units_per_arm(0.8).is_err(), "a share above 1");
         assert!(SharePlan { lift: 0.0, ..share }.units_per_arm(0.8).is_err());
         let effect = Effect { estimate: 0.1, standard_error: 0.05 };
         assert!(outlook(effect, 100, -0.5, Tuning { alpha: level(), planned: 100.0 }).is_err());
-        assert!(Clustering { intraclass_correlation: 0.1, size_mean: 0.5, size_variation: 0.0 }.design_effect().is_err());
+        assert!(
+            Clustering { intraclass_correlation: 0.1, size_mean: 0.5, size_variation: 0.0 }
+                .design_effect()
+                .is_err()
+        );
     }
 
     proptest! {

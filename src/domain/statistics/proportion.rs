@@ -47,8 +47,10 @@ pub struct Score {
 pub fn score(arms: &Arms<Share>) -> Result<Score, Error> {
     let (control, treatment) = (arms.control, arms.treatment);
     let difference = treatment.fraction()? - control.fraction()?;
-    let pooled = (control.successes + treatment.successes) as f64 / (control.trials + treatment.trials) as f64;
-    let variance = pooled * (1.0 - pooled) * (1.0 / control.trials as f64 + 1.0 / treatment.trials as f64);
+    let pooled = (control.successes + treatment.successes) as f64
+        / (control.trials + treatment.trials) as f64;
+    let variance =
+        pooled * (1.0 - pooled) * (1.0 / control.trials as f64 + 1.0 / treatment.trials as f64);
     if variance <= 0.0 {
         return Err(Error::NoVariance("the share"));
     }
@@ -68,7 +70,8 @@ pub fn wilson(share: Share, alpha: Alpha) -> Result<Interval, Error> {
     Ok(Interval::around(scale * (p + square / (2.0 * n)), half))
 }
 
-/// Interval of the difference of two shares (Newcombe 1998, method 10): Wilson's limits combined as a square and add.
+/// Interval of the difference of two shares (Newcombe 1998, method 10): Wilson's limits combined as
+/// a square and add.
 ///
 /// # Errors
 /// As [`Share::fraction`].
@@ -77,7 +80,10 @@ pub fn newcombe(arms: &Arms<Share>, alpha: Alpha) -> Result<Interval, Error> {
     let (c, t) = (wilson(arms.control, alpha)?, wilson(arms.treatment, alpha)?);
     let root = |a: f64, b: f64| (a * a + b * b).sqrt();
     let difference = p_t - p_c;
-    Ok(Interval { lower: difference - root(p_t - t.lower, c.upper - p_c), upper: difference + root(t.upper - p_t, p_c - c.lower) })
+    Ok(Interval {
+        lower: difference - root(p_t - t.lower, c.upper - p_c),
+        upper: difference + root(t.upper - p_t, p_c - c.lower),
+    })
 }
 
 /// The ratio of two shares.
@@ -86,7 +92,11 @@ pub fn newcombe(arms: &Arms<Share>, alpha: Alpha) -> Result<Interval, Error> {
 /// When nobody succeeded in the control.
 pub fn risk_ratio(arms: &Arms<Share>) -> Result<f64, Error> {
     let base = arms.control.fraction()?;
-    if base == 0.0 { Err(Error::ZeroBase("the share of the control")) } else { Ok(arms.treatment.fraction()? / base) }
+    if base == 0.0 {
+        Err(Error::ZeroBase("the share of the control"))
+    } else {
+        Ok(arms.treatment.fraction()? / base)
+    }
 }
 
 /// Interval of the ratio of two shares on the log scale (Katz et al. 1978, method C).
@@ -116,7 +126,8 @@ mod tests {
 
     #[test]
     fn newcombes_own_examples_are_met() {
-        // Newcombe 1998, table II, method 10, at 95 %: 56/70 - 48/80, 9/10 - 3/10, 10/10 - 0/20 and 0/10 - 0/20.
+        // Newcombe 1998, table II, method 10, at 95 %: 56/70 - 48/80, 9/10 - 3/10, 10/10 - 0/20 and
+        // 0/10 - 0/20.
         let alpha = Alpha::new(0.05).unwrap();
         for (treatment, control, lower, upper) in [
             ((70, 56), (80, 48), 0.0524, 0.3339),
@@ -125,7 +136,10 @@ mod tests {
             ((10, 0), (20, 0), -0.1611, 0.2775),
         ] {
             let interval = newcombe(&arms(control, treatment), alpha).unwrap();
-            assert!((interval.lower - lower).abs() < 6e-5 && (interval.upper - upper).abs() < 6e-5, "{interval:?}");
+            assert!(
+                (interval.lower - lower).abs() < 6e-5 && (interval.upper - upper).abs() < 6e-5,
+                "{interval:?}"
+            );
         }
     }
 
@@ -133,7 +147,10 @@ mod tests {
     fn nobody_or_everybody_is_refused_where_the_formula_has_no_value() {
         let alpha = Alpha::new(0.05).unwrap();
         assert!(score(&arms((10, 0), (10, 0))).is_err() && score(&arms((10, 10), (9, 9))).is_err());
-        assert!(katz(&arms((10, 0), (10, 3)), alpha).is_err() && katz(&arms((10, 3), (10, 0)), alpha).is_err());
+        assert!(
+            katz(&arms((10, 0), (10, 3)), alpha).is_err()
+                && katz(&arms((10, 3), (10, 0)), alpha).is_err()
+        );
         assert_eq!(risk_ratio(&arms((10, 5), (10, 0))), Ok(0.0));
         assert!(newcombe(&arms((0, 0), (10, 3)), alpha).is_err());
     }

@@ -1,4 +1,5 @@
-//! Quantiles compared: at one look from estimates with their intervals, at every look from the values themselves.
+//! Quantiles compared: at one look from estimates with their intervals, at every look from the
+//! values themselves.
 
 use crate::domain::statistics::boundary::{Mixture, Tuning};
 use crate::domain::statistics::distribution::normal_critical;
@@ -27,8 +28,9 @@ pub struct Quantile {
 }
 
 impl Quantile {
-    /// The quantile as if it were a mean, so that [`crate::domain::statistics::welch::test`] compares it (independent values;
-    /// Lee and Mykland-Zhang's outer confidence interval, as GrowthBook's quantile metrics have it).
+    /// The quantile as if it were a mean, so that [`crate::domain::statistics::welch::test`]
+    /// compares it (independent values; Lee and Mykland-Zhang's outer confidence interval, as
+    /// GrowthBook's quantile metrics have it).
     ///
     /// # Errors
     /// With fewer than two values, values that are not finite, or no variance.
@@ -37,7 +39,8 @@ impl Quantile {
         let width = finite("the upper end", self.upper)? - finite("the lower end", self.lower)?;
         let deviation = width / (2.0 * normal_critical(0.05));
         let variance = self.n_ends as f64 / n * (n - 1.0) * deviation * deviation;
-        let variance = if self.n >= VARIANCE_MIN_FROM { variance.max(VARIANCE_MIN) } else { variance };
+        let variance =
+            if self.n >= VARIANCE_MIN_FROM { variance.max(VARIANCE_MIN) } else { variance };
         if variance > 0.0 {
             Ok(Moments { n: self.n, mean: finite("the quantile", self.estimate)?, variance })
         } else {
@@ -59,9 +62,9 @@ pub struct Compared {
 
 /// Two-sided p-value of "both arms have the same quantile", valid at every look.
 ///
-/// Howard and Ramdas, "Sequential estimation of quantiles with applications to A/B testing and best-arm identification"
-/// (Bernoulli 2022), section 5: the least product, over all values the common quantile could have, of the two arms' evidence
-/// against it.
+/// Howard and Ramdas, "Sequential estimation of quantiles with applications to A/B testing and
+/// best-arm identification" (Bernoulli 2022), section 5: the least product, over all values the
+/// common quantile could have, of the two arms' evidence against it.
 ///
 /// # Errors
 /// With an empty arm, a value that is NaN, or when the comparison cannot be tuned.
@@ -69,14 +72,19 @@ pub fn always_valid_p(arms: &Arms<Vec<f64>>, compared: Compared) -> Result<f64, 
     let share = open_fraction("the share", compared.share)?;
     let spread = share * (1.0 - share);
     let v_planned = spread * positive("the planned number of values", compared.planned)?;
-    let mixture = Mixture::beta_binomial(Tuning { v_planned, alpha_planned: compared.alpha_planned }, share, 1.0 - share)?;
+    let mixture = Mixture::beta_binomial(
+        Tuning { v_planned, alpha_planned: compared.alpha_planned },
+        share,
+        1.0 - share,
+    )?;
     let evidence = arms.try_map(|values| Evidence::of(values, share, mixture))?;
     let (first, second) = if evidence.control.flat.1 <= evidence.treatment.flat.1 {
         (evidence.control, evidence.treatment)
     } else {
         (evidence.treatment, evidence.control)
     };
-    // Towards `second` its own evidence falls only at its own values, that of `first` rises at once: nowhere else is a least sum.
+    // Towards `second` its own evidence falls only at its own values, that of `first` rises at
+    // once: nowhere else is a least sum.
     let (from, to) = (first.flat.1, second.flat.0);
     let between = second.sorted.iter().copied().filter(|value| (from..=to).contains(value));
     let sum = |value: f64| first.at(value) + second.at(value);
@@ -95,8 +103,8 @@ pub struct Watched {
     pub upper: usize,
 }
 
-/// Which of ascending values the quantile is, from how many units have each, also those that none has: those against which the evidence of [`always_valid_p`] stays
-/// below the level's.
+/// Which of ascending values the quantile is, from how many units have each, also those that none
+/// has: those against which the evidence of [`always_valid_p`] stays below the level's.
 ///
 /// # Errors
 /// Without units, or when the bounds cannot be tuned.
@@ -105,7 +113,11 @@ pub fn watched(units: &[u64], compared: Compared, alpha: Alpha) -> Result<Watche
     let n = at_least("units", units.iter().sum(), 1)? as f64;
     let spread = share * (1.0 - share);
     let v_planned = spread * positive("the planned number of values", compared.planned)?;
-    let mixture = Mixture::beta_binomial(Tuning { v_planned, alpha_planned: compared.alpha_planned }, share, 1.0 - share)?;
+    let mixture = Mixture::beta_binomial(
+        Tuning { v_planned, alpha_planned: compared.alpha_planned },
+        share,
+        1.0 - share,
+    )?;
     let threshold = -libm::log(alpha.value());
     let is_refuted = |below: f64| mixture.log_value((below - share) * n, spread * n) >= threshold;
     let mut reached = 0_u64;
@@ -148,7 +160,8 @@ impl Evidence {
         let mut evidence = Self { sorted, share, mixture, least_at: share, flat: (0.0, 0.0) };
         evidence.least_at = least(0.0, 1.0, |below| evidence.with(below));
         let place = evidence.least_at * evidence.sorted.len() as f64;
-        let nth = |place: f64| evidence.sorted[(place as usize).clamp(1, evidence.sorted.len()) - 1];
+        let nth =
+            |place: f64| evidence.sorted[(place as usize).clamp(1, evidence.sorted.len()) - 1];
         evidence.flat = (nth(place.ceil()), nth(place.floor() + 1.0));
         Ok(evidence)
     }
@@ -182,8 +195,13 @@ mod tests {
 
     #[test]
     fn a_shift_is_found_and_equal_arms_are_not_told_apart() {
-        let arm = |shift: f64| (0..300).map(|unit| f64::from(unit * 37 % 300) + shift).collect::<Vec<f64>>();
-        let p = |shift: f64| always_valid_p(&Arms { control: arm(0.0), treatment: arm(shift) }, compared(0.5)).unwrap();
+        let arm = |shift: f64| {
+            (0..300).map(|unit| f64::from(unit * 37 % 300) + shift).collect::<Vec<f64>>()
+        };
+        let p = |shift: f64| {
+            always_valid_p(&Arms { control: arm(0.0), treatment: arm(shift) }, compared(0.5))
+                .unwrap()
+        };
         assert_eq!(p(0.0), 1.0);
         assert!(p(150.0) < 1e-6 && p(400.0) < p(150.0));
     }

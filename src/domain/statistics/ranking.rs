@@ -1,4 +1,5 @@
-//! Exact probabilities that each of several uncertain means is the highest, or the second highest, by quadrature.
+//! Exact probabilities that each of several uncertain means is the highest, or the second highest,
+//! by quadrature.
 
 use crate::domain::statistics::distribution::{normal_above, normal_below, normal_density};
 use crate::domain::statistics::level::{Error, at_least, finite, positive};
@@ -6,7 +7,8 @@ use crate::domain::statistics::numeric::{descend, quadrature};
 use crate::domain::statistics::proportion::Share;
 use crate::domain::statistics::special::{beta_tails, log_beta_density};
 
-/// Distances from the mode, in standard deviations of a normal distribution, between which densities are integrated piece by piece.
+/// Distances from the mode, in standard deviations of a normal distribution, between which
+/// densities are integrated piece by piece.
 const STEPS: [f64; 12] = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.75, 4.5, 5.5, 6.5, 7.75, 9.0];
 
 /// A normal distribution.
@@ -57,7 +59,10 @@ impl Beta {
     pub fn after(self, share: Share) -> Result<Self, Error> {
         self.check()?;
         share.fraction()?;
-        Ok(Self { a: self.a + share.successes as f64, b: self.b + (share.trials - share.successes) as f64 })
+        Ok(Self {
+            a: self.a + share.successes as f64,
+            b: self.b + (share.trials - share.successes) as f64,
+        })
     }
 
     fn check(self) -> Result<(), Error> {
@@ -92,15 +97,25 @@ pub fn normal_ranking(means: &[Normal]) -> Result<Ranking, Error> {
         finite("a mean", *mean)?;
         positive("a deviation", *sd)?;
     }
-    let breaks = |normal: &Normal| STEPS.iter().flat_map(|step| [normal.mean - step * normal.sd, normal.mean + step * normal.sd]).collect();
+    let breaks = |normal: &Normal| {
+        STEPS
+            .iter()
+            .flat_map(|step| [normal.mean - step * normal.sd, normal.mean + step * normal.sd])
+            .collect()
+    };
     let at = |normal: &Normal, x: f64| {
         let z = (x - normal.mean) / normal.sd;
-        At { density: normal_density(z) / normal.sd, below: normal_below(z), above: normal_above(z) }
+        At {
+            density: normal_density(z) / normal.sd,
+            below: normal_below(z),
+            above: normal_above(z),
+        }
     };
     Ok(ranking(means, breaks, at))
 }
 
-/// Ranking of independent beta-distributed shares, integrated over their logits, where the densities are smooth.
+/// Ranking of independent beta-distributed shares, integrated over their logits, where the
+/// densities are smooth.
 ///
 /// # Errors
 /// With fewer than two, or when a parameter is not above 0.
@@ -110,7 +125,11 @@ pub fn beta_ranking(shares: &[Beta]) -> Result<Ranking, Error> {
     let logistic = |logit: f64| (1.0 / (1.0 + libm::exp(-logit)), 1.0 / (1.0 + libm::exp(logit)));
     let log_density = |share: &Beta, logit: f64| {
         let (x, y) = logistic(logit);
-        if x > 0.0 && y > 0.0 { log_beta_density(share.a, share.b, x, y) } else { f64::NEG_INFINITY }
+        if x > 0.0 && y > 0.0 {
+            log_beta_density(share.a, share.b, x, y)
+        } else {
+            f64::NEG_INFINITY
+        }
     };
     let breaks = |share: &Beta| {
         let (mode, width) = (libm::log(share.a / share.b), (1.0 / share.a + 1.0 / share.b).sqrt());
@@ -118,7 +137,10 @@ pub fn beta_ranking(shares: &[Beta]) -> Result<Ranking, Error> {
         let reach = |step: &f64| {
             // Where the density has fallen as far as a normal one at that many deviations.
             let value = highest - 0.5 * step * step;
-            let side = |sign: f64| descend(0.0, width, value, |away| log_density(share, mode + sign * away)).map(|away| mode + sign * away);
+            let side = |sign: f64| {
+                descend(0.0, width, value, |away| log_density(share, mode + sign * away))
+                    .map(|away| mode + sign * away)
+            };
             [side(-1.0), side(1.0)]
         };
         STEPS.iter().flat_map(reach).flatten().collect()
@@ -160,22 +182,41 @@ mod tests {
 
     #[test]
     fn two_normal_means_have_a_closed_form() {
-        for (left, right) in [((0.0, 1.0), (1.0, 2.0)), ((5.0, 1e-3), (5.0, 10.0)), ((0.0, 1.0), (6.0, 0.01))] {
+        for (left, right) in
+            [((0.0, 1.0), (1.0, 2.0)), ((5.0, 1e-3), (5.0, 10.0)), ((0.0, 1.0), (6.0, 0.01))]
+        {
             let means = [left, right].map(|(mean, sd)| Normal { mean, sd });
             let ranking = normal_ranking(&means).unwrap();
             let z = (left.0 - right.0) / libm::sqrt(left.1 * left.1 + right.1 * right.1);
-            assert!((ranking.best[0] - normal_below(z)).abs() < 1e-13, "{ranking:?} {}", normal_below(z));
+            assert!(
+                (ranking.best[0] - normal_below(z)).abs() < 1e-13,
+                "{ranking:?} {}",
+                normal_below(z)
+            );
             assert!((ranking.best[0] - ranking.second[1]).abs() < 1e-13);
         }
     }
 
     #[test]
     fn integer_betas_have_a_closed_form() {
-        // P(X > Y) for X ~ Beta(a, b), Y ~ Beta(c, d): a sum of beta functions over i < a (Evan Miller's formula).
+        // P(X > Y) for X ~ Beta(a, b), Y ~ Beta(c, d): a sum of beta functions over i < a (Evan
+        // Miller's formula).
         use crate::domain::statistics::special::log_beta;
-        for (x, y) in [((3.0, 8.0), (5.0, 6.0)), ((1.0, 1.0), (1.0, 1.0)), ((40.0, 1_000.0), (25.0, 900.0)), ((1.0, 300.0), (1.0, 2.0))] {
+        for (x, y) in [
+            ((3.0, 8.0), (5.0, 6.0)),
+            ((1.0, 1.0), (1.0, 1.0)),
+            ((40.0, 1_000.0), (25.0, 900.0)),
+            ((1.0, 300.0), (1.0, 2.0)),
+        ] {
             let (a, b, c, d) = (x.0, x.1, y.0, y.1);
-            let term = |i: f64| libm::exp(log_beta(c + i, d + b) - libm::log(b + i) - log_beta(1.0 + i, b) - log_beta(c, d));
+            let term = |i: f64| {
+                libm::exp(
+                    log_beta(c + i, d + b)
+                        - libm::log(b + i)
+                        - log_beta(1.0 + i, b)
+                        - log_beta(c, d),
+                )
+            };
             let exact: f64 = (0..a as u32).map(|i| term(f64::from(i))).sum();
             let ranking = beta_ranking(&[Beta { a, b }, Beta { a: c, b: d }]).unwrap();
             assert!((ranking.best[0] - exact).abs() < 1e-11, "{ranking:?} {exact}");
@@ -185,7 +226,10 @@ mod tests {
     #[test]
     fn what_is_no_distribution_is_refused() {
         let normal = |sd| Normal { mean: 0.0, sd };
-        assert!(normal_ranking(&[normal(1.0)]).is_err() && normal_ranking(&[normal(1.0), normal(0.0)]).is_err());
+        assert!(
+            normal_ranking(&[normal(1.0)]).is_err()
+                && normal_ranking(&[normal(1.0), normal(0.0)]).is_err()
+        );
         assert!(normal_ranking(&[normal(1.0), Normal { mean: f64::NAN, sd: 1.0 }]).is_err());
         assert!(beta_ranking(&[Beta { a: 1.0, b: 0.0 }, Beta { a: 1.0, b: 1.0 }]).is_err());
     }

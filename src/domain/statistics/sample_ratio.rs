@@ -1,4 +1,5 @@
-//! Whether units were shared out as planned, at one look: the chi-square test, and units where none may be.
+//! Whether units were shared out as planned, at one look: the chi-square test, and units where none
+//! may be.
 //!
 //! At every look use the evidence of [`crate::domain::statistics::counts::Shares`].
 
@@ -27,7 +28,10 @@ pub fn check(counts: &[u64], weights: &[f64]) -> Result<SampleRatio, Error> {
     weights.iter().try_for_each(|weight| not_negative("a weight", *weight).map(|_| ()))?;
     let arms = || counts.iter().zip(weights);
     let leaked = arms().filter(|(_, weight)| **weight == 0.0).map(|(count, _)| count).sum();
-    let planned: Vec<(f64, f64)> = arms().filter(|(_, weight)| **weight > 0.0).map(|(count, weight)| (*count as f64, *weight)).collect();
+    let planned: Vec<(f64, f64)> = arms()
+        .filter(|(_, weight)| **weight > 0.0)
+        .map(|(count, weight)| (*count as f64, *weight))
+        .collect();
     let dof = at_least("arms with a weight", planned.len() as u64, 2)? - 1;
     let units: f64 = planned.iter().map(|(count, _)| count).sum();
     let total: f64 = planned.iter().map(|(_, weight)| weight).sum();
@@ -45,16 +49,29 @@ mod tests {
 
     #[test]
     fn mendels_peas_fit_and_a_leak_is_told() {
-        // Mendel 1866: 315, 108, 101 and 32 peas expected as 9 : 3 : 3 : 1; chi-square 0.470 with 3 degrees of freedom.
+        // Mendel 1866: 315, 108, 101 and 32 peas expected as 9 : 3 : 3 : 1; chi-square 0.470 with 3
+        // degrees of freedom.
         let peas = check(&[315, 108, 101, 32], &[9.0, 3.0, 3.0, 1.0]).unwrap();
-        assert!((peas.chi_square - 0.470).abs() < 5e-4 && peas.dof == 3 && (peas.p_value - 0.9254).abs() < 5e-5, "{peas:?}");
+        assert!(
+            (peas.chi_square - 0.470).abs() < 5e-4
+                && peas.dof == 3
+                && (peas.p_value - 0.9254).abs() < 5e-5,
+            "{peas:?}"
+        );
         let leaked = check(&[50, 50, 1], &[1.0, 1.0, 0.0]).unwrap();
-        assert_eq!((leaked.chi_square, leaked.dof, leaked.leaked, leaked.p_value), (0.0, 1, 1, 1.0));
+        assert_eq!(
+            (leaked.chi_square, leaked.dof, leaked.leaked, leaked.p_value),
+            (0.0, 1, 1, 1.0)
+        );
     }
 
     #[test]
     fn nothing_to_compare_is_refused() {
-        assert!(check(&[5, 5], &[1.0, 0.0]).is_err() && check(&[5], &[1.0, 1.0]).is_err() && check(&[5, 5], &[f64::NAN, 1.0]).is_err());
+        assert!(
+            check(&[5, 5], &[1.0, 0.0]).is_err()
+                && check(&[5], &[1.0, 1.0]).is_err()
+                && check(&[5, 5], &[f64::NAN, 1.0]).is_err()
+        );
         assert_eq!(check(&[0, 0], &[1.0, 1.0]).unwrap().p_value, 1.0);
     }
 }

@@ -1,12 +1,14 @@
 //! Incomplete gamma and beta functions with both tails, each accurate where it is small.
 //!
-//! The factor in front of each series is computed as Loader does for the Poisson and binomial probabilities (C. Loader,
-//! "Fast and accurate computation of binomial probabilities", 2000): by deviances and the error of Stirling's formula, so
-//! that large arguments lose no digits. Only `libm` and exact operations are used: results are the same on every machine.
+//! The factor in front of each series is computed as Loader does for the Poisson and binomial
+//! probabilities (C. Loader, "Fast and accurate computation of binomial probabilities", 2000): by
+//! deviances and the error of Stirling's formula, so that large arguments lose no digits. Only
+//! `libm` and exact operations are used: results are the same on every machine.
 
 /// `ln(2 pi) / 2`.
 const LN_SQRT_2PI: f64 = 0.918_938_533_204_672_8;
-/// Terms of a series or continued fraction; about `10 sqrt(a)` are used, so arguments up to 1e9 converge.
+/// Terms of a series or continued fraction; about `10 sqrt(a)` are used, so arguments up to 1e9
+/// converge.
 const TERMS_MAX: u32 = 400_000;
 /// Stands for 0 in a denominator (Lentz's method).
 const TINY: f64 = 1e-300;
@@ -47,7 +49,8 @@ pub fn log_beta(a: f64, b: f64) -> f64 {
     log_gamma(a) + log_gamma(b) - log_gamma(a + b)
 }
 
-/// Regularised incomplete gamma functions: `lower` is P(a, x), `upper` is Q(a, x), for `a > 0` and `x >= 0`.
+/// Regularised incomplete gamma functions: `lower` is P(a, x), `upper` is Q(a, x), for `a > 0` and
+/// `x >= 0`.
 ///
 /// Series and continued fraction: DLMF 8.11.4 and 8.9.2.
 #[must_use]
@@ -60,10 +63,15 @@ pub fn gamma_tails(a: f64, x: f64) -> Tails {
     }
     // x^a e^-x / Gamma(a + 1)
     let factor = libm::exp(-stirling_error(a) - deviance(a, x, a - x) - LN_SQRT_2PI) / a.sqrt();
-    if x < a + 1.0 { Tails::of_lower(factor * gamma_series(a, x)) } else { Tails::of_upper(factor * a * gamma_fraction(a, x)) }
+    if x < a + 1.0 {
+        Tails::of_lower(factor * gamma_series(a, x))
+    } else {
+        Tails::of_upper(factor * a * gamma_fraction(a, x))
+    }
 }
 
-/// Regularised incomplete beta function: `lower` is `I_x(a, b)`, for `a, b > 0`, `0 <= x <= 1` and `y = 1 - x`.
+/// Regularised incomplete beta function: `lower` is `I_x(a, b)`, for `a, b > 0`, `0 <= x <= 1` and
+/// `y = 1 - x`.
 ///
 /// Both `x` and `y` are given, so that the one near 0 keeps its digits.
 #[must_use]
@@ -84,16 +92,19 @@ pub fn beta_tails(a: f64, b: f64, x: f64, y: f64) -> Tails {
     }
 }
 
-/// `ln(x^a y^b / B(a, b))` for `0 < x < 1` and `y = 1 - x`: the log density of the logit of a Beta(a, b) variable.
+/// `ln(x^a y^b / B(a, b))` for `0 < x < 1` and `y = 1 - x`: the log density of the logit of a
+/// Beta(a, b) variable.
 #[must_use]
 pub fn log_beta_density(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let n = a + b;
     let stirling = stirling_error(n) - stirling_error(a) - stirling_error(b);
     let difference = excess(a, b, x, y);
-    stirling - deviance(a, n * x, difference) - deviance(b, n * y, -difference) - LN_SQRT_2PI + 0.5 * libm::log(a * (b / n))
+    stirling - deviance(a, n * x, difference) - deviance(b, n * y, -difference) - LN_SQRT_2PI
+        + 0.5 * libm::log(a * (b / n))
 }
 
-/// `a - (a + b) x`, which is `(a + b) y - b`: taken from the smaller of `x` and `y`, which has kept its digits.
+/// `a - (a + b) x`, which is `(a + b) y - b`: taken from the smaller of `x` and `y`, which has kept
+/// its digits.
 fn excess(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if x < y { a - (a + b) * x } else { (a + b) * y - b }
 }
@@ -120,10 +131,14 @@ fn stirling_error(x: f64) -> f64 {
         return libm::lgamma(x + 1.0) - (x + 0.5) * libm::log(x) + x - LN_SQRT_2PI;
     }
     let square = x * x;
-    (1.0 / 12.0 - (1.0 / 360.0 - (1.0 / 1260.0 - (1.0 / 1680.0 - 1.0 / 1188.0 / square) / square) / square) / square) / x
+    (1.0 / 12.0
+        - (1.0 / 360.0 - (1.0 / 1260.0 - (1.0 / 1680.0 - 1.0 / 1188.0 / square) / square) / square)
+            / square)
+        / x
 }
 
-/// `a ln(a / x) + x - a`, at least 0, without cancellation where `x` is near `a`; `difference` is `a - x`.
+/// `a ln(a / x) + x - a`, at least 0, without cancellation where `x` is near `a`; `difference` is
+/// `a - x`.
 fn deviance(a: f64, x: f64, difference: f64) -> f64 {
     if difference.abs() >= 0.1 * (a + x) {
         return a * libm::log(a / x) - difference;
@@ -177,9 +192,11 @@ fn gamma_fraction(a: f64, x: f64) -> f64 {
     value
 }
 
-/// The continued fraction by which `x^a y^b / B(a, b)` is divided to give `I_x(a, b)`, where `excess = a - (a + b) x >= 0`.
+/// The continued fraction by which `x^a y^b / B(a, b)` is divided to give `I_x(a, b)`, where
+/// `excess = a - (a + b) x >= 0`.
 ///
-/// It is the even part of DLMF 8.17.22, all of whose terms are positive up to the `b`th: no digits cancel.
+/// It is the even part of DLMF 8.17.22, all of whose terms are positive up to the `b`th: no digits
+/// cancel.
 fn beta_fraction(a: f64, b: f64, x: f64, excess: f64) -> f64 {
     let mut value = away_from_zero(a * (excess + 1.0) / (a + 1.0));
     let mut c = value;
@@ -188,7 +205,9 @@ fn beta_fraction(a: f64, b: f64, x: f64, excess: f64) -> f64 {
         let m = f64::from(m);
         let before = a + 2.0 * m - 1.0;
         let numerator = (a + m - 1.0) / before * ((a + b + m - 1.0) / before) * m * (b - m) * x * x;
-        let denominator = m + m * (b - m) * x / before + (a + m) * (excess + 1.0 + m * (2.0 - x)) / (before + 2.0);
+        let denominator = m
+            + m * (b - m) * x / before
+            + (a + m) * (excess + 1.0 + m * (2.0 - x)) / (before + 2.0);
         d = 1.0 / away_from_zero(denominator + numerator * d);
         c = away_from_zero(denominator + numerator / c);
         let step = c * d;
@@ -214,7 +233,8 @@ mod tests {
         (got - want).abs() <= relative * want.abs()
     }
 
-    /// Values of mpmath 1.4 with 25 to 40 digits; each tail is met to the accuracy given, however small it is.
+    /// Values of mpmath 1.4 with 25 to 40 digits; each tail is met to the accuracy given, however
+    /// small it is.
     #[test]
     fn both_tails_are_accurate_where_they_are_small() {
         for (a, x, lower, upper) in [
@@ -227,7 +247,10 @@ mod tests {
             (2.5, 1e-8, 3.009011090761764e-21, 1.0),
         ] {
             let tails = gamma_tails(a, x);
-            assert!(near(tails.lower, lower, 1e-12) && near(tails.upper, upper, 1e-12), "gamma {a} {x}: {tails:?}");
+            assert!(
+                near(tails.lower, lower, 1e-12) && near(tails.upper, upper, 1e-12),
+                "gamma {a} {x}: {tails:?}"
+            );
         }
         for (a, b, x, lower, upper) in [
             (0.5, 0.5, 0.3, 0.36901011956554536, 0.6309898804344546),
@@ -239,7 +262,10 @@ mod tests {
             (1.5, 200_000.0, 3e-5, 0.992617507465323, 0.007382492534677086),
         ] {
             let tails = beta_tails(a, b, x, 1.0 - x);
-            assert!(near(tails.lower, lower, 2e-12) && near(tails.upper, upper, 2e-12), "beta {a} {b} {x}: {tails:?}");
+            assert!(
+                near(tails.lower, lower, 2e-12) && near(tails.upper, upper, 2e-12),
+                "beta {a} {b} {x}: {tails:?}"
+            );
         }
     }
 
@@ -253,7 +279,12 @@ mod tests {
 
     #[test]
     fn zeta_meets_its_known_values() {
-        for (s, value) in [(1.05, 20.580844302037004), (1.4, 3.1055472779775806), (2.0, 1.6449340668482264), (7.0, 1.008349277381923)] {
+        for (s, value) in [
+            (1.05, 20.580844302037004),
+            (1.4, 3.1055472779775806),
+            (2.0, 1.6449340668482264),
+            (7.0, 1.008349277381923),
+        ] {
             assert!(near(zeta(s), value, 1e-13), "{s}: {}", zeta(s));
         }
     }
@@ -268,7 +299,8 @@ mod tests {
 
         #[test]
         fn tails_obey_their_recurrences(a in 0.2..2_000.0_f64, b in 0.2..2_000.0_f64, at in 0.01..0.99_f64) {
-            // I_x(a, b) - I_x(a + 1, b) = x^a y^b / (a B(a, b)), and the same for P (DLMF 8.17.20 and 8.8.5).
+            // I_x(a, b) - I_x(a + 1, b) = x^a y^b / (a B(a, b)), and the same for P (DLMF 8.17.20
+            // and 8.8.5).
             let step = libm::exp(log_beta_density(a, b, at, 1.0 - at)) / a;
             let drop = beta_tails(a, b, at, 1.0 - at).lower - beta_tails(a + 1.0, b, at, 1.0 - at).lower;
             prop_assert!((drop - step).abs() < 1e-12);

@@ -1,7 +1,9 @@
-//! Teams that change between the arms in blocks of time: which events count, and the clusters that they form.
+//! Teams that change between the arms in blocks of time: which events count, and the clusters that
+//! they form.
 //!
-//! What a block's first minutes show is still the effect of the block before, so events within the washout are dropped. A team
-//! within one block is a cluster of [`crate::domain::statistics::cluster`] (Bojinov, Simchi-Levi and Zhao, "Design and analysis of
+//! What a block's first minutes show is still the effect of the block before, so events within the
+//! washout are dropped. A team within one block is a cluster of
+//! [`crate::domain::statistics::cluster`] (Bojinov, Simchi-Levi and Zhao, "Design and analysis of
 //! switchback experiments", Management Science 2023, for the design).
 
 use std::collections::BTreeMap;
@@ -44,7 +46,8 @@ impl Schedule {
     /// The clusters that events form.
     ///
     /// # Errors
-    /// When blocks have no length left after the washout, an event is of an unknown team or block, or an outcome is not finite.
+    /// When blocks have no length left after the washout, an event is of an unknown team or block,
+    /// or an outcome is not finite.
     pub fn blocks(&self, events: &[Event]) -> Result<Blocks, Error> {
         if self.washout_seconds >= self.block_seconds {
             return Err(Error::Outside {
@@ -61,9 +64,17 @@ impl Schedule {
             }
             kept += 1;
             let block = event.at_seconds / self.block_seconds;
-            let outside = Error::Outside { name: "a block", value: block as f64, expected: "one of the schedule" };
+            let outside = Error::Outside {
+                name: "a block",
+                value: block as f64,
+                expected: "one of the schedule",
+            };
             let place = usize::try_from(block).map_err(|_| outside)?;
-            let treated = *self.treated.get(event.team).and_then(|blocks| blocks.get(place)).ok_or(outside)?;
+            let treated = *self
+                .treated
+                .get(event.team)
+                .and_then(|blocks| blocks.get(place))
+                .ok_or(outside)?;
             let empty = Cluster { control: Part::default(), treatment: Part::default() };
             let cluster = clusters.entry((event.team, block)).or_insert(empty);
             let part = if treated { &mut cluster.treatment } else { &mut cluster.control };
@@ -78,7 +89,11 @@ mod tests {
     use super::*;
 
     fn schedule() -> Schedule {
-        Schedule { block_seconds: 100, washout_seconds: 10, treated: vec![vec![true, false], vec![false, true]] }
+        Schedule {
+            block_seconds: 100,
+            washout_seconds: 10,
+            treated: vec![vec![true, false], vec![false, true]],
+        }
     }
 
     fn event(team: usize, at_seconds: u64, outcome: f64) -> Event {
@@ -87,16 +102,29 @@ mod tests {
 
     #[test]
     fn the_washout_is_dropped_and_a_team_in_a_block_is_a_cluster() {
-        let events =
-            [event(0, 9, 100.0), event(0, 10, 1.0), event(0, 99, 2.0), event(0, 100, 100.0), event(0, 150, 4.0), event(1, 50, 8.0)];
+        let events = [
+            event(0, 9, 100.0),
+            event(0, 10, 1.0),
+            event(0, 99, 2.0),
+            event(0, 100, 100.0),
+            event(0, 150, 4.0),
+            event(1, 50, 8.0),
+        ];
         let blocks = schedule().blocks(&events).unwrap();
-        let sums: Vec<_> = blocks.clusters.iter().map(|cluster| (cluster.control.y, cluster.treatment.y)).collect();
+        let sums: Vec<_> = blocks
+            .clusters
+            .iter()
+            .map(|cluster| (cluster.control.y, cluster.treatment.y))
+            .collect();
         assert_eq!((blocks.events, sums), (4, vec![(0.0, 3.0), (4.0, 0.0), (8.0, 0.0)]));
     }
 
     #[test]
     fn what_is_not_scheduled_is_refused() {
-        assert!(schedule().blocks(&[event(2, 50, 1.0)]).is_err() && schedule().blocks(&[event(0, 250, 1.0)]).is_err());
+        assert!(
+            schedule().blocks(&[event(2, 50, 1.0)]).is_err()
+                && schedule().blocks(&[event(0, 250, 1.0)]).is_err()
+        );
         assert!(schedule().blocks(&[event(0, 50, f64::NAN)]).is_err());
         assert!(Schedule { washout_seconds: 100, ..schedule() }.blocks(&[]).is_err());
     }

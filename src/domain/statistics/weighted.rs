@@ -1,8 +1,10 @@
-//! Sequences for rewards whose arm was drawn with a logged probability, which may change with every draw: what a bandit needs.
+//! Sequences for rewards whose arm was drawn with a logged probability, which may change with every
+//! draw: what a bandit needs.
 //!
-//! Bounded: inverse propensity weighting under the empirical Bernstein bound (Waudby-Smith, Wu, Ramdas, Karampatziakis and Mineiro,
-//! "Anytime-valid off-policy inference for contextual bandits", arXiv:2210.10768). Asymptotic: augmented by a forecast from the
-//! past, which is much tighter (arXiv:2103.06476v7, section 3). Both stay valid when the weights follow the data.
+//! Bounded: inverse propensity weighting under the empirical Bernstein bound (Waudby-Smith, Wu,
+//! Ramdas, Karampatziakis and Mineiro, "Anytime-valid off-policy inference for contextual bandits",
+//! arXiv:2210.10768). Asymptotic: augmented by a forecast from the past, which is much tighter
+//! (arXiv:2103.06476v7, section 3). Both stay valid when the weights follow the data.
 
 use crate::domain::statistics::asymptotic::{Tuning, half_width};
 use crate::domain::statistics::bounded::BernsteinBound;
@@ -23,7 +25,8 @@ pub struct Draw {
 }
 
 fn propensity(propensities: &[f64], arm: usize) -> Result<f64, Error> {
-    let outside = Error::Outside { name: "the arm", value: arm as f64, expected: "one of the arms" };
+    let outside =
+        Error::Outside { name: "the arm", value: arm as f64, expected: "one of the arms" };
     let value = *propensities.get(arm).ok_or(outside)?;
     if value > 0.0 && value <= 1.0 {
         Ok(value)
@@ -50,8 +53,9 @@ struct WeightedMean {
 }
 
 impl WeightedMeans {
-    /// Sequences of `arms` arms, each of whose bounds fails at any time with probability at most `per_bound`. Two bounds of two
-    /// arms make an effect, so a quarter of alpha each gives effects at alpha.
+    /// Sequences of `arms` arms, each of whose bounds fails at any time with probability at most
+    /// `per_bound`. Two bounds of two arms make an effect, so a quarter of alpha each gives effects
+    /// at alpha.
     ///
     /// # Errors
     /// With fewer than one arm or a cap that is not between 0 and 1.
@@ -76,7 +80,8 @@ impl WeightedMeans {
         Ok(())
     }
 
-    /// The weighted mean of an arm, which may exceed 1; `None` before the first draw or for an unknown arm.
+    /// The weighted mean of an arm, which may exceed 1; `None` before the first draw or for an
+    /// unknown arm.
     #[must_use]
     pub fn estimate(&self, arm: usize) -> Option<f64> {
         let forecast = &self.arms.get(arm)?.reward.forecast;
@@ -89,7 +94,10 @@ impl WeightedMeans {
         let Some(mean) = self.arms.get(arm) else {
             return Interval { lower: 0.0, upper: 1.0 };
         };
-        Interval { lower: mean.reward.lower().min(1.0), upper: (1.0 - mean.missing.lower()).max(0.0) }
+        Interval {
+            lower: mean.reward.lower().min(1.0),
+            upper: (1.0 - mean.missing.lower()).max(0.0),
+        }
     }
 
     /// Bounds on the mean reward of an arm minus that of the control.
@@ -157,7 +165,8 @@ impl Augmented {
             let forecast = past.forecast();
             if arm == draw.arm { forecast + (outcome - forecast) / propensity } else { forecast }
         };
-        let scores: Vec<f64> = self.arms.iter().enumerate().map(|(arm, past)| score(arm, past)).collect();
+        let scores: Vec<f64> =
+            self.arms.iter().enumerate().map(|(arm, past)| score(arm, past)).collect();
         for (past, score) in self.arms.iter_mut().zip(&scores) {
             let difference = score - scores[0];
             past.difference += difference;
@@ -175,7 +184,9 @@ impl Augmented {
     /// Effective sample size of an arm (Kish): draws of it, less where their weights differ.
     #[must_use]
     pub fn effective_size(&self, arm: usize) -> f64 {
-        let kish = |past: &Past| if past.count == 0.0 { 0.0 } else { past.inverse * past.inverse / past.inverse_squares };
+        let kish = |past: &Past| {
+            if past.count == 0.0 { 0.0 } else { past.inverse * past.inverse / past.inverse_squares }
+        };
         self.arms.get(arm).map_or(0.0, kish)
     }
 
@@ -184,13 +195,22 @@ impl Augmented {
     /// # Errors
     /// For the control and unknown arms, and before the scores vary.
     pub fn effect(&self, arm: usize, tuning: Tuning) -> Result<AugmentedEffect, Error> {
-        let outside = Error::Outside { name: "the arm", value: arm as f64, expected: "an arm other than the control" };
+        let outside = Error::Outside {
+            name: "the arm",
+            value: arm as f64,
+            expected: "an arm other than the control",
+        };
         let past = self.arms.get(arm).filter(|_| arm > 0).ok_or(outside)?;
         let n = at_least("draws", self.draws, 1)? as f64;
         let estimate = past.difference / n;
-        let standard_error = ((past.difference_squares / n - estimate * estimate).max(0.0) / n).sqrt();
+        let standard_error =
+            ((past.difference_squares / n - estimate * estimate).max(0.0) / n).sqrt();
         let interval = Interval::around(estimate, standard_error * half_width(n, tuning)?);
-        if standard_error > 0.0 { Ok(AugmentedEffect { estimate, standard_error, interval }) } else { Err(Error::NoVariance("the effect")) }
+        if standard_error > 0.0 {
+            Ok(AugmentedEffect { estimate, standard_error, interval })
+        } else {
+            Err(Error::NoVariance("the effect"))
+        }
     }
 }
 
@@ -202,7 +222,8 @@ mod tests {
         Alpha::new(alpha).unwrap()
     }
 
-    /// Arms in turn with unequal probabilities; the treatment wins three times in four, the control one in four.
+    /// Arms in turn with unequal probabilities; the treatment wins three times in four, the control
+    /// one in four.
     fn draws() -> impl Iterator<Item = (Draw, [f64; 2])> {
         (0..4_000_usize).map(|turn| {
             let arm = usize::from(turn % 10 < 3);
@@ -223,7 +244,9 @@ mod tests {
         let effect = augmented.effect(1, Tuning { alpha: level(0.05), planned: 4_000.0 }).unwrap();
         assert!(bounded.contains(0.5) && bounded.lower > 0.0, "{bounded:?}");
         assert!(
-            effect.interval.contains(0.5) && effect.interval.lower > bounded.lower && effect.interval.upper < bounded.upper,
+            effect.interval.contains(0.5)
+                && effect.interval.lower > bounded.lower
+                && effect.interval.upper < bounded.upper,
             "{effect:?}"
         );
         assert!((means.estimate(1).unwrap() - 0.75).abs() < 0.01);
@@ -242,11 +265,21 @@ mod tests {
             (draw(1, 0.5), vec![0.5, f64::NAN]),
             (draw(1, 0.5), vec![1.0]),
         ] {
-            assert!(means.observe(draw, &propensities).is_err() && augmented.observe(draw, &propensities).is_err());
+            assert!(
+                means.observe(draw, &propensities).is_err()
+                    && augmented.observe(draw, &propensities).is_err()
+            );
         }
         assert!(means.observe(draw(1, 1.5), &[0.5, 0.5]).is_err());
         let tuning = Tuning { alpha: level(0.05), planned: 100.0 };
-        assert!(augmented.effect(0, tuning).is_err() && augmented.effect(1, tuning).is_err() && augmented.effect(9, tuning).is_err());
-        assert_eq!((means.estimate(0), augmented.effective_size(1), means.interval(9).upper), (None, 0.0, 1.0));
+        assert!(
+            augmented.effect(0, tuning).is_err()
+                && augmented.effect(1, tuning).is_err()
+                && augmented.effect(9, tuning).is_err()
+        );
+        assert_eq!(
+            (means.estimate(0), augmented.effective_size(1), means.interval(9).upper),
+            (None, 0.0, 1.0)
+        );
     }
 }

@@ -1,8 +1,11 @@
 //! Difference of two means and its fixed-horizon t-test with unequal variances.
 //!
-//! Valid at one look that was planned before the data came; under peeking use [`crate::domain::statistics::asymptotic`].
+//! Valid at one look that was planned before the data came; under peeking use
+//! [`crate::domain::statistics::asymptotic`].
 
-use crate::domain::statistics::distribution::{student_above, student_beyond, student_upper_quantile};
+use crate::domain::statistics::distribution::{
+    student_above, student_beyond, student_upper_quantile,
+};
 use crate::domain::statistics::level::{Alpha, Error, Interval, at_least};
 use crate::domain::statistics::moments::{Arms, Moments};
 
@@ -34,7 +37,10 @@ impl Effect {
         let difference = treatment.mean - control.mean;
         let (variance_c, variance_t) = (control.variance_of_mean(), treatment.variance_of_mean());
         if scale == Scale::Absolute {
-            return Ok(Self { estimate: difference, standard_error: (variance_c + variance_t).sqrt() });
+            return Ok(Self {
+                estimate: difference,
+                standard_error: (variance_c + variance_t).sqrt(),
+            });
         }
         if control.mean == 0.0 {
             return Err(Error::ZeroBase("the mean of the control"));
@@ -62,11 +68,13 @@ pub struct Test {
     pub p_less: f64,
     /// Two-sided interval.
     pub interval: Interval,
-    /// Bounds that each hold alone: the lower one where only a gain matters, the upper one where only a loss does.
+    /// Bounds that each hold alone: the lower one where only a gain matters, the upper one where
+    /// only a loss does.
     pub one_sided: Interval,
 }
 
-/// Welch's test of two means (Welch 1947; degrees of freedom by Satterthwaite 1946 from the variances of the arms).
+/// Welch's test of two means (Welch 1947; degrees of freedom by Satterthwaite 1946 from the
+/// variances of the arms).
 ///
 /// # Errors
 /// With fewer than two units in an arm, without variance, or when relative to a control of 0.
@@ -110,7 +118,11 @@ pub fn dof(arms: &Arms<Moments>) -> Result<f64, Error> {
     };
     let (control, treatment) = (part(&arms.control)?, part(&arms.treatment)?);
     let sum = control.0 + treatment.0;
-    if sum > 0.0 { Ok(sum * sum / (control.1 + treatment.1)) } else { Err(Error::NoVariance("the metric")) }
+    if sum > 0.0 {
+        Ok(sum * sum / (control.1 + treatment.1))
+    } else {
+        Err(Error::NoVariance("the metric"))
+    }
 }
 
 #[cfg(test)]
@@ -126,8 +138,10 @@ mod tests {
 
     #[test]
     fn the_published_example_is_met() {
-        // NIST/SEMATECH e-Handbook 1.3.5.3 (AUTO83B): 249 American and 79 Japanese cars, t = 12.94627 with unequal variances.
-        let cars = arms((79, 30.481_01, 6.107_71 * 6.107_71), (249, 20.144_58, 6.414_70 * 6.414_70));
+        // NIST/SEMATECH e-Handbook 1.3.5.3 (AUTO83B): 249 American and 79 Japanese cars, t =
+        // 12.94627 with unequal variances.
+        let cars =
+            arms((79, 30.481_01, 6.107_71 * 6.107_71), (249, 20.144_58, 6.414_70 * 6.414_70));
         let test = test(&cars, Scale::Absolute, Alpha::new(0.05).unwrap()).unwrap();
         assert!((test.statistic + 12.946_27).abs() < 1e-4, "{test:?}");
         assert!((test.dof - 136.87).abs() < 0.01, "{test:?}");
@@ -137,10 +151,19 @@ mod tests {
     #[test]
     fn without_variance_or_base_there_is_no_test() {
         let alpha = Alpha::new(0.05).unwrap();
-        assert_eq!(test(&arms((9, 1.0, 0.0), (9, 2.0, 0.0)), Scale::Absolute, alpha), Err(Error::NoVariance("the metric")));
-        assert_eq!(test(&arms((9, 0.0, 1.0), (9, 2.0, 1.0)), Scale::Relative, alpha), Err(Error::ZeroBase("the mean of the control")));
+        assert_eq!(
+            test(&arms((9, 1.0, 0.0), (9, 2.0, 0.0)), Scale::Absolute, alpha),
+            Err(Error::NoVariance("the metric"))
+        );
+        assert_eq!(
+            test(&arms((9, 0.0, 1.0), (9, 2.0, 1.0)), Scale::Relative, alpha),
+            Err(Error::ZeroBase("the mean of the control"))
+        );
         assert!(test(&arms((1, 0.0, 1.0), (9, 2.0, 1.0)), Scale::Absolute, alpha).is_err());
-        assert!(test(&arms((9, 0.0, 0.0), (9, 2.0, 1.0)), Scale::Absolute, alpha).is_ok(), "one arm may be constant");
+        assert!(
+            test(&arms((9, 0.0, 0.0), (9, 2.0, 1.0)), Scale::Absolute, alpha).is_ok(),
+            "one arm may be constant"
+        );
     }
 
     proptest! {

@@ -1,6 +1,8 @@
-//! Produce-to-committed latency in an open loop: counted from the moment an event was due, so a stall counts for all behind it.
+//! Produce-to-committed latency in an open loop: counted from the moment an event was due, so a
+//! stall counts for all behind it.
 //!
-//! The predictions of a partition come in the order of its events, one for each, so the n-th answers the n-th.
+//! The predictions of a partition come in the order of its events, one for each, so the n-th
+//! answers the n-th.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +16,9 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use crate::domain::units::{Offset, Partition};
 use crate::runtime::bench::load::{Load, Spread};
-use crate::runtime::bench::{Bench, Error, INTERACTIONS, Job, Mode, PREDICTIONS, Plan, Script, TAKES};
+use crate::runtime::bench::{
+    Bench, Error, INTERACTIONS, Job, Mode, PREDICTIONS, Plan, Script, TAKES,
+};
 use crate::runtime::log::kafka::{self, Topics};
 use crate::runtime::log::{self, TimeSource, partition_of};
 use crate::runtime::metrics::HANDLED;
@@ -46,12 +50,15 @@ impl Latency {
     /// The middle of each quantile over several runs.
     #[must_use]
     pub fn median(runs: &[Self]) -> Self {
-        let middle = |of: fn(&Self) -> f64| crate::runtime::bench::median(&mut runs.iter().map(of).collect::<Vec<_>>());
+        let middle = |of: fn(&Self) -> f64| {
+            crate::runtime::bench::median(&mut runs.iter().map(of).collect::<Vec<_>>())
+        };
         Self { p50: middle(|run| run.p50), p90: middle(|run| run.p90), p99: middle(|run| run.p99) }
     }
 }
 
-/// Milliseconds below which a share of a Prometheus histogram lies, even within a bucket; `None` where nothing was counted.
+/// Milliseconds below which a share of a Prometheus histogram lies, even within a bucket; `None`
+/// where nothing was counted.
 #[must_use]
 pub fn quantile(metrics: &str, name: &str, share: f64) -> Option<f64> {
     let prefix = format!("{name}_bucket{{le=\"");
@@ -65,7 +72,11 @@ pub fn quantile(metrics: &str, name: &str, share: f64) -> Option<f64> {
     let (low, before) = if place == 0 { (0.0, 0.0) } else { buckets[place - 1] };
     let (high, count) = *buckets.get(place)?;
     // Beyond the last bound nothing is known but that.
-    let seconds = if high.is_finite() { low + (high - low) * (wanted - before) / (count - before).max(1.0) } else { low };
+    let seconds = if high.is_finite() {
+        low + (high - low) * (wanted - before) / (count - before).max(1.0)
+    } else {
+        low
+    };
     Some(seconds * 1_000.0)
 }
 
@@ -79,12 +90,17 @@ pub struct Run {
 }
 
 impl Bench {
-    /// One run with one rate of a whole job, of the raw loop, or (`None`) of nothing but the broker: events are read where they were
-    /// sent.
+    /// One run with one rate of a whole job, of the raw loop, or (`None`) of nothing but the
+    /// broker: events are read where they were sent.
     ///
     /// # Errors
     /// When a job fails.
-    pub fn latency(&mut self, mode: Option<Mode>, script: &Script, (plan, rate): (&Plan, u64)) -> Result<Run, Error> {
+    pub fn latency(
+        &mut self,
+        mode: Option<Mode>,
+        script: &Script,
+        (plan, rate): (&Plan, u64),
+    ) -> Result<Run, Error> {
         let job = self.job_of(mode.unwrap_or(Mode::Raw))?;
         let mut subject = match mode {
             Some(Mode::Raw) => Some(job.start(Some(script))?),
@@ -95,13 +111,18 @@ impl Bench {
             job.await_taken(subject)?;
         }
         let watched = watch(job, if mode.is_some() { PREDICTIONS } else { INTERACTIONS })?;
-        let load = Load::new(rate ^ TimeSource::World.now().0.unsigned_abs(), plan.leads, Spread::Zipf);
+        let load =
+            Load::new(rate ^ TimeSource::World.now().0.unsigned_abs(), plan.leads, Spread::Zipf);
         let (all, sent) = open_loop(job, &self.producer, &watched, (load, rate, plan.seconds))?;
         let mut inside = None;
         if let Some(subject) = subject.filter(|_| mode == Some(Mode::ExactlyOnce)) {
             let metrics = subject.metrics()?;
             let at = |share| quantile(&metrics, HANDLED, share);
-            inside = at(0.5).zip(at(0.9)).zip(at(0.99)).map(|((p50, p90), p99)| Latency { p50, p90, p99 });
+            inside = at(0.5).zip(at(0.9)).zip(at(0.99)).map(|((p50, p90), p99)| Latency {
+                p50,
+                p90,
+                p99,
+            });
             subject.end()?;
         }
         let job = self.jobs.get_mut(&mode.unwrap_or(Mode::Raw));
@@ -112,7 +133,8 @@ impl Bench {
     }
 }
 
-/// A committed reader that has met the end of a topic: how long it takes to begin is nobody's latency.
+/// A committed reader that has met the end of a topic: how long it takes to begin is nobody's
+/// latency.
 pub(super) fn watch(job: &Job, topic: &str) -> Result<BaseConsumer, Error> {
     let consumer = reader(job, topic, Topics::end)?;
     read_to_ends(job, &consumer)?;
@@ -120,7 +142,10 @@ pub(super) fn watch(job: &Job, topic: &str) -> Result<BaseConsumer, Error> {
 }
 
 /// The next record, if one comes so soon.
-pub(super) fn next(consumer: &BaseConsumer, wait: Duration) -> Result<Option<BorrowedMessage<'_>>, Error> {
+pub(super) fn next(
+    consumer: &BaseConsumer,
+    wait: Duration,
+) -> Result<Option<BorrowedMessage<'_>>, Error> {
     match consumer.poll(wait) {
         Some(Ok(message)) => Ok(Some(message)),
         Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(None),
@@ -137,7 +162,9 @@ pub(super) fn read_to_ends(job: &Job, consumer: &BaseConsumer) -> Result<u64, Er
             Some(Ok(_)) => records += 1,
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(left.remove(&partition)),
             Some(Err(error)) => return Err(error.into()),
-            None if began.elapsed() > TAKES => return Err(Error::Ended(format!("the ends of partitions {left:?} are not met"))),
+            None if began.elapsed() > TAKES => {
+                return Err(Error::Ended(format!("the ends of partitions {left:?} are not met")));
+            }
             None => {}
         }
     }
@@ -151,7 +178,8 @@ pub(super) fn reader(
     place: impl Fn(&Topics, &str, Partition) -> Result<Offset, log::Error>,
 ) -> Result<BaseConsumer, Error> {
     let settings = &job.cluster.settings;
-    let consumer: BaseConsumer = settings.consumer("bench-watch").set("enable.partition.eof", "true").create()?;
+    let consumer: BaseConsumer =
+        settings.consumer("bench-watch").set("enable.partition.eof", "true").create()?;
     let topics = Topics::new(settings)?;
     let mut list = TopicPartitionList::new();
     for partition in 0..job.cluster.partitions {
@@ -163,7 +191,8 @@ pub(super) fn reader(
     Ok(consumer)
 }
 
-/// Sends at a fixed rate whatever comes back; gives all latencies and how many were sent to each partition.
+/// Sends at a fixed rate whatever comes back; gives all latencies and how many were sent to each
+/// partition.
 fn open_loop(
     job: &Job,
     producer: &BaseProducer,
@@ -173,7 +202,8 @@ fn open_loop(
     let partitions = job.cluster.partitions;
     let topic = job.cluster.settings.topic(INTERACTIONS);
     let total = rate * seconds;
-    let waiting: Vec<Mutex<VecDeque<Instant>>> = (0..partitions).map(|_| Mutex::default()).collect();
+    let waiting: Vec<Mutex<VecDeque<Instant>>> =
+        (0..partitions).map(|_| Mutex::default()).collect();
     let began = Instant::now();
     let due = |number: u64| began + Duration::from_nanos(number * 1_000_000_000 / rate);
     std::thread::scope(|scope| {
@@ -186,7 +216,9 @@ fn open_loop(
                 }
                 let record = load.next(TimeSource::World.now().0);
                 let place = partition_of(record.key.as_deref().unwrap_or_default(), partitions).0;
-                if let (Some(queue), Some(count)) = (waiting.get(place as usize), sent.get_mut(place as usize)) {
+                if let (Some(queue), Some(count)) =
+                    (waiting.get(place as usize), sent.get_mut(place as usize))
+                {
                     lock(queue).push_back(due(number));
                     *count += 1;
                 }
@@ -199,13 +231,21 @@ fn open_loop(
         while (all.len() as u64) < total {
             match next(watched, POLL)? {
                 Some(message) => {
-                    let queue = usize::try_from(message.partition()).ok().and_then(|place| waiting.get(place));
+                    let queue = usize::try_from(message.partition())
+                        .ok()
+                        .and_then(|place| waiting.get(place));
                     let due = queue.and_then(|queue| lock(queue).pop_front());
                     all.extend(due.map(|due| due.elapsed()));
                 }
                 // What was not sent is not answered.
-                None if sending.is_finished() && waiting.iter().all(|queue| lock(queue).is_empty()) => break,
-                None if began.elapsed() > TAKES => return Err(Error::Ended("not every event is answered".to_owned())),
+                None if sending.is_finished()
+                    && waiting.iter().all(|queue| lock(queue).is_empty()) =>
+                {
+                    break;
+                }
+                None if began.elapsed() > TAKES => {
+                    return Err(Error::Ended("not every event is answered".to_owned()));
+                }
                 None => {}
             }
         }
@@ -224,7 +264,8 @@ mod tests {
 
     #[test]
     fn a_quantile_lies_within_its_bucket_and_nothing_counted_has_none() {
-        let text = "a_bucket{le=\"0.001\"} 10\na_bucket{le=\"0.002\"} 90\na_bucket{le=\"0.005\"} 99\na_bucket{le=\"+Inf\"} 100\nb_bucket{le=\"+Inf\"} 0\n";
+        let text = "a_bucket{le=\"0.001\"} 10\na_bucket{le=\"0.002\"} 90\na_bucket{le=\"0.005\"} \
+            99\na_bucket{le=\"+Inf\"} 100\nb_bucket{le=\"+Inf\"} 0\n";
         assert_eq!(quantile(text, "a", 0.5), Some(1.5));
         assert_eq!(quantile(text, "a", 0.05), Some(0.5));
         assert_eq!(quantile(text, "a", 1.0), Some(5.0));

@@ -1,4 +1,5 @@
-//! Events for a benchmark: leads by Zipf's law or all alike, kinds in the proportions of a sales day, one message in four.
+//! Events for a benchmark: leads by Zipf's law or all alike, kinds in the proportions of a sales
+//! day, one message in four.
 
 use crate::codec::interaction;
 use crate::domain::random::Random;
@@ -29,9 +30,18 @@ const KINDS: [(&str, &str); 8] = [
     ("page.viewed", r#","channel":"web""#),
     ("page.viewed", r#","channel":"web""#),
     ("listing.viewed", r#","channel":"web","listing":{"price_minor":42500000,"currency":"USD"}"#),
-    ("call.completed", r#","channel":"phone","direction":"outbound","measures":{"call_seconds":95}"#),
-    ("message.sent", r#","channel":"sms","direction":"outbound","content":{"text":"I can arrange a visit this week."}"#),
-    ("message.received", r#","channel":"sms","direction":"inbound","content":{"text":"What is the monthly payment?"}"#),
+    (
+        "call.completed",
+        r#","channel":"phone","direction":"outbound","measures":{"call_seconds":95}"#,
+    ),
+    (
+        "message.sent",
+        r#","channel":"sms","direction":"outbound","content":{"text":"I can arrange a visit this week."}"#,
+    ),
+    (
+        "message.received",
+        r#","channel":"sms","direction":"inbound","content":{"text":"What is the monthly payment?"}"#,
+    ),
     ("email.opened", r#","channel":"email""#),
     ("opportunity.stage_changed", r#","pipeline":{"stage_id":"Contacted"}"#),
 ];
@@ -80,7 +90,8 @@ impl Load {
     /// # Panics
     /// Never: the lines below are well formed, which every bench sees.
     pub fn of(&mut self, lead: usize, now_ms: i64) -> Record {
-        let (kind, more) = KINDS.get(self.random.below(KINDS.len())).expect("a draw is below its bound");
+        let (kind, more) =
+            KINDS.get(self.random.below(KINDS.len())).expect("a draw is below its bound");
         self.made += 1;
         let line = format!(
             r#"{{"event_id":"{:08x}-{:04x}-5000-8000-{:012x}","event_type":"{kind}","tenant_id":"bench","lead_id":"lead-{lead}","occurred_at":{now_ms},"received_at":{now_ms},"source_system":"bench","agent_id":"agent-{}"{more}}}"#,
@@ -91,7 +102,14 @@ impl Load {
         );
         let event = interaction::from_json(line.as_bytes()).expect("the events are well formed");
         let key = Some(event.key.as_str().as_bytes().to_vec());
-        Record { key, value: Some(interaction::into_avro(event)), reason: None, appended_ms: now_ms, source: 0, origin: None }
+        Record {
+            key,
+            value: Some(interaction::into_avro(event)),
+            reason: None,
+            appended_ms: now_ms,
+            source: 0,
+            origin: None,
+        }
     }
 }
 

@@ -1,7 +1,8 @@
-//! The loop to compare with: reads the interactions and writes, exactly once, the records that the whole job wrote for them.
+//! The loop to compare with: reads the interactions and writes, exactly once, the records that the
+//! whole job wrote for them.
 //!
-//! It decides nothing and keeps no state: what it costs is what librdkafka and the transactions cost. The records are read from the
-//! topics of a job that took the same events before.
+//! It decides nothing and keeps no state: what it costs is what librdkafka and the transactions
+//! cost. The records are read from the topics of a job that took the same events before.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -56,7 +57,10 @@ pub fn run(settings: &Settings, script: &Script, pace: Pace, ready: &Path) -> Re
             match consumer.poll(interval.saturating_sub(began.elapsed())) {
                 Some(Ok(message)) => {
                     next.insert(message.partition(), message.offset() + 1);
-                    if let Some(count) = usize::try_from(message.partition()).ok().and_then(|place| taken.get_mut(place)) {
+                    if let Some(count) = usize::try_from(message.partition())
+                        .ok()
+                        .and_then(|place| taken.get_mut(place))
+                    {
                         *count += 1;
                     }
                 }
@@ -72,7 +76,8 @@ pub fn run(settings: &Settings, script: &Script, pace: Pace, ready: &Path) -> Re
         for copy in &mut copies {
             let place = copy.partition as usize;
             let of = script.events.get(place).copied().unwrap_or(0).max(1);
-            let due = (copy.records.len() as u64 * taken.get(place).copied().unwrap_or(0) / of) as usize;
+            let due =
+                (copy.records.len() as u64 * taken.get(place).copied().unwrap_or(0) / of) as usize;
             send(&producer, copy, due)?;
         }
         while producer.in_flight_count() > 0 {
@@ -95,7 +100,8 @@ fn send(producer: &BaseProducer, copy: &mut Copy, due: usize) -> Result<(), Erro
     let at = copy.written % copy.records.len().max(1);
     let more = copy.records.iter().cycle().skip(at).take(due.saturating_sub(copy.written));
     for (key, value) in more {
-        let mut record = BaseRecord::<[u8], [u8]>::to(&copy.topic).partition(copy.partition.cast_signed());
+        let mut record =
+            BaseRecord::<[u8], [u8]>::to(&copy.topic).partition(copy.partition.cast_signed());
         record.key = key.as_deref();
         record.payload = value.as_deref();
         producer.send(record).map_err(|(error, _)| error)?;
@@ -106,7 +112,8 @@ fn send(producer: &BaseProducer, copy: &mut Copy, due: usize) -> Result<(), Erro
 }
 
 fn read(settings: &Settings, script: &Script) -> Result<Vec<Copy>, Error> {
-    let reader = Topics::new(&Settings { topic_prefix: script.prefix.clone(), ..settings.clone() })?;
+    let reader =
+        Topics::new(&Settings { topic_prefix: script.prefix.clone(), ..settings.clone() })?;
     let mut copies = Vec::new();
     for ((topic, from), until) in script.from.iter().zip(script.until.values()) {
         for ((partition, from), until) in (0..).zip(from).zip(until) {

@@ -1,4 +1,5 @@
-//! How long an instance that was killed takes to its first committed output, and a new one to restore everything from the changelog.
+//! How long an instance that was killed takes to its first committed output, and a new one to
+//! restore everything from the changelog.
 
 use std::time::{Duration, Instant};
 
@@ -21,16 +22,19 @@ const LOOK: Duration = Duration::from_millis(1);
 /// What a restart took.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Restart {
-    /// From the start after a kill to the first committed prediction, and records of the changelog that were read until then.
+    /// From the start after a kill to the first committed prediction, and records of the changelog
+    /// that were read until then.
     pub killed: (Duration, u64),
-    /// From the start without a state directory until it is ready, and records of the changelog that were read.
+    /// From the start without a state directory until it is ready, and records of the changelog
+    /// that were read.
     pub restored: (Duration, u64),
     /// The same records read and thrown away by a plain consumer.
     pub read: (Duration, u64),
 }
 
 impl Bench {
-    /// Kills the exactly-once job while it works, starts it again, then once more without its state.
+    /// Kills the exactly-once job while it works, starts it again, then once more without its
+    /// state.
     ///
     /// # Errors
     /// When the job fails.

@@ -1,4 +1,5 @@
-//! A process that is measured: started with a configuration of its own, stopped and continued, its CPU time read.
+//! A process that is measured: started with a configuration of its own, stopped and continued, its
+//! CPU time read.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -32,7 +33,12 @@ impl Subject {
     pub fn start(arguments: &[&str], ready: PathBuf, log: &Path) -> Result<Self, Error> {
         let told = fs::OpenOptions::new().create(true).append(true).open(log)?;
         let mut command = Command::new(std::env::current_exe()?);
-        let child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(told).spawn()?;
+        let child = command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(told)
+            .spawn()?;
         Ok(Self { child, ready })
     }
 
@@ -49,11 +55,18 @@ impl Subject {
     /// # Errors
     /// When it ends instead, or takes longer.
     pub fn await_restored(&mut self, wait: Duration) -> Result<(), Error> {
-        let is_restored = |subject: &Self| subject.metrics().is_ok_and(|text| text.contains("\nleadstream_ready_state 1\n"));
+        let is_restored = |subject: &Self| {
+            subject.metrics().is_ok_and(|text| text.contains("\nleadstream_ready_state 1\n"))
+        };
         self.await_that(wait, "has not restored everything", is_restored)
     }
 
-    fn await_that(&mut self, wait: Duration, else_it: &str, holds: impl Fn(&Self) -> bool) -> Result<(), Error> {
+    fn await_that(
+        &mut self,
+        wait: Duration,
+        else_it: &str,
+        holds: impl Fn(&Self) -> bool,
+    ) -> Result<(), Error> {
         let until = Instant::now() + wait;
         while !holds(self) {
             self.look()?;
@@ -76,7 +89,8 @@ impl Subject {
         }
     }
 
-    /// CPU seconds of the process so far, user and system, all threads: `utime` and `stime` of proc(5).
+    /// CPU seconds of the process so far, user and system, all threads: `utime` and `stime` of
+    /// proc(5).
     ///
     /// # Errors
     /// When the system does not tell.
@@ -84,7 +98,9 @@ impl Subject {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let behind_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
         let ticks = behind_name.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        let ticks = ticks.sum::<Result<f64, _>>().map_err(|_| Error::Ended("its CPU time cannot be read".to_owned()))?;
+        let ticks = ticks
+            .sum::<Result<f64, _>>()
+            .map_err(|_| Error::Ended("its CPU time cannot be read".to_owned()))?;
         Ok(ticks / TICKS)
     }
 
@@ -109,7 +125,8 @@ impl Subject {
     /// # Errors
     /// When it does not answer.
     pub fn metrics(&self) -> Result<String, Error> {
-        let address: Address = serde_json::from_slice(&fs::read(&self.ready)?).map_err(std::io::Error::other)?;
+        let address: Address =
+            serde_json::from_slice(&fs::read(&self.ready)?).map_err(std::io::Error::other)?;
         let mut stream = TcpStream::connect(address.url.trim_start_matches("http://"))?;
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
         let mut text = String::new();

@@ -1,4 +1,5 @@
-//! Events per CPU second: the same events to each job in turn, each stopped while its events are sent.
+//! Events per CPU second: the same events to each job in turn, each stopped while its events are
+//! sent.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +38,8 @@ impl Bench {
         let mut subjects = self.stateful()?;
         for first in (0..plan.leads).step_by(PIECE) {
             let now = TimeSource::World.now().0;
-            let records: Vec<Record> = (first..(first + PIECE).min(plan.leads)).map(|lead| load.of(lead, now)).collect();
+            let records: Vec<Record> =
+                (first..(first + PIECE).min(plan.leads)).map(|lead| load.of(lead, now)).collect();
             for (mode, subject) in &mut subjects {
                 self.send(*mode, &records)?;
                 self.taken(*mode, subject)?;
@@ -72,8 +74,14 @@ impl Bench {
             }
             subjects.into_values().try_for_each(Subject::end)?;
             let exactly = self.job_of(Mode::ExactlyOnce)?;
-            let events = exactly.sent.iter().zip(before).map(|(sent, before)| sent - before).collect();
-            let made = Script { prefix: exactly.cluster.settings.topic_prefix.clone(), from, until: exactly.ends()?, events };
+            let events =
+                exactly.sent.iter().zip(before).map(|(sent, before)| sent - before).collect();
+            let made = Script {
+                prefix: exactly.cluster.settings.topic_prefix.clone(),
+                from,
+                until: exactly.ends()?,
+                events,
+            };
             let mut raw = self.job_of(Mode::Raw)?.start(Some(&made))?;
             self.measure(Mode::Raw, &mut raw, &records, results.entry(Mode::Raw).or_default())?;
             told(records.len() as u64);
@@ -84,7 +92,13 @@ impl Bench {
     }
 
     /// Sends events to a stopped job, lets it take them and adds what that cost.
-    fn measure(&mut self, mode: Mode, subject: &mut Subject, records: &[Record], result: &mut Throughput) -> Result<(), Error> {
+    fn measure(
+        &mut self,
+        mode: Mode,
+        subject: &mut Subject,
+        records: &[Record],
+        result: &mut Throughput,
+    ) -> Result<(), Error> {
         subject.pause()?;
         self.send(mode, records)?;
         let before = subject.cpu_seconds()?;
@@ -101,6 +115,9 @@ impl Bench {
     }
 
     fn stateful(&self) -> Result<BTreeMap<Mode, Subject>, Error> {
-        [Mode::ExactlyOnce, Mode::AtLeastOnce].into_iter().map(|mode| Ok((mode, self.job_of(mode)?.start(None)?))).collect()
+        [Mode::ExactlyOnce, Mode::AtLeastOnce]
+            .into_iter()
+            .map(|mode| Ok((mode, self.job_of(mode)?.start(None)?)))
+            .collect()
     }
 }

@@ -1,4 +1,5 @@
-//! One event of a lead before and after it becomes a line, and all that can happen to the line on its way.
+//! One event of a lead before and after it becomes a line, and all that can happen to the line on
+//! its way.
 
 use serde_json::{Map, Value};
 
@@ -17,7 +18,8 @@ const DISORDERED: f64 = 0.02;
 const BROKEN: f64 = 0.005;
 /// Share followed by a record of days ago; not every lead is old enough for one.
 const STRAGGLED: f64 = 0.0075;
-/// No line takes longer; below the 24 hours within which the pipeline takes disorder and knows duplicates.
+/// No line takes longer; below the 24 hours within which the pipeline takes disorder and knows
+/// duplicates.
 const DELAY_MS_MAX: i64 = 20 * HOUR_MS;
 
 /// Something that happened to a lead.
@@ -53,15 +55,22 @@ pub struct Sender {
 impl Sender {
     /// The deliveries of an event; no other event of this lead may lie before it.
     ///
-    /// The fates hold because a lead's events come in order, at most [`DELAY_MS_MAX`] late, and a straggler follows an
-    /// event that was delivered at once and is more than a day younger.
+    /// The fates hold because a lead's events come in order, at most [`DELAY_MS_MAX`] late, and a
+    /// straggler follows an event that was delivered at once and is more than a day younger.
     pub fn send(&mut self, event: &Event) -> Vec<Delivery> {
         let first_ms = *self.first_ms.get_or_insert(event.at_ms);
         let at_ms = event.at_ms;
         // What was erased stays the last word on a lead, and arrives as it is.
         let draw = if event.kind == EventType::ContactErased { 1.0 } else { self.random.unit() };
-        let delay_ms = |random: &mut Random| (random.around(40.0, 1.5) * MINUTE_MS as f64) as i64 % DELAY_MS_MAX + 2 * SECOND_MS;
-        let thresholds = [TWICE, TWICE + DISORDERED, TWICE + DISORDERED + BROKEN, TWICE + DISORDERED + BROKEN + STRAGGLED];
+        let delay_ms = |random: &mut Random| {
+            (random.around(40.0, 1.5) * MINUTE_MS as f64) as i64 % DELAY_MS_MAX + 2 * SECOND_MS
+        };
+        let thresholds = [
+            TWICE,
+            TWICE + DISORDERED,
+            TWICE + DISORDERED + BROKEN,
+            TWICE + DISORDERED + BROKEN + STRAGGLED,
+        ];
         match thresholds.iter().position(|threshold| draw < *threshold) {
             Some(0) => {
                 let line = self.line(event, at_ms);
@@ -71,21 +80,38 @@ impl Sender {
             }
             Some(1) => {
                 let late_ms = at_ms + delay_ms(&mut self.random);
-                vec![Delivery { at_ms: late_ms, line: self.line(event, late_ms), fate: Outcome::Advanced }]
+                vec![Delivery {
+                    at_ms: late_ms,
+                    line: self.line(event, late_ms),
+                    fate: Outcome::Advanced,
+                }]
             }
             Some(2) => {
                 let whole = self.line(event, at_ms);
-                let broken = Delivery { at_ms, line: broken(whole.clone(), &mut self.random), fate: Outcome::DeadLettered };
+                let broken = Delivery {
+                    at_ms,
+                    line: broken(whole.clone(), &mut self.random),
+                    fate: Outcome::DeadLettered,
+                };
                 // Half of the senders notice the refusal and send the event again as it should be.
-                let again = Delivery { at_ms: at_ms + 30 * SECOND_MS, line: whole, fate: Outcome::Advanced };
+                let again = Delivery {
+                    at_ms: at_ms + 30 * SECOND_MS,
+                    line: whole,
+                    fate: Outcome::Advanced,
+                };
                 if self.random.chance(0.5) { vec![broken, again] } else { vec![broken] }
             }
             Some(3) if at_ms - first_ms > 26 * HOUR_MS => {
                 let line = self.line(event, at_ms);
-                let age_ms = (DAY_MS + HOUR_MS + self.random.wait_ms(DAY_MS as f64)).min(at_ms - first_ms);
+                let age_ms =
+                    (DAY_MS + HOUR_MS + self.random.wait_ms(DAY_MS as f64)).min(at_ms - first_ms);
                 let straggler = straggler(at_ms - age_ms, &mut self.random);
                 let after_ms = at_ms + 2 * SECOND_MS;
-                let late = Delivery { at_ms: after_ms, line: self.line(&straggler, after_ms), fate: Outcome::Late };
+                let late = Delivery {
+                    at_ms: after_ms,
+                    line: self.line(&straggler, after_ms),
+                    fate: Outcome::Late,
+                };
                 vec![Delivery { at_ms, line, fate: Outcome::Advanced }, late]
             }
             _ => vec![Delivery { at_ms, line: self.line(event, at_ms), fate: Outcome::Advanced }],
@@ -132,7 +158,8 @@ fn broken(mut line: Vec<u8>, random: &mut Random) -> Vec<u8> {
         _ => {
             // Every line has this field, and its text is read.
             let name = br#""tenant_id":""#;
-            let place = line.windows(name.len()).position(|window| window == name).unwrap_or_default();
+            let place =
+                line.windows(name.len()).position(|window| window == name).unwrap_or_default();
             line.insert(place + name.len(), 0xff);
         }
     }

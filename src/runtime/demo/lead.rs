@@ -234,17 +234,25 @@ impl Lead {
             suits && !talk.lead.iter().any(|text| self.said.contains(text))
         };
         let unused: Vec<&Talk> = talks.iter().filter(open).collect();
-        let talk: &Talk = if unused.is_empty() { self.random.pick(&talks.iter().collect::<Vec<_>>()) } else { self.random.pick(&unused) };
-        let lead: Vec<&'static str> = talk.lead.iter().copied().filter(|text| self.words.suits(text)).collect();
+        let talk: &Talk = if unused.is_empty() {
+            self.random.pick(&talks.iter().collect::<Vec<_>>())
+        } else {
+            self.random.pick(&unused)
+        };
+        let lead: Vec<&'static str> =
+            talk.lead.iter().copied().filter(|text| self.words.suits(text)).collect();
         (self.sentence(if lead.is_empty() { talk.lead } else { &lead }), self.sentence(talk.agent))
     }
 
     /// One that was not said before and fits the channel, where there is one.
     fn sentence(&mut self, texts: &[&'static str]) -> Option<&'static str> {
-        let fits = |text: &&'static str| self.line != Line::Email || !text.to_lowercase().contains("text");
+        let fits =
+            |text: &&'static str| self.line != Line::Email || !text.to_lowercase().contains("text");
         let fitting: Vec<&'static str> = texts.iter().copied().filter(fits).collect();
-        let unused: Vec<&'static str> = fitting.iter().copied().filter(|text| !self.said.contains(text)).collect();
-        let choices = [unused.as_slice(), &fitting, texts].into_iter().find(|choices| !choices.is_empty());
+        let unused: Vec<&'static str> =
+            fitting.iter().copied().filter(|text| !self.said.contains(text)).collect();
+        let choices =
+            [unused.as_slice(), &fitting, texts].into_iter().find(|choices| !choices.is_empty());
         let text = choices.map(|choices| self.random.pick(choices));
         self.said.extend(text);
         text
@@ -253,7 +261,8 @@ impl Lead {
     /// Waits until the lead would write.
     pub fn lead_waits(&mut self) {
         let minutes = self.random.around(self.traits.answer_minutes, 1.0).min(60.0 * 60.0);
-        self.at_ms = awake(self.at_ms + (minutes * MINUTE_MS as f64) as i64, &self.zone.1, &mut self.random);
+        self.at_ms =
+            awake(self.at_ms + (minutes * MINUTE_MS as f64) as i64, &self.zone.1, &mut self.random);
     }
 
     /// Waits until the agent acts, at the agent's own pace, and lets the lead judge the wait.
@@ -268,7 +277,8 @@ impl Lead {
     pub fn at_desk(&mut self, millis: i64) {
         let office = self.office.clone();
         let weekends = self.agent().weekends;
-        self.at_ms = at_work(self.at_ms + millis.max(SECOND_MS), &office.zone, weekends, &mut self.random);
+        self.at_ms =
+            at_work(self.at_ms + millis.max(SECOND_MS), &office.zone, weekends, &mut self.random);
     }
 
     /// What a wait does to the mood; the steps were chosen so that usual service leaves it near 0.
@@ -296,8 +306,10 @@ impl Lead {
     pub fn say(&mut self, text: &str) {
         let text = if self.line == Line::Email {
             let Agent { name, .. } = self.agent();
-            let greeted = ["Hi", "Hey", "Hello"].iter().any(|word| text.starts_with(word)) || text.contains(self.words.name);
-            let greeting = if greeted { String::new() } else { format!("Hi {},\n\n", self.words.name) };
+            let greeted = ["Hi", "Hey", "Hello"].iter().any(|word| text.starts_with(word))
+                || text.contains(self.words.name);
+            let greeting =
+                if greeted { String::new() } else { format!("Hi {},\n\n", self.words.name) };
             format!("{greeting}{text}\n\nBest,\n{name}\n{}", self.office.brand)
         } else {
             text.to_owned()
@@ -319,12 +331,20 @@ impl Lead {
     pub fn open_mail(&mut self) {
         if self.random.chance(0.004) {
             self.pass(20 * SECOND_MS);
-            self.seen_by("mailer", EventType::EmailBounced, json!({ "channel": "email", "attributes": { "bounce": "mailbox_full" } }));
+            self.seen_by(
+                "mailer",
+                EventType::EmailBounced,
+                json!({ "channel": "email", "attributes": { "bounce": "mailbox_full" } }),
+            );
             return;
         }
         if self.random.chance(0.35 + 0.5 * self.traits.p_answer) {
             let minutes = self.random.around(20.0, 1.0).min(300.0);
-            self.at_ms = awake(self.at_ms + (minutes * MINUTE_MS as f64) as i64, &self.zone.1, &mut self.random);
+            self.at_ms = awake(
+                self.at_ms + (minutes * MINUTE_MS as f64) as i64,
+                &self.zone.1,
+                &mut self.random,
+            );
             self.seen_by("mailer", EventType::EmailOpened, json!({ "channel": "email" }));
             if self.random.chance(0.1 + 0.4 * self.traits.p_convert) {
                 self.pass(30 * SECOND_MS);
@@ -349,8 +369,12 @@ impl Lead {
         if !self.traits.casual || text.chars().all(|letter| !letter.is_lowercase()) {
             return text.to_owned();
         }
-        let mut letters = text.strip_suffix('.').filter(|rest| !rest.ends_with('.')).unwrap_or(text).chars();
-        let first = letters.next().map(|letter| letter.to_lowercase().collect::<String>()).unwrap_or_default();
+        let mut letters =
+            text.strip_suffix('.').filter(|rest| !rest.ends_with('.')).unwrap_or(text).chars();
+        let first = letters
+            .next()
+            .map(|letter| letter.to_lowercase().collect::<String>())
+            .unwrap_or_default();
         first + letters.as_str()
     }
 
@@ -359,8 +383,10 @@ impl Lead {
         if text.len() < 16 {
             return text.to_owned();
         }
-        let greeted = ["Hi", "Hello", "Hey", "Good morning"].iter().any(|word| text.starts_with(word));
-        let greeting = if greeted { String::new() } else { format!("Hi {},\n\n", self.agent().name) };
+        let greeted =
+            ["Hi", "Hello", "Hey", "Good morning"].iter().any(|word| text.starts_with(word));
+        let greeting =
+            if greeted { String::new() } else { format!("Hi {},\n\n", self.agent().name) };
         format!("{greeting}{text}\n\n{}", self.words.name)
     }
 
@@ -368,7 +394,8 @@ impl Lead {
     pub fn call(&mut self, direction: &str, answered: f64) -> bool {
         let fields = self.by_agent(json!({ "channel": "phone", "direction": direction }));
         if self.random.chance(answered) {
-            let seconds = (self.random.around(150.0 + 300.0 * self.traits.p_convert, 0.7) as i64).clamp(15, 2_400);
+            let seconds = (self.random.around(150.0 + 300.0 * self.traits.p_convert, 0.7) as i64)
+                .clamp(15, 2_400);
             self.pass(seconds * SECOND_MS);
             let mut fields = fields;
             if let Value::Object(fields) = &mut fields {

@@ -1,4 +1,5 @@
-//! What people say who borrow for a home, and what their loan officers answer; doubts and farewells are in `lending_doubts`.
+//! What people say who borrow for a home, and what their loan officers answer; doubts and farewells
+//! are in `lending_doubts`.
 
 use crate::runtime::demo::lending_doubts;
 use crate::runtime::demo::talk::{Moment, Talk, talk};
@@ -47,8 +48,10 @@ const OPENING: &[Talk] = &[
     talk(
         &["Hi, what's your rate on a 30 year fixed today?", "What are 30 year rates at right now?"],
         &[
-            "Hi {name}, {agent} here. Today it's around {rate} with no points. To give you your own number: price, down payment and a rough credit score?",
-            "Hello {name}! {rate} for a strong file today. Ten minutes and three questions get you an honest quote: price, down payment, credit score?",
+            "Hi {name}, {agent} here. Today it's around {rate} with no points. To give you your \
+                own number: price, down payment and a rough credit score?",
+            "Hello {name}! {rate} for a strong file today. Ten minutes and three questions get you \
+                an honest quote: price, down payment, credit score?",
         ],
     ),
     talk(
@@ -58,9 +61,12 @@ const OPENING: &[Talk] = &[
             "Hi, first time buyer here and no idea where to start with a loan.",
         ],
         &[
-            "Thanks for reaching out, {name}. It depends on a few things. What price range, and how much would you put down?",
-            "Hi {name}, {agent} here. Happy to help! To give you a real number: purchase price, down payment, and a rough credit score?",
-            "Hello {name}! It's less work than it sounds. What price are you looking at, and roughly what's your credit score?",
+            "Thanks for reaching out, {name}. It depends on a few things. What price range, and \
+                how much would you put down?",
+            "Hi {name}, {agent} here. Happy to help! To give you a real number: purchase price, \
+                down payment, and a rough credit score?",
+            "Hello {name}! It's less work than it sounds. What price are you looking at, and \
+                roughly what's your credit score?",
         ],
     ),
     talk(
@@ -69,39 +75,48 @@ const OPENING: &[Talk] = &[
             "Found a place in {area} for {price}. What would a loan cost me?",
         ],
         &[
-            "Hi {name}, {agent} here, nice! Two more numbers and I can tell you: how much down, and roughly what credit score?",
-            "Thanks for reaching out, {name}. At {price} it mostly depends on the down payment and your score. What are those, about?",
+            "Hi {name}, {agent} here, nice! Two more numbers and I can tell you: how much down, \
+                and roughly what credit score?",
+            "Thanks for reaching out, {name}. At {price} it mostly depends on the down payment and \
+                your score. What are those, about?",
         ],
     ),
 ];
 const WELCOME: &[Talk] = &[talk(
     &[],
     &[
-        "Hi {name}, {agent} here. You asked for a quote on our site. What price range are you looking at, and how much would you put down?",
-        "Hi {name}, thanks for using our calculator. Want me to turn that into a real quote? I'd need the price and a rough credit score.",
+        "Hi {name}, {agent} here. You asked for a quote on our site. What price range are you \
+            looking at, and how much would you put down?",
+        "Hi {name}, thanks for using our calculator. Want me to turn that into a real quote? I'd \
+            need the price and a rough credit score.",
     ],
 )];
 const CALLED: &[Talk] = &[talk(
     &[],
     &[
-        "Good talking to you, {name}. {agent} here, so you have my number. Send me price, down payment and score and I'll run it.",
-        "Thanks for calling, {name}. As promised: what I need is the price, the down payment and a rough credit score.",
+        "Good talking to you, {name}. {agent} here, so you have my number. Send me price, down \
+            payment and score and I'll run it.",
+        "Thanks for calling, {name}. As promised: what I need is the price, the down payment and a \
+            rough credit score.",
     ],
 )];
 const CALL_MISSED: &[Talk] = &[talk(
     &[],
     &[
         "Hi {name}, {agent} here, sorry I missed your call. What price range are you looking at?",
-        "Hi {name}, I saw that you called. Is it about a purchase or a refinance, and roughly what amount?",
+        "Hi {name}, I saw that you called. Is it about a purchase or a refinance, and roughly what \
+            amount?",
     ],
 )];
 const KNOCK: &[Talk] = &[talk(
     &[],
     &[
-        "Hi {name}, {agent} again. Three numbers and you'll have a quote today: price, down payment, score.",
+        "Hi {name}, {agent} again. Three numbers and you'll have a quote today: price, down \
+            payment, score.",
         "Hi {name}, would a five minute call be easier? No credit check needed.",
         "{name}, just making sure my message got through. Are you still looking at financing?",
-        "Hi {name}, if you already have a lender, I'm glad to give you a second opinion on the estimate.",
+        "Hi {name}, if you already have a lender, I'm glad to give you a second opinion on the \
+            estimate.",
     ],
 )];
 const NEEDS: &[Talk] = &[talk(
@@ -114,7 +129,8 @@ const NEEDS: &[Talk] = &[talk(
     ],
     &[
         "Thanks, that's all I need for now. I'll send two options side by side today.",
-        "That's a solid starting point. Expect roughly {payment} a month before taxes, details to follow.",
+        "That's a solid starting point. Expect roughly {payment} a month before taxes, details to \
+            follow.",
         "Good. I'll run it both ways, fixed and with a point, and send you the numbers.",
     ],
 )];
@@ -122,7 +138,8 @@ const QUESTION: &[Talk] = &[
     talk(
         &["What are the closing costs going to be?", "How much cash do I need at closing?"],
         &[
-            "Plan for 2 to 3% of the loan plus your down payment. I'll itemize every line so there are no surprises.",
+            "Plan for 2 to 3% of the loan plus your down payment. I'll itemize every line so there \
+                are no surprises.",
             "About 2.5% all in. You'll see each fee on the estimate.",
         ],
     ),
@@ -135,7 +152,10 @@ const QUESTION: &[Talk] = &[
     ),
     talk(
         &["Can my parents' gift count toward the down payment?"],
-        &["Yes, with a short gift letter. I'll send you the template.", "It can, all of it. They sign one page and show the transfer."],
+        &[
+            "Yes, with a short gift letter. I'll send you the template.",
+            "It can, all of it. They sign one page and show the transfer.",
+        ],
     ),
     talk(
         &["Do you do FHA loans?", "Would FHA be better for me?"],
@@ -146,11 +166,17 @@ const QUESTION: &[Talk] = &[
     ),
     talk(
         &["Is there a penalty if I pay it off early?"],
-        &["None. Pay as much as you like, whenever you like.", "No penalty. I can show you what one extra payment a year does."],
+        &[
+            "None. Pay as much as you like, whenever you like.",
+            "No penalty. I can show you what one extra payment a year does.",
+        ],
     ),
     talk(
         &["How long is the rate lock good for?"],
-        &["45 days, and I can extend it once if the closing slips.", "It holds for 45 days, that covers a normal closing."],
+        &[
+            "45 days, and I can extend it once if the closing slips.",
+            "It holds for 45 days, that covers a normal closing.",
+        ],
     ),
     talk(
         &["When should I lock the rate?"],
@@ -162,13 +188,17 @@ const QUESTION: &[Talk] = &[
     talk(
         &["Does checking my rate hurt my credit?", "Is it a hard credit pull?"],
         &[
-            "For the quote it's a soft pull, nothing shows. The hard one comes with the application.",
+            "For the quote it's a soft pull, nothing shows. The hard one comes with the \
+                application.",
             "Not for this. And several lenders within two weeks count as one.",
         ],
     ),
     talk(
         &["What would the monthly payment be with taxes?", "How much a month would that be?"],
-        &["About {payment} for the loan, and I'd add {fee} for taxes and insurance.", "Roughly {payment} before taxes and insurance."],
+        &[
+            "About {payment} for the loan, and I'd add {fee} for taxes and insurance.",
+            "Roughly {payment} before taxes and insurance.",
+        ],
     ),
 ];
 const SMALL_TALK: &[Talk] = &[
@@ -217,7 +247,10 @@ const URGENT: &[Talk] = &[talk(
 )];
 const HESITANT: &[Talk] = &[
     talk(
-        &["I'm not sure, maybe rates drop in the spring.", "Not right now, we'd rather wait for rates to come down."],
+        &[
+            "I'm not sure, maybe rates drop in the spring.",
+            "Not right now, we'd rather wait for rates to come down.",
+        ],
         &[
             "They might. Want me to show what waiting six months would cost or save?",
             "Sure. I'll watch the rate for you and text when it moves.",
@@ -267,7 +300,10 @@ const REMINDER: &[Talk] = &[talk(
     ],
 )];
 const MOVED: &[Talk] = &[talk(
-    &["Sorry, can we do {day} {hour} instead?", "Stuck in meetings. Could we push it to {day}, {hour}?"],
+    &[
+        "Sorry, can we do {day} {hour} instead?",
+        "Stuck in meetings. Could we push it to {day}, {hour}?",
+    ],
     &["No problem, {day} {hour}.", "Sure, I've moved it to {day} at {hour}."],
 )];
 const CANCELLED: &[Talk] = &[talk(
@@ -291,7 +327,10 @@ const LIKED: &[Talk] = &[talk(
         "Appreciate you walking me through it. I feel good about this.",
         "That was really helpful, thank you.",
     ],
-    &["My pleasure. The next step is the application link I just sent.", "Glad to hear it. As soon as you apply I can lock the rate."],
+    &[
+        "My pleasure. The next step is the application link I just sent.",
+        "Glad to hear it. As soon as you apply I can lock the rate.",
+    ],
 )];
 const DISLIKED: &[Talk] = &[talk(
     &[
@@ -305,11 +344,20 @@ const DISLIKED: &[Talk] = &[talk(
 )];
 const OFFER: &[Talk] = &[
     talk(
-        &["Got the loan estimate. Can you lock {rate}?", "We want to go ahead with the 30 year at {rate}."],
-        &["Locking it now. You'll get the disclosures to sign within the hour.", "Done. I'll order the appraisal as soon as you sign."],
+        &[
+            "Got the loan estimate. Can you lock {rate}?",
+            "We want to go ahead with the 30 year at {rate}.",
+        ],
+        &[
+            "Locking it now. You'll get the disclosures to sign within the hour.",
+            "Done. I'll order the appraisal as soon as you sign.",
+        ],
     ),
     talk(
-        &["Let's do it. Where do I sign the application?", "Ok, we're going with you. Send me the application please."],
+        &[
+            "Let's do it. Where do I sign the application?",
+            "Ok, we're going with you. Send me the application please.",
+        ],
         &[
             "Great, the application is in your inbox, 20 minutes and you're done.",
             "Wonderful, {name}. The link is on its way and I'm here if a question is unclear.",
@@ -317,7 +365,10 @@ const OFFER: &[Talk] = &[
     ),
 ];
 const CONTRACT: &[Talk] = &[talk(
-    &["We got the conditional approval, yay! What's left?", "Appraisal came in fine. When do we close?"],
+    &[
+        "We got the conditional approval, yay! What's left?",
+        "Appraisal came in fine. When do we close?",
+    ],
     &[
         "Just the insurance binder and one updated statement, then we can set the closing date.",
         "Nearly there: final sign-off from underwriting, then clear to close.",
@@ -327,7 +378,8 @@ const FELL_THROUGH: &[Talk] = &[
     talk(
         &["So underwriting said no because of the new job?"],
         &[
-            "Yes, they want 30 days of pay stubs. I'm sorry, {name}. We can resubmit after that if you wish.",
+            "Yes, they want 30 days of pay stubs. I'm sorry, {name}. We can resubmit after that if \
+                you wish.",
             "I'm afraid so. I argued the case twice. In a month it looks different.",
         ],
     ),
@@ -340,8 +392,15 @@ const FELL_THROUGH: &[Talk] = &[
     ),
 ];
 const WON: &[Talk] = &[talk(
-    &["Funded! Thank you so much {agent}.", "We closed today, thanks for making it painless.", "All done, keys in hand. Thank you!"],
-    &["Congratulations, {name}! Enjoy your new home.", "So happy for you. Call me any time rates drop."],
+    &[
+        "Funded! Thank you so much {agent}.",
+        "We closed today, thanks for making it painless.",
+        "All done, keys in hand. Thank you!",
+    ],
+    &[
+        "Congratulations, {name}! Enjoy your new home.",
+        "So happy for you. Call me any time rates drop.",
+    ],
 )];
 const REMIND: &[Talk] = &[talk(
     &[],
@@ -374,10 +433,21 @@ const COMEBACK: &[Talk] = &[talk(
         "Great timing, {name}. Your file is still here, we only need to refresh one statement.",
     ],
 )];
-const OPT_OUT: &[Talk] =
-    &[talk(&["STOP", "Please stop calling me, I get ten of these a day.", "Remove me from your list.", "unsubscribe"], &[])];
+const OPT_OUT: &[Talk] = &[talk(
+    &[
+        "STOP",
+        "Please stop calling me, I get ten of these a day.",
+        "Remove me from your list.",
+        "unsubscribe",
+    ],
+    &[],
+)];
 const COMPLAINT: &[Talk] = &[talk(
-    &["I wrote two days ago and never heard back.", "Nobody called me back, so I'm asking again.", "Still waiting for an answer..."],
+    &[
+        "I wrote two days ago and never heard back.",
+        "Nobody called me back, so I'm asking again.",
+        "Still waiting for an answer...",
+    ],
     &[
         "I'm sorry, {name}, that shouldn't happen. I have everything in front of me now.",
         "You're right, my apologies. You'll have it within the hour, and here's my direct line.",
@@ -394,10 +464,21 @@ const TOO_SLOW: &[Talk] = &[talk(
     ],
 )];
 const SETTLED: &[Talk] = &[talk(
-    &["Ok that explains it, thanks.", "Good, I can live with that.", "Alright, thanks for being upfront."],
+    &[
+        "Ok that explains it, thanks.",
+        "Good, I can live with that.",
+        "Alright, thanks for being upfront.",
+    ],
     &["Any time.", "Great. I'll prepare the next step."],
 )];
 const UNSETTLED: &[Talk] = &[talk(
-    &["Hmm, I'm still not comfortable with that.", "I see, but it doesn't change the math for us.", "Not convinced, to be honest."],
-    &["Understood. Let me see if another program fits better.", "Okay, thank you for telling me. I'll think about what else I can do."],
+    &[
+        "Hmm, I'm still not comfortable with that.",
+        "I see, but it doesn't change the math for us.",
+        "Not convinced, to be honest.",
+    ],
+    &[
+        "Understood. Let me see if another program fits better.",
+        "Okay, thank you for telling me. I'll think about what else I can do.",
+    ],
 )];

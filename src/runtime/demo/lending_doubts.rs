@@ -48,7 +48,8 @@ const FINANCING: &[Talk] = &[
     talk(
         &["I have bad credit, 610 last time I checked."],
         &[
-            "That's workable. Paying one card below 30% often adds 20 points within a month, I'll show you which.",
+            "That's workable. Paying one card below 30% often adds 20 points within a month, I'll \
+                show you which.",
             "610 is enough for FHA. Let's see what it would look like.",
         ],
     ),
@@ -63,7 +64,8 @@ const FINANCING: &[Talk] = &[
         &["My loan was denied elsewhere last year."],
         &[
             "What was the reason they gave? Often it's fixed by now.",
-            "That happens more than you'd think. Send me the letter and I'll tell you straight whether I see it differently.",
+            "That happens more than you'd think. Send me the letter and I'll tell you straight \
+                whether I see it differently.",
         ],
     ),
 ];
@@ -71,7 +73,8 @@ const TIMING: &[Talk] = &[
     talk(
         &["It's not a good time, my {partner} just changed jobs."],
         &[
-            "Understood. A new job in the same field is usually no obstacle, after one pay stub we can start.",
+            "Understood. A new job in the same field is usually no obstacle, after one pay stub we \
+                can start.",
             "That's fine. We can do the first step now and wait for the pay stub.",
         ],
     ),
@@ -94,7 +97,8 @@ const TRUST: &[Talk] = &[
     talk(
         &["Is this legit? I've never heard of you guys."],
         &[
-            "Healthy question. You'll find our license on the NMLS site, and you're welcome to visit the office.",
+            "Healthy question. You'll find our license on the NMLS site, and you're welcome to \
+                visit the office.",
             "We're local and small. Look us up on NMLS, and I'm happy to give you two references.",
         ],
     ),
@@ -110,8 +114,10 @@ const COMPETITOR: &[Talk] = &[
     talk(
         &["{lender} offered me an eighth less.", "We have a quote from another lender already."],
         &[
-            "Send me their estimate and I'll tell you honestly which is better. Sometimes it's theirs.",
-            "Good, you should have two. Look at section A and the points, that's where they differ.",
+            "Send me their estimate and I'll tell you honestly which is better. Sometimes it's \
+                theirs.",
+            "Good, you should have two. Look at section A and the points, that's where they \
+                differ.",
         ],
     ),
     talk(
@@ -125,7 +131,10 @@ const COMPETITOR: &[Talk] = &[
 const AUTHORITY: &[Talk] = &[
     talk(
         &["I need to talk to my {partner} first."],
-        &["Of course. A short call with both of you, maybe this week?", "Sure. I'll put the facts on one page you can both look at."],
+        &[
+            "Of course. A short call with both of you, maybe this week?",
+            "Sure. I'll put the facts on one page you can both look at.",
+        ],
     ),
     talk(
         &["My {partner} has to sign too and is traveling."],
@@ -136,20 +145,36 @@ const AUTHORITY: &[Talk] = &[
     ),
 ];
 const LOST_COMPETITOR: &[Talk] = &[talk(
-    &["We went with another lender, sorry.", "Signed with another bank yesterday. Thanks for your time."],
+    &[
+        "We went with another lender, sorry.",
+        "Signed with another bank yesterday. Thanks for your time.",
+    ],
     &["Thanks for telling me, {name}. If the closing wobbles, call me.", "All the best with it!"],
 )];
 const LOST_PRICE: &[Talk] = &[talk(
-    &["The payment is more than we can do. We're staying put.", "Rates are too high for us, we'll keep renting."],
+    &[
+        "The payment is more than we can do. We're staying put.",
+        "Rates are too high for us, we'll keep renting.",
+    ],
     &["I understand. I'll let you know if they come down.", "A sound decision, {name}. Take care."],
 )];
 const LOST_POSTPONED: &[Talk] = &[talk(
-    &["We decided to wait until next year.", "Not buying for now after all, thanks.", "Plans changed, we don't need the loan anymore."],
-    &["Thanks for letting me know. Your file stays here.", "Understood, {name}. Good luck with everything."],
+    &[
+        "We decided to wait until next year.",
+        "Not buying for now after all, thanks.",
+        "Plans changed, we don't need the loan anymore.",
+    ],
+    &[
+        "Thanks for letting me know. Your file stays here.",
+        "Understood, {name}. Good luck with everything.",
+    ],
 )];
 const LOST_FINANCING: &[Talk] = &[talk(
     &["So it's a no then. Ok. Thanks for trying.", "We can't get the down payment together."],
-    &["I'm sorry, {name}. Let's set a plan for six months from now.", "I understand. The door is open whenever you're ready."],
+    &[
+        "I'm sorry, {name}. Let's set a plan for six months from now.",
+        "I understand. The door is open whenever you're ready.",
+    ],
 )];
 const LOST_NO_RESPONSE: &[Talk] = &[talk(
     &[],

@@ -23,7 +23,8 @@ const CAMPAIGNS: &[(&str, f64, f64)] = &[
     ("yard_sign", 0.08, 0.3),
 ];
 /// Timezones of leads that live elsewhere.
-const ELSEWHERE: &[&str] = &["America/New_York", "America/Phoenix", "America/Los_Angeles", "America/Chicago"];
+const ELSEWHERE: &[&str] =
+    &["America/New_York", "America/Phoenix", "America/Los_Angeles", "America/Chicago"];
 
 /// An office and when its next lead arrives.
 #[derive(Clone, Debug)]
@@ -42,7 +43,8 @@ struct Living {
     sender: Sender,
 }
 
-/// An endless market that a seed decides. Its size is that of its living leads; of the others only the truth is kept.
+/// An endless market that a seed decides. Its size is that of its living leads; of the others only
+/// the truth is kept.
 #[derive(Clone, Debug)]
 pub struct Market {
     seed: u64,
@@ -57,7 +59,8 @@ pub struct Market {
 }
 
 impl Market {
-    /// A market in which `leads` leads arrive per 30 days, from `start_ms` (milliseconds since 1970) on.
+    /// A market in which `leads` leads arrive per 30 days, from `start_ms` (milliseconds since
+    /// 1970) on.
     #[must_use]
     pub fn new(seed: u64, leads: usize, start_ms: i64) -> Self {
         let door = |(place, office): (usize, Arc<Office>)| {
@@ -77,13 +80,19 @@ impl Market {
         }
     }
 
-    /// What is delivered after the last call and up to `until_ms`, in order. How a time is cut into calls changes nothing.
+    /// What is delivered after the last call and up to `until_ms`, in order. How a time is cut into
+    /// calls changes nothing.
     pub fn until(&mut self, until_ms: i64) -> Vec<Delivery> {
         loop {
-            let door = self.doors.iter().enumerate().map(|(place, door)| (door.next_ms, place)).min();
+            let door =
+                self.doors.iter().enumerate().map(|(place, door)| (door.next_ms, place)).min();
             let turn = self.turns.first().copied();
             match (door, turn) {
-                (Some((at_ms, place)), turn) if at_ms <= until_ms && turn.is_none_or(|(turn_ms, _)| at_ms <= turn_ms) => self.arrive(place),
+                (Some((at_ms, place)), turn)
+                    if at_ms <= until_ms && turn.is_none_or(|(turn_ms, _)| at_ms <= turn_ms) =>
+                {
+                    self.arrive(place)
+                }
                 (_, Some((at_ms, number))) if at_ms <= until_ms => self.go_on(number),
                 _ => break,
             }
@@ -141,7 +150,8 @@ impl Market {
     }
 }
 
-/// When the next lead comes: a Poisson process whose rate follows the hours of the week, by thinning (Lewis and Shedler 1979).
+/// When the next lead comes: a Poisson process whose rate follows the hours of the week, by
+/// thinning (Lewis and Shedler 1979).
 fn arrival(after_ms: i64, office: &Office, mean_ms: f64, random: &mut Random) -> i64 {
     let mut at_ms = after_ms;
     loop {
@@ -181,8 +191,15 @@ fn born(office: &Arc<Office>, id: String, at_ms: i64, mut random: Random) -> Lea
         ..0.92 => Line::Whatsapp,
         _ => Line::Chat,
     };
-    let home = random.chance(0.1).then(|| random.pick(ELSEWHERE)).and_then(|name| Some((name, zone(name)?)));
-    let area = office.areas.get(random.below(office.areas.len())).copied().expect("an office works somewhere");
+    let home = random
+        .chance(0.1)
+        .then(|| random.pick(ELSEWHERE))
+        .and_then(|name| Some((name, zone(name)?)));
+    let area = office
+        .areas
+        .get(random.below(office.areas.len()))
+        .copied()
+        .expect("an office works somewhere");
     let words = Words::new(office.business, area, &mut random);
     Lead {
         agent_place: random.below(office.agents.len()),
@@ -209,7 +226,8 @@ fn born(office: &Arc<Office>, id: String, at_ms: i64, mut random: Random) -> Lea
     }
 }
 
-/// What will become of a lead: its life is played to the end once, and forgotten but for how it ends.
+/// What will become of a lead: its life is played to the end once, and forgotten but for how it
+/// ends.
 fn foreseen(lead: &Lead) -> Truth {
     let Traits { p_convert, p_answer, p_objection, .. } = lead.traits;
     let mut rehearsal = lead.clone();
@@ -245,7 +263,9 @@ mod tests {
 
     fn input(delivery: &Delivery) -> Input {
         match interaction::from_json(&delivery.line) {
-            Ok(event) => Input::Interaction { event: Box::new(event), appended: AppendTime(delivery.at_ms) },
+            Ok(event) => {
+                Input::Interaction { event: Box::new(event), appended: AppendTime(delivery.at_ms) }
+            }
             Err(error) => Input::Undecodable(error.to_string()),
         }
     }
@@ -257,7 +277,9 @@ mod tests {
         let deliveries = whole.until(end_ms);
         for slices in [2, 7, 400] {
             let mut sliced = Market::new(7, 60, START_MS);
-            let parts = (1..=slices).flat_map(|slice| sliced.until(START_MS + 30 * DAY_MS * slice / slices)).collect::<Vec<_>>();
+            let parts = (1..=slices)
+                .flat_map(|slice| sliced.until(START_MS + 30 * DAY_MS * slice / slices))
+                .collect::<Vec<_>>();
             assert!(parts == deliveries && sliced.truth() == whole.truth(), "{slices} slices");
         }
         assert!(deliveries.is_sorted_by_key(|delivery| delivery.at_ms));
@@ -289,7 +311,10 @@ mod tests {
         for delivery in Market::new(2, 600, START_MS).until(START_MS + 90 * DAY_MS) {
             kinds.extend(interaction::from_json(&delivery.line).map(|event| event.kind));
         }
-        let missing: Vec<_> = EventType::WORDS.iter().filter(|word| !kinds.contains(&EventType::parse(word))).collect();
+        let missing: Vec<_> = EventType::WORDS
+            .iter()
+            .filter(|word| !kinds.contains(&EventType::parse(word)))
+            .collect();
         assert!(missing.is_empty(), "{missing:?}");
         assert_eq!(kinds.len(), EventType::WORDS.len());
     }
@@ -299,18 +324,27 @@ mod tests {
         let mut market = Market::new(4, 300, START_MS);
         let end_ms = START_MS + 60 * DAY_MS;
         let mut ends: BTreeMap<(String, String), (Ending, i64)> = BTreeMap::new();
-        for event in market.until(end_ms).iter().filter_map(|delivery| interaction::from_json(&delivery.line).ok()) {
+        for event in market
+            .until(end_ms)
+            .iter()
+            .filter_map(|delivery| interaction::from_json(&delivery.line).ok())
+        {
             let outcome = match event.kind {
                 EventType::LeadConverted => Ending::Won,
                 EventType::LeadLost => Ending::Lost,
                 _ => continue,
             };
-            ends.insert((event.key.tenant().as_str().to_owned(), event.key.lead_id().to_owned()), (outcome, event.occurred_at.0));
+            ends.insert(
+                (event.key.tenant().as_str().to_owned(), event.key.lead_id().to_owned()),
+                (outcome, event.occurred_at.0),
+            );
         }
         let mut won = 0;
         for truth in market.truth() {
             let told = ends.get(&(truth.tenant.clone(), truth.lead_id.clone()));
-            if let (Some((outcome, at_ms)), Some(told)) = (truth.end.filter(|(_, at_ms)| *at_ms < end_ms - DAY_MS), told) {
+            if let (Some((outcome, at_ms)), Some(told)) =
+                (truth.end.filter(|(_, at_ms)| *at_ms < end_ms - DAY_MS), told)
+            {
                 assert!(outcome == told.0 && (at_ms - told.1).abs() < DAY_MS, "{truth:?} {told:?}");
                 won += usize::from(outcome == Ending::Won);
             }
@@ -324,7 +358,11 @@ mod tests {
         market.until(START_MS + 120 * DAY_MS);
         let early = market.living();
         market.until(START_MS + 360 * DAY_MS);
-        assert!(market.truth().len() > 3_000 && market.living() < 2 * early, "{early} {}", market.living());
+        assert!(
+            market.truth().len() > 3_000 && market.living() < 2 * early,
+            "{early} {}",
+            market.living()
+        );
     }
 
     #[test]
@@ -332,13 +370,24 @@ mod tests {
         let mut market = Market::new(9, 4_000, START_MS);
         market.until(START_MS + 30 * DAY_MS);
         let minutes = |truth: &Truth| {
-            let office = market.doors.iter().find(|door| door.office.tenant == truth.tenant).unwrap();
-            office.office.agents.iter().find(|agent| agent.id == truth.agent_id).unwrap().answer_minutes
+            let office =
+                market.doors.iter().find(|door| door.office.tenant == truth.tenant).unwrap();
+            office
+                .office
+                .agents
+                .iter()
+                .find(|agent| agent.id == truth.agent_id)
+                .unwrap()
+                .answer_minutes
         };
         let share = |part: &mut dyn FnMut(&Truth) -> bool| {
             let chosen: Vec<&Truth> = market.truth().iter().filter(|truth| part(truth)).collect();
-            let won = chosen.iter().filter(|truth| truth.end.is_some_and(|(outcome, _)| outcome == Ending::Won)).count() as f64;
-            let hidden = chosen.iter().map(|truth| truth.p_convert).sum::<f64>() / chosen.len() as f64;
+            let won = chosen
+                .iter()
+                .filter(|truth| truth.end.is_some_and(|(outcome, _)| outcome == Ending::Won))
+                .count() as f64;
+            let hidden =
+                chosen.iter().map(|truth| truth.p_convert).sum::<f64>() / chosen.len() as f64;
             (won / chosen.len() as f64, hidden)
         };
         for (low, high) in [(0.0, 0.1), (0.1, 0.2), (0.2, 0.35), (0.35, 0.55), (0.55, 1.0)] {
@@ -347,7 +396,10 @@ mod tests {
         }
         let (fast, fast_hidden) = share(&mut |truth| minutes(truth) < 30.0);
         let (slow, slow_hidden) = share(&mut |truth| minutes(truth) > 120.0);
-        assert!(fast / fast_hidden > 1.15 * slow / slow_hidden, "fast {fast} of {fast_hidden}, slow {slow} of {slow_hidden}");
+        assert!(
+            fast / fast_hidden > 1.15 * slow / slow_hidden,
+            "fast {fast} of {fast_hidden}, slow {slow} of {slow_hidden}"
+        );
     }
 
     #[test]
@@ -362,9 +414,15 @@ mod tests {
         let mut pairs = Vec::new();
         for truth in market.truth() {
             let key = LeadKey::parse(&format!("{}:{}", truth.tenant, truth.lead_id)).unwrap();
-            let Some(lead) = memory.lead(&key).filter(|lead| lead.journey.outcome.is_none()) else { continue };
-            let scores = lead.scores(&rules.in_force(key.tenant(), EventTime(end_ms)), EventTime(end_ms));
-            pairs.push((scores[Target::ConversionLikelihood.index()].probability, truth.p_convert >= 0.3));
+            let Some(lead) = memory.lead(&key).filter(|lead| lead.journey.outcome.is_none()) else {
+                continue;
+            };
+            let scores =
+                lead.scores(&rules.in_force(key.tenant(), EventTime(end_ms)), EventTime(end_ms));
+            pairs.push((
+                scores[Target::ConversionLikelihood.index()].probability,
+                truth.p_convert >= 0.3,
+            ));
         }
         let found = auc(&pairs).unwrap();
         assert!(pairs.len() > 80 && found > 0.6, "{} open leads, AUC {found:.3}", pairs.len());

@@ -92,7 +92,10 @@ pub struct Office {
     pub agents: Vec<Agent>,
 }
 
-const AGENTS: [&str; 12] = ["Carla", "Derek", "Monica", "Ray", "Tess", "Julian", "Brooke", "Hector", "Paige", "Owen", "Nadia", "Walt"];
+const AGENTS: [&str; 12] = [
+    "Carla", "Derek", "Monica", "Ray", "Tess", "Julian", "Brooke", "Hector", "Paige", "Owen",
+    "Nadia", "Walt",
+];
 const CHICAGO: &[Area] = &[
     ("Oak Park", "60302", 410.0),
     ("Logan Square", "60647", 520.0),
@@ -100,10 +103,18 @@ const CHICAGO: &[Area] = &[
     ("Evanston", "60201", 450.0),
     ("Beverly", "60643", 360.0),
 ];
-const SEATTLE: &[Area] =
-    &[("Queen Anne", "98109", 760.0), ("Ballard", "98107", 720.0), ("Columbia City", "98118", 640.0), ("Greenwood", "98103", 690.0)];
-const DENVER: &[Area] =
-    &[("Lakewood", "80226", 510.0), ("Highlands", "80211", 690.0), ("Arvada", "80003", 490.0), ("Littleton", "80120", 560.0)];
+const SEATTLE: &[Area] = &[
+    ("Queen Anne", "98109", 760.0),
+    ("Ballard", "98107", 720.0),
+    ("Columbia City", "98118", 640.0),
+    ("Greenwood", "98103", 690.0),
+];
+const DENVER: &[Area] = &[
+    ("Lakewood", "80226", 510.0),
+    ("Highlands", "80211", 690.0),
+    ("Arvada", "80003", 490.0),
+    ("Littleton", "80120", 560.0),
+];
 
 fn agents(seed: u64, place: usize) -> Vec<Agent> {
     let mut random = Random::new(seed, 0xa9e7_0000 + place as u64);
@@ -117,7 +128,8 @@ fn agents(seed: u64, place: usize) -> Vec<Agent> {
         .map(|(number, name)| Agent {
             id: format!("agent-{:02}", number + 1),
             name,
-            // Medians spread from minutes to most of a day, as offices without a rule on it have them.
+            // Medians spread from minutes to most of a day, as offices without a rule on it have
+            // them.
             answer_minutes: random.around(45.0, 1.2).clamp(3.0, 600.0),
             skill: random.between(0.1, 0.9),
             forgets: random.between(0.005, 0.06),
@@ -130,7 +142,8 @@ fn agents(seed: u64, place: usize) -> Vec<Agent> {
 /// The offices of the market.
 #[must_use]
 pub fn offices(seed: u64) -> Vec<Arc<Office>> {
-    let known = |name: &str| zone(name).expect("the bundled database knows the zones of the offices");
+    let known =
+        |name: &str| zone(name).expect("the bundled database knows the zones of the offices");
     [
         Office {
             tenant: "demo-realty",
@@ -142,7 +155,16 @@ pub fn offices(seed: u64) -> Vec<Arc<Office>> {
             zone: known("America/Chicago"),
             areas: CHICAGO,
             steps: Steps {
-                names: ["New", "Contacted", "Qualified", "Showing", "Offer Made", "Under Contract", "Closed Won", "Closed Lost"],
+                names: [
+                    "New",
+                    "Contacted",
+                    "Qualified",
+                    "Showing",
+                    "Offer Made",
+                    "Under Contract",
+                    "Closed Won",
+                    "Closed Lost",
+                ],
                 odd: "Waiting on HOA docs",
             },
             agents: agents(seed, 0),
@@ -157,7 +179,16 @@ pub fn offices(seed: u64) -> Vec<Arc<Office>> {
             zone: known("America/Los_Angeles"),
             areas: SEATTLE,
             steps: Steps {
-                names: ["New Lead", "Contacted", "Active", "Showing", "Application", "Contract Sent", "Closed Won", "Closed Lost"],
+                names: [
+                    "New Lead",
+                    "Contacted",
+                    "Active",
+                    "Showing",
+                    "Application",
+                    "Contract Sent",
+                    "Closed Won",
+                    "Closed Lost",
+                ],
                 odd: "Summer promo list",
             },
             agents: agents(seed, 1),
@@ -172,7 +203,16 @@ pub fn offices(seed: u64) -> Vec<Arc<Office>> {
             zone: known("America/Denver"),
             areas: DENVER,
             steps: Steps {
-                names: ["New", "Contacted", "Qualified", "Appointment Scheduled", "Quote Sent", "Closing", "Funded", "Closed Lost"],
+                names: [
+                    "New",
+                    "Contacted",
+                    "Qualified",
+                    "Appointment Scheduled",
+                    "Quote Sent",
+                    "Closing",
+                    "Funded",
+                    "Closed Lost",
+                ],
                 odd: "In processing (docs)",
             },
             agents: agents(seed, 2),

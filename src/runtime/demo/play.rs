@@ -13,7 +13,8 @@ use crate::runtime::demo::talk::{Moment, Reason};
 use crate::runtime::demo::words::{Business, Home};
 
 /// What a lead says first after it had to be reminded.
-const EXCUSES: &[&str] = &["Sorry, just seeing this. ", "Sorry for the slow reply. ", "Hi, yes, still here. "];
+const EXCUSES: &[&str] =
+    &["Sorry, just seeing this. ", "Sorry for the slow reply. ", "Hi, yes, still here. "];
 
 fn tags(business: Business) -> &'static [&'static str] {
     match business {
@@ -32,7 +33,8 @@ fn tasks(business: Business) -> [&'static str; 3] {
     }
 }
 
-/// Whether an agent reminds a lead that does not come to say this; else the lead just takes its time.
+/// Whether an agent reminds a lead that does not come to say this; else the lead just takes its
+/// time.
 fn reminded_of(moment: Moment) -> bool {
     use Moment as M;
     matches!(moment, M::Needs | M::Question | M::SmallTalk | M::Urgent | M::Ready | M::Warm)
@@ -41,7 +43,18 @@ fn reminded_of(moment: Moment) -> bool {
 /// Whether an answer that never comes is missed by the lead.
 fn awaits_answer(moment: Moment) -> bool {
     use Moment as M;
-    matches!(moment, M::Opening | M::Needs | M::Question | M::Urgent | M::Ready | M::Warm | M::Offer | M::Contract | M::Objection(_))
+    matches!(
+        moment,
+        M::Opening
+            | M::Needs
+            | M::Question
+            | M::Urgent
+            | M::Ready
+            | M::Warm
+            | M::Offer
+            | M::Contract
+            | M::Objection(_)
+    )
 }
 
 impl Lead {
@@ -59,7 +72,9 @@ impl Lead {
             }
             Scene::Meet(meeting) => self.meet(meeting),
             Scene::Step(step) => self.step(step),
-            Scene::Nudge { days } => self.nudge(days, if self.known { Moment::FollowUp } else { Moment::Knock }),
+            Scene::Nudge { days } => {
+                self.nudge(days, if self.known { Moment::FollowUp } else { Moment::Knock })
+            }
             Scene::Pause { days } => {
                 let wait_ms = self.days(days as f64);
                 self.at_ms = awake(self.at_ms + wait_ms, &self.zone.1, &mut self.random);
@@ -102,7 +117,11 @@ impl Lead {
             return self.welcome(if talked { Moment::Called } else { Moment::CallMissed });
         }
         self.pass(20 * SECOND_MS);
-        self.seen_by("website", EventType::FormSubmitted, json!({ "channel": "web", "campaign": self.campaign }));
+        self.seen_by(
+            "website",
+            EventType::FormSubmitted,
+            json!({ "channel": "web", "campaign": self.campaign }),
+        );
         self.event(EventType::OpportunityStageChanged, deal);
         if !words {
             return self.welcome(Moment::Welcome);
@@ -168,7 +187,9 @@ impl Lead {
             let (complaint, apology) = self.talk(Moment::Complaint);
             self.at_ms = awake(self.at_ms, &self.zone.1, &mut self.random);
             if self.random.chance(0.7) {
-                complaint.into_iter().for_each(|text| self.hear(&self.words.fill(text, self.agent().name)));
+                complaint
+                    .into_iter()
+                    .for_each(|text| self.hear(&self.words.fill(text, self.agent().name)));
                 self.at_desk(45 * MINUTE_MS);
                 apology.into_iter().for_each(|text| self.say_filled(text));
                 self.pass(3 * MINUTE_MS);
@@ -176,7 +197,10 @@ impl Lead {
             self.at_desk(MINUTE_MS);
         } else {
             self.agent_waits();
-            if self.line != Line::Chat && self.random.chance(0.07) && self.call("outbound", 0.6 * self.traits.p_answer) {
+            if self.line != Line::Chat
+                && self.random.chance(0.07)
+                && self.call("outbound", 0.6 * self.traits.p_answer)
+            {
                 self.pass(5 * MINUTE_MS);
             }
         }
@@ -244,7 +268,11 @@ impl Lead {
     fn view(&mut self, kind: EventType, home: &Home, session: &str) {
         let (_, postal_code, _) = self.words.area;
         let listing = json!({ "listing_id": home.listing_id, "price_minor": home.price * 100, "currency": "USD", "property_type": home.kind, "postal_code": postal_code });
-        self.seen_by("website", kind, json!({ "channel": "web", "session_id": session, "listing": listing }));
+        self.seen_by(
+            "website",
+            kind,
+            json!({ "channel": "web", "session_id": session, "listing": listing }),
+        );
     }
 
     /// A while on the site: the keener the lead, the longer.
@@ -279,7 +307,11 @@ impl Lead {
             let home = if number == 0 {
                 self.words.home.clone()
             } else {
-                Home::new(self.words.business, self.words.budget as f64 * self.random.between(0.8, 1.1), &mut self.random)
+                Home::new(
+                    self.words.business,
+                    self.words.budget as f64 * self.random.between(0.8, 1.1),
+                    &mut self.random,
+                )
             };
             self.pass_about(80 * SECOND_MS);
             self.view(EventType::ListingViewed, &home, &session);
@@ -297,7 +329,8 @@ impl Lead {
         }
     }
 
-    /// The agent writes without having been asked; sometimes calls before, and may note it as a task.
+    /// The agent writes without having been asked; sometimes calls before, and may note it as a
+    /// task.
     fn nudge(&mut self, days: i64, moment: Moment) {
         let noted = self.random.chance(0.25);
         if noted {
@@ -391,14 +424,17 @@ impl Lead {
 
     /// Chooses a time to meet that sentences then speak of.
     fn appoint(&mut self, days: i64) -> i64 {
-        let (start_ms, day, hour) = slot(self.at_ms, days, &self.office.clone().zone, &mut self.random);
+        let (start_ms, day, hour) =
+            slot(self.at_ms, days, &self.office.clone().zone, &mut self.random);
         self.words.meeting = (day, hour);
         start_ms
     }
 
     fn appointment(&mut self, kind: EventType, start_ms: i64) {
         let channel = if self.words.business == Business::Lending { "phone" } else { "in_person" };
-        let fields = self.by_agent(json!({ "channel": channel, "attributes": { "starts_at": written(start_ms) } }));
+        let fields = self.by_agent(
+            json!({ "channel": channel, "attributes": { "starts_at": written(start_ms) } }),
+        );
         self.pass(MINUTE_MS);
         self.event(kind, fields);
     }
@@ -417,7 +453,10 @@ impl Lead {
             self.event(EventType::OpportunityStageChanged, fields);
         }
         if self.random.chance(0.2) {
-            self.event(EventType::ContactUpdated, json!({ "attributes": { "timezone": self.office.zone_name } }));
+            self.event(
+                EventType::ContactUpdated,
+                json!({ "attributes": { "timezone": self.office.zone_name } }),
+            );
         }
     }
 
@@ -428,7 +467,8 @@ impl Lead {
         let fields = self.by_agent(json!({ "attributes": { "owner_changed": "true" } }));
         self.event(EventType::ContactUpdated, fields);
         let intro = format!(
-            "Hi {}, this is {}, I'm taking over from my colleague. I've read everything so far, so no need to start again.",
+            "Hi {}, this is {}, I'm taking over from my colleague. I've read everything so far, so \
+                no need to start again.",
             self.words.name,
             self.agent().name
         );
@@ -452,7 +492,10 @@ impl Lead {
             let (said, _) = self.talk(Moment::OptOut);
             said.into_iter().for_each(|text| self.hear(&self.words.fill(text, self.agent().name)));
             let channel = self.line.as_str();
-            self.event(EventType::ConsentChanged, json!({ "channel": channel, "consent": { channel: false } }));
+            self.event(
+                EventType::ConsentChanged,
+                json!({ "channel": channel, "consent": { channel: false } }),
+            );
             self.event(EventType::ContactDndChanged, json!({ "attributes": { "dnd": "true" } }));
         } else if reason == Reason::NoResponse {
             let (_, text) = self.talk(Moment::Lost(reason));

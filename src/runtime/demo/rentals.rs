@@ -1,4 +1,5 @@
-//! What people say who rent an apartment, and what their agents answer; doubts and farewells are in `rentals_doubts`.
+//! What people say who rent an apartment, and what their agents answer; doubts and farewells are in
+//! `rentals_doubts`.
 
 use crate::runtime::demo::rentals_doubts;
 use crate::runtime::demo::talk::{Moment, Talk, talk};
@@ -53,16 +54,24 @@ const OPENING: &[Talk] = &[
             "Hi, I came across {street} on my way home. Is the unit with the balcony free?",
         ],
         &[
-            "Hi {name}, {agent} here. Yes, it's available at {price} a month. When would you like to move in, and who's moving with you?",
-            "Hi {name}! It's open, {price} a month, one year lease. What's your move-in date and do you have any pets?",
-            "Hello {name}, thanks for writing! Still available. Tell me your move-in date and your budget and I'll see what fits best.",
+            "Hi {name}, {agent} here. Yes, it's available at {price} a month. When would you like \
+                to move in, and who's moving with you?",
+            "Hi {name}! It's open, {price} a month, one year lease. What's your move-in date and \
+                do you have any pets?",
+            "Hello {name}, thanks for writing! Still available. Tell me your move-in date and your \
+                budget and I'll see what fits best.",
         ],
     ),
     talk(
-        &["How much is the rent at {street}? The ad doesn't say.", "what's the rent on the {beds} bed at {street}"],
         &[
-            "Hi {name}, the rent is {price} with water and trash included. When are you looking to move?",
-            "It's {price} a month, {name}. What's your move-in date, and is that about your budget?",
+            "How much is the rent at {street}? The ad doesn't say.",
+            "what's the rent on the {beds} bed at {street}",
+        ],
+        &[
+            "Hi {name}, the rent is {price} with water and trash included. When are you looking to \
+                move?",
+            "It's {price} a month, {name}. What's your move-in date, and is that about your \
+                budget?",
         ],
     ),
     talk(
@@ -71,31 +80,40 @@ const OPENING: &[Talk] = &[
             "Hi, I'm starting a job near {area} and need an apartment. Can you help?",
         ],
         &[
-            "Hi {name}, this is {agent}. Welcome to {area}! What's your budget, and is there anything you can't live without?",
-            "Happy to help, {name}. I have a few coming up. What's your monthly budget and move-in date?",
+            "Hi {name}, this is {agent}. Welcome to {area}! What's your budget, and is there \
+                anything you can't live without?",
+            "Happy to help, {name}. I have a few coming up. What's your monthly budget and move-in \
+                date?",
         ],
     ),
 ];
 const WELCOME: &[Talk] = &[talk(
     &[],
     &[
-        "Hi {name}, {agent} here. You asked about {street}, it's {price} a month. When would you like to move in?",
-        "Hi {name}, thanks for your request. {street} is still open. What's your move-in date and budget?",
-        "Hello {name}, this is {agent} from the leasing office. I saw you looking at {street}, may I ask what you need?",
+        "Hi {name}, {agent} here. You asked about {street}, it's {price} a month. When would you \
+            like to move in?",
+        "Hi {name}, thanks for your request. {street} is still open. What's your move-in date and \
+            budget?",
+        "Hello {name}, this is {agent} from the leasing office. I saw you looking at {street}, may \
+            I ask what you need?",
     ],
 )];
 const CALLED: &[Talk] = &[talk(
     &[],
     &[
-        "Thanks for calling, {name}! {street} is {price} a month. Text me your move-in date and budget and I'll check the rest.",
-        "Good talking to you, {name}. {agent} here, so you have my number. When would you need the place?",
+        "Thanks for calling, {name}! {street} is {price} a month. Text me your move-in date and \
+            budget and I'll check the rest.",
+        "Good talking to you, {name}. {agent} here, so you have my number. When would you need the \
+            place?",
     ],
 )];
 const CALL_MISSED: &[Talk] = &[talk(
     &[],
     &[
-        "Hi {name}, {agent} from the leasing office, sorry I missed your call. Which apartment was it, and when do you need it?",
-        "Hi {name}, I saw you called about {street}. It's {price} a month and still open. What's your move-in date?",
+        "Hi {name}, {agent} from the leasing office, sorry I missed your call. Which apartment was \
+            it, and when do you need it?",
+        "Hi {name}, I saw you called about {street}. It's {price} a month and still open. What's \
+            your move-in date?",
     ],
 )];
 const KNOCK: &[Talk] = &[talk(
@@ -104,7 +122,8 @@ const KNOCK: &[Talk] = &[talk(
         "Hi {name}, did you see my message about {street}? Happy to answer anything.",
         "Hey {name}, {agent} here. When would you need the apartment?",
         "Hi {name}, {street} has had a few requests. Should I keep you on the list?",
-        "{name}, if {street} isn't right, tell me your move-in date and I'll check what else opens up.",
+        "{name}, if {street} isn't right, tell me your move-in date and I'll check what else opens \
+            up.",
     ],
 )];
 const NEEDS: &[Talk] = &[talk(
@@ -117,7 +136,8 @@ const NEEDS: &[Talk] = &[talk(
         "Something near the train in {area}. {beds} bedroom, my budget is {budget}.",
     ],
     &[
-        "Thanks, that helps. {street} at {price} fits that best. Floor plan and video are on their way.",
+        "Thanks, that helps. {street} at {price} fits that best. Floor plan and video are on their \
+            way.",
         "Got it! Have a look at {street}, I'm sending you the link. It won't last the week.",
         "Perfect, I have two that match. {street} is my favorite of them at {price}.",
     ],
@@ -125,11 +145,17 @@ const NEEDS: &[Talk] = &[talk(
 const QUESTION: &[Talk] = &[
     talk(
         &["Are pets ok? I have a 40 pound dog.", "Do you allow cats?"],
-        &["Yes, up to two pets, and it's $35 a month for each.", "They're fine here! One time fee of $250, no breed list."],
+        &[
+            "Yes, up to two pets, and it's $35 a month for each.",
+            "They're fine here! One time fee of $250, no breed list.",
+        ],
     ),
     talk(
         &["Is parking included?", "What does parking cost?"],
-        &["Street parking is free, and a garage spot is $120 a month.", "One spot in the lot comes with the lease."],
+        &[
+            "Street parking is free, and a garage spot is $120 a month.",
+            "One spot in the lot comes with the lease.",
+        ],
     ),
     talk(
         &["What's the deposit?", "How much do I need up front?"],
@@ -140,12 +166,16 @@ const QUESTION: &[Talk] = &[
     ),
     talk(
         &["Is there laundry in the unit?", "Where's the laundry?"],
-        &["In-unit, stacked washer and dryer in the hall closet.", "Shared, in the basement, and there's an app to see what's free."],
+        &[
+            "In-unit, stacked washer and dryer in the hall closet.",
+            "Shared, in the basement, and there's an app to see what's free.",
+        ],
     ),
     talk(
         &["Which utilities are included?", "About what do utilities run?"],
         &[
-            "Water and trash are included. Electric and internet are on you, most people pay around $90.",
+            "Water and trash are included. Electric and internet are on you, most people pay \
+                around $90.",
             "Heat and water are in the rent. Electric is about $50 in a one bedroom.",
         ],
     ),
@@ -158,13 +188,17 @@ const QUESTION: &[Talk] = &[
     ),
     talk(
         &["Is a shorter lease possible? I need 6 months.", "Do you do month to month?"],
-        &["We do 9 months at a bit more, about $75 on top.", "12 months is the standard. After that it's month to month."],
+        &[
+            "We do 9 months at a bit more, about $75 on top.",
+            "12 months is the standard. After that it's month to month.",
+        ],
     ),
     talk(
         &["How many square feet is it?", "Would a queen bed and a desk fit in the bedroom?"],
         &[
             "{sqft} square feet. The bedroom is 12 by 13, so a queen and a desk both fit.",
-            "It's {sqft} square feet with a big bedroom. I'll send you the floor plan with measurements.",
+            "It's {sqft} square feet with a big bedroom. I'll send you the floor plan with \
+                measurements.",
         ],
     ),
     talk(
@@ -180,10 +214,16 @@ const SMALL_TALK: &[Talk] = &[
         &["Sorry for the late reply, exam week!", "Sorry, double shift yesterday."],
         &["No worries, {name}. Hope it went well!", "All good, take your time."],
     ),
-    talk(&["That rooftop photo with the dog made me laugh"], &["Ha, that's the neighbor's dog. Unofficial mascot of the building."]),
+    talk(
+        &["That rooftop photo with the dog made me laugh"],
+        &["Ha, that's the neighbor's dog. Unofficial mascot of the building."],
+    ),
     talk(
         &["lol the shower curtain in picture 4"],
-        &["I know, I know. It won't be there when you move in!", "Ha! I'll have new pictures taken."],
+        &[
+            "I know, I know. It won't be there when you move in!",
+            "Ha! I'll have new pictures taken.",
+        ],
     ),
     talk(
         &["Thanks so much for the quick answer!", "Great, thanks!"],
@@ -261,7 +301,10 @@ const VIEWING: &[Talk] = &[talk(
 )];
 const REMINDER: &[Talk] = &[talk(
     &[],
-    &["Hi {name}, looking forward to showing you the apartment {day} at {hour}!", "Quick reminder of your tour: {day} {hour}, {street}."],
+    &[
+        "Hi {name}, looking forward to showing you the apartment {day} at {hour}!",
+        "Quick reminder of your tour: {day} {hour}, {street}.",
+    ],
 )];
 const MOVED: &[Talk] = &[talk(
     &[
@@ -277,7 +320,10 @@ const CANCELLED: &[Talk] = &[talk(
         "Please cancel, my roommate backed out.",
         "Hi, cancelling {day}. It's a bit too far from campus for me.",
     ],
-    &["Thanks for letting me know. Should I keep you posted on others?", "Okay, cancelled. Good luck with the search, {name}!"],
+    &[
+        "Thanks for letting me know. Should I keep you posted on others?",
+        "Okay, cancelled. Good luck with the search, {name}!",
+    ],
 )];
 const MISSED: &[Talk] = &[talk(
     &[
@@ -285,7 +331,10 @@ const MISSED: &[Talk] = &[talk(
         "omg I totally forgot the tour. Sorry!!",
         "Sorry, bus never came and I had no battery.",
     ],
-    &["Happens to the best of us. Want to try again?", "No worries, {name}. It's still available if you'd like another time."],
+    &[
+        "Happens to the best of us. Want to try again?",
+        "No worries, {name}. It's still available if you'd like another time.",
+    ],
 )];
 const LIKED: &[Talk] = &[talk(
     &[
@@ -328,14 +377,21 @@ const OFFER: &[Talk] = &[talk(
 )];
 const CONTRACT: &[Talk] = &[
     talk(
-        &["Got the approval email, so happy! What's next?", "Approved, great! When do I sign the lease?"],
         &[
-            "Congratulations! The lease is in your inbox, sign it online and pay the deposit, and the place is yours.",
+            "Got the approval email, so happy! What's next?",
+            "Approved, great! When do I sign the lease?",
+        ],
+        &[
+            "Congratulations! The lease is in your inbox, sign it online and pay the deposit, and \
+                the place is yours.",
             "You can sign from your phone today. Keys are ready on your move-in day from 9.",
         ],
     ),
     talk(
-        &["The lease looks good. One thing, can the move-in be on a Saturday?", "Reading the lease now. Can I move in on a weekend?"],
+        &[
+            "The lease looks good. One thing, can the move-in be on a Saturday?",
+            "Reading the lease now. Can I move in on a weekend?",
+        ],
         &[
             "Yes, we do Saturdays until noon. Sign whenever you're ready.",
             "Saturdays are fine, just book the elevator. The rest is ready for your signature.",
@@ -347,7 +403,8 @@ const FELL_THROUGH: &[Talk] = &[
         &["So I got denied because of my credit? I have steady income."],
         &[
             "I'm sorry, {name}. With a cosigner I could resubmit it the same day.",
-            "I'm sorry. The screening company decides that. They'll send you the report and you can dispute it.",
+            "I'm sorry. The screening company decides that. They'll send you the report and you \
+                can dispute it.",
         ],
     ),
     talk(
@@ -403,8 +460,15 @@ const COMEBACK: &[Talk] = &[talk(
         "Good to hear from you! I'll check with the same budget as before.",
     ],
 )];
-const OPT_OUT: &[Talk] =
-    &[talk(&["STOP", "Stop texting me please, I already found a place.", "Unsubscribe me", "Remove me from your list."], &[])];
+const OPT_OUT: &[Talk] = &[talk(
+    &[
+        "STOP",
+        "Stop texting me please, I already found a place.",
+        "Unsubscribe me",
+        "Remove me from your list.",
+    ],
+    &[],
+)];
 const COMPLAINT: &[Talk] = &[talk(
     &[
         "No answer for two days. Is this number real?",
@@ -415,7 +479,8 @@ const COMPLAINT: &[Talk] = &[talk(
     &[
         "I'm so sorry, {name}. We had someone out sick. I'm on it now.",
         "You're right, that's too long. Here's my direct number, I'll take care of you myself.",
-        "My apologies, {name}. I have your message in front of me and will answer everything today.",
+        "My apologies, {name}. I have your message in front of me and will answer everything \
+            today.",
     ],
 )];
 const TOO_SLOW: &[Talk] = &[talk(
@@ -430,10 +495,22 @@ const TOO_SLOW: &[Talk] = &[talk(
     ],
 )];
 const SETTLED: &[Talk] = &[talk(
-    &["Ok cool, that works for me.", "Good to know, thanks!", "Alright, I can live with that.", "Oh ok, that's better than I thought."],
+    &[
+        "Ok cool, that works for me.",
+        "Good to know, thanks!",
+        "Alright, I can live with that.",
+        "Oh ok, that's better than I thought.",
+    ],
     &["Great!", "Perfect. Anything else, just ask.", "Glad we could sort that out."],
 )];
 const UNSETTLED: &[Talk] = &[talk(
-    &["Hmm, it's still not quite right for me.", "I get it but that doesn't really help me.", "Not sure that changes anything for me."],
-    &["Understood. I'll let you know if something changes.", "Okay, thanks for being upfront. I'll keep my eyes open for you."],
+    &[
+        "Hmm, it's still not quite right for me.",
+        "I get it but that doesn't really help me.",
+        "Not sure that changes anything for me.",
+    ],
+    &[
+        "Understood. I'll let you know if something changes.",
+        "Okay, thanks for being upfront. I'll keep my eyes open for you.",
+    ],
 )];

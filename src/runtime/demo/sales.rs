@@ -1,4 +1,5 @@
-//! What people say who buy a home, and what their agents answer; doubts are in `sales_doubts`, visits and offers in `sales_visits`.
+//! What people say who buy a home, and what their agents answer; doubts are in `sales_doubts`,
+//! visits and offers in `sales_visits`.
 
 use crate::runtime::demo::talk::{Moment, Talk, talk};
 use crate::runtime::demo::{sales_doubts, sales_visits};
@@ -55,9 +56,12 @@ const OPENING: &[Talk] = &[
             "Saw {street} on my lunch break and can't stop thinking about it. Is it taken?",
         ],
         &[
-            "Hi {name}, {agent} here. Yes, {street} is available, listed at {price}. What are you looking for: how many bedrooms, and is {area} a must?",
-            "Thanks for getting in touch, {name}. It's available at {price}. So I can point you to the right homes: how many bedrooms and what budget?",
-            "Hi {name}! It's still on the market at {price}. I'm sending you the full sheet. What matters most to you in the next place?",
+            "Hi {name}, {agent} here. Yes, {street} is available, listed at {price}. What are you \
+                looking for: how many bedrooms, and is {area} a must?",
+            "Thanks for getting in touch, {name}. It's available at {price}. So I can point you to \
+                the right homes: how many bedrooms and what budget?",
+            "Hi {name}! It's still on the market at {price}. I'm sending you the full sheet. What \
+                matters most to you in the next place?",
         ],
     ),
     talk(
@@ -66,43 +70,55 @@ const OPENING: &[Talk] = &[
             "What is {street} going for? I couldn't find it anywhere.",
         ],
         &[
-            "Hi {name}, this is {agent}. They're asking {price}. Is that in the range you had in mind, and how many bedrooms do you need?",
-            "Hi {name}, {price}, and it's been there for {days} days. What are you looking for in general, so I know if there's a better match?",
+            "Hi {name}, this is {agent}. They're asking {price}. Is that in the range you had in \
+                mind, and how many bedrooms do you need?",
+            "Hi {name}, {price}, and it's been there for {days} days. What are you looking for in \
+                general, so I know if there's a better match?",
         ],
     ),
     talk(
         &[
-            "Hi there, we're starting to look in {area} and your name came up. Do you have time this week?",
+            "Hi there, we're starting to look in {area} and your name came up. Do you have time \
+                this week?",
             "Good morning. My {partner} and I are relocating to {area} for work and need a place.",
             "Hello, a friend bought through you last year. We're thinking about {area} too.",
             "We're renting in {area} and would like to buy something nearby. Where do we start?",
         ],
         &[
-            "Hello {name}, this is {agent}, thank you for reaching out! A few came on this week around {area}. How many bedrooms do you need, and what budget feels right?",
-            "Hi {name}, happy to help. Before I send a list, what matters most: space, commute, a yard, or price?",
-            "Hi {name}! {area} is my home turf. Tell me a bit about what you need and I'll have a first list for you today.",
+            "Hello {name}, this is {agent}, thank you for reaching out! A few came on this week \
+                around {area}. How many bedrooms do you need, and what budget feels right?",
+            "Hi {name}, happy to help. Before I send a list, what matters most: space, commute, a \
+                yard, or price?",
+            "Hi {name}! {area} is my home turf. Tell me a bit about what you need and I'll have a \
+                first list for you today.",
         ],
     ),
 ];
 const WELCOME: &[Talk] = &[talk(
     &[],
     &[
-        "Hi {name}, {agent} here. I saw you were looking at {street}. What are you looking for, so I can point you to the right homes?",
-        "Hi {name}, this is {agent}. You asked about homes in {area}. How many bedrooms and what budget should I look for?",
-        "Hello {name}, {agent} from the {area} office. Got your request about {street}, it's available at {price}. Is that about what you had in mind?",
+        "Hi {name}, {agent} here. I saw you were looking at {street}. What are you looking for, so \
+            I can point you to the right homes?",
+        "Hi {name}, this is {agent}. You asked about homes in {area}. How many bedrooms and what \
+            budget should I look for?",
+        "Hello {name}, {agent} from the {area} office. Got your request about {street}, it's \
+            available at {price}. Is that about what you had in mind?",
     ],
 )];
 const CALLED: &[Talk] = &[talk(
     &[],
     &[
-        "Good talking to you, {name}. As promised, here's {street}. How many bedrooms and what budget should I search for?",
-        "Thanks for calling, {name}! {agent} here, this is my direct number. Text me what you need and I'll start looking.",
+        "Good talking to you, {name}. As promised, here's {street}. How many bedrooms and what \
+            budget should I search for?",
+        "Thanks for calling, {name}! {agent} here, this is my direct number. Text me what you need \
+            and I'll start looking.",
     ],
 )];
 const CALL_MISSED: &[Talk] = &[talk(
     &[],
     &[
-        "Hi {name}, {agent} here, sorry I missed your call. Was it about {street}? Tell me what you're looking for and I'll help.",
+        "Hi {name}, {agent} here, sorry I missed your call. Was it about {street}? Tell me what \
+            you're looking for and I'll help.",
         "Hi {name}, this is {agent}, I just saw that you called. What can I look up for you?",
     ],
 )];
@@ -110,9 +126,11 @@ const KNOCK: &[Talk] = &[talk(
     &[],
     &[
         "Hi {name}, {agent} again. Just making sure my message reached you.",
-        "Hi {name}, is it still a home in {area} you're after? Two words are enough and I'll do the rest.",
+        "Hi {name}, is it still a home in {area} you're after? Two words are enough and I'll do \
+            the rest.",
         "{name}, would a quick call be easier than texting? I'm around today.",
-        "Hi {name}, in case it helps: I can send you what's new in {area} once a week, nothing else.",
+        "Hi {name}, in case it helps: I can send you what's new in {area} once a week, nothing \
+            else.",
         "Hi {name}, are you still thinking about {street}? If you've moved on, that's fine too.",
     ],
 )];
@@ -127,23 +145,31 @@ const NEEDS: &[Talk] = &[
             "First place for us so nothing fancy. {beds} bedrooms and our budget is {budget}",
         ],
         &[
-            "That helps a lot. {street} fits most of that at {price}. I'll send you that one and two more tonight.",
-            "Got it. I have three in {area} that match. {street} is the strongest, sending it over now.",
-            "Understood. I've set up a search so you get new ones the hour they list. Have a look at {street} first.",
+            "That helps a lot. {street} fits most of that at {price}. I'll send you that one and \
+                two more tonight.",
+            "Got it. I have three in {area} that match. {street} is the strongest, sending it over \
+                now.",
+            "Understood. I've set up a search so you get new ones the hour they list. Have a look \
+                at {street} first.",
         ],
     ),
     talk(
-        &["My mom is moving in with us so we need {beds} bedrooms and one on the ground floor. Up to {budget}."],
+        &["My mom is moving in with us so we need {beds} bedrooms and one on the ground floor. \
+                Up to {budget}."],
         &[
-            "Good to know, that rules out most of the split levels. {street} would do it at {price}, I'll send the floor plan.",
-            "Thanks {name}, that helps. {street} has a bedroom and full bath downstairs. Sending it now.",
+            "Good to know, that rules out most of the split levels. {street} would do it at \
+                {price}, I'll send the floor plan.",
+            "Thanks {name}, that helps. {street} has a bedroom and full bath downstairs. Sending \
+                it now.",
         ],
     ),
     talk(
         &["I work from home so I need one extra room for an office. Budget is {budget} or so"],
         &[
-            "Got it. {street} has a small room off the living room that would do, {price}. Sending the floor plan.",
-            "Thanks {name}, that helps. {street} has exactly that, and fiber. I'll send it with one more for comparison.",
+            "Got it. {street} has a small room off the living room that would do, {price}. Sending \
+                the floor plan.",
+            "Thanks {name}, that helps. {street} has exactly that, and fiber. I'll send it with \
+                one more for comparison.",
         ],
     ),
 ];
@@ -152,7 +178,8 @@ const QUESTION: &[Talk] = &[
         &["How much are the HOA fees?", "Is there an HOA on that one?"],
         &[
             "HOA is {fee} a month, water and snow removal included.",
-            "It's {fee} a month. I'll send you the budget and the last two meeting minutes, they look healthy.",
+            "It's {fee} a month. I'll send you the budget and the last two meeting minutes, they \
+                look healthy.",
         ],
     ),
     talk(
@@ -170,15 +197,23 @@ const QUESTION: &[Talk] = &[
         ],
     ),
     talk(
-        &["How old is the furnace? And has the basement ever flooded?", "Any water in the basement?"],
         &[
-            "Furnace is from 2018. No flooding disclosed, and there's a sump pump. I'll send you the disclosure packet.",
-            "Nothing disclosed. I'd still have the inspector look at it, and I'll send you the disclosures tonight.",
+            "How old is the furnace? And has the basement ever flooded?",
+            "Any water in the basement?",
+        ],
+        &[
+            "Furnace is from 2018. No flooding disclosed, and there's a sump pump. I'll send you \
+                the disclosure packet.",
+            "Nothing disclosed. I'd still have the inspector look at it, and I'll send you the \
+                disclosures tonight.",
         ],
     ),
     talk(
         &["How many square feet is it without the basement?", "What's the actual square footage?"],
-        &["About {sqft} above ground. The basement adds a good 400 more.", "{sqft} by the county record, not counting the basement."],
+        &[
+            "About {sqft} above ground. The basement adds a good 400 more.",
+            "{sqft} by the county record, not counting the basement.",
+        ],
     ),
     talk(
         &["Do you know why they're selling?", "Why is it for sale again?"],
@@ -189,7 +224,10 @@ const QUESTION: &[Talk] = &[
     ),
     talk(
         &["How long has it been on the market?", "Has it been sitting for long?"],
-        &["{days} days, with one price change so far.", "{days} days. A first buyer lost the financing, nothing to do with the house."],
+        &[
+            "{days} days, with one price change so far.",
+            "{days} days. A first buyer lost the financing, nothing to do with the house.",
+        ],
     ),
     talk(
         &["Does the washer and dryer stay?", "Which appliances come with it?"],
@@ -201,15 +239,20 @@ const QUESTION: &[Talk] = &[
     talk(
         &["What's the school district for {street}?", "Which elementary would the kids go to?"],
         &[
-            "By the map it's the {area} district. Please check the boundary with the district itself, they redraw it now and then.",
+            "By the map it's the {area} district. Please check the boundary with the district \
+                itself, they redraw it now and then.",
             "I'll send you the district's own lookup page, that's the reliable source.",
         ],
     ),
     talk(
-        &["What would the monthly payment be with 10% down?", "Roughly what would we pay per month?"],
+        &[
+            "What would the monthly payment be with 10% down?",
+            "Roughly what would we pay per month?",
+        ],
         &[
             "At {price} with 10% down it's around {payment} a month before taxes and insurance.",
-            "Around {payment} plus taxes and insurance. A lender can give you the exact figure in ten minutes.",
+            "Around {payment} plus taxes and insurance. A lender can give you the exact figure in \
+                ten minutes.",
         ],
     ),
     talk(
@@ -222,16 +265,31 @@ const QUESTION: &[Talk] = &[
 ];
 const SMALL_TALK: &[Talk] = &[
     talk(
-        &["Sorry, was at my kid's game. Will look at it tonight.", "Hectic day at work, I'll read this properly later."],
-        &["No rush, {name}. Hope it was a good one!", "Of course. It'll be there when you have a minute."],
+        &[
+            "Sorry, was at my kid's game. Will look at it tonight.",
+            "Hectic day at work, I'll read this properly later.",
+        ],
+        &[
+            "No rush, {name}. Hope it was a good one!",
+            "Of course. It'll be there when you have a minute.",
+        ],
     ),
     talk(
-        &["Ha, the dog in the photos looks just like ours", "That mint green bathroom made my day, so 70s"],
-        &["Ha! I'll make sure to mention it to the owners.", "Right? There's more charm like that in person."],
+        &[
+            "Ha, the dog in the photos looks just like ours",
+            "That mint green bathroom made my day, so 70s",
+        ],
+        &[
+            "Ha! I'll make sure to mention it to the owners.",
+            "Right? There's more charm like that in person.",
+        ],
     ),
     talk(
         &["Hope you're staying dry over there!", "Did you survive the storm?"],
-        &["Barely! Thanks for asking. Talk soon, {name}.", "All good here, a few branches down. Hope you're fine as well!"],
+        &[
+            "Barely! Thanks for asking. Talk soon, {name}.",
+            "All good here, a few branches down. Hope you're fine as well!",
+        ],
     ),
     talk(
         &["Thank you, that's really helpful.", "Great, thanks for the quick info!"],
@@ -251,14 +309,19 @@ const WARM: &[Talk] = &[
         &[
             "I had a feeling you'd like it. Want me to get you in before the weekend crowd?",
             "Great to hear! It's even better in person. Which day would work for a quick look?",
-            "So glad. There are two other parties asking, so I'd see it soon. Shall I look at times?",
+            "So glad. There are two other parties asking, so I'd see it soon. Shall I look at \
+                times?",
         ],
     ),
     talk(
-        &["Thanks for these! {street} looks perfect for us.", "Out of the ones you sent {street} is the winner."],
+        &[
+            "Thanks for these! {street} looks perfect for us.",
+            "Out of the ones you sent {street} is the winner.",
+        ],
         &[
             "My favorite as well. When could you both come and see it?",
-            "Good choice. I'll pull the comps so you know what's fair. Would you like to walk through it this week?",
+            "Good choice. I'll pull the comps so you know what's fair. Would you like to walk \
+                through it this week?",
         ],
     ),
 ];
@@ -271,23 +334,29 @@ const URGENT: &[Talk] = &[
             "Landlord is selling, we have to be out by the end of next month.",
         ],
         &[
-            "That's doable if we move this week. Let's line up two or three to see and have your lender letter ready.",
+            "That's doable if we move this week. Let's line up two or three to see and have your \
+                lender letter ready.",
             "Thanks for telling me. I'll only send you homes that can close in time.",
-            "Okay, tight but fine. I'll ask the sellers of {street} about an early closing and get back to you.",
+            "Okay, tight but fine. I'll ask the sellers of {street} about an early closing and get \
+                back to you.",
         ],
     ),
     talk(
         &["We sold our place and close in {weeks} weeks. We need something right away."],
         &[
-            "Congratulations on the sale! Then {street} first, they can close fast. I'll also ask about a short rent-back on yours.",
-            "Good problem to have. A rent-back of 30 days would take the pressure off, I'll draft the wording.",
+            "Congratulations on the sale! Then {street} first, they can close fast. I'll also ask \
+                about a short rent-back on yours.",
+            "Good problem to have. A rent-back of 30 days would take the pressure off, I'll draft \
+                the wording.",
         ],
     ),
     talk(
         &["Baby is due in {weeks} weeks, we'd like to be settled before that!"],
         &[
-            "How exciting, congratulations! Then only homes you can move straight into. {street} is one of them.",
-            "Congratulations to you both! We'll make it work, I'll line things up so you only come out once.",
+            "How exciting, congratulations! Then only homes you can move straight into. {street} \
+                is one of them.",
+            "Congratulations to you both! We'll make it work, I'll line things up so you only come \
+                out once.",
         ],
     ),
 ];
@@ -313,7 +382,8 @@ const HESITANT: &[Talk] = &[
         ],
         &[
             "Of course. What would have to be different for one to feel right?",
-            "Fair enough, {name}. Take your time, I'll send one or two that are a little different.",
+            "Fair enough, {name}. Take your time, I'll send one or two that are a little \
+                different.",
         ],
     ),
     talk(
@@ -336,8 +406,10 @@ const READY: &[Talk] = &[
             "The loan officer says we're pre approved. What's the next step?",
         ],
         &[
-            "That's great news, congratulations! Send me the letter and we're ready when the right one shows up.",
-            "Excellent. That puts you ahead of half the buyers out there. Let's get into {street} soon.",
+            "That's great news, congratulations! Send me the letter and we're ready when the right \
+                one shows up.",
+            "Excellent. That puts you ahead of half the buyers out there. Let's get into {street} \
+                soon.",
             "Well done, {name}. With that in hand sellers will take us seriously.",
         ],
     ),
@@ -368,7 +440,8 @@ const FOLLOW_UP: &[Talk] = &[talk(
         "No rush at all. Should I keep sending homes or take a break for a bit?",
         "There's an open house near {street} this weekend. I'd be glad to see you there.",
         "Rates moved down a little this week. Happy to rerun your numbers if it helps.",
-        "Hi {name}, I walked through a {beds} bedroom in {area} today and thought of you. Want pictures?",
+        "Hi {name}, I walked through a {beds} bedroom in {area} today and thought of you. Want \
+            pictures?",
         "Hi {name}, {agent} here. How's the search going?",
     ],
 )];
@@ -376,7 +449,8 @@ const COMEBACK: &[Talk] = &[
     talk(
         &["Hi {agent}, sorry I went quiet. We're back to looking. Is {street} gone?"],
         &[
-            "Welcome back, {name}! No apology needed. It's still there at {price}, and two new ones came on.",
+            "Welcome back, {name}! No apology needed. It's still there at {price}, and two new \
+                ones came on.",
             "Great to hear from you! {street} is still at {price}. Shall we start with that one?",
         ],
     ),
@@ -411,14 +485,17 @@ const COMPLAINT: &[Talk] = &[talk(
         "Honestly a bit frustrated. I expected to hear from you by now.",
     ],
     &[
-        "You're right, {name}, and I'm sorry. I have your answers here and I'm free to call whenever suits you.",
-        "That's on me, I apologize. Here's everything you asked for, and my direct line so it doesn't happen again.",
+        "You're right, {name}, and I'm sorry. I have your answers here and I'm free to call \
+            whenever suits you.",
+        "That's on me, I apologize. Here's everything you asked for, and my direct line so it \
+            doesn't happen again.",
         "I understand the frustration. I dropped the ball, let me make it right today.",
     ],
 )];
 const TOO_SLOW: &[Talk] = &[talk(
     &[
-        "To be honest it takes a day or more to hear back from you each time. In this market that doesn't work for us.",
+        "To be honest it takes a day or more to hear back from you each time. In this market that \
+            doesn't work for us.",
         "By the time I get an answer the good ones are gone. We need someone faster.",
         "I appreciate your help but every reply takes forever. It's frustrating.",
     ],
@@ -435,7 +512,11 @@ const SETTLED: &[Talk] = &[talk(
         "Fair point. Let's keep going then.",
         "Ok. Talked about it at home and we're fine with that.",
     ],
-    &["Glad that helped!", "Any time. That's what I'm here for.", "Good. I'll line up the next step and text you."],
+    &[
+        "Glad that helped!",
+        "Any time. That's what I'm here for.",
+        "Good. I'll line up the next step and text you.",
+    ],
 )];
 const UNSETTLED: &[Talk] = &[talk(
     &[

@@ -84,8 +84,10 @@ pub const LIKED: &[Talk] = &[talk(
     ],
     &[
         "It was a pleasure. If you can see yourselves there, let's talk numbers while it's quiet.",
-        "So happy to hear it! The comps say {low} to {price} is fair. Want me to walk you through them?",
-        "I thought so too. The sellers want a quick close, which helps us. Shall I draft something for you to look at?",
+        "So happy to hear it! The comps say {low} to {price} is fair. Want me to walk you through \
+            them?",
+        "I thought so too. The sellers want a quick close, which helps us. Shall I draft something \
+            for you to look at?",
     ],
 )];
 
@@ -99,8 +101,10 @@ pub const DISLIKED: &[Talk] = &[talk(
         "We liked the area, not the house. Low ceilings and no storage.",
     ],
     &[
-        "Really useful, thank you for being straight with me. I'll cross off anything like that and send two that are different.",
-        "Fair enough, better to know now. There's one two streets over without that problem, I'll send it.",
+        "Really useful, thank you for being straight with me. I'll cross off anything like that \
+            and send two that are different.",
+        "Fair enough, better to know now. There's one two streets over without that problem, I'll \
+            send it.",
         "Got it, thanks {name}. I'll keep that in mind for the next ones.",
     ],
 )];
@@ -113,12 +117,16 @@ pub const OFFER: &[Talk] = &[
             "We're ready to make an offer before the weekend. What do you need from us?",
         ],
         &[
-            "Exciting! I'd go in at {low} with a 5 day inspection window. I'll send it for signature this afternoon.",
+            "Exciting! I'd go in at {low} with a 5 day inspection window. I'll send it for \
+                signature this afternoon.",
             "Great. Send me the lender letter and I'll have the offer in front of them tonight.",
         ],
     ),
     talk(
-        &["What would you offer? We were thinking {low}.", "Let's do it. Can we go in at {low} and keep the inspection?"],
+        &[
+            "What would you offer? We were thinking {low}.",
+            "Let's do it. Can we go in at {low} and keep the inspection?",
+        ],
         &[
             "{low} with a short closing is a strong offer. Paperwork is coming now.",
             "That's a fair number. I'll write it up at {low}, inspection included.",
@@ -126,7 +134,10 @@ pub const OFFER: &[Talk] = &[
     ),
     talk(
         &["If we offer {price}, would they leave the washer and dryer?"],
-        &["I'll put it in the offer, I doubt they'd refuse at full price.", "At asking price they will. Writing it up now."],
+        &[
+            "I'll put it in the offer, I doubt they'd refuse at full price.",
+            "At asking price they will. Writing it up now.",
+        ],
     ),
 ];
 
@@ -139,15 +150,19 @@ pub const CONTRACT: &[Talk] = &[
             "Wow ok. My {partner} is crying lol. What's next?",
         ],
         &[
-            "Congratulations! Inspection first, then appraisal. I'll send you a timeline with every date on it.",
-            "You're under contract! Inspection this week, appraisal after that. I'll be there for both.",
+            "Congratulations! Inspection first, then appraisal. I'll send you a timeline with \
+                every date on it.",
+            "You're under contract! Inspection this week, appraisal after that. I'll be there for \
+                both.",
         ],
     ),
     talk(
         &["So happy! When do we wire the deposit?", "It's signed! How does the deposit work?"],
         &[
-            "Earnest money is due in 3 days. Call the title company before wiring, never trust an email.",
-            "Within 3 days, to the title company. Get the account number from them by phone. And congratulations!",
+            "Earnest money is due in 3 days. Call the title company before wiring, never trust an \
+                email.",
+            "Within 3 days, to the title company. Get the account number from them by phone. And \
+                congratulations!",
         ],
     ),
 ];
@@ -155,17 +170,24 @@ pub const CONTRACT: &[Talk] = &[
 /// Not to be.
 pub const FELL_THROUGH: &[Talk] = &[
     talk(
-        &["The inspection report scares us. We're backing out.", "The appraisal came in low and we can't cover the gap."],
         &[
-            "Understood. Better now than after closing. I'll handle the paperwork and get your deposit released.",
-            "I asked the sellers again and they won't move. I'm sorry, {name}, I know how much you wanted it.",
+            "The inspection report scares us. We're backing out.",
+            "The appraisal came in low and we can't cover the gap.",
+        ],
+        &[
+            "Understood. Better now than after closing. I'll handle the paperwork and get your \
+                deposit released.",
+            "I asked the sellers again and they won't move. I'm sorry, {name}, I know how much you \
+                wanted it.",
         ],
     ),
     talk(
         &["Our loan was denied this morning. I don't know what to say."],
         &[
-            "I'm so sorry. Let's take a breath and talk tomorrow about whether there's another way.",
-            "Oh no. I'll get your deposit back first, and then let's hear what a second lender says.",
+            "I'm so sorry. Let's take a breath and talk tomorrow about whether there's another \
+                way.",
+            "Oh no. I'll get your deposit back first, and then let's hear what a second lender \
+                says.",
         ],
     ),
     talk(

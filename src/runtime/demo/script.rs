@@ -1,4 +1,5 @@
-//! What happens to a lead, phase by phase: chance weighs what it hides and how it was served, and a script follows.
+//! What happens to a lead, phase by phase: chance weighs what it hides and how it was served, and a
+//! script follows.
 
 use crate::domain::lexicon::ObjectionKind;
 use crate::runtime::demo::lead::{Lead, Meeting, Phase, Scene, Settles};
@@ -6,13 +7,15 @@ use crate::runtime::demo::office::Step;
 use crate::runtime::demo::talk::{Moment, Reason};
 use crate::runtime::demo::words::Business;
 
-/// How strongly service moves the chances: at mood 1 a phase of weight w is passed with `p^(w e^-.8)`.
+/// How strongly service moves the chances: at mood 1 a phase of weight w is passed with `p^(w
+/// e^-.8)`.
 const SERVICE: f64 = 0.8;
 /// How strongly the agent's skill does.
 const SKILL: f64 = 0.6;
 
 impl Phase {
-    /// Share of the log of `p_convert` that this phase bears; they sum to 1, so at mood 0 all are passed with `p_convert`.
+    /// Share of the log of `p_convert` that this phase bears; they sum to 1, so at mood 0 all are
+    /// passed with `p_convert`.
     #[must_use]
     pub fn weight(self) -> f64 {
         match self {
@@ -79,11 +82,36 @@ impl Lead {
     fn objection(&mut self) -> ObjectionKind {
         use ObjectionKind as K;
         let kinds: &[&K] = match self.words.business {
-            Business::Sales => {
-                &[&K::Price, &K::Price, &K::Location, &K::Condition, &K::Timing, &K::Financing, &K::Trust, &K::Competitor, &K::Authority]
-            }
-            Business::Rentals => &[&K::Price, &K::Price, &K::Location, &K::Condition, &K::Timing, &K::Financing, &K::Trust, &K::Authority],
-            Business::Lending => &[&K::Price, &K::Financing, &K::Timing, &K::Trust, &K::Competitor, &K::Competitor, &K::Authority],
+            Business::Sales => &[
+                &K::Price,
+                &K::Price,
+                &K::Location,
+                &K::Condition,
+                &K::Timing,
+                &K::Financing,
+                &K::Trust,
+                &K::Competitor,
+                &K::Authority,
+            ],
+            Business::Rentals => &[
+                &K::Price,
+                &K::Price,
+                &K::Location,
+                &K::Condition,
+                &K::Timing,
+                &K::Financing,
+                &K::Trust,
+                &K::Authority,
+            ],
+            Business::Lending => &[
+                &K::Price,
+                &K::Financing,
+                &K::Timing,
+                &K::Trust,
+                &K::Competitor,
+                &K::Competitor,
+                &K::Authority,
+            ],
         };
         *self.random.pick(kinds)
     }
@@ -108,7 +136,9 @@ impl Lead {
             let objection = self.objection();
             let draw = self.random.unit();
             let scene = match draw {
-                _ if self.random.chance(self.traits.p_objection) => Scene::Doubt(objection, Settles::Yes),
+                _ if self.random.chance(self.traits.p_objection) => {
+                    Scene::Doubt(objection, Settles::Yes)
+                }
                 ..0.45 => Scene::Say(Moment::Question),
                 ..0.6 => Scene::Say(Moment::SmallTalk),
                 ..0.8 => Scene::Say(Moment::Urgent),
@@ -141,7 +171,8 @@ impl Lead {
     }
 
     fn offer(&mut self) {
-        let objection = if self.random.chance(0.6) { ObjectionKind::Price } else { ObjectionKind::Authority };
+        let objection =
+            if self.random.chance(0.6) { ObjectionKind::Price } else { ObjectionKind::Authority };
         self.maybe(1.5 * self.traits.p_objection, Scene::Doubt(objection, Settles::Yes));
         self.maybe(0.3, Scene::Say(Moment::Question));
         if self.words.business == Business::Lending {
@@ -235,13 +266,17 @@ impl Lead {
             ObjectionKind::Financing => Reason::Financing,
             ObjectionKind::Timing | ObjectionKind::Authority => Reason::Postponed,
             ObjectionKind::Competitor | ObjectionKind::Trust => Reason::Competitor,
-            ObjectionKind::Location | ObjectionKind::Condition | ObjectionKind::NoNeed | ObjectionKind::Other => Reason::NoFit,
+            ObjectionKind::Location
+            | ObjectionKind::Condition
+            | ObjectionKind::NoNeed
+            | ObjectionKind::Other => Reason::NoFit,
         };
         self.then(Scene::Lose(reason));
         self.come_back(0.05);
     }
 
-    /// The lead stops answering; the agent tries for a while, then closes the file or leaves it open.
+    /// The lead stops answering; the agent tries for a while, then closes the file or leaves it
+    /// open.
     fn fall_silent(&mut self) {
         let tries = 1 + self.random.below(4);
         for days in [2, 4, 7, 14].into_iter().take(tries) {

@@ -45,7 +45,8 @@ impl Reason {
 pub enum Moment {
     /// The first words; the answer asks for the wishes.
     Opening,
-    /// We answer what came without words, such as a saved listing or a missed call; the lead says nothing.
+    /// We answer what came without words, such as a saved listing or a missed call; the lead says
+    /// nothing.
     Welcome,
     /// We follow up on a first call; the lead says nothing.
     Called,

@@ -1,4 +1,5 @@
-//! What sentences are filled with: people, homes and sums that stay the same throughout a lead's life.
+//! What sentences are filled with: people, homes and sums that stay the same throughout a lead's
+//! life.
 
 use crate::domain::random::Random;
 use crate::runtime::demo::talk::{Moment, Talk};
@@ -76,9 +77,10 @@ pub struct Words {
 }
 
 const NAMES: &[&str] = &[
-    "Maria", "James", "Priya", "Daniel", "Keisha", "Tom", "Ana", "Kevin", "Mei", "Omar", "Rachel", "Luis", "Hannah", "Andre", "Sofia",
-    "Ben", "Fatima", "Greg", "Nicole", "Hiro", "Denise", "Marcus", "Elena", "Scott", "Aisha", "Paul", "Jenny", "Victor", "Linda", "Sam",
-    "Joanna", "Tyrell", "Ingrid", "Mateo", "Grace", "Dmitri", "Leah", "Arjun", "Colleen", "Wes",
+    "Maria", "James", "Priya", "Daniel", "Keisha", "Tom", "Ana", "Kevin", "Mei", "Omar", "Rachel",
+    "Luis", "Hannah", "Andre", "Sofia", "Ben", "Fatima", "Greg", "Nicole", "Hiro", "Denise",
+    "Marcus", "Elena", "Scott", "Aisha", "Paul", "Jenny", "Victor", "Linda", "Sam", "Joanna",
+    "Tyrell", "Ingrid", "Mateo", "Grace", "Dmitri", "Leah", "Arjun", "Colleen", "Wes",
 ];
 const PARTNERS: &[&str] = &["wife", "husband", "partner"];
 const STREETS: &[&str] = &[
@@ -102,7 +104,13 @@ const STREETS: &[&str] = &[
     "Quarry Road",
 ];
 const RATES: &[&str] = &["6.1%", "6.25%", "6.4%", "6.5%", "6.75%", "6.9%"];
-const LENDERS: &[&str] = &["First Harbor", "Summit Credit Union", "Lakeshore Bank", "Heartland Mortgage", "Ridgeline Bank"];
+const LENDERS: &[&str] = &[
+    "First Harbor",
+    "Summit Credit Union",
+    "Lakeshore Bank",
+    "Heartland Mortgage",
+    "Ridgeline Bank",
+];
 const WEEKS: &[&str] = &["three", "four", "five", "six", "eight"];
 
 impl Home {
@@ -145,7 +153,8 @@ impl Words {
         };
         let home = Home::new(business, usual * random.between(0.9, 1.15), random);
         let step = if business == Business::Rentals { 50.0 } else { 10_000.0 };
-        let budget = (home.price as f64 * random.between(0.93, 1.12) / step).round() as i64 * step as i64;
+        let budget =
+            (home.price as f64 * random.between(0.93, 1.12) / step).round() as i64 * step as i64;
         Self {
             business,
             name: random.pick(NAMES),
@@ -167,14 +176,17 @@ impl Words {
 
     /// Talks of another home from now on, near the budget.
     pub fn next_home(&mut self, random: &mut Random) {
-        self.home = Home::new(self.business, self.budget as f64 * random.between(0.88, 1.04), random);
+        self.home =
+            Home::new(self.business, self.budget as f64 * random.between(0.88, 1.04), random);
         self.days = 6 + random.below(60);
     }
 
     /// Whether this lead would say that.
     #[must_use]
     pub fn suits(&self, template: &str) -> bool {
-        let ours = ["{partner}", "We ", "We'", " we ", " us", " our "].iter().any(|word| template.contains(word));
+        let ours = ["{partner}", "We ", "We'", " we ", " us", " our "]
+            .iter()
+            .any(|word| template.contains(word));
         let others = ["Just me", "roommate"].iter().any(|word| template.contains(word));
         if self.alone { !ours && !template.contains("two people") } else { !others }
     }
@@ -195,7 +207,9 @@ impl Words {
             "payment" => dollars((price * 0.9 * 0.0063 / 10.0) as i64 * 10),
             "fee" => dollars(self.fee),
             "tax" => dollars((price * 0.019 / 100.0) as i64 * 100),
-            "sqft" if self.business == Business::Rentals => (420 + 230 * self.bedrooms + self.days).to_string(),
+            "sqft" if self.business == Business::Rentals => {
+                (420 + 230 * self.bedrooms + self.days).to_string()
+            }
             "sqft" => (900 + 320 * self.bedrooms + 2 * self.days).to_string(),
             "day" => self.meeting.0.to_owned(),
             "hour" => self.meeting.1.to_owned(),
@@ -208,7 +222,8 @@ impl Words {
         }
     }
 
-    /// A sentence with its `{places}` filled; `agent` is the first name of whoever serves the lead now.
+    /// A sentence with its `{places}` filled; `agent` is the first name of whoever serves the lead
+    /// now.
     #[must_use]
     pub fn fill(&self, template: &str, agent: &str) -> String {
         let mut text = String::with_capacity(template.len() + 32);
@@ -279,9 +294,19 @@ mod tests {
             M::Settled,
             M::Unsettled,
         ];
-        let reasons =
-            [Reason::Competitor, Reason::Price, Reason::Postponed, Reason::NoFit, Reason::Financing, Reason::NoResponse, Reason::OptedOut];
-        let moments = plain.into_iter().chain(ObjectionKind::ALL.map(M::Objection)).chain(reasons.map(M::Lost));
+        let reasons = [
+            Reason::Competitor,
+            Reason::Price,
+            Reason::Postponed,
+            Reason::NoFit,
+            Reason::Financing,
+            Reason::NoResponse,
+            Reason::OptedOut,
+        ];
+        let moments = plain
+            .into_iter()
+            .chain(ObjectionKind::ALL.map(M::Objection))
+            .chain(reasons.map(M::Lost));
         let moments: Vec<Moment> = moments.collect();
         let mut random = Random::new(3, 0);
         let mut all = std::collections::BTreeSet::new();
@@ -292,7 +317,10 @@ mod tests {
                 assert!(!talks.is_empty(), "{business:?} {moment:?}");
                 for template in talks.iter().flat_map(|talk| talk.lead.iter().chain(talk.agent)) {
                     let text = words.fill(template, "Carla");
-                    assert!(!text.is_empty() && !text.contains(['{', '}', '\n']) && text.len() < 320, "{text}");
+                    assert!(
+                        !text.is_empty() && !text.contains(['{', '}', '\n']) && text.len() < 320,
+                        "{text}"
+                    );
                     all.insert(*template);
                 }
             }
@@ -302,6 +330,9 @@ mod tests {
 
     #[test]
     fn money_reads_as_money() {
-        assert_eq!([dollars(415_000), dollars(980), dollars(1_250_000)], ["$415,000", "$980", "$1,250,000"]);
+        assert_eq!(
+            [dollars(415_000), dollars(980), dollars(1_250_000)],
+            ["$415,000", "$980", "$1,250,000"]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The baseline of the predictions: points per kind of event, halved every week, fitted by logistic regression.
+//! The baseline of the predictions: points per kind of event, halved every week, fitted by logistic
+//! regression.
 
 use crate::domain::activity::decay;
 use crate::domain::scoring::logistic;
@@ -21,12 +22,14 @@ impl Points {
     /// Fits points to labelled rows.
     pub(crate) fn fit(rows: Vec<Labelled<'_>>) -> Self {
         let kinds = rows.iter().flat_map(|row| row.rows).map(|row| row.kind + 1).max().unwrap_or(0);
-        let examples: Vec<_> = rows.iter().map(|row| (counts(row.rows, row.place), row.label)).collect();
+        let examples: Vec<_> =
+            rows.iter().map(|row| (counts(row.rows, row.place), row.label)).collect();
         let mut fitted = Self { base: 0.0, points: vec![0.0; kinds] };
         let (mut base_sum, mut sums) = (1e-6, vec![1e-6; kinds]);
         for pass in 0..PASSES {
             for place in 0..examples.len() {
-                // Neighbouring rows belong to one lead: a stride mixes them, the same way every time.
+                // Neighbouring rows belong to one lead: a stride mixes them, the same way every
+                // time.
                 let (counts, label) = &examples[(place * 7_919 + pass) % examples.len()];
                 let error = logistic(fitted.sum(counts)) - f64::from(u8::from(*label));
                 let step = |gradient: f64, sum: &mut f64| {
@@ -43,7 +46,11 @@ impl Points {
     }
 
     fn sum(&self, counts: &[(usize, f64)]) -> f64 {
-        self.base + counts.iter().filter_map(|(kind, count)| self.points.get(*kind).map(|points| points * count)).sum::<f64>()
+        self.base
+            + counts
+                .iter()
+                .filter_map(|(kind, count)| self.points.get(*kind).map(|points| points * count))
+                .sum::<f64>()
     }
 
     /// The points of a lead at one of its rows.

@@ -39,13 +39,17 @@ pub struct Warnings {
 
 /// Measures both on the same leads; `file_end` is the newest event time of the file.
 pub(crate) fn measure(stories: &[&Story], file_end: EventTime) -> Option<Warnings> {
-    let lost = stories.iter().filter(|story| lost_at(story).is_some_and(|end| end.since(first(story)) >= AGE_MIN_MS)).count();
+    let lost = stories
+        .iter()
+        .filter(|story| lost_at(story).is_some_and(|end| end.since(first(story)) >= AGE_MIN_MS))
+        .count();
     if lost == 0 {
         return None;
     }
     let rule = quality(stories, lost, &|story| story.warned.clone());
     let after = |hours: i64| quality(stories, lost, &|story| silences(story, hours, file_end));
-    // The number of alerts falls with the length of the silence: the first that is not above the rule's, or the one before.
+    // The number of alerts falls with the length of the silence: the first that is not above the
+    // rule's, or the one before.
     let (mut low, mut high) = (1, IDLE_HOURS_MAX);
     while low < high {
         let middle = (low + high) / 2;
@@ -64,24 +68,35 @@ fn lost_at(story: &Story) -> Option<EventTime> {
     story.end.filter(|(_, outcome)| *outcome == Outcome::Lost).map(|(end, _)| end)
 }
 
-fn quality(stories: &[&Story], lost: usize, alerts_of: &dyn Fn(&Story) -> Vec<EventTime>) -> Quality {
+fn quality(
+    stories: &[&Story],
+    lost: usize,
+    alerts_of: &dyn Fn(&Story) -> Vec<EventTime>,
+) -> Quality {
     let (mut alerts, mut right, mut found) = (0, 0, 0);
     for story in stories {
         let open = |at: &EventTime| story.end.is_none_or(|(end, _)| *at < end);
         let raised: Vec<_> = alerts_of(story).into_iter().filter(open).collect();
         let end = lost_at(story);
-        let hits = raised.iter().filter(|at| end.is_some_and(|end| end.since(**at) <= HORIZON_MS)).count();
+        let hits =
+            raised.iter().filter(|at| end.is_some_and(|end| end.since(**at) <= HORIZON_MS)).count();
         alerts += raised.len();
         right += hits;
-        found += usize::from(hits > 0 && end.is_some_and(|end| end.since(first(story)) >= AGE_MIN_MS));
+        found +=
+            usize::from(hits > 0 && end.is_some_and(|end| end.since(first(story)) >= AGE_MIN_MS));
     }
-    Quality { alerts, precision: right as f64 / alerts.max(1) as f64, recall: found as f64 / lost.max(1) as f64 }
+    Quality {
+        alerts,
+        precision: right as f64 / alerts.max(1) as f64,
+        recall: found as f64 / lost.max(1) as f64,
+    }
 }
 
 /// When each silence of a lead had lasted so many hours.
 fn silences(story: &Story, hours: i64, file_end: EventTime) -> Vec<EventTime> {
     let nexts = story.rows.iter().skip(1).map(|row| row.at).chain([file_end]);
-    let alerts = story.rows.iter().zip(nexts).map(|(row, next)| (row.at.plus(hours * HOUR_MS), next));
+    let alerts =
+        story.rows.iter().zip(nexts).map(|(row, next)| (row.at.plus(hours * HOUR_MS), next));
     alerts.filter(|(alert, next)| alert < next).map(|(alert, _)| alert).collect()
 }
 
@@ -92,7 +107,14 @@ mod tests {
 
     fn story(days: &[i64], lost_day: Option<i64>, warned_days: &[i64]) -> Story {
         let at = |day: &i64| EventTime(day * DAY_MS);
-        let row = |day| Row { at: at(day), kind: 0, probabilities: [0.0; 6], undecided: true, inbound: false, unanswered: false };
+        let row = |day| Row {
+            at: at(day),
+            kind: 0,
+            probabilities: [0.0; 6],
+            undecided: true,
+            inbound: false,
+            unanswered: false,
+        };
         Story {
             rows: days.iter().map(row).collect(),
             end: lost_day.map(|day| (at(&day), Outcome::Lost)),
@@ -113,7 +135,8 @@ mod tests {
         let warnings = measure(&stories, EventTime(50 * DAY_MS)).unwrap();
         assert_eq!((warnings.leads, warnings.lost), (5, 3));
         assert_eq!(warnings.rule, Quality { alerts: 4, precision: 0.25, recall: 1.0 / 3.0 });
-        // Silences of open leads: 19, 30, 44 and 38 days are longer than 5 days, which is the longest of the rest.
+        // Silences of open leads: 19, 30, 44 and 38 days are longer than 5 days, which is the
+        // longest of the rest.
         assert_eq!((warnings.idle.alerts, warnings.idle_hours), (4, 5 * 24));
         // Only that of the first lead, on day 6, comes within two weeks of its loss.
         assert_eq!((warnings.idle.precision, warnings.idle.recall), (0.25, 1.0 / 3.0));

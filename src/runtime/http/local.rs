@@ -40,7 +40,10 @@ type Shared = State<Arc<Instance>>;
 pub(crate) fn routes() -> Router<Arc<Instance>> {
     Router::new()
         .route("/local/v1/ingest/begin", post(begin))
-        .route("/local/v1/ingest/append", post(append).layer(DefaultBodyLimit::max(APPEND_BYTES_MAX)))
+        .route(
+            "/local/v1/ingest/append",
+            post(append).layer(DefaultBodyLimit::max(APPEND_BYTES_MAX)),
+        )
         .route("/local/v1/ingest/counters", get(counters))
         .route("/local/v1/tail", get(tail))
         .route("/local/v1/lead", get(peer::lead))
@@ -53,8 +56,16 @@ pub(crate) fn routes() -> Router<Arc<Instance>> {
 }
 
 /// Runs what blocks away from the threads that serve.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
-    let panicked = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed inside: see the log");
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let panicked = |_| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the request failed inside: see the log",
+        )
+    };
     tokio::task::spawn_blocking(work).await.map_err(panicked)?
 }
 
@@ -70,7 +81,9 @@ fn bad(error: &dyn std::error::Error) -> Problem {
 impl From<ingest::Error> for Problem {
     fn from(error: ingest::Error) -> Self {
         match error {
-            ingest::Error::Moved { .. } => Self::new(StatusCode::CONFLICT, "moved", error.to_string()),
+            ingest::Error::Moved { .. } => {
+                Self::new(StatusCode::CONFLICT, "moved", error.to_string())
+            }
             other => failed(&other),
         }
     }
@@ -94,7 +107,10 @@ struct Begin {
     fresh: bool,
 }
 
-async fn begin(State(instance): Shared, Query(query): Query<Begin>) -> Result<Json<Progress>, Problem> {
+async fn begin(
+    State(instance): Shared,
+    Query(query): Query<Begin>,
+) -> Result<Json<Progress>, Problem> {
     blocking(move || {
         let _alone = instance.sources.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Json(ingest::begin(instance.log.embedded()?.as_ref(), &query.name, query.fresh)?))
@@ -112,7 +128,11 @@ struct Append {
     finished: bool,
 }
 
-async fn append(State(instance): Shared, Query(query): Query<Append>, body: Bytes) -> Result<Json<Value>, Problem> {
+async fn append(
+    State(instance): Shared,
+    Query(query): Query<Append>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
     let Append { name, before, run, lines, crc, finished } = query;
     let bad = blocking(move || {
         let after = Progress { run, lines, crc, finished };
@@ -127,11 +147,19 @@ struct Run {
     run: u32,
 }
 
-async fn counters(State(instance): Shared, Query(query): Query<Run>) -> Result<Json<Value>, Problem> {
+async fn counters(
+    State(instance): Shared,
+    Query(query): Query<Run>,
+) -> Result<Json<Value>, Problem> {
     if let Some(failure) = instance.failure() {
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopped", failure));
     }
-    let paused = instance.views.pauses().into_iter().find_map(|(_, pause)| pause).map(|pause| pause.to_string());
+    let paused = instance
+        .views
+        .pauses()
+        .into_iter()
+        .find_map(|(_, pause)| pause)
+        .map(|pause| pause.to_string());
     let counters = blocking(move || Ok(instance.views.counters(query.run)?)).await?;
     Ok(Json(json!({
         "received": counters.received(),
@@ -151,11 +179,18 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
         let snapshot = instance.log.embedded()?.snapshot()?;
         let value = internal::definition_bytes(&definition);
         let mut defined = Defined::new(&key, rules());
-        snapshot.each::<Problem>((topic, partition), (Offset(0), snapshot.end(topic, partition)?), &mut |_, record| {
-            defined.take(record);
-            Ok(())
-        })?;
-        if defined.is_known(&value).map_err(|sentence| Problem::new(StatusCode::CONFLICT, "version_exists", sentence))? {
+        snapshot.each::<Problem>(
+            (topic, partition),
+            (Offset(0), snapshot.end(topic, partition)?),
+            &mut |_, record| {
+                defined.take(record);
+                Ok(())
+            },
+        )?;
+        if defined
+            .is_known(&value)
+            .map_err(|sentence| Problem::new(StatusCode::CONFLICT, "version_exists", sentence))?
+        {
             return Ok(Json(json!({ "key": key, "known": true })));
         }
         defined.allows(&definition, body).map_err(|error| bad(&error))?;
@@ -167,7 +202,10 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
             source: 0,
             origin: None,
         };
-        instance.log.embedded()?.append(&Batches::from([((topic, partition.0), vec![record])]), None)?;
+        instance
+            .log
+            .embedded()?
+            .append(&Batches::from([((topic, partition.0), vec![record])]), None)?;
         Ok(Json(json!({ "key": key, "known": false })))
     })
     .await
@@ -197,10 +235,16 @@ struct OfPartition {
     partition: u32,
 }
 
-async fn resume(State(instance): Shared, Query(query): Query<OfPartition>) -> Result<Json<Value>, Problem> {
+async fn resume(
+    State(instance): Shared,
+    Query(query): Query<OfPartition>,
+) -> Result<Json<Value>, Problem> {
     let OfPartition { partition } = query;
     if !instance.views.resume(Partition(partition)) {
-        let sentence = format!("partition {partition} is not paused on this instance: /readyz of each instance names what is");
+        let sentence = format!(
+            "partition {partition} is not paused on this instance: /readyz of each instance names \
+                what is"
+        );
         return Err(Problem::new(StatusCode::CONFLICT, "not_paused", sentence));
     }
     instance.wake();
@@ -242,14 +286,21 @@ struct Tail {
 }
 
 async fn tail(State(instance): Shared, Query(query): Query<Tail>) -> Result<Response, Problem> {
-    let topic = topic(&query.topic).map_err(|sentence| Problem::new(StatusCode::NOT_FOUND, "unknown_topic", sentence))?;
+    let topic = topic(&query.topic)
+        .map_err(|sentence| Problem::new(StatusCode::NOT_FOUND, "unknown_topic", sentence))?;
     Ok(stream(move |lines| tail_topic(&instance, topic, &query, lines)))
 }
 
-fn tail_topic(instance: &Instance, topic: &'static str, query: &Tail, lines: &Lines<'_>) -> Result<(), Problem> {
+fn tail_topic(
+    instance: &Instance,
+    topic: &'static str,
+    query: &Tail,
+    lines: &Lines<'_>,
+) -> Result<(), Problem> {
     let first = instance.log.embedded()?.snapshot()?;
     let partitions = (0..first.partitions()).map(Partition);
-    let start = |partition| if query.from_start { Ok(Offset(0)) } else { first.end(topic, partition) };
+    let start =
+        |partition| if query.from_start { Ok(Offset(0)) } else { first.end(topic, partition) };
     let mut next = partitions.map(start).collect::<Result<Vec<_>, _>>()?;
     drop(first);
     let mut left = query.limit.unwrap_or(u64::MAX);

@@ -7,7 +7,8 @@ use crate::domain::units::Offset;
 /// One record of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// `tenant:lead`, a row's name, or what else the topic is keyed by; of an input whatever its producer gave. `None` where not known.
+    /// `tenant:lead`, a row's name, or what else the topic is keyed by; of an input whatever its
+    /// producer gave. `None` where not known.
     pub key: Option<Vec<u8>>,
     /// `None`: tombstone.
     pub value: Option<Vec<u8>>,
@@ -21,7 +22,8 @@ pub struct Record {
     pub origin: Option<Origin>,
 }
 
-/// A place in a topic, written `topic/partition/offset`, with `#attempt` behind it where that is not 0.
+/// A place in a topic, written `topic/partition/offset`, with `#attempt` behind it where that is
+/// not 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The topic.
@@ -67,19 +69,32 @@ impl Origin {
         let (place, attempt) = text.split_once('#').unwrap_or((text, "0"));
         let mut parts = place.rsplitn(3, '/');
         let (offset, partition) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        Some(Self { topic: parts.next()?.to_owned(), partition, offset, attempt: attempt.parse().ok()? })
+        Some(Self {
+            topic: parts.next()?.to_owned(),
+            partition,
+            offset,
+            attempt: attempt.parse().ok()?,
+        })
     }
 }
 
-/// CRC-32, then per record its offset behind the batch's first, four optional parts, append time and source.
+/// CRC-32, then per record its offset behind the batch's first, four optional parts, append time
+/// and source.
 pub(crate) fn encode<'a>(records: impl Iterator<Item = (u64, &'a Record)>) -> Vec<u8> {
     let mut bytes = vec![0; 4];
     for (behind, record) in records {
-        bytes.extend_from_slice(&u32::try_from(behind).expect("batches are bounded far below 4 Gi records").to_le_bytes());
+        bytes.extend_from_slice(
+            &u32::try_from(behind)
+                .expect("batches are bounded far below 4 Gi records")
+                .to_le_bytes(),
+        );
         put(&mut bytes, record.key.as_deref());
         put(&mut bytes, record.value.as_deref());
         put(&mut bytes, record.reason.as_deref().map(str::as_bytes));
-        put(&mut bytes, record.origin.as_ref().map(Origin::to_string).as_deref().map(str::as_bytes));
+        put(
+            &mut bytes,
+            record.origin.as_ref().map(Origin::to_string).as_deref().map(str::as_bytes),
+        );
         bytes.extend_from_slice(&record.appended_ms.to_le_bytes());
         bytes.extend_from_slice(&record.source.to_le_bytes());
     }
@@ -90,7 +105,9 @@ pub(crate) fn encode<'a>(records: impl Iterator<Item = (u64, &'a Record)>) -> Ve
 
 /// Length plus one, or 0 for `None`; then the bytes.
 fn put(body: &mut Vec<u8>, bytes: Option<&[u8]>) {
-    let length = bytes.map_or(0, |bytes| u32::try_from(bytes.len() + 1).expect("records are bounded far below 4 GiB"));
+    let length = bytes.map_or(0, |bytes| {
+        u32::try_from(bytes.len() + 1).expect("records are bounded far below 4 GiB")
+    });
     body.extend_from_slice(&length.to_le_bytes());
     body.extend_from_slice(bytes.unwrap_or_default());
 }
@@ -115,7 +132,14 @@ pub(crate) fn decode(first: u64, bytes: &[u8]) -> Option<Vec<(Offset, Record)>> 
         let (appended, rest) = body.split_first_chunk::<8>()?;
         let (source, rest) = rest.split_first_chunk::<4>()?;
         body = rest;
-        let record = Record { key, value, reason, appended_ms: i64::from_le_bytes(*appended), source: u32::from_le_bytes(*source), origin };
+        let record = Record {
+            key,
+            value,
+            reason,
+            appended_ms: i64::from_le_bytes(*appended),
+            source: u32::from_le_bytes(*source),
+            origin,
+        };
         records.push((Offset(first + u64::from(u32::from_le_bytes(*behind))), record));
     }
     Some(records)
@@ -135,15 +159,39 @@ mod tests {
 
     #[test]
     fn a_batch_survives_with_its_gaps_and_every_flipped_bit_is_seen() {
-        let record = Record { key: Some("t:l".into()), value: Some(Vec::new()), reason: None, appended_ms: 7, source: 3, origin: None };
+        let record = Record {
+            key: Some("t:l".into()),
+            value: Some(Vec::new()),
+            reason: None,
+            appended_ms: 7,
+            source: 3,
+            origin: None,
+        };
         let records = [
             (0, record.clone()),
-            (3, Record { key: None, value: None, reason: Some("x".into()), origin: Origin::parse("a/1/2"), ..record.clone() }),
-            (4, Record { key: Some(vec![0xff, 0]), origin: Origin::parse("a/1/2#3"), ..record.clone() }),
+            (
+                3,
+                Record {
+                    key: None,
+                    value: None,
+                    reason: Some("x".into()),
+                    origin: Origin::parse("a/1/2"),
+                    ..record.clone()
+                },
+            ),
+            (
+                4,
+                Record {
+                    key: Some(vec![0xff, 0]),
+                    origin: Origin::parse("a/1/2#3"),
+                    ..record.clone()
+                },
+            ),
             (9, record),
         ];
         let bytes = encode(records.iter().map(|(behind, record)| (*behind, record)));
-        let expected: Vec<_> = records.iter().map(|(behind, record)| (Offset(100 + behind), record.clone())).collect();
+        let expected: Vec<_> =
+            records.iter().map(|(behind, record)| (Offset(100 + behind), record.clone())).collect();
         assert_eq!(decode(100, &bytes), Some(expected));
         for place in 0..bytes.len() {
             let mut flipped = bytes.clone();

@@ -1,6 +1,7 @@
 //! The embedded log: topics as ordered rows of record batches in one redb file, for one machine.
 //!
-//! An append or a commit is one redb transaction, durable before it returns: after a kill, all of it is there or none.
+//! An append or a commit is one redb transaction, durable before it returns: after a kill, all of
+//! it is there or none.
 
 mod upkeep;
 
@@ -13,7 +14,10 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefi
 
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::{Positions, Source};
-use crate::runtime::log::{Batches, CommitError, Error, Log, Options, Reader, Record, STATE, Sources, TimeSource, batch, partition_of};
+use crate::runtime::log::{
+    Batches, CommitError, Error, Log, Options, Reader, Record, STATE, Sources, TimeSource, batch,
+    partition_of,
+};
 
 pub use crate::runtime::log::embedded::upkeep::Upkeep;
 
@@ -23,7 +27,8 @@ const BATCHES: TableDefinition<(&str, u32, u64), &[u8]> = TableDefinition::new("
 const ENDS: TableDefinition<(&str, u32), u64> = TableDefinition::new("ends");
 /// Topic, partition -> first offset that was not retained away.
 const STARTS: TableDefinition<(&str, u32), u64> = TableDefinition::new("starts");
-/// Partition -> next interaction, inbox entry and definition to take, and which of the three was taken last.
+/// Partition -> next interaction, inbox entry and definition to take, and which of the three was
+/// taken last.
 const POSITIONS: TableDefinition<u32, (u64, u64, u64, u8)> = TableDefinition::new("positions");
 /// Beside which of the three: its next record has begun.
 const BEGUN: u8 = 0x80;
@@ -76,7 +81,15 @@ impl Embedded {
         })?;
         let identity = uuid::Uuid::new_v4().as_u64_pair().0;
         let (partitions, identity) = prepare(&database, options.partitions, identity)?;
-        Ok(Self { database, file, partitions, identity, time: options.time.clone(), writes: Mutex::default(), written: Condvar::new() })
+        Ok(Self {
+            database,
+            file,
+            partitions,
+            identity,
+            time: options.time.clone(),
+            writes: Mutex::default(),
+            written: Condvar::new(),
+        })
     }
 
     /// Number of partitions.
@@ -103,7 +116,8 @@ impl Embedded {
         partition_of(key, self.partitions)
     }
 
-    /// Appends records of a source and remembers how far the source is, all or nothing; wakes who waits.
+    /// Appends records of a source and remembers how far the source is, all or nothing; wakes who
+    /// waits.
     ///
     /// # Errors
     /// When redb fails; nothing was written then.
@@ -117,50 +131,81 @@ impl Embedded {
     ///
     /// # Errors
     /// When redb fails; nothing was written then.
-    pub fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<(), Error> {
+    pub fn commit(
+        &self,
+        batches: &Batches,
+        positions: &BTreeMap<u32, Positions>,
+    ) -> Result<(), Error> {
         self.write(batches, positions, None)?;
         self.tell(|writes| writes.commits += 1);
         Ok(())
     }
 
-    /// Takes over records of another log with their offsets, which ascend, into a topic that is empty.
+    /// Takes over records of another log with their offsets, which ascend, into a topic that is
+    /// empty.
     ///
     /// # Errors
     /// When redb fails.
-    pub fn import(&self, (topic, partition): (&str, Partition), records: &[(Offset, Record)]) -> Result<(), Error> {
+    pub fn import(
+        &self,
+        (topic, partition): (&str, Partition),
+        records: &[(Offset, Record)],
+    ) -> Result<(), Error> {
         let transaction = self.database.begin_write().map_err(storage)?;
         {
             let mut rows = transaction.open_table(BATCHES).map_err(storage)?;
             let mut ends = transaction.open_table(ENDS).map_err(storage)?;
             for piece in records.chunks(RECORDS_PER_BATCH) {
-                let (Some((first, _)), Some((last, _))) = (piece.first(), piece.last()) else { continue };
+                let (Some((first, _)), Some((last, _))) = (piece.first(), piece.last()) else {
+                    continue;
+                };
                 let numbered = piece.iter().map(|(offset, record)| (offset.0 - first.0, record));
-                rows.insert((topic, partition.0, first.0), batch::encode(numbered).as_slice()).map_err(storage)?;
+                rows.insert((topic, partition.0, first.0), batch::encode(numbered).as_slice())
+                    .map_err(storage)?;
                 ends.insert((topic, partition.0), last.0 + 1).map_err(storage)?;
             }
         }
         transaction.commit().map_err(storage)
     }
 
-    fn write(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>, source: Option<(&str, &[u8])>) -> Result<(), Error> {
+    fn write(
+        &self,
+        batches: &Batches,
+        positions: &BTreeMap<u32, Positions>,
+        source: Option<(&str, &[u8])>,
+    ) -> Result<(), Error> {
         let transaction = self.database.begin_write().map_err(storage)?;
         {
             let mut rows = transaction.open_table(BATCHES).map_err(storage)?;
             let mut ends = transaction.open_table(ENDS).map_err(storage)?;
-            for ((topic, partition), records) in batches.iter().filter(|(_, records)| !records.is_empty()) {
+            for ((topic, partition), records) in
+                batches.iter().filter(|(_, records)| !records.is_empty())
+            {
                 let place = (*topic, *partition);
                 let first = ends.get(place).map_err(storage)?.map_or(0, |end| end.value());
-                let numbered = records.iter().enumerate().map(|(place, record)| (place as u64, record));
-                rows.insert((place.0, place.1, first), batch::encode(numbered).as_slice()).map_err(storage)?;
+                let numbered =
+                    records.iter().enumerate().map(|(place, record)| (place as u64, record));
+                rows.insert((place.0, place.1, first), batch::encode(numbered).as_slice())
+                    .map_err(storage)?;
                 ends.insert(place, first + records.len() as u64).map_err(storage)?;
             }
             let mut table = transaction.open_table(POSITIONS).map_err(storage)?;
-            for (partition, Positions { next: [interactions, inbox, definitions], current, has_begun }) in positions {
+            for (
+                partition,
+                Positions { next: [interactions, inbox, definitions], current, has_begun },
+            ) in positions
+            {
                 let current = *current as u8 | if *has_begun { BEGUN } else { 0 };
-                table.insert(partition, (interactions.0, inbox.0, definitions.0, current)).map_err(storage)?;
+                table
+                    .insert(partition, (interactions.0, inbox.0, definitions.0, current))
+                    .map_err(storage)?;
             }
             if let Some((name, state)) = source {
-                transaction.open_table(SOURCES).map_err(storage)?.insert(name, state).map_err(storage)?;
+                transaction
+                    .open_table(SOURCES)
+                    .map_err(storage)?
+                    .insert(name, state)
+                    .map_err(storage)?;
             }
         }
         transaction.commit().map_err(storage)
@@ -199,7 +244,10 @@ impl Embedded {
     /// # Errors
     /// When redb fails.
     pub fn snapshot(&self) -> Result<Snapshot, Error> {
-        Ok(Snapshot { transaction: self.database.begin_read().map_err(storage)?, partitions: self.partitions })
+        Ok(Snapshot {
+            transaction: self.database.begin_read().map_err(storage)?,
+            partitions: self.partitions,
+        })
     }
 }
 
@@ -252,10 +300,15 @@ impl Snapshot {
     pub fn positions(&self, partition: Partition) -> Result<Positions, Error> {
         let table = self.transaction.open_table(POSITIONS).map_err(storage)?;
         let row = table.get(partition.0).map_err(storage)?.map(|row| row.value());
-        Ok(row.map_or_else(Positions::default, |(interactions, inbox, definitions, current)| Positions {
-            next: [Offset(interactions), Offset(inbox), Offset(definitions)],
-            current: Source::ALL.get(usize::from(current & !BEGUN)).copied().unwrap_or_default(),
-            has_begun: current & BEGUN != 0,
+        Ok(row.map_or_else(Positions::default, |(interactions, inbox, definitions, current)| {
+            Positions {
+                next: [Offset(interactions), Offset(inbox), Offset(definitions)],
+                current: Source::ALL
+                    .get(usize::from(current & !BEGUN))
+                    .copied()
+                    .unwrap_or_default(),
+                has_begun: current & BEGUN != 0,
+            }
         }))
     }
 
@@ -304,7 +357,9 @@ impl Sources for Embedded {
 impl Reader for Snapshot {
     fn start(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
         let table = self.transaction.open_table(STARTS).map_err(storage)?;
-        Ok(Offset(table.get((topic, partition.0)).map_err(storage)?.map_or(0, |start| start.value())))
+        Ok(Offset(
+            table.get((topic, partition.0)).map_err(storage)?.map_or(0, |start| start.value()),
+        ))
     }
 
     fn end(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
@@ -313,15 +368,29 @@ impl Reader for Snapshot {
     }
 
     /// Records of one batch: those left of the batch that holds `from`, else the next batch.
-    fn read(&self, topic: &str, partition: Partition, from: Offset) -> Result<Vec<(Offset, Record)>, Error> {
+    fn read(
+        &self,
+        topic: &str,
+        partition: Partition,
+        from: Offset,
+    ) -> Result<Vec<(Offset, Record)>, Error> {
         let table = self.transaction.open_table(BATCHES).map_err(storage)?;
         let place = |offset: u64| (topic, partition.0, offset);
-        let holding = table.range(place(0)..=place(from.0)).map_err(storage)?.next_back().transpose().map_err(storage)?;
+        let holding = table
+            .range(place(0)..=place(from.0))
+            .map_err(storage)?
+            .next_back()
+            .transpose()
+            .map_err(storage)?;
         let first = holding.map_or(0, |(key, _)| key.value().2);
         for row in table.range(place(first)..=place(u64::MAX)).map_err(storage)? {
             let (key, bytes) = row.map_err(storage)?;
             let first = key.value().2;
-            let damaged = || Error::Damaged { topic: topic.to_owned(), partition: partition.0, offset: first };
+            let damaged = || Error::Damaged {
+                topic: topic.to_owned(),
+                partition: partition.0,
+                offset: first,
+            };
             let mut records = batch::decode(first, bytes.value()).ok_or_else(damaged)?;
             records.retain(|(offset, _)| *offset >= from);
             if !records.is_empty() {
@@ -348,10 +417,17 @@ impl Log for Arc<Embedded> {
         self.append(batches, None)
     }
 
-    fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<BTreeMap<u32, Offset>, CommitError> {
+    fn commit(
+        &self,
+        batches: &Batches,
+        positions: &BTreeMap<u32, Positions>,
+    ) -> Result<BTreeMap<u32, Offset>, CommitError> {
         Embedded::commit(self, batches, positions)?;
         let snapshot = self.snapshot()?;
-        Ok(positions.keys().map(|partition| Ok((*partition, snapshot.end(STATE, Partition(*partition))?))).collect::<Result<_, Error>>()?)
+        Ok(positions
+            .keys()
+            .map(|partition| Ok((*partition, snapshot.end(STATE, Partition(*partition))?)))
+            .collect::<Result<_, Error>>()?)
     }
 
     fn settle(&self) -> Result<(), Error> {
@@ -376,7 +452,14 @@ mod tests {
     use super::*;
 
     fn record(value: &[u8]) -> Record {
-        Record { key: Some("t:l".into()), value: Some(value.to_vec()), reason: None, appended_ms: 7, source: 3, origin: None }
+        Record {
+            key: Some("t:l".into()),
+            value: Some(value.to_vec()),
+            reason: None,
+            appended_ms: 7,
+            source: 3,
+            origin: None,
+        }
     }
 
     #[test]
@@ -385,8 +468,14 @@ mod tests {
         let options = Options { partitions: 3, ..Options::default() };
         let log = Embedded::open(folder.path(), &options).unwrap();
         assert!(matches!(Embedded::open(folder.path(), &options), Err(Error::InUse)));
-        let batch = |values: &[&[u8]]| Batches::from([(("a", 1), values.iter().map(|value| record(value)).collect())]);
-        let positions = Positions { next: [Offset(2), Offset(0), Offset(5)], current: Source::Definitions, has_begun: true };
+        let batch = |values: &[&[u8]]| {
+            Batches::from([(("a", 1), values.iter().map(|value| record(value)).collect())])
+        };
+        let positions = Positions {
+            next: [Offset(2), Offset(0), Offset(5)],
+            current: Source::Definitions,
+            has_begun: true,
+        };
         log.append(&batch(&[b"0", b"1"]), Some(("file", b"s1"))).unwrap();
         log.commit(&batch(&[b"2"]), &BTreeMap::from([(1, positions)])).unwrap();
         let identity = log.identity();
@@ -396,11 +485,19 @@ mod tests {
         let snapshot = log.snapshot().unwrap();
         let values = |from| {
             let records = snapshot.read("a", Partition(1), Offset(from)).unwrap();
-            records.into_iter().map(|(offset, record)| (offset.0, record.value.unwrap())).collect::<Vec<_>>()
+            records
+                .into_iter()
+                .map(|(offset, record)| (offset.0, record.value.unwrap()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(
             (values(0), values(1), values(2), values(3)),
-            (vec![(0, b"0".to_vec()), (1, b"1".to_vec())], vec![(1, b"1".to_vec())], vec![(2, b"2".to_vec())], vec![])
+            (
+                vec![(0, b"0".to_vec()), (1, b"1".to_vec())],
+                vec![(1, b"1".to_vec())],
+                vec![(2, b"2".to_vec())],
+                vec![]
+            )
         );
         let mut all = Vec::new();
         snapshot
@@ -410,7 +507,13 @@ mod tests {
             })
             .unwrap();
         assert_eq!(all, [0, 1, 2]);
-        assert_eq!((snapshot.end("a", Partition(1)).unwrap(), snapshot.end("a", Partition(0)).unwrap()), (Offset(3), Offset(0)));
-        assert_eq!((snapshot.positions(Partition(1)).unwrap(), snapshot.source("file").unwrap()), (positions, Some(b"s1".to_vec())));
+        assert_eq!(
+            (snapshot.end("a", Partition(1)).unwrap(), snapshot.end("a", Partition(0)).unwrap()),
+            (Offset(3), Offset(0))
+        );
+        assert_eq!(
+            (snapshot.positions(Partition(1)).unwrap(), snapshot.source("file").unwrap()),
+            (positions, Some(b"s1".to_vec()))
+        );
     }
 }

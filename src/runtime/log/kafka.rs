@@ -1,9 +1,11 @@
-//! Apache Kafka as the log: who owns what, what is fetched, the changelog, and one transaction per commit.
+//! Apache Kafka as the log: who owns what, what is fetched, the changelog, and one transaction per
+//! commit.
 //!
-//! Three clients with one job each. `group` is a member of the consumer group and learns which partitions are owned; it
-//! fetches nothing. `fetch` reads the inputs of owned partitions from explicit offsets. `lane` has the transactional
-//! producer of one worker. They meet in the `hub`, under one lock. What they decide does not depend on librdkafka: under them
-//! lies `client`, with librdkafka behind it, or a broker that a test simulates.
+//! Three clients with one job each. `group` is a member of the consumer group and learns which
+//! partitions are owned; it fetches nothing. `fetch` reads the inputs of owned partitions from
+//! explicit offsets. `lane` has the transactional producer of one worker. They meet in the `hub`,
+//! under one lock. What they decide does not depend on librdkafka: under them lies `client`, with
+//! librdkafka behind it, or a broker that a test simulates.
 
 mod appender;
 mod client;
@@ -30,7 +32,9 @@ use crate::codec::avro;
 use crate::runtime::log::{Error, Origin, Record};
 
 pub use crate::runtime::log::kafka::appender::{Appender, Followed, SOURCES};
-pub use crate::runtime::log::kafka::client::{Client, Inputs, Isolation, Polled, Producer, Reads, Refusal, Remedy};
+pub use crate::runtime::log::kafka::client::{
+    Client, Inputs, Isolation, Polled, Producer, Reads, Refusal, Remedy,
+};
 pub use crate::runtime::log::kafka::fetch::{Fetch, Fetching};
 pub use crate::runtime::log::kafka::group::Group;
 pub use crate::runtime::log::kafka::hub::{Hub, Moves, Part, Place};
@@ -43,9 +47,10 @@ pub use crate::runtime::log::kafka::settings::{Guarantee, Settings, masked};
 pub use crate::runtime::log::kafka::survey::{Standing, Survey, connect, release};
 pub use crate::runtime::log::kafka::topics::{Looked, Wanted, look, remove};
 
-/// What headers say of a record, in this order: why it is no event, in one word; what there is to say about that; where a dead
-/// letter, a late record or one that was appended again stood before; how often it had been appended again; when the log had
-/// taken it there, milliseconds since 1970; the run of `ingest` or `dlq redrive` that brought it.
+/// What headers say of a record, in this order: why it is no event, in one word; what there is to
+/// say about that; where a dead letter, a late record or one that was appended again stood before;
+/// how often it had been appended again; when the log had taken it there, milliseconds since 1970;
+/// the run of `ingest` or `dlq redrive` that brought it.
 const HEADERS: [&str; 8] = [
     "leadstream-reason",
     "leadstream-error",
@@ -56,7 +61,8 @@ const HEADERS: [&str; 8] = [
     "leadstream-timestamp",
     "leadstream-source",
 ];
-/// Header with the schema that the value of a dead letter or late record names; for people, the value has it too.
+/// Header with the schema that the value of a dead letter or late record names; for people, the
+/// value has it too.
 const SCHEMA: &str = "leadstream-schema";
 /// How long one question to a broker may take.
 const ASK: Duration = Duration::from_secs(10);
@@ -110,13 +116,18 @@ fn record_of(message: &BorrowedMessage<'_>) -> Record {
     let small = |text| number(text).and_then(|number| u32::try_from(number).ok());
     let place = topic.zip(small(partition)).zip(number(offset));
     let attempt = small(attempt).unwrap_or(0);
-    let origin = place.map(|((topic, partition), offset)| Origin { topic, partition, offset, attempt });
+    let origin =
+        place.map(|((topic, partition), offset)| Origin { topic, partition, offset, attempt });
     // Only of what was kept: an input is as old as the log says.
-    let kept_ms = timestamp.filter(|_| reason.is_some() && origin.is_some()).and_then(|text| text.parse().ok());
+    let kept_ms = timestamp
+        .filter(|_| reason.is_some() && origin.is_some())
+        .and_then(|text| text.parse().ok());
     Record {
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
-        reason: reason.map(|reason| error.map_or_else(|| reason.clone(), |error| format!("{reason}: {error}"))),
+        reason: reason.map(|reason| {
+            error.map_or_else(|| reason.clone(), |error| format!("{reason}: {error}"))
+        }),
         appended_ms: kept_ms.or(message.timestamp().to_millis()).unwrap_or(0),
         source: small(source).unwrap_or(0),
         origin,
@@ -129,10 +140,11 @@ fn headers_of(record: &Record) -> Option<OwnedHeaders> {
     if reason.is_none() && origin.is_none() && *source == 0 {
         return None;
     }
-    let (word, error) = reason.as_deref().map_or((None, None), |reason| match reason.split_once(": ") {
-        Some((word, error)) => (Some(word.to_owned()), Some(error.to_owned())),
-        None => (Some(reason.to_owned()), None),
-    });
+    let (word, error) =
+        reason.as_deref().map_or((None, None), |reason| match reason.split_once(": ") {
+            Some((word, error)) => (Some(word.to_owned()), Some(error.to_owned())),
+            None => (Some(reason.to_owned()), None),
+        });
     let of_origin = |part: &dyn Fn(&Origin) -> String| origin.as_ref().map(part);
     let was_kept = reason.is_some() && origin.is_some();
     let values = [
@@ -158,8 +170,15 @@ fn headers_of(record: &Record) -> Option<OwnedHeaders> {
 /// # Errors
 /// When the cluster cannot be reached, or a topic is not as it has to be.
 pub fn open(settings: Settings, topics: &[Wanted]) -> Result<Arc<Cluster>, Error> {
-    let (partitions, cluster) = topics::prepare(&settings, topics, Duration::from_millis(u64::from(settings.reach_timeout_ms)))?;
+    let (partitions, cluster) = topics::prepare(
+        &settings,
+        topics,
+        Duration::from_millis(u64::from(settings.reach_timeout_ms)),
+    )?;
     let id = cluster.unwrap_or_default();
-    let name = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{id}/{}", settings.application).as_bytes());
+    let name = uuid::Uuid::new_v5(
+        &uuid::Uuid::NAMESPACE_URL,
+        format!("{id}/{}", settings.application).as_bytes(),
+    );
     Ok(Arc::new(Cluster { settings, partitions, identity: name.as_u64_pair().0 }))
 }

@@ -10,10 +10,19 @@ use crate::runtime::mutate::Mutated;
 
 /// 1 January 2026, UTC.
 const START_MS: i64 = 1_767_225_600_000;
-/// Every so many lines come the huge ones, from the eleventh line on: a file of ten thousand stays near 40 MB.
+/// Every so many lines come the huge ones, from the eleventh line on: a file of ten thousand stays
+/// near 40 MB.
 const HUGE_EVERY: usize = 5_000;
 /// Without any of them a line is no event.
-const REQUIRED: &[&str] = &["event_id", "event_type", "tenant_id", "lead_id", "occurred_at", "received_at", "source_system"];
+const REQUIRED: &[&str] = &[
+    "event_id",
+    "event_type",
+    "tenant_id",
+    "lead_id",
+    "occurred_at",
+    "received_at",
+    "source_system",
+];
 
 /// Values that make an event useless.
 const WRONG: &[(&str, &[u8])] = &[
@@ -168,10 +177,14 @@ fn padded(number: usize, bytes: usize) -> Vec<u8> {
     with(number, "unheard_of", "x".repeat(bytes.saturating_sub(empty)))
 }
 
-/// An event of the most bytes a line may have; numbers of one digit make it longer still as a record.
+/// An event of the most bytes a line may have; numbers of one digit make it longer still as a
+/// record.
 fn denser(number: usize) -> Vec<u8> {
     let mut event = unknown_type(number);
-    event["measures"] = (0..256).map(|number| (number.to_string(), Value::from(1))).collect::<serde_json::Map<_, _>>().into();
+    event["measures"] = (0..256)
+        .map(|number| (number.to_string(), Value::from(1)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
     event["content"] = json!({ "text": "" });
     let empty = event.to_string().len();
     event["content"]["text"] = "x".repeat(EVENT_BYTES_MAX - empty).into();
@@ -180,7 +193,10 @@ fn denser(number: usize) -> Vec<u8> {
 
 /// A map of so many entries.
 fn entries(count: usize) -> Value {
-    (0..count).map(|number| (number.to_string(), Value::from("x"))).collect::<serde_json::Map<_, _>>().into()
+    (0..count)
+        .map(|number| (number.to_string(), Value::from("x")))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// Arrays in each other, closed again.
@@ -192,7 +208,8 @@ fn pick<T: Copy>(table: &[T], random: &mut Random) -> Option<T> {
     table.get(random.below(table.len())).copied()
 }
 
-/// So many lines of every kind of malformed input, and what must be counted. The first begins with a byte order mark.
+/// So many lines of every kind of malformed input, and what must be counted. The first begins with
+/// a byte order mark.
 #[must_use]
 pub fn malformed(seed: u64, lines: usize) -> Mutated {
     let mut random = Random::new(seed, 0);
@@ -253,7 +270,10 @@ fn broken(number: usize, random: &mut Random) -> Vec<u8> {
         13 => [b"\xef\xbb\xbf".as_slice(), &whole(number)].concat(),
         14 => [whole(number).as_slice(), b" trailing"].concat(),
         15 => [whole(number), whole(number)].concat(),
-        16 => (0..1 + random.below(300)).map(|_| random.bits() as u8).filter(|byte| *byte != b'\n').collect(),
+        16 => (0..1 + random.below(300))
+            .map(|_| random.bits() as u8)
+            .filter(|byte| *byte != b'\n')
+            .collect(),
         17 | 18 => pick(NOTHING, random).unwrap_or_default().to_vec(),
         19 => {
             let mut cut = whole(number);
@@ -306,7 +326,8 @@ impl Mutated {
         self.put(with(number, "event_id", spelled), |counters| &mut counters.duplicate);
     }
 
-    /// An event, then an older one of the same lead: exactly a day older is in time, a millisecond more is not.
+    /// An event, then an older one of the same lead: exactly a day older is in time, a millisecond
+    /// more is not.
     fn behind(&mut self, number: usize, random: &mut Random) {
         self.accept(whole(number));
         let behind_ms = [DAY_MS, DAY_MS + 1, 2 * DAY_MS][random.below(3)];
@@ -314,7 +335,11 @@ impl Mutated {
         older["event_id"] = id(1, number).into();
         older["occurred_at"] = (START_MS + number as i64 * 1_000 - behind_ms).into();
         let older = older.to_string().into_bytes();
-        if behind_ms > DAY_MS { self.put(older, |counters| &mut counters.late) } else { self.accept(older) }
+        if behind_ms > DAY_MS {
+            self.put(older, |counters| &mut counters.late)
+        } else {
+            self.accept(older)
+        }
     }
 }
 
@@ -325,8 +350,15 @@ mod tests {
     #[test]
     fn a_dense_line_is_within_the_bound_and_its_record_is_not() {
         let line = denser(1);
-        let record = crate::codec::interaction::into_avro(crate::codec::interaction::from_json(&line).unwrap());
-        assert!(line.len() == EVENT_BYTES_MAX && record.len() > EVENT_BYTES_MAX, "{} {}", line.len(), record.len());
+        let record = crate::codec::interaction::into_avro(
+            crate::codec::interaction::from_json(&line).unwrap(),
+        );
+        assert!(
+            line.len() == EVENT_BYTES_MAX && record.len() > EVENT_BYTES_MAX,
+            "{} {}",
+            line.len(),
+            record.len()
+        );
     }
 
     #[test]

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::codec::avro::Key;
 
-/// Bytes of an answer. Chosen: the longest schema that is taken (256 KiB), with every character of it escaped as JSON does.
+/// Bytes of an answer. Chosen: the longest schema that is taken (256 KiB), with every character of
+/// it escaped as JSON does.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Characters of the registry's own words that are repeated.
 const MESSAGE_CHARS_MAX: usize = 500;
@@ -73,7 +74,8 @@ pub enum Error {
     #[error("the schema registry was waited for: {0}")]
     Silent(String),
     /// Own schemas are not registered.
-    #[error("the schema registry does not have the schemas of {}: run `leadstream schemas register`", .0.join(", "))]
+    #[error("the schema registry does not have the schemas of {}: run `leadstream schemas \
+        register`", .0.join(", "))]
     Missing(Vec<&'static str>),
     /// No thread or client can be made.
     #[error("the client of the schema registry cannot be made")]
@@ -87,16 +89,23 @@ impl Error {
         match self {
             Self::Unreachable { .. } | Self::Strange { .. } => true,
             Self::Answer { status, .. } => {
-                status.is_server_error() || matches!(*status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+                status.is_server_error()
+                    || matches!(
+                        *status,
+                        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+                    )
             }
             Self::TooLong | Self::Silent(_) | Self::Missing(_) | Self::Client(_) => false,
         }
     }
 
-    /// Whether the registry itself says that it does not have what was asked for. Something before it that answers 404, or an
-    /// address at which there is no registry, does not know.
+    /// Whether the registry itself says that it does not have what was asked for. Something before
+    /// it that answers 404, or an address at which there is no registry, does not know.
     fn is_unknown(&self) -> bool {
-        matches!(self, Self::Answer { status: StatusCode::NOT_FOUND, code: Some(40_400..=40_499), .. })
+        matches!(
+            self,
+            Self::Answer { status: StatusCode::NOT_FOUND, code: Some(40_400..=40_499), .. }
+        )
     }
 }
 
@@ -113,7 +122,10 @@ pub struct Registered {
 #[must_use]
 pub fn is_address(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| {
-        let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+        let is_plain = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
         matches!(url.scheme(), "http" | "https") && is_plain
     })
 }
@@ -127,7 +139,10 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
         let http = Client::builder().no_proxy().timeout(settings.timeout).build();
-        Ok(Self { settings: settings.clone(), http: http.map_err(|cause| Error::Client(cause.into()))? })
+        Ok(Self {
+            settings: settings.clone(),
+            http: http.map_err(|cause| Error::Client(cause.into()))?,
+        })
     }
 
     /// The text of a writer's schema; `None`: the registry definitely has none of that name.
@@ -141,7 +156,9 @@ impl Api {
             Ok(answer) => Ok(Some(self.field(&path, &answer, "schema")?.to_owned())),
             Err(error) if error.is_unknown() => Ok(None),
             // A registry without GUIDs does not know this address, but others of its own.
-            Err(Error::Answer { status: StatusCode::NOT_FOUND, .. }) if matches!(key, Key::Guid(_)) => {
+            Err(Error::Answer { status: StatusCode::NOT_FOUND, .. })
+                if matches!(key, Key::Guid(_)) =>
+            {
                 self.ask(Method::GET, "/schemas/types", None).await.map(|_| None)
             }
             Err(error) => Err(error),
@@ -149,7 +166,11 @@ impl Api {
     }
 
     /// What a subject calls a schema; `None`: it does not have it.
-    pub(crate) async fn find(&self, subject: &str, schema: &str) -> Result<Option<Registered>, Error> {
+    pub(crate) async fn find(
+        &self,
+        subject: &str,
+        schema: &str,
+    ) -> Result<Option<Registered>, Error> {
         let path = format!("/subjects/{subject}");
         match self.ask(Method::POST, &path, Some(json!({ "schema": schema }))).await {
             Ok(answer) => match Registered::deserialize(&answer) {
@@ -190,19 +211,32 @@ impl Api {
 
     /// Adds a version to a subject.
     pub(crate) async fn register(&self, subject: &str, schema: &str) -> Result<(), Error> {
-        self.ask(Method::POST, &format!("/subjects/{subject}/versions"), Some(json!({ "schema": schema }))).await.map(|_| ())
+        self.ask(
+            Method::POST,
+            &format!("/subjects/{subject}/versions"),
+            Some(json!({ "schema": schema })),
+        )
+        .await
+        .map(|_| ())
     }
 
     /// Asks and reads no more of the answer than can be one.
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Error> {
-        let unreachable = |cause: reqwest::Error| Error::Unreachable { url: self.settings.url.clone(), cause: cause.without_url() };
+        let unreachable = |cause: reqwest::Error| Error::Unreachable {
+            url: self.settings.url.clone(),
+            cause: cause.without_url(),
+        };
         let mut response = self.request(method, path, body).send().await.map_err(unreachable)?;
         let status = response.status();
         let mut bytes = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(unreachable)? {
             bytes.extend_from_slice(&piece);
             if bytes.len() > ANSWER_BYTES_MAX {
-                return Err(if status.is_success() { Error::TooLong } else { self.answer(path, status, (None, "")) });
+                return Err(if status.is_success() {
+                    Error::TooLong
+                } else {
+                    self.answer(path, status, (None, ""))
+                });
             }
         }
         let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
@@ -210,7 +244,11 @@ impl Api {
             Some(answer) if status.is_success() => Ok(answer),
             Some(answer) => {
                 let code = answer["error_code"].as_u64().and_then(|code| u32::try_from(code).ok());
-                Err(self.answer(path, status, (code, answer["message"].as_str().unwrap_or_default())))
+                Err(self.answer(
+                    path,
+                    status,
+                    (code, answer["message"].as_str().unwrap_or_default()),
+                ))
             }
             None if status.is_success() => Err(self.strange(path)),
             None => Err(self.answer(path, status, (None, ""))),
@@ -237,9 +275,24 @@ impl Api {
         Error::Strange { url: self.settings.url.clone(), path: path.to_owned() }
     }
 
-    fn answer(&self, path: &str, status: StatusCode, (code, message): (Option<u32>, &str)) -> Error {
-        let message = if message.is_empty() { "these are not the words of a schema registry: check schema_registry.url" } else { message };
+    fn answer(
+        &self,
+        path: &str,
+        status: StatusCode,
+        (code, message): (Option<u32>, &str),
+    ) -> Error {
+        let message = if message.is_empty() {
+            "these are not the words of a schema registry: check schema_registry.url"
+        } else {
+            message
+        };
         let message = message.chars().take(MESSAGE_CHARS_MAX).collect();
-        Error::Answer { url: self.settings.url.clone(), path: path.to_owned(), status, code, message }
+        Error::Answer {
+            url: self.settings.url.clone(),
+            path: path.to_owned(),
+            status,
+            code,
+            message,
+        }
     }
 }

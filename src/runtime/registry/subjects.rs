@@ -1,4 +1,5 @@
-//! Own schemas on a registry: each topic's values are the subject `<topic>-value` (TopicNameStrategy).
+//! Own schemas on a registry: each topic's values are the subject `<topic>-value`
+//! (TopicNameStrategy).
 
 use crate::codec::avro::{self, Coded, Frames};
 use crate::runtime::registry::api::{Api, COMPATIBILITY, Error, Registered, Settings};
@@ -30,7 +31,8 @@ fn subject(coded: &Coded) -> String {
     format!("{}-value", coded.topic)
 }
 
-/// Registers every schema that others read or write, each behind the compatibility that its subject keeps from then on.
+/// Registers every schema that others read or write, each behind the compatibility that its subject
+/// keeps from then on.
 ///
 /// # Errors
 /// When the registry cannot be used.
@@ -74,7 +76,8 @@ pub enum Subject {
     Refused,
 }
 
-/// Looks how the subject of each published schema stands; changes nothing. Blocks; not to be called within a tokio runtime.
+/// Looks how the subject of each published schema stands; changes nothing. Blocks; not to be called
+/// within a tokio runtime.
 ///
 /// # Errors
 /// When the registry cannot be used.
@@ -85,7 +88,9 @@ pub fn survey(settings: &Settings) -> Result<Vec<(String, Subject)>, Error> {
         for coded in avro::published() {
             let subject = subject(coded);
             let standing = match api.find(&subject, coded.text).await? {
-                Some(_) if api.compatibility(&subject).await?.as_deref() == Some(COMPATIBILITY) => Subject::Fine,
+                Some(_) if api.compatibility(&subject).await?.as_deref() == Some(COMPATIBILITY) => {
+                    Subject::Fine
+                }
                 Some(_) => Subject::Loose,
                 None if api.would_take(&subject, coded.text).await? => Subject::Missing,
                 None => Subject::Refused,
@@ -98,7 +103,8 @@ pub fn survey(settings: &Settings) -> Result<Vec<(String, Subject)>, Error> {
     found
 }
 
-/// How own values are framed on a registry that has their schemas. Blocks; not to be called within a tokio runtime.
+/// How own values are framed on a registry that has their schemas. Blocks; not to be called within
+/// a tokio runtime.
 ///
 /// # Errors
 /// [`Error::Missing`], or when the registry cannot be used.
@@ -113,7 +119,11 @@ pub fn frames(settings: &Settings) -> Result<Frames, Error> {
                 None => missing.push(coded.topic),
             }
         }
-        if missing.is_empty() { Ok(Frames::new(ids.into_iter().collect())) } else { Err(Error::Missing(missing)) }
+        if missing.is_empty() {
+            Ok(Frames::new(ids.into_iter().collect()))
+        } else {
+            Err(Error::Missing(missing))
+        }
     });
     runtime.shutdown_background();
     found

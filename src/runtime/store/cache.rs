@@ -42,10 +42,20 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn new(tree: Tree, bounds: Bounds, rules: Arc<Rules>) -> Self {
-        let clean = LruCache::new(NonZeroUsize::new(bounds.cached_rows).unwrap_or(NonZeroUsize::MIN));
+        let clean =
+            LruCache::new(NonZeroUsize::new(bounds.cached_rows).unwrap_or(NonZeroUsize::MIN));
         let next = tree.next().unwrap_or_default();
         let (dirty, positions) = (Changed::default(), Positions::default());
-        Self { tree, dirty, applying: None, clean, checkpoint_rows: bounds.checkpoint_rows, next, rules, positions }
+        Self {
+            tree,
+            dirty,
+            applying: None,
+            clean,
+            checkpoint_rows: bounds.checkpoint_rows,
+            next,
+            rules,
+            positions,
+        }
     }
 
     /// The changelog offset up to which all rows are known.
@@ -65,7 +75,8 @@ impl Cache {
         Ok(row)
     }
 
-    /// A row that is about to be changed, and whether sled has it too: then none is kept here until it is committed or given back.
+    /// A row that is about to be changed, and whether sled has it too: then none is kept here until
+    /// it is committed or given back.
     pub(crate) fn lend(&mut self, key: &Key) -> Result<(Option<Row>, bool), Error> {
         if let Some(row) = self.waiting(key) {
             return Ok((row.clone(), false));
@@ -85,7 +96,11 @@ impl Cache {
     }
 
     /// Takes over committed rows; `next` is the end of the changelog with them.
-    pub(crate) fn publish(&mut self, rows: BTreeMap<Key, Option<Row>>, next: Offset) -> Result<(), Error> {
+    pub(crate) fn publish(
+        &mut self,
+        rows: BTreeMap<Key, Option<Row>>,
+        next: Offset,
+    ) -> Result<(), Error> {
         for (key, row) in rows {
             self.clean.pop(&key);
             self.dirty.insert(key, row);
@@ -96,7 +111,11 @@ impl Cache {
         }
         // One checkpoint at a time; a worker that is far ahead of sled waits for it.
         match self.applying.as_ref().map(|applying| applying.done.try_recv()) {
-            Some(Err(TryRecvError::Empty)) if self.dirty.len() < self.checkpoint_rows * BEHIND_MAX => return Ok(()),
+            Some(Err(TryRecvError::Empty))
+                if self.dirty.len() < self.checkpoint_rows * BEHIND_MAX =>
+            {
+                return Ok(());
+            }
             Some(Err(_)) => self.finish()?,
             Some(Ok(outcome)) => self.applied(outcome)?,
             None => {}
@@ -145,17 +164,20 @@ impl Cache {
         outcome?;
         // Whoever wrote them has let go of them.
         let rows = self.applying.take().map(|applying| Arc::unwrap_or_clone(applying.rows));
-        for (key, row) in rows.into_iter().flatten().filter(|(key, _)| !self.dirty.contains_key(key)) {
+        for (key, row) in
+            rows.into_iter().flatten().filter(|(key, _)| !self.dirty.contains_key(key))
+        {
             self.clean.put(key, row);
         }
         Ok(())
     }
 
-    /// What memory holds of the rows whose key text begins with `prefix`, and the tree that has the others: enough to go
-    /// through all of them without holding the cache.
+    /// What memory holds of the rows whose key text begins with `prefix`, and the tree that has the
+    /// others: enough to go through all of them without holding the cache.
     pub(crate) fn capture(&self, prefix: &str) -> (Tree, BTreeMap<Key, Option<Row>>) {
         let applying = self.applying.iter().flat_map(|applying| applying.rows.iter());
-        let wanted = applying.chain(&self.dirty).filter(|(key, _)| rows::key_text(key).starts_with(prefix));
+        let wanted =
+            applying.chain(&self.dirty).filter(|(key, _)| rows::key_text(key).starts_with(prefix));
         (self.tree.clone(), wanted.map(|(key, row)| (key.clone(), row.clone())).collect())
     }
 

@@ -1,4 +1,5 @@
-//! Rows in sled, each behind a checksum; any doubt is an error, and whoever gets it throws the directory away.
+//! Rows in sled, each behind a checksum; any doubt is an error, and whoever gets it throws the
+//! directory away.
 
 use std::io::ErrorKind;
 use std::ops::RangeInclusive;
@@ -16,12 +17,14 @@ use crate::runtime::store::cache::Changed;
 /// Rows written at once: one at a time costs more, and sled frees memory only between writes.
 const ROWS_PER_WRITE: usize = 1_000;
 /// What a write says where no more can be written.
-const NO_ROOM: [ErrorKind; 3] = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
+const NO_ROOM: [ErrorKind; 3] =
+    [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
 /// Name of the entry that says what the tree stands for; no row key begins like it.
 const META: &[u8] = b"#";
 /// What stands before a lead that is never due.
 const NEVER: i64 = i64::MAX;
-/// A tree that was written longer ago is not gone on with, milliseconds: a day less than the changelog keeps what removes a row.
+/// A tree that was written longer ago is not gone on with, milliseconds: a day less than the
+/// changelog keeps what removes a row.
 const TOMBSTONES_KEPT_MS: i64 = 6 * DAY_MS;
 /// How rows are laid out here; a directory with another layout is made anew.
 const LAYOUT: u8 = 3;
@@ -112,7 +115,8 @@ impl Disk for sled::Tree {
             }
         }
         guarded(|| self.apply_batch(batch))?;
-        // A read between writes lets sled free what the batch replaced; without it memory grows for ever.
+        // A read between writes lets sled free what the batch replaced; without it memory grows for
+        // ever.
         guarded(|| self.get(META))?;
         Ok(())
     }
@@ -147,13 +151,14 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// Opens or makes the directory, with so many bytes of memory for pages of it. One that cannot be opened, or belongs to another log, is
-    /// made anew.
+    /// Opens or makes the directory, with so many bytes of memory for pages of it. One that cannot
+    /// be opened, or belongs to another log, is made anew.
     ///
     /// # Errors
     /// [`Error::Full`], or [`Error::Cache`] when it cannot be made.
     pub fn open(directory: &Path, identity: u64, pages_bytes: u64) -> Result<Self, Error> {
-        // sled refuses to open beside a snapshot that a kill left half written; its log tells the same, only slower.
+        // sled refuses to open beside a snapshot that a kill left half written; its log tells the
+        // same, only slower.
         Self::remove(directory, ".generating")?;
         let opened = Self::try_open(directory, identity, pages_bytes).or_else(|_| {
             Self::remove(directory, "snap.")?;
@@ -170,7 +175,8 @@ impl Trees {
     }
 
     fn try_open(directory: &Path, identity: u64, pages_bytes: u64) -> Result<Self, Error> {
-        let config = sled::Config::new().path(directory).cache_capacity(pages_bytes).flush_every_ms(None);
+        let config =
+            sled::Config::new().path(directory).cache_capacity(pages_bytes).flush_every_ms(None);
         let database = guarded(|| config.open())?;
         let owner = [identity.to_le_bytes().as_slice(), &[LAYOUT]].concat();
         match guarded(|| database.get(META))? {
@@ -232,10 +238,12 @@ impl Tree {
         self.stands().map(|(next, _)| next)
     }
 
-    /// Whether the tree and the changelog behind it give every row: what removes a row is itself removed from the changelog in the end.
+    /// Whether the tree and the changelog behind it give every row: what removes a row is itself
+    /// removed from the changelog in the end.
     pub(crate) fn is_usable(&self, there: &RangeInclusive<Offset>, now: AppendTime) -> bool {
         self.stands().is_some_and(|(next, written)| {
-            there.contains(&next) && (next == *there.end() || now.0.saturating_sub(written.0) <= TOMBSTONES_KEPT_MS)
+            there.contains(&next)
+                && (next == *there.end() || now.0.saturating_sub(written.0) <= TOMBSTONES_KEPT_MS)
         })
     }
 
@@ -243,7 +251,10 @@ impl Tree {
     fn stands(&self) -> Option<(Offset, AppendTime)> {
         let meta = self.rows.get(META).ok()??;
         let (next, written) = unguard(META, &meta).ok()?.split_first_chunk::<8>()?;
-        Some((Offset(u64::from_le_bytes(*next)), AppendTime(i64::from_le_bytes(written.try_into().ok()?))))
+        Some((
+            Offset(u64::from_le_bytes(*next)),
+            AppendTime(i64::from_le_bytes(written.try_into().ok()?)),
+        ))
     }
 
     pub(crate) fn clear(&self) -> Result<(), Error> {
@@ -256,8 +267,14 @@ impl Tree {
         found.map(|bytes| row(key, text.as_bytes(), &bytes)).transpose()
     }
 
-    /// Writes rows and the changelog offset they stand for beside whoever asks; `done` hears how it went.
-    pub(crate) fn write_beside(&self, changes: Arc<Changed>, next: Offset, done: impl FnOnce(Result<(), Error>) + Send + 'static) {
+    /// Writes rows and the changelog offset they stand for beside whoever asks; `done` hears how it
+    /// went.
+    pub(crate) fn write_beside(
+        &self,
+        changes: Arc<Changed>,
+        next: Offset,
+        done: impl FnOnce(Result<(), Error>) + Send + 'static,
+    ) {
         let tree = self.clone();
         self.rows.beside(Box::new(move || {
             let outcome = tree.write(&changes, next);
@@ -266,8 +283,9 @@ impl Tree {
         }));
     }
 
-    /// Writes rows, then the changelog offset they stand for, then makes both durable: a kill in between costs a longer
-    /// restore, because changelog records are applied again from the older offset.
+    /// Writes rows, then the changelog offset they stand for, then makes both durable: a kill in
+    /// between costs a longer restore, because changelog records are applied again from the older
+    /// offset.
     fn write(&self, changes: &Changed, next: Offset) -> Result<(), Error> {
         let mut entries: Vec<_> = changes.iter().collect();
         // Rows that lie near each other are written faster.
@@ -297,7 +315,8 @@ impl Tree {
             let (due, _) = split_due(unguard(name, bytes)?)?;
             if due != NEVER {
                 let text = std::str::from_utf8(&name[1..]).map_err(|_| Error::Cache)?;
-                let lead = LeadKey::parse_beside(text, tenant.as_ref()).map_err(|_| Error::Cache)?;
+                let lead =
+                    LeadKey::parse_beside(text, tenant.as_ref()).map_err(|_| Error::Cache)?;
                 tenant = Some(lead.tenant().clone());
                 each(lead, EventTime(due));
             }
@@ -315,11 +334,14 @@ impl Tree {
     }
 }
 
-/// A row as it is kept here, behind its checksum: before a lead stands when it is due, so that this can be read without the lead.
+/// A row as it is kept here, behind its checksum: before a lead stands when it is due, so that this
+/// can be read without the lead.
 fn stored(name: &[u8], row: &Row) -> Vec<u8> {
     let bytes = rows::row_bytes(row);
     match row {
-        Row::Lead(_) => guard(name, &[&due_of(Some(row)).map_or(NEVER, |due| due.0).to_le_bytes(), &bytes]),
+        Row::Lead(_) => {
+            guard(name, &[&due_of(Some(row)).map_or(NEVER, |due| due.0).to_le_bytes(), &bytes])
+        }
         _ => guard(name, &[&bytes]),
     }
 }
@@ -373,7 +395,10 @@ mod tests {
     #[test]
     fn a_tree_that_was_written_before_tombstones_were_removed_is_not_gone_on_with() {
         let folder = tempfile::tempdir().unwrap();
-        let tree = Trees::open(folder.path(), 1, Bounds::default().pages_bytes).unwrap().partition(Partition(0)).unwrap();
+        let tree = Trees::open(folder.path(), 1, Bounds::default().pages_bytes)
+            .unwrap()
+            .partition(Partition(0))
+            .unwrap();
         let now = AppendTime(1_800_000_000_000);
         let behind = |end: u64| tree.is_usable(&(Offset(3)..=Offset(end)), now);
         assert!(!behind(9));

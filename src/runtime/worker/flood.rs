@@ -1,7 +1,9 @@
-//! Stops a partition whose newest interactions are mostly dead letters, before more of them are committed.
+//! Stops a partition whose newest interactions are mostly dead letters, before more of them are
+//! committed.
 //!
-//! Only when interactions are taken depends on it, never what is decided about them. It is known to the running instance alone:
-//! after a restart a partition takes as many interactions as the window holds before it can pause again.
+//! Only when interactions are taken depends on it, never what is decided about them. It is known to
+//! the running instance alone: after a restart a partition takes as many interactions as the window
+//! holds before it can pause again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -44,8 +46,10 @@ impl fmt::Display for Pause {
         let percent = dead_lettered * 100 / of.max(&1);
         write!(
             out,
-            "partition {0} is paused: {percent} % of its newest {of} interactions were dead-lettered, most of them as {reason}; nothing \
-             is lost. Look with `leadstream dlq list --reason {reason}` and `leadstream dlq show`, mend the producer, then go on with \
+            "partition {0} is paused: {percent} % of its newest {of} interactions were \
+                dead-lettered, most of them as {reason}; nothing \
+             is lost. Look with `leadstream dlq list --reason {reason}` and `leadstream dlq show`, \
+             mend the producer, then go on with \
              `leadstream resume --partition {0}`",
             partition.0
         )
@@ -78,7 +82,8 @@ impl Gate {
 /// The newest interactions of one partition.
 pub(crate) struct Flood {
     limit: Limit,
-    /// Reason where one was dead-lettered, oldest first: those of the window, and behind them those of the batch in hand.
+    /// Reason where one was dead-lettered, oldest first: those of the window, and behind them those
+    /// of the batch in hand.
     newest: VecDeque<Option<Box<str>>>,
     /// How many of `newest` belong to the batch in hand.
     in_hand: usize,
@@ -91,7 +96,14 @@ pub(crate) struct Flood {
 
 impl Flood {
     pub(crate) fn new(limit: Limit) -> Self {
-        Self { limit, newest: VecDeque::new(), in_hand: 0, dead: 0, gate: Arc::default(), is_told: false }
+        Self {
+            limit,
+            newest: VecDeque::new(),
+            in_hand: 0,
+            dead: 0,
+            gate: Arc::default(),
+            is_told: false,
+        }
     }
 
     pub(crate) fn gate(&self) -> &Arc<Gate> {
@@ -100,7 +112,8 @@ impl Flood {
 
     /// Whether another interaction may be taken.
     pub(crate) fn is_open(&self) -> bool {
-        self.newest.len() < self.limit.window || self.dead as f64 <= self.limit.share_max * self.limit.window as f64
+        self.newest.len() < self.limit.window
+            || self.dead as f64 <= self.limit.share_max * self.limit.window as f64
     }
 
     /// An interaction was taken; `reason` is that of its dead letter.
@@ -124,7 +137,12 @@ impl Flood {
         self.in_hand = 0;
         self.newest.drain(..self.newest.len().saturating_sub(self.limit.window));
         if !self.is_open() && !self.is_told {
-            let pause = Pause { partition, dead_lettered: self.dead, of: self.limit.window, reason: self.reason() };
+            let pause = Pause {
+                partition,
+                dead_lettered: self.dead,
+                of: self.limit.window,
+                reason: self.reason(),
+            };
             tracing::error!(partition = partition.0, reason = pause.reason, "{pause}");
             *self.gate.lock() = Some(pause);
             self.is_told = true;
@@ -162,7 +180,9 @@ mod tests {
     #[test]
     fn a_partition_pauses_when_more_than_the_share_of_a_full_window_was_dead_lettered() {
         let mut flood = flood(4);
-        [Some("bad_json: x"), Some("bad_json: y"), None].into_iter().for_each(|reason| flood.took(reason));
+        [Some("bad_json: x"), Some("bad_json: y"), None]
+            .into_iter()
+            .for_each(|reason| flood.took(reason));
         assert!(flood.is_open());
         flood.took(None);
         assert!(flood.is_open(), "half is not more than half");
@@ -174,8 +194,14 @@ mod tests {
         assert_eq!(flood.gate().pause(), None, "nothing is told before the commit");
         flood.committed(Partition(3));
         let pause = flood.gate().pause().unwrap();
-        assert_eq!(pause, Pause { partition: Partition(3), dead_lettered: 3, of: 4, reason: "misrouted".into() });
-        assert!(pause.to_string().contains("partition 3 is paused: 75 %") && pause.to_string().contains("resume --partition 3"));
+        assert_eq!(
+            pause,
+            Pause { partition: Partition(3), dead_lettered: 3, of: 4, reason: "misrouted".into() }
+        );
+        assert!(
+            pause.to_string().contains("partition 3 is paused: 75 %")
+                && pause.to_string().contains("resume --partition 3")
+        );
     }
 
     #[test]

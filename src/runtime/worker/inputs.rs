@@ -36,46 +36,64 @@ pub fn inputs_of(source: Source, partition: Partition) -> (&'static str, Partiti
     }
 }
 
-/// What of an interaction may name the schema of its writer: nothing where it is known to be no event.
+/// What of an interaction may name the schema of its writer: nothing where it is known to be no
+/// event.
 #[must_use]
 pub fn coded(record: &Record) -> &[u8] {
     record.value.as_deref().filter(|_| record.reason.is_none()).unwrap_or_default()
 }
 
-/// The event of a record of the interactions. A line that was ingested, or appended again, may have been kept as it is.
+/// The event of a record of the interactions. A line that was ingested, or appended again, may have
+/// been kept as it is.
 ///
 /// # Errors
 /// Why it is none.
 pub fn event(record: &Record, writers: &Writers) -> Result<Interaction, interaction::Error> {
     let value = record.value.as_deref().unwrap_or_default();
     let is_line = record.source != 0 && avro::frame(value).is_err();
-    if is_line { interaction::from_json(value) } else { interaction::from_avro_with(writers, value) }
+    if is_line {
+        interaction::from_json(value)
+    } else {
+        interaction::from_avro_with(writers, value)
+    }
 }
 
 /// One record of the interactions as an input of one of so many partitions.
 #[must_use]
-pub fn input(record: &Record, (partition, partitions): (Partition, u32), writers: &Writers) -> Input {
+pub fn input(
+    record: &Record,
+    (partition, partitions): (Partition, u32),
+    writers: &Writers,
+) -> Input {
     if let Some(reason) = &record.reason {
         return Input::Undecodable(reason.clone());
     }
     match event(record, writers) {
         // Two partitions must never both own a lead.
-        Ok(event) if partition_of(event.key.as_str().as_bytes(), partitions) != partition => Input::Undecodable(format!(
-            "misrouted: the key of this event belongs to partition {}: set the producer's key to tenant_id:lead_id and its \
+        Ok(event) if partition_of(event.key.as_str().as_bytes(), partitions) != partition => {
+            Input::Undecodable(format!(
+                "misrouted: the key of this event belongs to partition {}: set the producer's key \
+                    to tenant_id:lead_id and its \
              partitioner to murmur2",
-            partition_of(event.key.as_str().as_bytes(), partitions).0
-        )),
-        Ok(event) => Input::Interaction { event: Box::new(event), appended: AppendTime(record.appended_ms) },
+                partition_of(event.key.as_str().as_bytes(), partitions).0
+            ))
+        }
+        Ok(event) => {
+            Input::Interaction { event: Box::new(event), appended: AppendTime(record.appended_ms) }
+        }
         Err(error) => Input::Undecodable(error.to_string()),
     }
 }
 
-/// One record of the inbox as an input, and the interaction offset that has to be reached before it is taken.
+/// One record of the inbox as an input, and the interaction offset that has to be reached before it
+/// is taken.
 #[must_use]
 pub fn inbox(record: &Record) -> (Input, Offset) {
     match internal::inbox(record.value.as_deref().unwrap_or_default()) {
         Ok(InboxEntry::Tick { at, after }) => (Input::Tick { at }, after),
-        Ok(InboxEntry::Partial { experiment, source, at, tally }) => (Input::Partial { experiment, source, at, tally }, Offset(0)),
+        Ok(InboxEntry::Partial { experiment, source, at, tally }) => {
+            (Input::Partial { experiment, source, at, tally }, Offset(0))
+        }
         Err(error) => (Input::Undecodable(format!("inbox: {error}")), Offset(0)),
     }
 }
@@ -85,7 +103,8 @@ pub fn inbox(record: &Record) -> (Input, Offset) {
 /// # Errors
 /// Why it cannot be used.
 pub fn definition(record: &Record) -> Result<(Definition, Body), String> {
-    let definition = internal::definition(record.value.as_deref().unwrap_or_default()).map_err(|error| error.to_string())?;
+    let definition = internal::definition(record.value.as_deref().unwrap_or_default())
+        .map_err(|error| error.to_string())?;
     let body = body_of(&definition).map_err(|error| format!("invalid_definition: {error}"))?;
     Ok((definition, body))
 }
@@ -129,7 +148,10 @@ impl<'a> Defined<'a> {
     pub fn is_known(&self, value: &[u8]) -> Result<bool, String> {
         match &self.stored {
             Some(stored) if stored == value => Ok(true),
-            Some(_) => Err(format!("{} is defined already and a version never changes: use the next version", self.key)),
+            Some(_) => Err(format!(
+                "{} is defined already and a version never changes: use the next version",
+                self.key
+            )),
             None => Ok(false),
         }
     }
@@ -144,7 +166,12 @@ impl<'a> Defined<'a> {
 }
 
 /// The records that the effects of one input become, in order.
-pub fn emit(partition: Partition, (source, offset, record): (Source, Offset, &Record), effects: &mut Vec<Effect>, batches: &mut Batches) {
+pub fn emit(
+    partition: Partition,
+    (source, offset, record): (Source, Offset, &Record),
+    effects: &mut Vec<Effect>,
+    batches: &mut Batches,
+) {
     let mut put = |topic: &'static str, record: Record| {
         let place = if topic == DEFINITIONS { 0 } else { partition.0 };
         batches.entry((topic, place)).or_default().push(record);
@@ -157,7 +184,9 @@ pub fn emit(partition: Partition, (source, offset, record): (Source, Offset, &Re
         source: 0,
         origin: None,
     };
-    let defined = |definition: &Definition| made(internal::definition_key(definition), Some(internal::definition_bytes(definition)));
+    let defined = |definition: &Definition| {
+        made(internal::definition_key(definition), Some(internal::definition_bytes(definition)))
+    };
     let kept = |reason| letter(reason, (source, partition, offset), record);
     for effect in effects.drain(..) {
         match effect {
@@ -180,17 +209,32 @@ pub fn emit(partition: Partition, (source, offset, record): (Source, Offset, &Re
 
 /// An input as a dead letter or late record: its bytes, with why and where it stood.
 #[must_use]
-pub fn letter(mut reason: String, (source, partition, offset): (Source, Partition, Offset), record: &Record) -> Record {
+pub fn letter(
+    mut reason: String,
+    (source, partition, offset): (Source, Partition, Offset),
+    record: &Record,
+) -> Record {
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
     let (topic, partition) = inputs_of(source, partition);
     let attempt = record.origin.as_ref().map_or(0, |origin| origin.attempt);
-    let origin = Origin { topic: topic.to_owned(), partition: partition.0, offset: offset.0, attempt };
+    let origin =
+        Origin { topic: topic.to_owned(), partition: partition.0, offset: offset.0, attempt };
     Record { reason: Some(reason), origin: Some(origin), ..record.clone() }
 }
 
 /// Topics that the worker writes for others.
 pub fn output_topics() -> impl Iterator<Item = &'static str> {
-    let internal = [INTERACTIONS, INBOX, DEFINITIONS, ORDER, "coaching.requests.v1", "leadstream.llm-ledger.v1"];
-    let coded = avro::all().into_iter().map(|coded| coded.topic).filter(move |topic| !internal.contains(topic));
+    let internal = [
+        INTERACTIONS,
+        INBOX,
+        DEFINITIONS,
+        ORDER,
+        "coaching.requests.v1",
+        "leadstream.llm-ledger.v1",
+    ];
+    let coded = avro::all()
+        .into_iter()
+        .map(|coded| coded.topic)
+        .filter(move |topic| !internal.contains(topic));
     coded.chain([DEAD_LETTERS, LATE])
 }

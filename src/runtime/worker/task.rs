@@ -9,7 +9,10 @@ use crate::codec::internal::{InboxEntry, Switch, switch_bytes};
 use crate::domain::experiment::{ExperimentKey, Tally};
 use crate::domain::rules::Rules;
 use crate::domain::units::{AppendTime, EventTime, Offset, Partition};
-use crate::pipeline::{Counters, Effect, Input, Key, Outcome, Partial, Positions, Row, Rows, Source, Taken, heard, take};
+use crate::pipeline::{
+    Counters, Effect, Input, Key, Outcome, Partial, Positions, Row, Rows, Source, Taken, heard,
+    take,
+};
 use crate::runtime::log::{Batches, Log, Reader, Record, partition_of};
 use crate::runtime::metrics::{Alarm, Metrics, Stage};
 use crate::runtime::restore::Watch;
@@ -30,16 +33,19 @@ pub(crate) struct Task {
     pub(crate) reported: Option<Instant>,
     /// The schema that the next interaction was written with, while the registry has not answered.
     waits_for: Option<avro::Key>,
-    /// When each interaction of the batch in hand was appended, and when it happened where it could be read, milliseconds.
+    /// When each interaction of the batch in hand was appended, and when it happened where it could
+    /// be read, milliseconds.
     pub(crate) times: Vec<(i64, Option<i64>)>,
     rules: Arc<Rules>,
     /// Positions and rules of the last commit.
     committed: (Positions, Arc<Rules>),
-    /// Experiments with counts that were here when it was taken over: whether these were reported is not looked at yet.
+    /// Experiments with counts that were here when it was taken over: whether these were reported
+    /// is not looked at yet.
     restored: BTreeSet<ExperimentKey>,
     /// Experiments whose counts changed since they were reported.
     tallied: BTreeSet<ExperimentKey>,
-    /// Experiments with counts here, and the day of the tenant's clock when they were last reported.
+    /// Experiments with counts here, and the day of the tenant's clock when they were last
+    /// reported.
     reported_day: BTreeMap<ExperimentKey, i64>,
     counted: BTreeMap<u32, Counters>,
     /// Results of the batch in hand that alarm.
@@ -48,7 +54,8 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// Brings a partition to what is committed: rows from its copy or the store, rules from the definitions that were taken.
+    /// Brings a partition to what is committed: rows from its copy or the store, rules from the
+    /// definitions that were taken.
     pub(crate) fn restore(
         (trees, kept): (&Trees, Option<Store>),
         reader: &impl Reader,
@@ -67,7 +74,9 @@ impl Task {
                 kept.catch_up(reader, restored)?;
                 kept
             }
-            None => Store::restore(trees, reader, (partition, options.bounds), none.clone(), restored)?,
+            None => {
+                Store::restore(trees, reader, (partition, options.bounds), none.clone(), restored)?
+            }
         };
         let mut task = Self {
             partition,
@@ -97,11 +106,15 @@ impl Task {
         self.positions = reader.positions(self.partition, row)?;
         let mut rules = rules();
         let until = self.positions.next[Source::Definitions as usize];
-        reader.each::<Error>((DEFINITIONS, Partition(0)), (Offset(0), until), &mut |_, record| {
-            // What cannot be used was told of when it was taken.
-            drop(inputs::define(&mut rules, &record));
-            Ok(())
-        })?;
+        reader.each::<Error>(
+            (DEFINITIONS, Partition(0)),
+            (Offset(0), until),
+            &mut |_, record| {
+                // What cannot be used was told of when it was taken.
+                drop(inputs::define(&mut rules, &record));
+                Ok(())
+            },
+        )?;
         self.rules = Arc::new(rules);
         self.committed = (self.positions, self.rules.clone());
         self.store.tell(self.positions, &self.rules);
@@ -132,7 +145,8 @@ impl Task {
         self.find_positions(reader)
     }
 
-    /// Takes what is new into the overlay and the batches: what has begun, then definitions, then the inbox, then interactions.
+    /// Takes what is new into the overlay and the batches: what has begun, then definitions, then
+    /// the inbox, then interactions.
     pub(crate) fn take_batch(
         &mut self,
         reader: &impl Reader,
@@ -143,13 +157,16 @@ impl Task {
         let before = self.positions;
         self.flood.look();
         let mut budget = options.commit_timers;
-        // What has begun ends under the rules with which it began: a replay knows nothing of the commit in between.
+        // What has begun ends under the rules with which it began: a replay knows nothing of the
+        // commit in between.
         let begun = self.positions.has_begun.then_some(self.positions.current);
         if begun.is_none() {
             self.define(reader, batches)?;
         }
         // It may not have been fetched yet after a restart.
-        if begun == Some(Source::Interactions) || self.take_inbox(reader, &mut budget, batches)? && !self.positions.has_begun {
+        if begun == Some(Source::Interactions)
+            || self.take_inbox(reader, &mut budget, batches)? && !self.positions.has_begun
+        {
             self.take_interactions(reader, options, (&mut budget, batches), metrics)?;
         }
         for (source, counted) in std::mem::take(&mut self.counted) {
@@ -160,7 +177,8 @@ impl Task {
             self.store.save(key, Some(Row::Counters(row)));
         }
         metrics.alarmed(self.alarms.drain(..));
-        let taken: u64 = (0..3).map(|source| self.positions.next[source].0 - before.next[source].0).sum();
+        let taken: u64 =
+            (0..3).map(|source| self.positions.next[source].0 - before.next[source].0).sum();
         // A batch that ended at its timers alone moved no position, but has to be committed.
         Ok(taken + u64::from(taken == 0 && self.store.is_changed()))
     }
@@ -175,7 +193,11 @@ impl Task {
             return;
         }
         self.positions.current = source;
-        let switch = Switch { partition: self.partition, input: source.as_str().to_owned(), next: self.positions.next };
+        let switch = Switch {
+            partition: self.partition,
+            input: source.as_str().to_owned(),
+            next: self.positions.next,
+        };
         let record = Record {
             key: Some(self.partition.0.to_string().into()),
             value: Some(switch_bytes(&switch)),
@@ -189,7 +211,8 @@ impl Task {
 
     fn define(&mut self, reader: &impl Reader, batches: &mut Batches) -> Result<(), Error> {
         loop {
-            let records = reader.read(DEFINITIONS, Partition(0), *self.position(Source::Definitions))?;
+            let records =
+                reader.read(DEFINITIONS, Partition(0), *self.position(Source::Definitions))?;
             if records.is_empty() {
                 return Ok(());
             }
@@ -197,9 +220,14 @@ impl Task {
                 self.switch_to(Source::Definitions, record.appended_ms, batches);
                 match inputs::define(Arc::make_mut(&mut self.rules), &record) {
                     Ok(()) => {}
-                    // Every partition reads every definition; one of them keeps what cannot be used.
+                    // Every partition reads every definition; one of them keeps what cannot be
+                    // used.
                     Err(reason) if self.partition == Partition(0) => {
-                        let letter = inputs::letter(reason, (Source::Definitions, Partition(0), offset), &record);
+                        let letter = inputs::letter(
+                            reason,
+                            (Source::Definitions, Partition(0), offset),
+                            &record,
+                        );
                         batches.entry((DEAD_LETTERS, 0)).or_default().push(letter);
                     }
                     Err(_) => {}
@@ -210,7 +238,12 @@ impl Task {
     }
 
     /// `false` when the timer budget ended.
-    fn take_inbox(&mut self, reader: &impl Reader, budget: &mut usize, batches: &mut Batches) -> Result<bool, Error> {
+    fn take_inbox(
+        &mut self,
+        reader: &impl Reader,
+        budget: &mut usize,
+        batches: &mut Batches,
+    ) -> Result<bool, Error> {
         let records = reader.read(INBOX, self.partition, *self.position(Source::Inbox))?;
         for (offset, record) in records {
             let (input, after) = inputs::inbox(&record);
@@ -218,7 +251,10 @@ impl Task {
                 break;
             }
             self.switch_to(Source::Inbox, record.appended_ms, batches);
-            if self.take(&input, (Source::Inbox, offset, &record), (&mut *budget, &mut *batches))?.is_none() {
+            if self
+                .take(&input, (Source::Inbox, offset, &record), (&mut *budget, &mut *batches))?
+                .is_none()
+            {
                 return Ok(false);
             }
             *self.position(Source::Inbox) = Offset(offset.0 + 1);
@@ -239,7 +275,8 @@ impl Task {
         }
         let mut left = options.commit_records;
         while left > 0 {
-            let mut records = reader.read(INTERACTIONS, self.partition, *self.position(Source::Interactions))?;
+            let mut records =
+                reader.read(INTERACTIONS, self.partition, *self.position(Source::Interactions))?;
             records.truncate(left);
             left = if records.is_empty() { 0 } else { left - records.len() };
             let mut began = Instant::now();
@@ -248,7 +285,10 @@ impl Task {
                     return Ok(());
                 }
                 let place = (self.partition, self.partitions);
-                let input = match options.schemas.read(inputs::coded(&record), |writers| inputs::input(&record, place, writers)) {
+                let input = match options
+                    .schemas
+                    .read(inputs::coded(&record), |writers| inputs::input(&record, place, writers))
+                {
                     Ok(input) => input,
                     Err(key) => {
                         self.waits_for = Some(key);
@@ -259,11 +299,17 @@ impl Task {
                 metrics.stage(Stage::Decode, decoded - began);
                 self.switch_to(Source::Interactions, record.appended_ms, batches);
                 let place = (Source::Interactions, offset, &record);
-                let Some(outcome) = self.take(&input, place, (&mut *budget, &mut *batches))? else { return Ok(()) };
+                let Some(outcome) = self.take(&input, place, (&mut *budget, &mut *batches))? else {
+                    return Ok(());
+                };
                 began = Instant::now();
                 metrics.stage(Stage::Take, began - decoded);
                 self.counted.entry(record.source).or_default().count(outcome);
-                let occurred_ms = if let Input::Interaction { event, .. } = &input { Some(event.occurred_at.0) } else { None };
+                let occurred_ms = if let Input::Interaction { event, .. } = &input {
+                    Some(event.occurred_at.0)
+                } else {
+                    None
+                };
                 self.times.push((record.appended_ms, occurred_ms));
                 *self.position(Source::Interactions) = Offset(offset.0 + 1);
             }
@@ -286,7 +332,8 @@ impl Task {
         let mut effects = Vec::new();
         let before = *budget;
         let taken = take(&self.rules, &mut self.store, input, budget, &mut effects)?;
-        self.positions.has_begun = taken == Taken::Paused && (self.positions.has_begun || *budget < before);
+        self.positions.has_begun =
+            taken == Taken::Paused && (self.positions.has_begun || *budget < before);
         if let (Source::Interactions, Taken::Done(_)) = (record.0, taken) {
             self.flood.took(effects.iter().find_map(Effect::refusal));
         }
@@ -303,7 +350,8 @@ impl Task {
         self.positions != self.committed.0
     }
 
-    /// Makes the batch visible once it is committed; `changelog_next` is the end of the changelog where the batch changed rows.
+    /// Makes the batch visible once it is committed; `changelog_next` is the end of the changelog
+    /// where the batch changed rows.
     pub(crate) fn publish(&mut self, changelog_next: Option<Offset>) -> Result<(), Error> {
         self.tallied.extend(self.store.tallies_changed());
         self.committed = (self.positions, self.rules.clone());
@@ -327,22 +375,34 @@ impl Task {
 
     /// The tenant's clock here.
     fn clock_at(&mut self, experiment: &ExperimentKey) -> Result<EventTime, Error> {
-        let clock = self.store.load(&Key::Clock(experiment.tenant.clone()))?.and_then(Row::into_clock);
+        let clock =
+            self.store.load(&Key::Clock(experiment.tenant.clone()))?.and_then(Row::into_clock);
         Ok(clock.map_or(EventTime(0), |clock| clock.at))
     }
 
     /// Experiments whose counts were here when the partition was taken over, each once.
     pub(crate) fn take_restored(&mut self) -> Vec<(Partition, ExperimentKey)> {
-        std::mem::take(&mut self.restored).into_iter().map(|experiment| (self.partition, experiment)).collect()
+        std::mem::take(&mut self.restored)
+            .into_iter()
+            .map(|experiment| (self.partition, experiment))
+            .collect()
     }
 
     /// The report that this partition has of an experiment from another one.
-    pub(crate) fn heard(&mut self, experiment: &ExperimentKey, source: Partition) -> Result<Option<Partial>, Error> {
+    pub(crate) fn heard(
+        &mut self,
+        experiment: &ExperimentKey,
+        source: Partition,
+    ) -> Result<Option<Partial>, Error> {
         heard(&mut self.store, experiment, source)
     }
 
     /// Goes on with the reports of an experiment, of which the newest that is known came to this.
-    pub(crate) fn go_on(&mut self, experiment: ExperimentKey, heard: Option<Partial>) -> Result<(), Error> {
+    pub(crate) fn go_on(
+        &mut self,
+        experiment: ExperimentKey,
+        heard: Option<Partial>,
+    ) -> Result<(), Error> {
         let tally = self.tally(&experiment)?;
         if let Some(heard) = heard.filter(|heard| heard.tally == tally) {
             self.reported_day.insert(experiment, heard.at.day());
@@ -353,7 +413,11 @@ impl Task {
     }
 
     fn tally(&mut self, experiment: &ExperimentKey) -> Result<Tally, Error> {
-        Ok(self.store.load(&Key::Tally(experiment.clone()))?.and_then(Row::into_tally).unwrap_or_default())
+        Ok(self
+            .store
+            .load(&Key::Tally(experiment.clone()))?
+            .and_then(Row::into_tally)
+            .unwrap_or_default())
     }
 
     /// Sends counts that changed, or whose day did, to the partitions of their experiments.
@@ -361,8 +425,10 @@ impl Task {
         let mut changed = std::mem::take(&mut self.tallied);
         // On another day more windows have passed, although nothing was counted.
         for (experiment, day) in self.reported_day.clone() {
-            let first = self.rules.experiment(&experiment.tenant, &experiment.name, experiment.version);
-            let is_open = first.is_some_and(|first| first.plan.is_some()) && !self.rules.is_concluded(&experiment);
+            let first =
+                self.rules.experiment(&experiment.tenant, &experiment.name, experiment.version);
+            let is_open = first.is_some_and(|first| first.plan.is_some())
+                && !self.rules.is_concluded(&experiment);
             if is_open && self.clock_at(&experiment)?.day() > day {
                 changed.insert(experiment);
             }
@@ -373,7 +439,12 @@ impl Task {
             self.reported_day.insert(experiment.clone(), at.day());
             let tally = self.tally(&experiment)?;
             let target = home(&experiment, log.partitions());
-            put(batches, target, &InboxEntry::Partial { experiment, source: self.partition, at, tally }, log.now().0);
+            put(
+                batches,
+                target,
+                &InboxEntry::Partial { experiment, source: self.partition, at, tally },
+                log.now().0,
+            );
         }
         Ok(())
     }

@@ -13,21 +13,36 @@ use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
 use serde_json::{Value, json};
 
 use crate::experiments::crossed::handed;
-use crate::experiments::{DAYS, Ran, START, concluded, experiment, exposures, key, measured, rules, same_in_any_order, says, with, won};
+use crate::experiments::{
+    DAYS, Ran, START, concluded, experiment, exposures, key, measured, rules, same_in_any_order,
+    says, with, won,
+};
 
 fn body() -> Value {
     let guardrails = json!([{"metric": "reply_rate", "margin": 0.3}]);
-    with(&[("unit", "agent".into()), ("planned_units", 24.into()), ("ends_at", "2026-01-21T00:00:00Z".into()), ("guardrails", guardrails)])
+    with(&[
+        ("unit", "agent".into()),
+        ("planned_units", 24.into()),
+        ("ends_at", "2026-01-21T00:00:00Z".into()),
+        ("guardrails", guardrails),
+    ])
 }
 
 /// Leads of agents that differ in how often they convert; `arm` is what their arm makes of a rate.
-fn market(seed: u64, (agents, leads): (usize, usize), experiment: &Experiment, arm: impl Fn(&str, f64) -> f64) -> Vec<Interaction> {
+fn market(
+    seed: u64,
+    (agents, leads): (usize, usize),
+    experiment: &Experiment,
+    arm: impl Fn(&str, f64) -> f64,
+) -> Vec<Interaction> {
     let mut random = Random::new(seed, 11);
     let mut events = Vec::new();
     let rates: Vec<f64> = (0..agents).map(|_| random.between(0.1, 0.3)).collect();
     for number in 0..agents * leads {
-        let (agent, lead) = (format!("agent-{seed}-{}", number % agents), format!("s{seed}-{number}"));
-        let at = START + 12 * HOUR_MS + number as i64 * (DAYS - 1) * DAY_MS / (agents * leads) as i64;
+        let (agent, lead) =
+            (format!("agent-{seed}-{}", number % agents), format!("s{seed}-{number}"));
+        let at =
+            START + 12 * HOUR_MS + number as i64 * (DAYS - 1) * DAY_MS / (agents * leads) as i64;
         let rate = arm(&experiment.assign(&agent).unwrap().arm, rates[number % agents]);
         events.extend([handed(&lead, &agent, at - 11 * HOUR_MS), says(&lead, at)]);
         if random.chance(0.7) {
@@ -48,7 +63,10 @@ pub(crate) fn decided(body: &Value, events: Vec<Interaction>) -> (Report, Option
     let mut ran = Ran::new(2);
     ran.take(&rules, events);
     let effects = ran.report(&rules, 0);
-    (*measured(&effects).report.clone().unwrap(), concluded(&effects).map(|conclusion| conclusion.policy.strategy.is_some()))
+    (
+        *measured(&effects).report.clone().unwrap(),
+        concluded(&effects).map(|conclusion| conclusion.policy.strategy.is_some()),
+    )
 }
 
 fn doubled(arm: &str, rate: f64) -> f64 {
@@ -61,15 +79,33 @@ fn agents_are_compared_once_after_the_end_and_a_better_arm_is_promoted() {
     let events = market(1, (24, 40), &own, doubled);
     // Before the end of all windows nothing is compared, however clear it is.
     let look = START + 24 * DAY_MS;
-    let before: Vec<Interaction> = events.iter().filter(|event| event.occurred_at.0 < look).cloned().collect();
+    let before: Vec<Interaction> =
+        events.iter().filter(|event| event.occurred_at.0 < look).cloned().collect();
     let (report, ships) = decided(&body(), before);
-    assert_eq!((report.decision.verdict, report.units, report.waiting, ships), (Verdict::Continue, 0, 24, None));
-    assert!(report.comparisons.is_empty() && report.looks.is_empty() && report.decision.rule.starts_with("agents are compared once"));
+    assert_eq!(
+        (report.decision.verdict, report.units, report.waiting, ships),
+        (Verdict::Continue, 0, 24, None)
+    );
+    assert!(
+        report.comparisons.is_empty()
+            && report.looks.is_empty()
+            && report.decision.rule.starts_with("agents are compared once")
+    );
     let (report, ships) = decided(&body(), events);
-    assert_eq!((report.decision.verdict.clone(), ships), (Verdict::Promote("assertive".to_owned()), Some(true)), "{report:#?}");
-    assert_eq!((report.units, report.waiting, report.decision.at.0, report.once_at.unwrap().0), (24, 0, look, look));
+    assert_eq!(
+        (report.decision.verdict.clone(), ships),
+        (Verdict::Promote("assertive".to_owned()), Some(true)),
+        "{report:#?}"
+    );
+    assert_eq!(
+        (report.units, report.waiting, report.decision.at.0, report.once_at.unwrap().0),
+        (24, 0, look, look)
+    );
     let (goal, display) = &report.comparisons[0];
-    assert_eq!((goal.units.control + goal.units.treatment, report.looks.len(), report.worth(goal)), (24, 1, None));
+    assert_eq!(
+        (goal.units.control + goal.units.treatment, report.looks.len(), report.worth(goal)),
+        (24, 1, None)
+    );
     assert!(goal.lift.unwrap().interval.contains(1.0) && display.exact_p.unwrap() < 0.01);
     // The next day says the same: there is no second look.
     let mut later = market(1, (24, 40), &own, doubled);
@@ -87,11 +123,17 @@ fn what_agents_do_not_show_is_not_shipped() {
     };
     let equal = || market(2, (24, 40), &own, |_, rate| rate);
     let futile = verdict(&[], equal());
-    assert_eq!((futile.verdict, futile.rule.as_str()), (Verdict::Futile, "nothing is shown by 24 of 24 planned agents: the control stays"));
+    assert_eq!(
+        (futile.verdict, futile.rule.as_str()),
+        (Verdict::Futile, "nothing is shown by 24 of 24 planned agents: the control stays")
+    );
     let wide = json!({"equivalence": 0.95});
     assert_eq!(verdict(&[("decisions", wide)], equal()).verdict, Verdict::Equivalent);
     // With fewer than thirty conversions of an arm the bounds may not be acted on.
-    assert_eq!(verdict(&[], market(3, (24, 40), &own, |arm, rate| doubled(arm, rate) / 6.0)).verdict, Verdict::Futile);
+    assert_eq!(
+        verdict(&[], market(3, (24, 40), &own, |arm, rate| doubled(arm, rate) / 6.0)).verdict,
+        Verdict::Futile
+    );
     let worse = |arm: &str, rate: f64| if arm == "assertive" { 0.3 * rate } else { rate };
     assert_eq!(verdict(&[], market(4, (24, 80), &own, worse)).verdict, Verdict::RollBack);
     // Five agents are too few for their arms, however many leads they have.
@@ -99,8 +141,11 @@ fn what_agents_do_not_show_is_not_shipped() {
     assert_eq!(verdict(&[], few).verdict, Verdict::Futile);
     // And twenty agents that all got one arm were not drawn by its weight.
     let mut events = market(5, (40, 20), &own, doubled);
-    let is_other = |event: &Interaction| event.agent_id.as_ref().is_some_and(|agent| own.assign(agent).unwrap().arm == "empathetic");
-    let others: std::collections::BTreeSet<_> = events.iter().filter(|event| is_other(event)).map(|event| event.key.clone()).collect();
+    let is_other = |event: &Interaction| {
+        event.agent_id.as_ref().is_some_and(|agent| own.assign(agent).unwrap().arm == "empathetic")
+    };
+    let others: std::collections::BTreeSet<_> =
+        events.iter().filter(|event| is_other(event)).map(|event| event.key.clone()).collect();
     events.retain(|event| !others.contains(&event.key));
     assert_eq!(verdict(&[], events).verdict, Verdict::SampleRatio);
 }
@@ -126,9 +171,16 @@ fn nobody_is_let_in_after_the_end() {
     ran.take(&rules, leads.map(|lead| handed(lead, "agent-1", START)));
     ran.take(
         &rules,
-        [says("before", end - 1), says("after", end), says("before", end + HOUR_MS), says("late", end), says("late", end - 1)],
+        [
+            says("before", end - 1),
+            says("after", end),
+            says("before", end + HOUR_MS),
+            says("late", end),
+            says("late", end - 1),
+        ],
     );
-    let exposed: Vec<_> = exposures(&ran.effects).iter().map(|exposure| exposure.key.lead_id().to_owned()).collect();
+    let exposed: Vec<_> =
+        exposures(&ran.effects).iter().map(|exposure| exposure.key.lead_id().to_owned()).collect();
     assert_eq!(exposed, ["before", "before", "late"]);
 }
 
@@ -137,25 +189,41 @@ fn sums_of_agents_do_not_depend_on_order_repetition_and_partitioning() {
     let own = experiment(&body());
     let mut events = market(6, (24, 20), &own, doubled);
     // One lead in four is handed to the next agent within its window.
-    let moved: Vec<Interaction> = events.iter().filter(|event| event.agent_id.is_some()).step_by(4).cloned().collect();
-    events.extend(
-        moved
-            .iter()
-            .enumerate()
-            .map(|(place, event)| handed(event.key.lead_id(), &format!("agent-6-{}", place % 24), event.occurred_at.0 + 24 * HOUR_MS)),
-    );
+    let moved: Vec<Interaction> =
+        events.iter().filter(|event| event.agent_id.is_some()).step_by(4).cloned().collect();
+    events.extend(moved.iter().enumerate().map(|(place, event)| {
+        handed(
+            event.key.lead_id(),
+            &format!("agent-6-{}", place % 24),
+            event.occurred_at.0 + 24 * HOUR_MS,
+        )
+    }));
     events.sort_by_key(|event| (event.occurred_at, event.event_id));
     let metrics = same_in_any_order(&rules(&body()), &events, &key());
     let report = metrics.report.unwrap();
-    assert!(report.units == 24 && metrics.tally.crossed > 20 && report.comparisons[0].0.lift.is_some(), "{report:#?}");
-    let units: u64 = metrics.tally.agents.arms.values().flat_map(|own| own.values()).map(|group| group.units).sum();
+    assert!(
+        report.units == 24 && metrics.tally.crossed > 20 && report.comparisons[0].0.lift.is_some(),
+        "{report:#?}"
+    );
+    let units: u64 = metrics
+        .tally
+        .agents
+        .arms
+        .values()
+        .flat_map(|own| own.values())
+        .map(|group| group.units)
+        .sum();
     assert_eq!(units + metrics.tally.crossed, 24 * 20);
 }
 
 #[test]
 fn with_more_agents_than_are_kept_apart_nothing_is_concluded_in_any_order() {
     let tally = |agent: u64| Tally {
-        agents: Agents::of("assertive", &format!("agent-{agent}"), Group { units: 1, ..Group::default() }),
+        agents: Agents::of(
+            "assertive",
+            &format!("agent-{agent}"),
+            Group { units: 1, ..Group::default() },
+        ),
         ..Tally::default()
     };
     let merged = |agents: &mut dyn Iterator<Item = u64>| {
@@ -177,7 +245,11 @@ fn with_more_agents_than_are_kept_apart_nothing_is_concluded_in_any_order() {
     let own = experiment(&body());
     let (report, _) = decided(&body(), market(7, (210, 2), &own, doubled));
     assert_eq!(report.decision.verdict, Verdict::Futile);
-    assert!(report.decision.rule.starts_with("more than 200 agents had leads"), "{}", report.decision.rule);
+    assert!(
+        report.decision.rule.starts_with("more than 200 agents had leads"),
+        "{}",
+        report.decision.rule
+    );
 }
 
 /// What is decided of agents with a hundred leads each, of which so many convert.
@@ -193,9 +265,15 @@ fn verdict_of(control: &[u64], treatment: &[u64]) -> (Report, f64) {
     for (arm, agents) in [("empathetic", control), ("assertive", treatment)] {
         for (agent, converted) in agents.iter().enumerate() {
             for lead in 0..100 {
-                let cells = vec![Cell::of(Outcome { value: if lead < *converted { 1_000_000 } else { 0 }, base: 1_000_000 })];
+                let cells = vec![Cell::of(Outcome {
+                    value: if lead < *converted { 1_000_000 } else { 0 },
+                    base: 1_000_000,
+                })];
                 let group = Group { units: 1, cells, ..Group::default() };
-                let mut one = Tally { agents: Agents::of(arm, &format!("{arm}-{agent}"), group.clone()), ..Tally::default() };
+                let mut one = Tally {
+                    agents: Agents::of(arm, &format!("{arm}-{agent}"), group.clone()),
+                    ..Tally::default()
+                };
                 let cohort = Cohort { day: START / DAY_MS + lead as i64 / 10, version: 1 };
                 one.cohorts.insert(cohort, Arc::new([(arm.to_owned(), group)].into()));
                 tally.merge(&one);
@@ -204,7 +282,9 @@ fn verdict_of(control: &[u64], treatment: &[u64]) -> (Report, f64) {
     }
     let plan = own.plan.as_deref().unwrap();
     let setup = Setup { plan, window_hours: 72, versions: [(1, own.arms.as_slice())].into() };
-    let report = agents::report(&setup, plan.ends_at.unwrap(), (&tally, EventTime(START + 30 * DAY_MS))).unwrap();
+    let report =
+        agents::report(&setup, plan.ends_at.unwrap(), (&tally, EventTime(START + 30 * DAY_MS)))
+            .unwrap();
     let exact_p = report.comparisons[0].1.exact_p.unwrap();
     (report, exact_p)
 }
@@ -212,7 +292,10 @@ fn verdict_of(control: &[u64], treatment: &[u64]) -> (Report, f64) {
 #[test]
 fn the_exact_test_and_the_least_number_of_agents_stop_what_errors_by_agent_would_ship() {
     let (clear, exact_p) = verdict_of(&[20, 21, 20, 22], &[40, 39, 41, 42]);
-    assert_eq!((clear.decision.verdict, exact_p), (Verdict::Promote("assertive".to_owned()), 2.0 / 70.0));
+    assert_eq!(
+        (clear.decision.verdict, exact_p),
+        (Verdict::Promote("assertive".to_owned()), 2.0 / 70.0)
+    );
     // One agent of each arm is as the other arm: four of seventy ways are as far apart.
     let (mixed, exact_p) = verdict_of(&[20, 20, 20, 30], &[29, 40, 41, 42]);
     assert!(mixed.comparisons[0].0.p_value.unwrap() < 0.02 && mixed.looks[0].interval.lower > 0.0);

@@ -1,4 +1,5 @@
-//! Conversions shared out over the strategies before them: bounded, free of order, and told as what they are.
+//! Conversions shared out over the strategies before them: bounded, free of order, and told as what
+//! they are.
 
 use std::sync::Arc;
 
@@ -13,7 +14,9 @@ use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS, MINUTE_MS};
 use leadstream::pipeline::{Key, Row};
 use serde_json::json;
 
-use crate::experiments::{DAYS, Ran, START, define, event, key, measured, midnight, none, same_in_any_order, says, won};
+use crate::experiments::{
+    DAYS, Ran, START, define, event, key, measured, midnight, none, same_in_any_order, says, won,
+};
 
 fn of_tenant() -> ExperimentKey {
     ExperimentKey::attribution(&key().tenant)
@@ -40,13 +43,15 @@ fn journeys(rules: &Rules, events: impl IntoIterator<Item = Interaction>) -> Arc
     measured(&ran.report_of(rules, &of_tenant(), 0)).tally.journeys.clone()
 }
 
-/// Leads that write on several days, of which some are won, some lost, some both, and some told twice.
+/// Leads that write on several days, of which some are won, some lost, some both, and some told
+/// twice.
 fn market() -> Vec<Interaction> {
     let mut random = Random::new(5, 9);
     let mut events = Vec::new();
     for number in 0..250 {
         let lead = format!("m{number}");
-        let begins = START + MINUTE_MS + (random.unit() * (DAYS as f64 - 4.0) * DAY_MS as f64) as i64;
+        let begins =
+            START + MINUTE_MS + (random.unit() * (DAYS as f64 - 4.0) * DAY_MS as f64) as i64;
         let mut at = || begins + (random.unit() * 4.0 * DAY_MS as f64) as i64;
         events.extend((0..1 + number % 5).map(|_| says(&lead, at())));
         if number % 3 != 0 {
@@ -67,11 +72,27 @@ fn market() -> Vec<Interaction> {
 
 #[test]
 fn credits_are_the_same_bytes_after_duplicates_any_order_within_lateness_and_any_partitioning() {
-    let strategies = ["empathetic", "own-1", "assertive", "own-2", "consultative", "analytical", "relationship", "own-1", "empathetic"];
+    let strategies = [
+        "empathetic",
+        "own-1",
+        "assertive",
+        "own-2",
+        "consultative",
+        "analytical",
+        "relationship",
+        "own-1",
+        "empathetic",
+    ];
     let rules = daily(&[&strategies[..], &strategies[..]].concat());
     let Metrics { tally, report, .. } = same_in_any_order(&rules, &market(), &of_tenant());
     let journeys = &tally.journeys;
-    assert!(journeys.conversions > 80 && journeys.nulls > 40 && journeys.untouched > 5 && journeys.credits.len() == 7, "{journeys:?}");
+    assert!(
+        journeys.conversions > 80
+            && journeys.nulls > 40
+            && journeys.untouched > 5
+            && journeys.credits.len() == 7,
+        "{journeys:?}"
+    );
     assert!(report.is_none() && tally.arms.is_empty());
 }
 
@@ -102,19 +123,25 @@ fn a_journey_is_what_was_touched_since_the_end_before_and_an_end_told_again_is_n
 }
 
 #[test]
-fn of_many_touches_the_newest_count_and_of_many_names_the_first_that_were_defined_and_both_are_told() {
+fn of_many_touches_the_newest_count_and_of_many_names_the_first_that_were_defined_and_both_are_told()
+ {
     let names: Vec<String> = (0..20).map(|number| format!("own-{number:02}")).collect();
     let rules = daily(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let daily: Vec<Interaction> = (0..20).map(|day| says("a", START + day * DAY_MS + HOUR_MS)).collect();
+    let daily: Vec<Interaction> =
+        (0..20).map(|day| says("a", START + day * DAY_MS + HOUR_MS)).collect();
     let mut ran = Ran::new(1);
     ran.take(&rules, daily.iter().cloned());
-    let Some(Row::Lead(lead)) = ran.partitions[0].rows().find_map(|(name, row)| matches!(name, Key::Lead(_)).then_some(row)) else {
+    let Some(Row::Lead(lead)) = ran.partitions[0]
+        .rows()
+        .find_map(|(name, row)| matches!(name, Key::Lead(_)).then_some(row))
+    else {
         panic!("no lead")
     };
     assert!(lead.touches.list.len() <= 19, "what cannot share in a credit any more is forgotten");
     let told = journeys(&rules, daily.into_iter().chain([won("a", START + 20 * DAY_MS, 5)]));
     assert_eq!((told.conversions, told.cut), (1, 1));
-    // The first four of twenty touches are cut; the last four have names beyond the sixteen that are told apart.
+    // The first four of twenty touches are cut; the last four have names beyond the sixteen that
+    // are told apart.
     assert_eq!((told.credits.len(), told.credits.contains_key("own-03")), (13, false));
     assert!((conversions(told.credits["other"].linear) - 0.25).abs() < 1e-12, "{told:?}");
 }
@@ -123,13 +150,22 @@ fn of_many_touches_the_newest_count_and_of_many_names_the_first_that_were_define
 fn a_record_tells_credits_of_every_rule_and_an_experiment_has_none() {
     let rules = daily(&["empathetic", "assertive"]);
     let mut ran = Ran::new(2);
-    let of = |lead: &str| [says(lead, START + HOUR_MS), says(lead, START + DAY_MS + HOUR_MS), won(lead, START + 2 * DAY_MS, 5)];
+    let of = |lead: &str| {
+        [
+            says(lead, START + HOUR_MS),
+            says(lead, START + DAY_MS + HOUR_MS),
+            won(lead, START + 2 * DAY_MS, 5),
+        ]
+    };
     ran.take(&rules, ["a", "b", "c"].iter().flat_map(|lead| of(lead)));
     ran.take(&rules, [says("d", START + HOUR_MS), lost("d", START + 2 * HOUR_MS)]);
     let effects = ran.report_of(&rules, &of_tenant(), 0);
     let (name, value) = metrics_record(measured(&effects));
     let told = describe(&value).unwrap();
-    assert_eq!((name.as_str(), &told["experiment"], &told["attribution"]["conversions"]), ("acme:", &"".into(), &3.into()));
+    assert_eq!(
+        (name.as_str(), &told["experiment"], &told["attribution"]["conversions"]),
+        ("acme:", &"".into(), &3.into())
+    );
     let credit = &told["attribution"]["credits"][0];
     assert_eq!(
         (&credit["strategy"], &credit["first"], &credit["last"], &credit["linear"]),
@@ -138,6 +174,12 @@ fn a_record_tells_credits_of_every_rule_and_an_experiment_has_none() {
     // Without either nobody converts: the chain shares the three out equally.
     assert!((credit["markov"].as_f64().unwrap() - 1.5).abs() < 1e-9);
     let at = EventTime(START);
-    let plain = Metrics { experiment: key(), at, tally: Default::default(), report: None, nets: Vec::new() };
+    let plain = Metrics {
+        experiment: key(),
+        at,
+        tally: Default::default(),
+        report: None,
+        nets: Vec::new(),
+    };
     assert!(describe(&metrics_record(&plain).1).unwrap()["attribution"].is_null());
 }

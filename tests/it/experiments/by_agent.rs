@@ -1,4 +1,5 @@
-//! The goal over the leads of each agent: said where an arm moves it, for all agents at once, and of none where there are too many.
+//! The goal over the leads of each agent: said where an arm moves it, for all agents at once, and
+//! of none where there are too many.
 
 use std::sync::Arc;
 
@@ -23,19 +24,31 @@ use serde_json::{Value, json};
 
 use crate::experiments::crossed::handed;
 use crate::experiments::{
-    DAYS, Ran, START, define, each_is_refused, experiment, exposures, key, measured, rules, same_in_any_order, says, told, with, won,
+    DAYS, Ran, START, define, each_is_refused, experiment, exposures, key, measured, rules,
+    same_in_any_order, says, told, with, won,
 };
 
 fn body(agents_max: u32) -> Value {
-    with(&[("agents_max", agents_max.into()), ("planned_units", 2_000.into()), ("guardrails", json!([])), ("metrics", json!([]))])
+    with(&[
+        ("agents_max", agents_max.into()),
+        ("planned_units", 2_000.into()),
+        ("guardrails", json!([])),
+        ("metrics", json!([])),
+    ])
 }
 
 fn shown(report: &Report) -> Vec<&Insight> {
     report.insights.as_ref().unwrap().iter().filter(|insight| insight.is_shown()).collect()
 }
 
-/// Leads of agents who get them half a day before they write; one in five has none, and one in four gets another one before it writes again.
-fn market(seed: u64, (agents, leads): (usize, usize), own: &Experiment, rate: impl Fn(usize, &str) -> f64) -> Vec<Interaction> {
+/// Leads of agents who get them half a day before they write; one in five has none, and one in four
+/// gets another one before it writes again.
+fn market(
+    seed: u64,
+    (agents, leads): (usize, usize),
+    own: &Experiment,
+    rate: impl Fn(usize, &str) -> f64,
+) -> Vec<Interaction> {
     let mut random = Random::new(seed, 13);
     let mut events = Vec::new();
     for number in 0..leads {
@@ -47,7 +60,10 @@ fn market(seed: u64, (agents, leads): (usize, usize), own: &Experiment, rate: im
         }
         events.push(Interaction { channel: Some(Channel::Sms), ..says(&lead, at) });
         if is_owned && random.is_once_in(4) {
-            events.extend([handed(&lead, "agent-0", at + 12 * HOUR_MS), says(&lead, at + 24 * HOUR_MS)]);
+            events.extend([
+                handed(&lead, "agent-0", at + 12 * HOUR_MS),
+                says(&lead, at + 24 * HOUR_MS),
+            ]);
         }
         if random.chance(rate(agent, &own.assign(&lead).unwrap().arm)) {
             events.push(won(&lead, at + 30 * HOUR_MS, 100_000));
@@ -64,7 +80,8 @@ fn with_one(agent: usize, arm: &str) -> f64 {
 }
 
 #[test]
-fn an_arm_that_works_with_the_leads_of_one_agent_is_told_of_that_agent_and_in_any_order_and_partitioning() {
+fn an_arm_that_works_with_the_leads_of_one_agent_is_told_of_that_agent_and_in_any_order_and_partitioning()
+ {
     let body = body(4);
     let (rules, own) = (rules(&body), experiment(&body));
     let metrics = same_in_any_order(&rules, &market(61, (3, 1_500), &own, with_one), &key());
@@ -75,12 +92,19 @@ fn an_arm_that_works_with_the_leads_of_one_agent_is_told_of_that_agent_and_in_an
     let [found] = shown(report)[..] else { panic!("{insights:?}") };
     assert_eq!((found.stratum.as_str(), found.goal.arm.as_str()), ("agent:agent-2", "assertive"));
     assert!(found.goal.lift.unwrap().interval.contains(1.8), "{found:?}");
-    // Each lead is its first agent's; those of nobody, and the one that only moves the clock, are left out.
-    let units: Vec<u64> = insights.iter().map(|insight| insight.goal.units.control + insight.goal.units.treatment).collect();
+    // Each lead is its first agent's; those of nobody, and the one that only moves the clock, are
+    // left out.
+    let units: Vec<u64> = insights
+        .iter()
+        .map(|insight| insight.goal.units.control + insight.goal.units.treatment)
+        .collect();
     assert_eq!(units, [400, 400, 400]);
     let record = avro::describe(&results::metrics_record(&metrics).1).unwrap();
     let written = &record["results"]["insights"][2];
-    assert_eq!((written["stratum"].as_str(), written["is_shown"].as_bool()), (Some("agent:agent-2"), Some(true)));
+    assert_eq!(
+        (written["stratum"].as_str(), written["is_shown"].as_bool()),
+        (Some("agent:agent-2"), Some(true))
+    );
     assert_eq!(written["lift_lower"].as_f64(), Some(found.goal.lift.unwrap().interval.lower));
 }
 
@@ -96,7 +120,10 @@ fn what_agents_say_decides_nothing_and_exposes_nobody_otherwise() {
         let rules = rules(body);
         let mut ran = Ran::new(2);
         ran.take(&rules, market(61, (3, 1_500), &own, with_one));
-        let given: Vec<_> = exposures(&ran.effects).iter().map(|given| (given.exposure_id, given.arm.clone(), given.bucket)).collect();
+        let given: Vec<_> = exposures(&ran.effects)
+            .iter()
+            .map(|given| (given.exposure_id, given.arm.clone(), given.bucket))
+            .collect();
         (given, *measured(&ran.report(&rules, 0)).report.clone().unwrap())
     };
     let ((given, report), (given_without, without)) = (run(&body(4)), run(&plain()));
@@ -105,28 +132,44 @@ fn what_agents_say_decides_nothing_and_exposes_nobody_otherwise() {
 }
 
 #[test]
-fn with_more_agents_than_were_registered_none_is_told_apart_and_that_is_said_in_any_order_and_partitioning() {
+fn with_more_agents_than_were_registered_none_is_told_apart_and_that_is_said_in_any_order_and_partitioning()
+ {
     let most = |most: u32| with(&[("agents_max", most.into()), ("strata", "channel".into())]);
     let own = experiment(&most(2));
     let events = market(62, (3, 300), &own, with_one);
     let metrics = same_in_any_order(&rules(&most(2)), &events, &key());
     let report = metrics.report.as_ref().unwrap();
-    assert!(report.decision.rule.ends_with("; more than 2 agents had leads: no insights tell them apart"), "{}", report.decision.rule);
+    assert!(
+        report
+            .decision
+            .rule
+            .ends_with("; more than 2 agents had leads: no insights tell them apart"),
+        "{}",
+        report.decision.rule
+    );
     // Channels are told all the same.
     let insights = report.insights.as_ref().unwrap();
-    assert!(insights.len() == 7 && insights.iter().all(|insight| !insight.stratum.starts_with("agent")));
+    assert!(
+        insights.len() == 7 && insights.iter().all(|insight| !insight.stratum.starts_with("agent"))
+    );
     let all = same_in_any_order(&rules(&most(3)), &events, &key()).report.unwrap();
     assert!(all.insights.unwrap().len() == 10 && !all.decision.rule.contains("agents"));
     // And more than are kept at all, although no partition has so many.
     let events = market(63, (70, 300), &own, with_one);
     let metrics = same_in_any_order(&rules(&most(50)), &events, &key());
-    assert!(metrics.tally.by_agent.is_full && metrics.report.unwrap().decision.rule.contains("; more than 50 agents had leads"));
+    assert!(
+        metrics.tally.by_agent.is_full
+            && metrics.report.unwrap().decision.rule.contains("; more than 50 agents had leads")
+    );
 }
 
 /// An experiment, and two days later the same again with other weights.
 fn begun_anew() -> Rules {
     let mut rules = rules(&body(20));
-    let other = with(&[("arms", json!([{"strategy": "empathetic", "weight": 1}, {"strategy": "assertive", "weight": 9}]))]);
+    let other = with(&[(
+        "arms",
+        json!([{"strategy": "empathetic", "weight": 1}, {"strategy": "assertive", "weight": 9}]),
+    )]);
     define(&mut rules, &told(2, 2, &other)).unwrap();
     rules
 }
@@ -176,13 +219,23 @@ fn tally(had: &[Had<'_>]) -> Tally {
     for (agent, week, version, arms) in had {
         for (arm, (units, conversions)) in ["empathetic", "assertive"].into_iter().zip(arms) {
             for number in 0..*units {
-                let outcome = Outcome { value: if number < *conversions { 1_000_000 } else { 0 }, base: 1_000_000 };
+                let outcome = Outcome {
+                    value: if number < *conversions { 1_000_000 } else { 0 },
+                    base: 1_000_000,
+                };
                 let strata = [(2, Stratum::of(outcome))].into();
-                let group = Group { units: 1, cells: vec![Cell::of(outcome)], strata, ..Group::default() };
+                let group =
+                    Group { units: 1, cells: vec![Cell::of(outcome)], strata, ..Group::default() };
                 let at = EventTime(START + week * 7 * DAY_MS);
                 let lead = Some((arm, Stratum::of(outcome)));
-                let mut one = Tally { by_agent: ByAgent::of(agent, Stretch::of(at, *version, 72), lead), ..Tally::default() };
-                one.cohorts.insert(Cohort { day: at.day(), version: *version }, Arc::new(Arms::from([(arm.to_owned(), group)])));
+                let mut one = Tally {
+                    by_agent: ByAgent::of(agent, Stretch::of(at, *version, 72), lead),
+                    ..Tally::default()
+                };
+                one.cohorts.insert(
+                    Cohort { day: at.day(), version: *version },
+                    Arc::new(Arms::from([(arm.to_owned(), group)])),
+                );
                 tally.merge(&one);
             }
         }
@@ -191,11 +244,17 @@ fn tally(had: &[Had<'_>]) -> Tally {
 }
 
 fn concluded(body: &Value, tally: &Tally, day: i64) -> Report {
-    let (own, other) = (experiment(body), [("empathetic".to_owned(), 1), ("assertive".to_owned(), 9)]);
-    let versions = [(1, own.arms.as_slice()), (2, other.as_slice())]
-        .into_iter()
-        .filter(|(version, _)| *version == 1 || tally.cohorts.keys().any(|cohort| cohort.version == 2));
-    let setup = Setup { plan: own.plan.as_deref().unwrap(), window_hours: 72, versions: versions.collect() };
+    let (own, other) =
+        (experiment(body), [("empathetic".to_owned(), 1), ("assertive".to_owned(), 9)]);
+    let versions =
+        [(1, own.arms.as_slice()), (2, other.as_slice())].into_iter().filter(|(version, _)| {
+            *version == 1 || tally.cohorts.keys().any(|cohort| cohort.version == 2)
+        });
+    let setup = Setup {
+        plan: own.plan.as_deref().unwrap(),
+        window_hours: 72,
+        versions: versions.collect(),
+    };
     report(&setup, tally, EventTime(START + day * DAY_MS)).unwrap()
 }
 
@@ -209,37 +268,58 @@ fn each_agent_has_its_part_of_the_level_of_all_that_were_registered_and_of_strat
         more.iter().for_each(|(field, value)| body[*field] = value.clone());
         let told = concluded(&body, &tally, 40).insights.unwrap();
         let alpha = Alpha::new(0.05 / f64::from(cells)).unwrap();
-        let moments = |(units, sum): (u64, u64)| Moments::of_sums(units, sum as f64, sum as f64).unwrap();
-        let effect = log_ratio(&moments::Arms { control: moments(own[0]), treatment: moments(own[1]) }).unwrap();
-        let expected = sequence(effect, 800, Tuning { alpha, planned: 2_000.0 / f64::from(cells) }).unwrap().interval.map(lift);
+        let moments =
+            |(units, sum): (u64, u64)| Moments::of_sums(units, sum as f64, sum as f64).unwrap();
+        let effect =
+            log_ratio(&moments::Arms { control: moments(own[0]), treatment: moments(own[1]) })
+                .unwrap();
+        let expected = sequence(effect, 800, Tuning { alpha, planned: 2_000.0 / f64::from(cells) })
+            .unwrap()
+            .interval
+            .map(lift);
         let interval = told[place].goal.lift.unwrap().interval;
         assert!(
-            (interval.lower - expected.lower).abs() < 1e-9 && (interval.upper - expected.upper).abs() < 1e-9,
+            (interval.lower - expected.lower).abs() < 1e-9
+                && (interval.upper - expected.upper).abs() < 1e-9,
             "{interval:?} {expected:?}"
         );
-        assert_eq!((told[place].stratum.as_str(), told[place].goal.is_open, told.len()), ("agent:agent-1", true, place + 2));
+        assert_eq!(
+            (told[place].stratum.as_str(), told[place].goal.is_open, told.len()),
+            ("agent:agent-1", true, place + 2)
+        );
         assert!(!told[place + 1].goal.is_open, "30 conversions of both arms");
     }
 }
 
 #[test]
 fn leads_of_a_stretch_are_told_when_all_its_windows_are_over_also_after_the_decision() {
-    let tally = tally(&[("agent-1", 0, 1, [(300, 30), (300, 90)]), ("agent-1", 2, 1, [(200, 40), (200, 40)])]);
+    let tally = tally(&[
+        ("agent-1", 0, 1, [(300, 30), (300, 90)]),
+        ("agent-1", 2, 1, [(200, 40), (200, 40)]),
+    ]);
     let units = |day: i64| {
         let told = concluded(&body(20), &tally, day);
         let units = told.insights.unwrap()[0].goal.units;
         (units.control + units.treatment, told.units)
     };
-    // Leads came on the first day of the first and of the third week; windows take three days, and a day is left for what comes late.
-    assert_eq!([10, 11, 20, 24, 25].map(units), [(0, 600), (600, 600), (600, 1_000), (600, 1_000), (1_000, 1_000)]);
-    // Nothing is told of a first arm that won what the other lost: both stretches are told together.
+    // Leads came on the first day of the first and of the third week; windows take three days, and
+    // a day is left for what comes late.
+    assert_eq!(
+        [10, 11, 20, 24, 25].map(units),
+        [(0, 600), (600, 600), (600, 1_000), (600, 1_000), (1_000, 1_000)]
+    );
+    // Nothing is told of a first arm that won what the other lost: both stretches are told
+    // together.
     assert_eq!(shown(&concluded(&body(20), &tally, 11)).len(), 1);
 }
 
 #[test]
 fn an_agents_leads_are_compared_within_each_version_of_the_weights() {
     // Equal arms in both versions, of which the second has good weeks and nine in ten of one arm.
-    let tally = tally(&[("agent-1", 0, 1, [(200, 40), (200, 40)]), ("agent-1", 1, 2, [(60, 36), (540, 324)])]);
+    let tally = tally(&[
+        ("agent-1", 0, 1, [(200, 40), (200, 40)]),
+        ("agent-1", 1, 2, [(60, 36), (540, 324)]),
+    ]);
     let told = concluded(&body(20), &tally, 40).insights.unwrap();
     let estimate = told[0].goal.lift.unwrap().estimate;
     assert!(told[0].goal.is_open && estimate.abs() < 1e-9, "{estimate}");
@@ -258,9 +338,16 @@ fn sums_of_as_many_agents_as_may_be_fit_into_a_record() {
     for agent in 0..agents {
         for (arm, number) in (0..arms).flat_map(|arm| (0..30).map(move |number| (arm, number))) {
             // Sums of a hundred leads with some thousands each.
-            let sums = Stratum { units: 100, nonzero: 90, sum: 500_000_000_000, squares: 25_000_000_000_000_000_000_000 };
-            let (agent, arm) = (format!("0190c2a8-1111-7000-8000-{agent:012}"), format!("strategy-{arm}"));
-            let of = ByAgent::of(&agent, Stretch { number, version: 1 }, Some((arm.as_str(), sums)));
+            let sums = Stratum {
+                units: 100,
+                nonzero: 90,
+                sum: 500_000_000_000,
+                squares: 25_000_000_000_000_000_000_000,
+            };
+            let (agent, arm) =
+                (format!("0190c2a8-1111-7000-8000-{agent:012}"), format!("strategy-{arm}"));
+            let of =
+                ByAgent::of(&agent, Stretch { number, version: 1 }, Some((arm.as_str(), sums)));
             tally.merge(&Tally { by_agent: of, ..Tally::default() });
         }
     }
@@ -276,20 +363,40 @@ fn agents_that_cannot_be_told_apart_are_refused_with_their_field() {
         body[field] = value;
         told(1, 0, &body)
     };
-    let arms: Vec<Value> = (0..10).map(|arm| json!({"strategy": format!("arm-{arm}"), "weight": 1})).collect();
+    let arms: Vec<Value> =
+        (0..10).map(|arm| json!({"strategy": format!("arm-{arm}"), "weight": 1})).collect();
     let cases = [
-        (more("agents_max", 1.into()), "body.agents_max: of how many agents insights are told at most, with 2 arms 2 to 50"),
-        (more("agents_max", 51.into()), "body.agents_max: of how many agents insights are told at most, with 2 arms 2 to 50"),
+        (
+            more("agents_max", 1.into()),
+            "body.agents_max: of how many agents insights are told at most, with 2 arms 2 to 50",
+        ),
+        (
+            more("agents_max", 51.into()),
+            "body.agents_max: of how many agents insights are told at most, with 2 arms 2 to 50",
+        ),
         (more("arms", arms.into()).replace("20,", "26,"), "with 10 arms 2 to 25"),
         (more("agents_max", "all".into()), "body.agents_max"),
         (
-            more("unit", "agent".into()).replace("\"planned_units\":2000", "\"planned_units\":20,\"ends_at\":\"2026-01-21T00:00:00Z\""),
+            more("unit", "agent".into()).replace(
+                "\"planned_units\":2000",
+                "\"planned_units\":20,\"ends_at\":\"2026-01-21T00:00:00Z\"",
+            ),
             "body.agents_max: is of single leads",
         ),
-        (more("allocation", json!({"rule": "thompson", "floor": 0.1, "epoch_days": 7})), "body.agents_max: arms of a bandit"),
-        (more("goal", json!({"metric": "coaching_satisfaction"})), "body.agents_max: coaching_satisfaction is told of all leads together"),
         (
-            told(1, 0, &json!({"unit": "lead", "salt": "1", "arms": body(2)["arms"], "window_hours": 72, "agents_max": 5})),
+            more("allocation", json!({"rule": "thompson", "floor": 0.1, "epoch_days": 7})),
+            "body.agents_max: arms of a bandit",
+        ),
+        (
+            more("goal", json!({"metric": "coaching_satisfaction"})),
+            "body.agents_max: coaching_satisfaction is told of all leads together",
+        ),
+        (
+            told(
+                1,
+                0,
+                &json!({"unit": "lead", "salt": "1", "arms": body(2)["arms"], "window_hours": 72, "agents_max": 5}),
+            ),
             "body.agents_max: means nothing without a goal",
         ),
     ];
@@ -297,5 +404,9 @@ fn agents_that_cannot_be_told_apart_are_refused_with_their_field() {
     let mut rules = rules(&body(20));
     let mut other = body(21);
     other["continues"] = 1.into();
-    assert!(define(&mut rules, &told(2, 1, &other)).unwrap_err().starts_with("body.agents_max: was registered with version 1"));
+    assert!(
+        define(&mut rules, &told(2, 1, &other))
+            .unwrap_err()
+            .starts_with("body.agents_max: was registered with version 1")
+    );
 }

@@ -1,4 +1,5 @@
-//! The goal adjusted by what was known of each lead before its first exposure: from the log, and on data whose truth is known.
+//! The goal adjusted by what was known of each lead before its first exposure: from the log, and on
+//! data whose truth is known.
 
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ use leadstream::pipeline::{Effect, Key, Row};
 use serde_json::{Value, json};
 
 use crate::experiments::{
-    Ran, START, USUAL, define, each_is_refused, event, experiment, key, market, rules, same_in_any_order, says, told, with, won,
+    Ran, START, USUAL, define, each_is_refused, event, experiment, key, market, rules,
+    same_in_any_order, says, told, with, won,
 };
 
 const MICRO: f64 = 1e6;
@@ -27,7 +29,8 @@ fn body(covariate: &str) -> Value {
     with(&[("covariate", covariate.into())])
 }
 
-/// The market of all experiments, in which leads saved listings more than a day before they wrote, and more of them after it.
+/// The market of all experiments, in which leads saved listings more than a day before they wrote,
+/// and more of them after it.
 fn saving_market(seed: u64, leads: usize, own: &Experiment) -> (Vec<Interaction>, i64) {
     let mut events = market(seed, leads, own, |_| USUAL);
     let mut random = Random::new(seed, 21);
@@ -52,12 +55,30 @@ fn what_was_known_before_the_first_exposure_is_kept_in_any_order_after_it_and_an
     assert_eq!(own.plan.as_ref().unwrap().covariate, Some(Covariate::Feature(Feature::Saves)));
     let (events, before) = saving_market(31, 600, &own);
     let metrics = same_in_any_order(&rules, &events, &key());
-    let sums: i128 = metrics.tally.cohorts.values().flat_map(|arms| arms.values()).map(|group| group.covaried.sum).sum();
-    assert_eq!(sums, i128::from(before) * 1_000_000, "what was saved after the first exposure does not count");
+    let sums: i128 = metrics
+        .tally
+        .cohorts
+        .values()
+        .flat_map(|arms| arms.values())
+        .map(|group| group.covaried.sum)
+        .sum();
+    assert_eq!(
+        sums,
+        i128::from(before) * 1_000_000,
+        "what was saved after the first exposure does not count"
+    );
     let goal = &metrics.report.as_ref().unwrap().comparisons[0].0;
     let adjustment = goal.adjustment.unwrap();
-    assert!(adjustment.variance_removed.abs() < 0.05 && adjustment.coefficient.abs() < 0.1, "it explains nothing: {adjustment:?}");
-    assert!(metrics.report.as_ref().unwrap().comparisons[1..].iter().all(|(other, _)| other.adjustment.is_none()), "only the goal");
+    assert!(
+        adjustment.variance_removed.abs() < 0.05 && adjustment.coefficient.abs() < 0.1,
+        "it explains nothing: {adjustment:?}"
+    );
+    assert!(
+        metrics.report.as_ref().unwrap().comparisons[1..]
+            .iter()
+            .all(|(other, _)| other.adjustment.is_none()),
+        "only the goal"
+    );
     let record = avro::describe(&results::metrics_record(&metrics).1).unwrap();
     let told = &record["results"]["comparisons"][0];
     assert_eq!(
@@ -71,12 +92,22 @@ fn a_prediction_may_be_the_covariate_and_is_that_of_the_first_exposure() {
     let rules = rules(&body("conversion_likelihood"));
     let mut ran = Ran::new(1);
     let at = START + DAY_MS;
-    ran.take(&rules, [says("a", at), says("a", at + HOUR_MS), won("a", at + 2 * HOUR_MS, 100), says("a", at + 3 * HOUR_MS)]);
+    ran.take(
+        &rules,
+        [
+            says("a", at),
+            says("a", at + HOUR_MS),
+            won("a", at + 2 * HOUR_MS, 100),
+            says("a", at + 3 * HOUR_MS),
+        ],
+    );
     let predicted: Vec<f64> = ran
         .effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Decided(Decision::Prediction(prediction)) => Some(prediction.scores[0].probability),
+            Effect::Decided(Decision::Prediction(prediction)) => {
+                Some(prediction.scores[0].probability)
+            }
             _ => None,
         })
         .collect();
@@ -88,7 +119,8 @@ fn a_prediction_may_be_the_covariate_and_is_that_of_the_first_exposure() {
     assert_eq!(rows::row(&name, &rows::row_bytes(&row)), Ok(row));
 }
 
-/// Outcomes of leads over two weeks, of whose variance the covariate explains a share; `lift` is what the arm adds.
+/// Outcomes of leads over two weeks, of whose variance the covariate explains a share; `lift` is
+/// what the arm adds.
 fn explained(seed: u64, share: f64, lift: f64) -> Tally {
     let mut random = Random::new(seed, 23);
     let mut tally = Tally::default();
@@ -101,7 +133,8 @@ fn explained(seed: u64, share: f64, lift: f64) -> Tally {
             let ones = 10.0 + 2.8 * noise + if arm == "assertive" { 10.0 * lift } else { 0.0 };
             let outcome = Outcome { value: (ones * MICRO) as i64, base: MICRO as i64 };
             let covaried = Covaried::of((known * MICRO) as i64, outcome);
-            let group = Group { units: 1, cells: vec![Cell::of(outcome)], covaried, ..Group::default() };
+            let group =
+                Group { units: 1, cells: vec![Cell::of(outcome)], covaried, ..Group::default() };
             arms.entry(arm.to_owned()).or_default().merge(&group);
         }
         tally.cohorts.insert(Cohort { day: START / DAY_MS + day, version: 1 }, Arc::new(arms));
@@ -121,7 +154,11 @@ fn decided(tally: &Tally, is_adjusted: bool) -> Report {
         body["covariate"] = "saves".into();
     }
     let own = experiment(&body);
-    let setup = Setup { plan: own.plan.as_deref().unwrap(), window_hours: 72, versions: [(1, own.arms.as_slice())].into() };
+    let setup = Setup {
+        plan: own.plan.as_deref().unwrap(),
+        window_hours: 72,
+        versions: [(1, own.arms.as_slice())].into(),
+    };
     report(&setup, tally, EventTime(START + 40 * DAY_MS)).unwrap()
 }
 
@@ -136,7 +173,10 @@ fn an_adjusted_goal_that_is_watched_errs_as_rarely_as_it_says() {
             erred += u64::from(told.looks.iter().any(|look| !look.interval.contains(0.0)));
             removed += told.comparisons[0].0.adjustment.unwrap().variance_removed / runs as f64;
         }
-        println!("equal arms, covariate explains {share}: {erred} of {runs} err at some look, at most {most}; removed {removed:.3}");
+        println!(
+            "equal arms, covariate explains {share}: {erred} of {runs} err at some look, at most \
+                {most}; removed {removed:.3}"
+        );
         assert!(erred <= most, "{share}: {erred} of {runs}, at most {most}");
         assert!((removed - share).abs() < 0.02, "{share}: {removed}");
     }
@@ -148,7 +188,9 @@ fn a_covariate_that_explains_a_half_finds_what_would_stay_open_without_it() {
     let (mut with_it, mut without) = (0, 0);
     for seed in 1_000..1_000 + runs {
         let tally = explained(seed, 0.5, 0.035);
-        let is_found = |told: &Report| u64::from(told.decision.verdict == Verdict::Promote("assertive".to_owned()));
+        let is_found = |told: &Report| {
+            u64::from(told.decision.verdict == Verdict::Promote("assertive".to_owned()))
+        };
         let (adjusted, plain) = (decided(&tally, true), decided(&tally, false));
         with_it += is_found(&adjusted);
         without += is_found(&plain);
@@ -162,12 +204,16 @@ fn a_covariate_that_explains_a_half_finds_what_would_stay_open_without_it() {
     let most = Limit::AtMost { rate: 0.55, stated: 0.55 }.rejections(runs);
     let least = Limit::AtLeast(0.8).rejections(runs);
     println!("a lift of .035: {with_it} of {runs} promoted with the covariate, {without} without");
-    assert!(with_it >= least && without <= most, "{with_it}, at least {least}; {without}, at most {most}");
+    assert!(
+        with_it >= least && without <= most,
+        "{with_it}, at least {least}; {without}, at most {most}"
+    );
 }
 
 #[test]
 fn after_a_change_of_weights_each_version_is_adjusted_within_itself() {
-    // In the second week all outcomes are twice as high and most units are in the arm: neither makes an effect.
+    // In the second week all outcomes are twice as high and most units are in the arm: neither
+    // makes an effect.
     let mut tally = Tally::default();
     let mut random = Random::new(5, 29);
     for (version, share, level) in [(1, 0.5, 10.0), (2, 0.9, 20.0)] {
@@ -175,7 +221,10 @@ fn after_a_change_of_weights_each_version_is_adjusted_within_itself() {
         for _ in 0..4_000 {
             let arm = if random.chance(share) { "assertive" } else { "empathetic" };
             let known = random.normal() + level;
-            let outcome = Outcome { value: ((level + known + random.normal()) * MICRO) as i64, base: MICRO as i64 };
+            let outcome = Outcome {
+                value: ((level + known + random.normal()) * MICRO) as i64,
+                base: MICRO as i64,
+            };
             let covaried = Covaried::of((known * MICRO) as i64, outcome);
             arms.entry(arm.to_owned()).or_default().merge(&Group {
                 units: 1,
@@ -184,7 +233,9 @@ fn after_a_change_of_weights_each_version_is_adjusted_within_itself() {
                 ..Group::default()
             });
         }
-        tally.cohorts.insert(Cohort { day: START / DAY_MS + i64::from(version), version }, Arc::new(arms));
+        tally
+            .cohorts
+            .insert(Cohort { day: START / DAY_MS + i64::from(version), version }, Arc::new(arms));
     }
     let own = experiment(&with(&[
         ("goal", json!({"metric": "conversation_length", "cap": 100})),
@@ -200,7 +251,11 @@ fn after_a_change_of_weights_each_version_is_adjusted_within_itself() {
     let goal = &told.comparisons[0].0;
     let (lift, adjustment) = (goal.lift.unwrap(), goal.adjustment.unwrap());
     assert!(lift.interval.contains(0.0) && lift.interval.upper < 0.01, "{lift:?}");
-    assert!((0.4..0.6).contains(&adjustment.variance_removed) && (0.9..1.1).contains(&adjustment.coefficient), "{adjustment:?}");
+    assert!(
+        (0.4..0.6).contains(&adjustment.variance_removed)
+            && (0.9..1.1).contains(&adjustment.coefficient),
+        "{adjustment:?}"
+    );
 }
 
 #[test]
@@ -210,13 +265,23 @@ fn a_covariate_that_cannot_be_used_is_refused_with_its_field() {
         fields.iter().for_each(|(field, value)| body[*field] = value.clone());
         told(1, 0, &body)
     };
-    let by_agent = [("unit", "agent".into()), ("planned_units", 20.into()), ("ends_at", json!("2026-01-21T00:00:00Z"))];
+    let by_agent = [
+        ("unit", "agent".into()),
+        ("planned_units", 20.into()),
+        ("ends_at", json!("2026-01-21T00:00:00Z")),
+    ];
     let bandit = json!({"rule": "thompson", "floor": 0.1, "epoch_days": 7});
     let cases = [
-        (more(&[("covariate", "luck".into())]), "body.covariate: \"luck\" is no feature and no prediction"),
+        (
+            more(&[("covariate", "luck".into())]),
+            "body.covariate: \"luck\" is no feature and no prediction",
+        ),
         (more(&by_agent), "body.covariate: is of single leads"),
         (more(&[("allocation", bandit)]), "body.covariate: arms of a bandit"),
-        (more(&[("goal", json!({"metric": "engagement_score"}))]), "body.covariate: engagement_score is told of all leads together"),
+        (
+            more(&[("goal", json!({"metric": "engagement_score"}))]),
+            "body.covariate: engagement_score is told of all leads together",
+        ),
         (
             more(&[
                 ("goal", Value::Null),
@@ -232,6 +297,14 @@ fn a_covariate_that_cannot_be_used_is_refused_with_its_field() {
     // It is registered with the first version.
     let mut rules = rules(&body("saves"));
     let other = with(&[("continues", 1.into()), ("covariate", "sessions".into())]);
-    assert!(define(&mut rules, &told(2, 1, &other)).unwrap_err().starts_with("body.covariate: was registered with version 1"));
-    define(&mut rules, &told(2, 1, &with(&[("continues", 1.into()), ("covariate", "saves".into())]))).unwrap();
+    assert!(
+        define(&mut rules, &told(2, 1, &other))
+            .unwrap_err()
+            .starts_with("body.covariate: was registered with version 1")
+    );
+    define(
+        &mut rules,
+        &told(2, 1, &with(&[("continues", 1.into()), ("covariate", "saves".into())])),
+    )
+    .unwrap();
 }

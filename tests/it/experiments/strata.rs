@@ -13,7 +13,10 @@ use leadstream::domain::simulation::Limit;
 use leadstream::domain::units::{DAY_MS, EventTime};
 use serde_json::{Value, json};
 
-use crate::experiments::{START, USUAL, define, each_is_refused, experiment, key, market, rules, same_in_any_order, told, with};
+use crate::experiments::{
+    START, USUAL, define, each_is_refused, experiment, key, market, rules, same_in_any_order, told,
+    with,
+};
 
 const MICRO: f64 = 1e6;
 
@@ -24,29 +27,45 @@ fn body(strata: &str) -> Value {
 /// A lead writes in one channel.
 fn channel(lead: &str) -> Option<Channel> {
     let number: usize = lead.rsplit('-').next().unwrap().parse().unwrap();
-    [Some(Channel::Sms), Some(Channel::Email), Some(Channel::Post), None].into_iter().nth(number % 4).unwrap()
+    [Some(Channel::Sms), Some(Channel::Email), Some(Channel::Post), None]
+        .into_iter()
+        .nth(number % 4)
+        .unwrap()
 }
 
 #[test]
 fn strata_are_counted_as_they_were_at_the_first_exposure_in_any_order_and_partitioning() {
     let (rules, own) = (rules(&body("channel")), experiment(&body("channel")));
     let spoken = |event: Interaction| match event.kind {
-        EventType::MessageReceived => Interaction { channel: channel(event.key.lead_id()), ..event },
+        EventType::MessageReceived => {
+            Interaction { channel: channel(event.key.lead_id()), ..event }
+        }
         _ => event,
     };
-    let events: Vec<Interaction> = market(41, 600, &own, |_| USUAL).into_iter().map(spoken).collect();
+    let events: Vec<Interaction> =
+        market(41, 600, &own, |_| USUAL).into_iter().map(spoken).collect();
     let metrics = same_in_any_order(&rules, &events, &key());
     let groups = || metrics.tally.cohorts.values().flat_map(|arms| arms.values());
-    let units = |stratum: u8| groups().filter_map(|group| group.strata.get(&stratum)).map(|sums| sums.units).sum::<u64>();
+    let units = |stratum: u8| {
+        groups().filter_map(|group| group.strata.get(&stratum)).map(|sums| sums.units).sum::<u64>()
+    };
     // What has no stratum of its own, and what has no channel, are one.
     assert_eq!([units(0), units(1), units(6)], [150, 150, 300]);
-    assert!(groups().all(|group| group.strata.values().map(|sums| sums.sum).sum::<i128>() == group.cells[0].sum));
+    assert!(groups().all(
+        |group| group.strata.values().map(|sums| sums.sum).sum::<i128>() == group.cells[0].sum
+    ));
     let report = metrics.report.as_ref().unwrap();
     let stratified = report.comparisons[0].1.stratified.unwrap();
-    assert!(report.comparisons[1..].iter().all(|(_, display)| display.stratified.is_none()), "only the goal");
+    assert!(
+        report.comparisons[1..].iter().all(|(_, display)| display.stratified.is_none()),
+        "only the goal"
+    );
     // Channels explain nothing here, so it is the plain comparison, nearly.
     let difference = report.comparisons[0].0.difference.unwrap();
-    assert!((stratified.difference - difference.estimate).abs() < 0.01, "{stratified:?} {difference:?}");
+    assert!(
+        (stratified.difference - difference.estimate).abs() < 0.01,
+        "{stratified:?} {difference:?}"
+    );
     let record = avro::describe(&results::metrics_record(&metrics).1).unwrap();
     let told = &record["results"]["comparisons"][0];
     assert_eq!(told["stratified_lower"].as_f64(), Some(stratified.interval.lower));
@@ -55,11 +74,19 @@ fn strata_are_counted_as_they_were_at_the_first_exposure_in_any_order_and_partit
     let mut ran = crate::experiments::Ran::new(1);
     ran.take(&staged, events);
     let metrics = crate::experiments::measured(&ran.report(&staged, 0)).clone();
-    let stages = || metrics.tally.cohorts.values().flat_map(|arms| arms.values()).flat_map(|group| group.strata.keys());
+    let stages = || {
+        metrics
+            .tally
+            .cohorts
+            .values()
+            .flat_map(|arms| arms.values())
+            .flat_map(|group| group.strata.keys())
+    };
     assert!(stages().count() > 0 && stages().all(|stage| *stage < 6));
 }
 
-/// Two weeks of leads of three kinds, of which the kind explains most of the outcome; one more lead is of a kind of its own.
+/// Two weeks of leads of three kinds, of which the kind explains most of the outcome; one more lead
+/// is of a kind of its own.
 fn kinds(seed: u64, lift: f64) -> Tally {
     let mut random = Random::new(seed, 43);
     let mut tally = Tally::default();
@@ -68,13 +95,22 @@ fn kinds(seed: u64, lift: f64) -> Tally {
         let strata = [(stratum, Stratum::of(outcome))].into();
         let group = Group { units: 1, cells: vec![Cell::of(outcome)], strata, ..Group::default() };
         let mut one = Tally::default();
-        one.cohorts.insert(Cohort { day: START / DAY_MS + day, version: 1 }, Arc::new(Arms::from([(arm.to_owned(), group)])));
+        one.cohorts.insert(
+            Cohort { day: START / DAY_MS + day, version: 1 },
+            Arc::new(Arms::from([(arm.to_owned(), group)])),
+        );
         tally.merge(&one);
     };
     for day in 0..14 {
         for _ in 0..60 {
-            let (arm, stratum) = (if random.chance(0.5) { "assertive" } else { "empathetic" }, random.below(3) as u8);
-            let ones = 10.0 + 3.0 * f64::from(stratum) + random.normal() + if arm == "assertive" { lift } else { 0.0 };
+            let (arm, stratum) = (
+                if random.chance(0.5) { "assertive" } else { "empathetic" },
+                random.below(3) as u8,
+            );
+            let ones = 10.0
+                + 3.0 * f64::from(stratum)
+                + random.normal()
+                + if arm == "assertive" { lift } else { 0.0 };
             add(day, arm, stratum, ones);
         }
     }
@@ -90,7 +126,11 @@ fn decided(tally: &Tally) -> Report {
         ("planned_units", json!(1_000)),
         ("strata", "channel".into()),
     ]));
-    let setup = Setup { plan: own.plan.as_deref().unwrap(), window_hours: 72, versions: [(1, own.arms.as_slice())].into() };
+    let setup = Setup {
+        plan: own.plan.as_deref().unwrap(),
+        window_hours: 72,
+        versions: [(1, own.arms.as_slice())].into(),
+    };
     report(&setup, tally, EventTime(START + 40 * DAY_MS)).unwrap()
 }
 
@@ -104,11 +144,16 @@ fn within_kinds_that_explain_the_outcome_the_interval_is_narrower_and_errs_as_ra
         let (stratified, plain) = (display.stratified.unwrap(), display.fixed.unwrap());
         erred += u64::from(!stratified.interval.contains(0.0));
         assert_eq!(stratified.p_value < 0.05, !stratified.interval.contains(0.0));
-        narrower += (stratified.interval.upper - stratified.interval.lower) / (plain.upper - plain.lower) / runs as f64;
+        narrower += (stratified.interval.upper - stratified.interval.lower)
+            / (plain.upper - plain.lower)
+            / runs as f64;
     }
     let most = Limit::AtMost { rate: 0.05, stated: 0.073 }.rejections(runs);
     let least = Limit::AtLeast(0.05).rejections(runs);
-    println!("equal arms, strata explain six sevenths: {erred} of {runs} err, {least} to {most}; width {narrower:.3}");
+    println!(
+        "equal arms, strata explain six sevenths: {erred} of {runs} err, {least} to {most}; width \
+            {narrower:.3}"
+    );
     assert!((least..=most).contains(&erred), "{erred} of {runs}, {least} to {most}");
     // The kinds have a variance of 6 beside 1 within them.
     assert!((narrower - (1.0_f64 / 7.0).sqrt()).abs() < 0.02, "{narrower}");
@@ -137,11 +182,21 @@ fn strata_that_cannot_be_used_are_refused_with_their_field() {
     };
     let cases = [
         (more("strata", "luck".into()), "body.strata: \"luck\" is none of stage, channel"),
-        (more("allocation", json!({"rule": "thompson", "floor": 0.1, "epoch_days": 7})), "body.strata: arms of a bandit"),
-        (more("goal", json!({"metric": "coaching_satisfaction"})), "body.strata: coaching_satisfaction is told of all leads together"),
+        (
+            more("allocation", json!({"rule": "thompson", "floor": 0.1, "epoch_days": 7})),
+            "body.strata: arms of a bandit",
+        ),
+        (
+            more("goal", json!({"metric": "coaching_satisfaction"})),
+            "body.strata: coaching_satisfaction is told of all leads together",
+        ),
     ];
     each_is_refused(&cases);
     let mut rules = rules(&body("stage"));
     let other = with(&[("continues", 1.into()), ("strata", "channel".into())]);
-    assert!(define(&mut rules, &told(2, 1, &other)).unwrap_err().starts_with("body.strata: was registered with version 1"));
+    assert!(
+        define(&mut rules, &told(2, 1, &other))
+            .unwrap_err()
+            .starts_with("body.strata: was registered with version 1")
+    );
 }

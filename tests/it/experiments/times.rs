@@ -1,4 +1,5 @@
-//! How long leads wait for an answer: the middle time of each arm, with bounds that hold at every look.
+//! How long leads wait for an answer: the middle time of each arm, with bounds that hold at every
+//! look.
 
 use leadstream::domain::event::EventType;
 use leadstream::domain::experiment::plan::Metric;
@@ -10,7 +11,9 @@ use leadstream::domain::statistics::quantile::{Compared, watched};
 use leadstream::domain::units::{HOUR_MS, MINUTE_MS};
 use serde_json::{Value, json};
 
-use crate::experiments::{USUAL, define, event, experiment, key, market, none, rules, same_in_any_order, told, with};
+use crate::experiments::{
+    USUAL, define, event, experiment, key, market, none, rules, same_in_any_order, told, with,
+};
 
 fn body() -> Value {
     with(&[("metrics", json!([{"metric": "response_time", "window_hours": 48}]))])
@@ -30,21 +33,39 @@ fn waits_are_told_by_their_median_in_any_order_and_partitioning() {
             continue;
         }
         let usual = if own.assign(lead).unwrap().arm == "assertive" { 60.0 } else { 120.0 };
-        let wait = if random.is_once_in(10) { 49.0 * 60.0 } else { usual * random.between(0.5, 1.5) };
+        let wait =
+            if random.is_once_in(10) { 49.0 * 60.0 } else { usual * random.between(0.5, 1.5) };
         let answered = asked.occurred_at.0 + (wait * MINUTE_MS as f64) as i64;
-        answers.extend([answered, answered + HOUR_MS].map(|at| event(lead, at, EventType::MessageSent)));
+        answers.extend(
+            [answered, answered + HOUR_MS].map(|at| event(lead, at, EventType::MessageSent)),
+        );
     }
     events.extend(answers);
     events.sort_by_key(|event| (event.occurred_at, event.event_id));
     let report = same_in_any_order(&rules, &events, &key()).report.unwrap();
-    let (told, _) = report.comparisons.iter().find(|(told, _)| told.metric == Metric::ResponseTime).unwrap();
-    // A fifth waits longer than anybody else, so the middle one is at five eighths of those who are answered.
+    let (told, _) =
+        report.comparisons.iter().find(|(told, _)| told.metric == Metric::ResponseTime).unwrap();
+    // A fifth waits longer than anybody else, so the middle one is at five eighths of those who are
+    // answered.
     let (control, treatment) = (120.0 * 1.125, 60.0 * 1.125);
-    assert!((told.means.control / control - 1.0).abs() < 0.15 && (told.means.treatment / treatment - 1.0).abs() < 0.15, "{told:?}");
+    assert!(
+        (told.means.control / control - 1.0).abs() < 0.15
+            && (told.means.treatment / treatment - 1.0).abs() < 0.15,
+        "{told:?}"
+    );
     assert!(told.units.control - told.outcomes.control > 40 && told.is_open, "{told:?}");
     let (lift, difference) = (told.lift.unwrap(), told.difference.unwrap());
-    assert!(lift.interval.contains(-0.5) && lift.interval.upper < -0.2 && difference.interval.contains(treatment - control), "{told:?}");
-    assert_eq!((told.loss_max, told.gain_max, report.worth(told)), (None, None, None), "it decides nothing");
+    assert!(
+        lift.interval.contains(-0.5)
+            && lift.interval.upper < -0.2
+            && difference.interval.contains(treatment - control),
+        "{told:?}"
+    );
+    assert_eq!(
+        (told.loss_max, told.gain_max, report.worth(told)),
+        (None, None, None),
+        "it decides nothing"
+    );
 }
 
 #[test]
@@ -52,9 +73,16 @@ fn a_bucket_is_at_most_an_eighth_wide_and_those_never_answered_are_behind_all() 
     for minute in 0..525_600_i64 {
         let (at, time) = (bucket(Some(minute * MINUTE_MS)), minute as f64);
         assert!(minutes(at) <= time && time < minutes(at + 1) && at < UNANSWERED, "{minute}");
-        assert!(minutes(at + 1) - minutes(at) <= (1.0 + minutes(at)) / 8.0 || minutes(at + 1) - minutes(at) <= 1.0);
+        assert!(
+            minutes(at + 1) - minutes(at) <= (1.0 + minutes(at)) / 8.0
+                || minutes(at + 1) - minutes(at) <= 1.0
+        );
     }
-    assert!(bucket(None) == UNANSWERED && bucket(Some(i64::MAX)) < UNANSWERED && minutes(UNANSWERED).is_infinite());
+    assert!(
+        bucket(None) == UNANSWERED
+            && bucket(Some(i64::MAX)) < UNANSWERED
+            && minutes(UNANSWERED).is_infinite()
+    );
 }
 
 #[test]
@@ -67,21 +95,35 @@ fn bounds_of_a_median_that_is_watched_err_as_rarely_as_they_say() {
         let mut missed = false;
         for _ in 0..600 {
             units[random.below(101)] += 1;
-            let found = watched(&units, Compared { share: 0.5, planned: 600.0, alpha_planned: alpha }, alpha).unwrap();
+            let found = watched(
+                &units,
+                Compared { share: 0.5, planned: 600.0, alpha_planned: alpha },
+                alpha,
+            )
+            .unwrap();
             missed |= !(found.lower..=found.upper).contains(&50);
         }
-        let found = watched(&units, Compared { share: 0.5, planned: 600.0, alpha_planned: alpha }, alpha).unwrap();
+        let found =
+            watched(&units, Compared { share: 0.5, planned: 600.0, alpha_planned: alpha }, alpha)
+                .unwrap();
         narrow += u64::from(found.upper - found.lower < 20);
         misses += u64::from(missed);
     }
-    assert!(misses <= Limit::AtMost { rate: 0.1, stated: 0.1 }.rejections(runs) && narrow == runs, "{misses} missed, {narrow} narrow");
+    assert!(
+        misses <= Limit::AtMost { rate: 0.1, stated: 0.1 }.rejections(runs) && narrow == runs,
+        "{misses} missed, {narrow} narrow"
+    );
 }
 
 #[test]
 fn a_time_decides_nothing_and_is_not_told_of_agents() {
-    let refused = |more: &[(&str, Value)]| define(&mut none(), &told(1, 0, &with(more))).unwrap_err();
+    let refused =
+        |more: &[(&str, Value)]| define(&mut none(), &told(1, 0, &with(more))).unwrap_err();
     let goal = refused(&[("goal", json!({"metric": "response_time"}))]);
-    assert!(goal.starts_with("body.goal.metric: response_time is told and decides nothing"), "{goal}");
+    assert!(
+        goal.starts_with("body.goal.metric: response_time is told and decides nothing"),
+        "{goal}"
+    );
     let guardrail = refused(&[("guardrails", json!([{"metric": "response_time", "margin": 0.1}]))]);
     assert!(guardrail.starts_with("body.guardrails[0].metric: response_time"), "{guardrail}");
     let metrics = json!([{"metric": "response_time"}]);

@@ -1,4 +1,5 @@
-//! Apache Kafka as a state machine: logs, transactions, the group. It answers at once; faults and delays are its clients' matter.
+//! Apache Kafka as a state machine: logs, transactions, the group. It answers at once; faults and
+//! delays are its clients' matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,7 +124,8 @@ pub struct Broker {
     pub transactions: BTreeMap<String, Transactions>,
     pub group: Group,
     pub late: Vec<Late>,
-    /// Ends of transactions that are not written yet: when, by whom, where (`None`: the group's offsets).
+    /// Ends of transactions that are not written yet: when, by whom, where (`None`: the group's
+    /// offsets).
     markers: Vec<(u64, String, Option<Place>)>,
     aborted: BTreeSet<u64>,
     transactions_ever: u64,
@@ -158,7 +160,8 @@ impl Broker {
         self.logs.iter_mut().find(|(known, _)| **known == place).map(|(_, log)| log).unwrap()
     }
 
-    /// Lets time pass: late requests arrive, ends of transactions are written, what is too old is ended.
+    /// Lets time pass: late requests arrive, ends of transactions are written, what is too old is
+    /// ended.
     pub fn advance(&mut self, ms: u64) {
         self.now_ms += ms;
         let now = self.now_ms;
@@ -169,15 +172,27 @@ impl Broker {
         self.write_markers(|at| at <= now);
         if now >= self.scanned_ms + SCAN_MS {
             self.scanned_ms = now;
-            let old = |state: &Transactions| state.state == State::Ongoing && now - state.began_ms > state.timeout_ms;
-            let old: Vec<String> = self.transactions.iter().filter(|(_, state)| old(state)).map(|(id, _)| id.clone()).collect();
+            let old = |state: &Transactions| {
+                state.state == State::Ongoing && now - state.began_ms > state.timeout_ms
+            };
+            let old: Vec<String> = self
+                .transactions
+                .iter()
+                .filter(|(_, state)| old(state))
+                .map(|(id, _)| id.clone())
+                .collect();
             for id in old {
                 self.transactions.get_mut(&id).unwrap().epoch += 1;
                 self.prepare(&id, false);
             }
         }
-        let gone: Vec<u64> =
-            self.group.members.iter().filter(|(_, member)| member.heard_ms + SESSION_MS < now).map(|(id, _)| *id).collect();
+        let gone: Vec<u64> = self
+            .group
+            .members
+            .iter()
+            .filter(|(_, member)| member.heard_ms + SESSION_MS < now)
+            .map(|(id, _)| *id)
+            .collect();
         gone.into_iter().for_each(|member| self.leave(member));
     }
 
@@ -185,7 +200,9 @@ impl Broker {
         let due: Vec<_> = self.markers.extract_if(.., |(at, ..)| is_due(*at)).collect();
         for (_, id, place) in due {
             let state = self.transactions.get_mut(&id).unwrap();
-            let (number, State::Prepare(commit)) = (state.number, state.state) else { unreachable!("markers are of what was decided") };
+            let (number, State::Prepare(commit)) = (state.number, state.state) else {
+                unreachable!("markers are of what was decided")
+            };
             match place {
                 Some(place) => {
                     state.places.remove(&place);
@@ -259,7 +276,11 @@ impl Broker {
     /// Checks the epoch and begins a transaction where none is open.
     fn take_part(&mut self, identity: &Identity) -> Result<&mut Transactions, Code> {
         let (now, fresh) = (self.now_ms, self.transactions_ever + 1);
-        let state = self.transactions.get_mut(&identity.id).filter(|state| state.epoch == identity.epoch).ok_or(Code::Fenced)?;
+        let state = self
+            .transactions
+            .get_mut(&identity.id)
+            .filter(|state| state.epoch == identity.epoch)
+            .ok_or(Code::Fenced)?;
         match state.state {
             State::Prepare(_) => return Err(Code::Concurrent),
             State::Ongoing => {}
@@ -272,14 +293,27 @@ impl Broker {
     }
 
     /// AddPartitionsToTxn.
-    pub fn add_places(&mut self, identity: &Identity, places: impl Iterator<Item = Place>) -> Result<(), Code> {
+    pub fn add_places(
+        &mut self,
+        identity: &Identity,
+        places: impl Iterator<Item = Place>,
+    ) -> Result<(), Code> {
         self.take_part(identity)?.places.extend(places);
         Ok(())
     }
 
     /// Produce, to a partition that is part of the open transaction; gives the next offset.
-    pub fn produce(&mut self, identity: &Identity, place: Place, records: &[Record]) -> Result<u64, Code> {
-        let state = self.transactions.get(&identity.id).filter(|state| state.epoch == identity.epoch).ok_or(Code::Fenced)?;
+    pub fn produce(
+        &mut self,
+        identity: &Identity,
+        place: Place,
+        records: &[Record],
+    ) -> Result<u64, Code> {
+        let state = self
+            .transactions
+            .get(&identity.id)
+            .filter(|state| state.epoch == identity.epoch)
+            .ok_or(Code::Fenced)?;
         if state.state != State::Ongoing || !state.places.contains(&place) {
             return Err(Code::InvalidState);
         }
@@ -300,8 +334,14 @@ impl Broker {
         }
     }
 
-    /// AddOffsetsToTxn and TxnOffsetCommit. Who shows no generation is not checked, and nobody is asked who owns what.
-    pub fn send_offsets(&mut self, identity: &Identity, next: &BTreeMap<u32, Offset>, shown: &Shown) -> Result<(), Code> {
+    /// AddOffsetsToTxn and TxnOffsetCommit. Who shows no generation is not checked, and nobody is
+    /// asked who owns what.
+    pub fn send_offsets(
+        &mut self,
+        identity: &Identity,
+        next: &BTreeMap<u32, Offset>,
+        shown: &Shown,
+    ) -> Result<(), Code> {
         let state = self.take_part(identity)?;
         state.has_offsets = true;
         let number = state.number;
@@ -322,7 +362,11 @@ impl Broker {
 
     /// EndTxn.
     pub fn end(&mut self, identity: &Identity, commit: bool) -> Result<(), Code> {
-        let state = self.transactions.get_mut(&identity.id).filter(|state| state.epoch == identity.epoch).ok_or(Code::Fenced)?;
+        let state = self
+            .transactions
+            .get_mut(&identity.id)
+            .filter(|state| state.epoch == identity.epoch)
+            .ok_or(Code::Fenced)?;
         match state.state {
             State::Ongoing => {
                 self.prepare(&identity.id, commit);
@@ -352,13 +396,15 @@ impl Broker {
         (log.start, if isolation == Isolation::Committed { log.stable() } else { log.next })
     }
 
-    /// The first record from an offset on that an isolation level sees, and where to read on; what is behind the end it sees is
-    /// not there.
+    /// The first record from an offset on that an isolation level sees, and where to read on; what
+    /// is behind the end it sees is not there.
     pub fn fetch(&self, place: (&str, u32), from: u64, isolation: Isolation) -> Option<&Entry> {
         let log = self.log(place);
         let end = self.watermarks(place, isolation).1;
         let first = log.entries.partition_point(|entry| entry.offset < from);
-        let is_hidden = |entry: &Entry| isolation == Isolation::Committed && self.aborted.contains(&entry.transaction);
+        let is_hidden = |entry: &Entry| {
+            isolation == Isolation::Committed && self.aborted.contains(&entry.transaction)
+        };
         let mut entries = log.entries[first..].iter().take_while(|entry| entry.offset < end);
         entries.find(|entry| entry.record.is_some() && !entry.is_removed && !is_hidden(entry))
     }
@@ -367,12 +413,17 @@ impl Broker {
     pub fn all(&self, place: (&str, u32)) -> impl Iterator<Item = (Offset, &Record)> {
         let log = self.log(place);
         let stable = log.stable();
-        let seen = move |entry: &&Entry| entry.offset < stable && !self.aborted.contains(&entry.transaction);
-        log.entries.iter().filter(seen).filter_map(|entry| Some((Offset(entry.offset), entry.record.as_ref()?)))
+        let seen = move |entry: &&Entry| {
+            entry.offset < stable && !self.aborted.contains(&entry.transaction)
+        };
+        log.entries
+            .iter()
+            .filter(seen)
+            .filter_map(|entry| Some((Offset(entry.offset), entry.record.as_ref()?)))
     }
 
-    /// The log cleaner: of each key the last committed record stays, of what was aborted nothing; never behind an open
-    /// transaction, and the last entry always stays.
+    /// The log cleaner: of each key the last committed record stays, of what was aborted nothing;
+    /// never behind an open transaction, and the last entry always stays.
     pub fn compact(&mut self, place: Place) {
         let aborted = &self.aborted;
         let log = self.logs.get_mut(&place).unwrap();
@@ -380,7 +431,8 @@ impl Broker {
         let mut newest = BTreeSet::new();
         for entry in log.entries.iter_mut().rev().filter(|entry| entry.offset < stable) {
             let Some(record) = &entry.record else { continue };
-            let is_newest = !aborted.contains(&entry.transaction) && newest.insert(record.key.clone());
+            let is_newest =
+                !aborted.contains(&entry.transaction) && newest.insert(record.key.clone());
             entry.is_removed |= !is_newest && entry.offset != last;
         }
     }
@@ -393,13 +445,21 @@ impl Broker {
 
     /// When the next request of a transactional id arrives that is under way.
     pub fn late_in_ms(&self, id: &str) -> Option<u64> {
-        self.late.iter().filter(|late| late.identity.id == id).map(|late| late.at_ms.saturating_sub(self.now_ms)).min()
+        self.late
+            .iter()
+            .filter(|late| late.identity.id == id)
+            .map(|late| late.at_ms.saturating_sub(self.now_ms))
+            .min()
     }
 
     /// Whether everything that was asked for has been done.
     pub fn is_quiet(&self) -> bool {
-        let is_open = |state: &Transactions| matches!(state.state, State::Ongoing | State::Prepare(_));
-        self.late.is_empty() && self.markers.is_empty() && !self.group.is_preparing && !self.transactions.values().any(is_open)
+        let is_open =
+            |state: &Transactions| matches!(state.state, State::Ongoing | State::Prepare(_));
+        self.late.is_empty()
+            && self.markers.is_empty()
+            && !self.group.is_preparing
+            && !self.transactions.values().any(is_open)
     }
 
     /// Number of members.

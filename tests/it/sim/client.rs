@@ -1,4 +1,5 @@
-//! The simulated broker under the product's seam: each call may fail, crash, take long, or have its effect without an answer.
+//! The simulated broker under the product's seam: each call may fail, crash, take long, or have its
+//! effect without an answer.
 
 use std::panic::resume_unwind;
 use std::rc::Rc;
@@ -108,7 +109,10 @@ impl SimClient {
             (Call::Commit, State::Prepare(true)) if is_late => Point::D,
             (Call::Commit, State::Ongoing) if is_late => Point::D,
             (Call::Commit, State::Prepare(true) | State::Complete(true)) if !is_late => Point::E,
-            (Call::Read | Call::Committed, State::Empty | State::Complete(_) | State::Prepare(_)) if self.sim.is_pinned() => Point::P,
+            (
+                Call::Read | Call::Committed,
+                State::Empty | State::Complete(_) | State::Prepare(_),
+            ) if self.sim.is_pinned() => Point::P,
             (_, State::Ongoing) if has_pending => Point::C,
             (_, State::Ongoing) => Point::B,
             _ => Point::A,
@@ -116,7 +120,8 @@ impl SimClient {
         self.sim.hit(point);
     }
 
-    /// What happens at a step: others go on, the process is slow, or it is killed before it; else what the step has to mind.
+    /// What happens at a step: others go on, the process is slow, or it is killed before it; else
+    /// what the step has to mind.
     pub fn enter(&self, call: Call) -> Option<Fault> {
         self.die_if_killed();
         if self.sim.percent(12) {
@@ -170,7 +175,10 @@ impl SimClient {
     }
 
     /// Asks until the transaction before has ended, as librdkafka does.
-    pub fn until_ended<T>(&self, mut call: impl FnMut(&mut Broker) -> Result<T, Code>) -> Result<T, Refusal> {
+    pub fn until_ended<T>(
+        &self,
+        mut call: impl FnMut(&mut Broker) -> Result<T, Code>,
+    ) -> Result<T, Refusal> {
         let until = self.sim.now_ms() + ASK_MS;
         loop {
             let outcome = call(&mut self.sim.broker.borrow_mut());

@@ -1,4 +1,5 @@
-//! One script for the simulated broker and for Apache Kafka: where they differ, the simulator is wrong.
+//! One script for the simulated broker and for Apache Kafka: where they differ, the simulator is
+//! wrong.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use leadstream::domain::units::{Offset, Partition};
 use leadstream::runtime::instance::topics;
 use leadstream::runtime::log::kafka::{
-    self, Client, Cluster, Consumers, Group, Guarantee, Hub, Isolation, Librdkafka, Polled, Producer, Reads, Remedy, Settings,
+    self, Client, Cluster, Consumers, Group, Guarantee, Hub, Isolation, Librdkafka, Polled,
+    Producer, Reads, Remedy, Settings,
 };
 use leadstream::runtime::log::{Batches, Record, STATE};
 use rdkafka::ClientConfig;
@@ -43,8 +45,13 @@ trait Subject {
     fn reads(&self) -> <Self::Client as Client>::Reads;
     /// What somebody shows who is no member: generation -1.
     fn stranger(&self) -> <Self::Client as Client>::Member;
-    /// Asks for the committed offset of a partition, and commits the transaction that will move it only after a while.
-    fn committed_while(&self, partition: Partition, producer: &<Self::Client as Client>::Producer) -> Option<Offset>;
+    /// Asks for the committed offset of a partition, and commits the transaction that will move it
+    /// only after a while.
+    fn committed_while(
+        &self,
+        partition: Partition,
+        producer: &<Self::Client as Client>::Producer,
+    ) -> Option<Offset>;
     /// The log cleaner has its turn, where it does not come by itself.
     fn compact(&self, place: (&'static str, u32));
 }
@@ -58,7 +65,14 @@ struct Script<'a, S: Subject> {
 }
 
 fn record(key: &str, value: &str) -> Record {
-    Record { key: Some(key.into()), value: Some(value.into()), reason: None, appended_ms: START_MS, source: 0, origin: None }
+    Record {
+        key: Some(key.into()),
+        value: Some(value.into()),
+        reason: None,
+        appended_ms: START_MS,
+        source: 0,
+        origin: None,
+    }
 }
 
 impl<S: Subject> Script<'_, S> {
@@ -71,13 +85,17 @@ impl<S: Subject> Script<'_, S> {
     }
 
     fn ends(&self, (topic, partition): (&str, u32)) -> (u64, u64) {
-        let end = |isolation| self.reads.watermarks((topic, Partition(partition)), isolation).unwrap().1.0;
+        let end = |isolation| {
+            self.reads.watermarks((topic, Partition(partition)), isolation).unwrap().1.0
+        };
         (end(Isolation::Committed), end(Isolation::Uncommitted))
     }
 
     /// Waits until a partition ends at an offset for everybody.
     fn await_end(&self, place: (&str, u32), end: u64) {
-        self.await_that(&format!("{place:?} ends at {end}"), |script| script.ends(place) == (end, end));
+        self.await_that(&format!("{place:?} ends at {end}"), |script| {
+            script.ends(place) == (end, end)
+        });
     }
 
     /// What a committed reader sees.
@@ -87,7 +105,9 @@ impl<S: Subject> Script<'_, S> {
         let mut seen = Vec::new();
         loop {
             match self.reads.poll(place).unwrap() {
-                Polled::Record(offset, record) => seen.push((offset.0, String::from_utf8(record.value.unwrap()).unwrap())),
+                Polled::Record(offset, record) => {
+                    seen.push((offset.0, String::from_utf8(record.value.unwrap()).unwrap()))
+                }
                 Polled::End => break,
                 Polled::Nothing => assert!(self.reads.time() < until, "{place:?} gives nothing"),
             }
@@ -97,7 +117,8 @@ impl<S: Subject> Script<'_, S> {
     }
 
     fn assert_seen(&self, place: (&str, u32), expected: &[(u64, &str)]) {
-        let expected: Vec<(u64, String)> = expected.iter().map(|(offset, value)| (*offset, (*value).to_owned())).collect();
+        let expected: Vec<(u64, String)> =
+            expected.iter().map(|(offset, value)| (*offset, (*value).to_owned())).collect();
         assert_eq!(self.seen(place), expected, "{place:?}");
     }
 
@@ -118,7 +139,12 @@ impl<S: Subject> Script<'_, S> {
     }
 
     /// Begins a transaction and writes to it; gives the ends of the changelog.
-    fn write(&self, producer: &ProducerOf<S>, place: (&'static str, u32), records: &[Record]) -> BTreeMap<u32, Offset> {
+    fn write(
+        &self,
+        producer: &ProducerOf<S>,
+        place: (&'static str, u32),
+        records: &[Record],
+    ) -> BTreeMap<u32, Offset> {
         producer.begin().unwrap();
         producer.send(&Batches::from([(place, records.to_vec())])).unwrap();
         producer.drain(PATIENCE).unwrap()
@@ -128,7 +154,8 @@ impl<S: Subject> Script<'_, S> {
         self.subject.client(0).committed(Partition(partition)).unwrap().map(|offset| offset.0)
     }
 
-    /// What is aborted takes offsets, as does the end of a transaction; one without records takes none.
+    /// What is aborted takes offsets, as does the end of a transaction; one without records takes
+    /// none.
     fn aborted_records_are_not_seen(&self) {
         let (producer, place) = (self.producer(0), (OUTPUT, 0));
         self.write(&producer, place, &[record("k", "aborted")]);
@@ -174,7 +201,9 @@ impl<S: Subject> Script<'_, S> {
     fn a_stranger_moves_offsets(&self) {
         let producer = self.producer(0);
         self.write(&producer, (OUTPUT, 3), &[record("k", "v")]);
-        producer.offsets(INTERACTIONS, &BTreeMap::from([(3, Offset(7))]), &self.subject.stranger()).unwrap();
+        producer
+            .offsets(INTERACTIONS, &BTreeMap::from([(3, Offset(7))]), &self.subject.stranger())
+            .unwrap();
         producer.commit().unwrap();
         assert_eq!(self.committed(3), Some(7));
     }
@@ -185,7 +214,9 @@ impl<S: Subject> Script<'_, S> {
         let send = |offset| {
             self.write(&producer, (OUTPUT, 4), &[record("k", "v")]);
             let member = self.subject.client(0).member().unwrap();
-            producer.offsets(INTERACTIONS, &BTreeMap::from([(4, Offset(offset))]), &member).unwrap();
+            producer
+                .offsets(INTERACTIONS, &BTreeMap::from([(4, Offset(offset))]), &member)
+                .unwrap();
         };
         send(5);
         assert_eq!(self.subject.committed_while(Partition(4), &producer), Some(Offset(5)));
@@ -195,14 +226,16 @@ impl<S: Subject> Script<'_, S> {
         assert_eq!(self.committed(5), None);
     }
 
-    /// Of two transactions that are open at once, the offset that was added last counts, whichever ends last: producers that take turns
-    /// rely on it.
+    /// Of two transactions that are open at once, the offset that was added last counts, whichever
+    /// ends last: producers that take turns rely on it.
     fn the_offset_that_was_added_last_counts(&self) {
         let [first, second] = [(0, 21), (1, 22)].map(|(turn, offset)| {
             let producer = self.producer_of(0, turn);
             self.write(&producer, (OUTPUT, 4), &[record("k", "v")]);
             let member = self.subject.client(0).member().unwrap();
-            producer.offsets(INTERACTIONS, &BTreeMap::from([(4, Offset(offset))]), &member).unwrap();
+            producer
+                .offsets(INTERACTIONS, &BTreeMap::from([(4, Offset(offset))]), &member)
+                .unwrap();
             producer
         });
         second.commit().unwrap();
@@ -210,8 +243,8 @@ impl<S: Subject> Script<'_, S> {
         assert_eq!(self.committed(4), Some(22));
     }
 
-    /// A member of an older generation is refused. One of this generation may commit a partition that is no longer its own: Kafka
-    /// does not look at that.
+    /// A member of an older generation is refused. One of this generation may commit a partition
+    /// that is no longer its own: Kafka does not look at that.
     fn a_partition_that_has_moved_is_committed_by_whoever_knows_the_generation(&mut self) {
         let producer = self.producer(0);
         let before = self.subject.client(0).member().unwrap();
@@ -220,7 +253,10 @@ impl<S: Subject> Script<'_, S> {
         let next = BTreeMap::from([(moved.0, Offset(11))]);
         let place = (OUTPUT, moved.0);
         self.write(&producer, place, &[record("k", "v")]);
-        assert_eq!(producer.offsets(INTERACTIONS, &next, &before).unwrap_err().remedy, Remedy::Abort);
+        assert_eq!(
+            producer.offsets(INTERACTIONS, &next, &before).unwrap_err().remedy,
+            Remedy::Abort
+        );
         producer.abort().unwrap();
         assert_ne!(self.committed(moved.0), Some(11));
         // It hears of the last generation a little later than the others have their shares.
@@ -243,9 +279,15 @@ impl<S: Subject> Script<'_, S> {
         self.subject.join();
         let state = (STATE, 0);
         let producer = self.producer(0);
-        assert_eq!(self.write(&producer, state, &[record("a", "old"), record("b", "only")]), BTreeMap::from([(0, Offset(2))]));
+        assert_eq!(
+            self.write(&producer, state, &[record("a", "old"), record("b", "only")]),
+            BTreeMap::from([(0, Offset(2))])
+        );
         producer.commit().unwrap();
-        assert_eq!(self.write(&producer, state, &[record("a", "new")]), BTreeMap::from([(0, Offset(4))]));
+        assert_eq!(
+            self.write(&producer, state, &[record("a", "new")]),
+            BTreeMap::from([(0, Offset(4))])
+        );
         producer.commit().unwrap();
         self.write(&producer, state, &[record("b", "aborted")]);
         producer.abort().unwrap();
@@ -268,12 +310,16 @@ impl<S: Subject> Script<'_, S> {
         self.an_open_transaction_holds_back_what_is_committed_behind_it();
         self.a_partition_that_has_moved_is_committed_by_whoever_knows_the_generation();
 
-        // Offsets stay when a record before them is removed, and reading from a removed one goes on behind it.
+        // Offsets stay when a record before them is removed, and reading from a removed one goes on
+        // behind it.
         self.subject.compact(state);
         self.await_that("the changelog is compacted", |script| script.seen(state).len() == 2);
         self.assert_seen(state, &[(1, "only"), (3, "new")]);
         assert_eq!(self.ends(state), (7, 7));
-        assert_eq!(self.reads.watermarks((STATE, Partition(0)), Isolation::Uncommitted).unwrap().0, Offset(0));
+        assert_eq!(
+            self.reads.watermarks((STATE, Partition(0)), Isolation::Uncommitted).unwrap().0,
+            Offset(0)
+        );
     }
 }
 
@@ -292,7 +338,10 @@ struct Simulated {
 impl Simulated {
     fn new(seed: u64, broken: Option<Broken>) -> Self {
         let broker = Broker::new(places(PARTITIONS).into_iter(), PARTITIONS);
-        let (sim, members) = (Rc::new(Sim::new(broker, 3, seed, broken)), Rc::new(RefCell::new(Vec::<Rc<Instance>>::new())));
+        let (sim, members) = (
+            Rc::new(Sim::new(broker, 3, seed, broken)),
+            Rc::new(RefCell::new(Vec::<Rc<Instance>>::new())),
+        );
         let (passing, polled) = (Rc::downgrade(&sim), members.clone());
         sim.others.replace(Some(Box::new(move |_, ms| {
             for piece in (0..ms).step_by(50) {
@@ -309,8 +358,14 @@ impl Subject for Simulated {
 
     fn join(&mut self) {
         let number = self.clients.len();
-        let member = Rc::new(Instance::start(&self.sim, number, &cluster(PARTITIONS), self.stage.told(number)));
-        let (sim, process, id) = (self.sim.clone(), member.process.clone(), format!("instance-{number}"));
+        let member = Rc::new(Instance::start(
+            &self.sim,
+            number,
+            &cluster(PARTITIONS),
+            self.stage.told(number),
+        ));
+        let (sim, process, id) =
+            (self.sim.clone(), member.process.clone(), format!("instance-{number}"));
         self.clients.push(SimClient { sim, process, id, is_keeper: false });
         self.members.borrow_mut().push(member);
         let share = PARTITIONS as usize / self.clients.len();
@@ -330,7 +385,12 @@ impl Subject for Simulated {
     }
 
     fn reads(&self) -> SimReads {
-        let nobody = SimClient { sim: self.sim.clone(), process: Rc::default(), id: "nobody".to_owned(), is_keeper: false };
+        let nobody = SimClient {
+            sim: self.sim.clone(),
+            process: Rc::default(),
+            id: "nobody".to_owned(),
+            is_keeper: false,
+        };
         SimReads::new(&nobody)
     }
 
@@ -368,8 +428,10 @@ impl Real {
             ..cluster(PARTITIONS).settings.clone()
         };
         let cluster = kafka::open(settings, &topics()).unwrap();
-        let (topic, soon) = (cluster.settings.topic(STATE), "segment.ms=1,min.cleanable.dirty.ratio=0.001");
-        let arguments = ["--alter", "--entity-type", "topics", "--entity-name", &topic, "--add-config", soon];
+        let (topic, soon) =
+            (cluster.settings.topic(STATE), "segment.ms=1,min.cleanable.dirty.ratio=0.001");
+        let arguments =
+            ["--alter", "--entity-type", "topics", "--entity-name", &topic, "--add-config", soon];
         kafka.tool("kafka.admin.ConfigCommand", &arguments);
         Self { kafka, cluster, members: Vec::new() }
     }
@@ -380,7 +442,8 @@ impl Subject for Real {
 
     fn join(&mut self) {
         let number = self.members.len();
-        let settings = Settings { instance: format!("member-{number}"), ..self.cluster.settings.clone() };
+        let settings =
+            Settings { instance: format!("member-{number}"), ..self.cluster.settings.clone() };
         let hub = Arc::new(Hub::default());
         let group = Arc::new(Group::join(&settings, &hub, INTERACTIONS).unwrap());
         self.members.push((hub, Librdkafka::new(&settings, &group, 0).unwrap()));
@@ -402,7 +465,9 @@ impl Subject for Real {
 
     fn stranger(&self) -> ConsumerGroupMetadata {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.kafka.servers).set("group.id", &self.cluster.settings.application);
+        config
+            .set("bootstrap.servers", &self.kafka.servers)
+            .set("group.id", &self.cluster.settings.application);
         let consumer: BaseConsumer = config.create().unwrap();
         consumer.group_metadata().unwrap()
     }
@@ -427,7 +492,13 @@ fn the_simulated_broker_does_what_the_script_says() {
 
 #[test]
 fn one_that_does_something_else_fails_the_script() {
-    for broken in [Broken::NoOffsets, Broken::StableEnd, Broken::AbortedRead, Broken::SameProducer, Broken::Unfenced] {
+    for broken in [
+        Broken::NoOffsets,
+        Broken::StableEnd,
+        Broken::AbortedRead,
+        Broken::SameProducer,
+        Broken::Unfenced,
+    ] {
         let outcome = catch_unwind(|| check(&mut Simulated::new(0, Some(broken))));
         assert!(outcome.is_err(), "{broken:?} is not noticed");
     }

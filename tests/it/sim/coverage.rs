@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A crash or event that a commit has to survive, counted when broker, group or disk are in the state that it names.
+/// A crash or event that a commit has to survive, counted when broker, group or disk are in the
+/// state that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Point {
     A,
@@ -49,7 +50,10 @@ impl Point {
         (Self::N, "partitions lost with the membership"),
         (Self::O, "stopped past its session inside a transaction, then going on: refused"),
         (Self::O2, "stopped past its session with the commit under way, which then happens"),
-        (Self::P, "killed during a restore while an open transaction holds the changelog's end back"),
+        (
+            Self::P,
+            "killed during a restore while an open transaction holds the changelog's end back",
+        ),
         (Self::Q, "taken over with an older prefix of another instance's partition on the disk"),
         (Self::Q2, "taken over with a copy that was kept beside its owner"),
         (Self::R, "a dead letter that is not taken: its transaction is aborted"),

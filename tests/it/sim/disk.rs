@@ -107,8 +107,11 @@ impl SimDisks {
     /// Flips a bit of a row; whether there was one.
     pub fn flip(&self, random: &mut Random) -> bool {
         let mut written = lock(&self.0);
-        let places: Vec<(u32, Vec<u8>)> =
-            written.current.iter().flat_map(|(partition, rows)| rows.keys().map(|name| (*partition, name.clone()))).collect();
+        let places: Vec<(u32, Vec<u8>)> = written
+            .current
+            .iter()
+            .flat_map(|(partition, rows)| rows.keys().map(|name| (*partition, name.clone())))
+            .collect();
         if places.is_empty() {
             return false;
         }
@@ -123,8 +126,17 @@ impl SimDisks {
     /// Makes a partition say that it stands at another offset, with a checksum that fits.
     pub fn pretend(&self, partition: u32, next: u64) -> bool {
         let mut written = lock(&self.0);
-        let Some(rows) = written.current.get_mut(&partition).filter(|rows| !rows.is_empty()) else { return false };
-        rows.insert(META.to_vec(), guarded(META, &[next.to_le_bytes(), TimeSource::World.now().0.cast_unsigned().to_le_bytes()].concat()));
+        let Some(rows) = written.current.get_mut(&partition).filter(|rows| !rows.is_empty()) else {
+            return false;
+        };
+        rows.insert(
+            META.to_vec(),
+            guarded(
+                META,
+                &[next.to_le_bytes(), TimeSource::World.now().0.cast_unsigned().to_le_bytes()]
+                    .concat(),
+            ),
+        );
         written.durable = written.current.clone();
         true
     }
@@ -134,8 +146,12 @@ impl SimDisks {
         let mut written = lock(&self.0);
         for (name, bytes) in rows {
             // Before a lead stands when it is due: never.
-            let due = if name.starts_with(b"L") { i64::MAX.to_le_bytes().to_vec() } else { Vec::new() };
-            let changes = Change::Rows(vec![(name.clone(), Some(guarded(name, &[due.as_slice(), bytes].concat())))]);
+            let due =
+                if name.starts_with(b"L") { i64::MAX.to_le_bytes().to_vec() } else { Vec::new() };
+            let changes = Change::Rows(vec![(
+                name.clone(),
+                Some(guarded(name, &[due.as_slice(), bytes].concat())),
+            )]);
             change(&mut written.current, partition, &changes);
             change(&mut written.durable, partition, &changes);
         }
@@ -150,7 +166,11 @@ fn guarded(name: &[u8], row: &[u8]) -> Vec<u8> {
 impl Disks for SimDisks {
     fn partition(&self, partition: Partition) -> Result<Arc<dyn Disk>, Error> {
         let mut written = lock(&self.0);
-        let meta = written.current.get(&partition.0).and_then(|rows| rows.get(META)).and_then(|meta| meta.get(4..12));
+        let meta = written
+            .current
+            .get(&partition.0)
+            .and_then(|rows| rows.get(META))
+            .and_then(|meta| meta.get(4..12));
         let next = meta.map(|next| u64::from_le_bytes(next.try_into().unwrap()));
         written.opened.push((partition.0, next));
         Ok(Arc::new(SimDisk(self.0.clone(), partition.0)))
@@ -210,11 +230,17 @@ impl Disk for SimDisk {
         self.write(Change::Clear)
     }
 
-    fn scan(&self, prefix: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    fn scan(
+        &self,
+        prefix: &[u8],
+        each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let found: Vec<_> = {
             let written = lock(&self.0);
             let rows = written.current.get(&self.1).into_iter().flatten();
-            rows.filter(|(name, _)| name.starts_with(prefix)).map(|(name, bytes)| (name.clone(), bytes.clone())).collect()
+            rows.filter(|(name, _)| name.starts_with(prefix))
+                .map(|(name, bytes)| (name.clone(), bytes.clone()))
+                .collect()
         };
         found.iter().try_for_each(|(name, bytes)| each(name, bytes))
     }

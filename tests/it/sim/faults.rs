@@ -33,7 +33,8 @@ pub enum Fault {
     Lose(Remedy),
     /// An answer before the effect.
     Late(Remedy, u64),
-    /// The effect, and once more so many milliseconds later: it was sent again while the first was still under way.
+    /// The effect, and once more so many milliseconds later: it was sent again while the first was
+    /// still under way.
     Repeated(u64),
     /// The thread takes so long before the call, milliseconds; the others of its process go on.
     Slow(u64),
@@ -58,7 +59,10 @@ pub struct Planned {
 /// A few of the faults that there are, each at some call of its kind.
 pub fn plan(random: &mut Random) -> Vec<Planned> {
     use Call::{Abort, Append, Commit, Committed, DeadLetter, Init, Offsets, Produce, Read, Turn};
-    use Fault::{CrashAfter, CrashAndLate, CrashBefore, Kick, Late, Lose, Refuse, Repeated, Slow, Stop, StopAndLate};
+    use Fault::{
+        CrashAfter, CrashAndLate, CrashBefore, Kick, Late, Lose, Refuse, Repeated, Slow, Stop,
+        StopAndLate,
+    };
     let ms = random.below(3_000);
     let faults = [
         (Turn, 60, CrashAfter),
@@ -121,7 +125,12 @@ pub fn plan(random: &mut Random) -> Vec<Planned> {
         .collect();
     if random.percent(30) {
         let call = random.pick(&[Read, Read, Committed]);
-        chosen.push(Planned { call, after: random.below(6), fault: CrashBefore, while_pinned: true });
+        chosen.push(Planned {
+            call,
+            after: random.below(6),
+            fault: CrashBefore,
+            while_pinned: true,
+        });
     }
     chosen
 }

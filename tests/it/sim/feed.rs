@@ -1,4 +1,5 @@
-//! What arrives during a run: interactions good and bad, from plain and transactional producers, and definitions.
+//! What arrives during a run: interactions good and bad, from plain and transactional producers,
+//! and definitions.
 
 use std::collections::BTreeMap;
 
@@ -29,12 +30,26 @@ pub struct Feed {
 }
 
 fn record(key: impl Into<Vec<u8>>, value: Vec<u8>, appended_ms: i64) -> Record {
-    Record { key: Some(key.into()), value: Some(value), reason: None, appended_ms, source: 0, origin: None }
+    Record {
+        key: Some(key.into()),
+        value: Some(value),
+        reason: None,
+        appended_ms,
+        source: 0,
+        origin: None,
+    }
 }
 
 impl Feed {
     pub fn new(partitions: u32, events: u64) -> Self {
-        Self { partitions, left: events, number: 0, sent: Vec::new(), producer: None, thresholds: 0 }
+        Self {
+            partitions,
+            left: events,
+            number: 0,
+            sent: Vec::new(),
+            producer: None,
+            thresholds: 0,
+        }
     }
 
     pub fn is_done(&self) -> bool {
@@ -43,7 +58,8 @@ impl Feed {
 
     fn define(&self, sim: &Sim, text: &str) {
         let (definition, _) = definition::from_json(text.as_bytes()).unwrap();
-        let record = record(definition_key(&definition), definition_bytes(&definition), sim.log_time().0);
+        let record =
+            record(definition_key(&definition), definition_bytes(&definition), sim.log_time().0);
         sim.broker.borrow_mut().append((DEFINITIONS, 0), &[record]);
     }
 
@@ -92,10 +108,14 @@ impl Feed {
         let now = sim.log_time().0;
         match sim.below(100) {
             0..10 if !self.sent.is_empty() => {
-                let (partition, again) = self.sent[sim.below(self.sent.len() as u64) as usize].clone();
+                let (partition, again) =
+                    self.sent[sim.below(self.sent.len() as u64) as usize].clone();
                 (partition, Record { appended_ms: now, ..again })
             }
-            10..16 => (sim.below(u64::from(self.partitions)) as u32, record("poison", b"no event".to_vec(), now)),
+            10..16 => (
+                sim.below(u64::from(self.partitions)) as u32,
+                record("poison", b"no event".to_vec(), now),
+            ),
             16..19 => {
                 let (partition, wrong) = self.event(sim);
                 ((partition + 1) % self.partitions, wrong)
@@ -119,7 +139,11 @@ impl Feed {
         }
         if sim.percent(15) {
             self.thresholds += 1;
-            let body = format!(r#"{{"lateness_hours":{},"answer_minutes":{}}}"#, 24 + sim.below(20), 30 + sim.below(90));
+            let body = format!(
+                r#"{{"lateness_hours":{},"answer_minutes":{}}}"#,
+                24 + sim.below(20),
+                30 + sim.below(90)
+            );
             let text = format!(
                 r#"{{"kind":"thresholds","name":"t","version":{},"effective_at":"2026-01-01T{:02}:00:00Z","body":{body}}}"#,
                 self.thresholds,
@@ -133,7 +157,9 @@ impl Feed {
         }
         if sim.percent(60) {
             let mut broker = sim.broker.borrow_mut();
-            records.iter().for_each(|(partition, records)| broker.append((INTERACTIONS, *partition), records));
+            records.iter().for_each(|(partition, records)| {
+                broker.append((INTERACTIONS, *partition), records)
+            });
             return;
         }
         self.transact(sim, &records);
@@ -149,8 +175,13 @@ impl Feed {
         };
         self.producer = Some(identity.clone());
         let send = |broker: &mut crate::sim::broker::Broker| {
-            let is_begun = broker.add_places(&identity, records.keys().map(|partition| (INTERACTIONS, *partition))).is_ok();
-            is_begun && records.iter().all(|(partition, records)| broker.produce(&identity, (INTERACTIONS, *partition), records).is_ok())
+            let is_begun = broker
+                .add_places(&identity, records.keys().map(|partition| (INTERACTIONS, *partition)))
+                .is_ok();
+            is_begun
+                && records.iter().all(|(partition, records)| {
+                    broker.produce(&identity, (INTERACTIONS, *partition), records).is_ok()
+                })
         };
         if is_aborted && send(&mut broker) {
             broker.end(&identity, false).unwrap();
@@ -159,7 +190,9 @@ impl Feed {
             broker.end(&identity, true).unwrap();
         } else {
             // The end of the transaction before is still being written: as a plain producer would.
-            records.iter().for_each(|(partition, records)| broker.append((INTERACTIONS, *partition), records));
+            records.iter().for_each(|(partition, records)| {
+                broker.append((INTERACTIONS, *partition), records)
+            });
         }
     }
 }

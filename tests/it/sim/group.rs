@@ -1,4 +1,5 @@
-//! The group of the simulated broker: members, generations and who is given what, by the classic protocol with cooperative rebalances.
+//! The group of the simulated broker: members, generations and who is given what, by the classic
+//! protocol with cooperative rebalances.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,11 +50,16 @@ impl Broker {
     fn begin_round(&mut self, joined: u64) {
         if !self.group.is_preparing {
             self.group.is_preparing = true;
-            self.group.members.iter_mut().filter(|(id, _)| **id != joined).for_each(|(_, member)| member.has_joined = false);
+            self.group
+                .members
+                .iter_mut()
+                .filter(|(id, _)| **id != joined)
+                .for_each(|(_, member)| member.has_joined = false);
         }
     }
 
-    /// Ends the round once everybody joined: a new generation, in which nobody is given what another still owns.
+    /// Ends the round once everybody joined: a new generation, in which nobody is given what
+    /// another still owns.
     fn finish_round(&mut self) {
         let members = &mut self.group.members;
         if !self.group.is_preparing || !members.values().all(|member| member.has_joined) {
@@ -69,7 +75,8 @@ impl Broker {
         let owner = |members: &BTreeMap<u64, Member>, partition: &Partition| {
             members.iter().find(|(_, member)| member.owned.contains(partition)).map(|(id, _)| *id)
         };
-        let (mut kept, mut target): (BTreeMap<u64, u32>, BTreeMap<Partition, u64>) = Default::default();
+        let (mut kept, mut target): (BTreeMap<u64, u32>, BTreeMap<Partition, u64>) =
+            Default::default();
         let (least, mut more) = (self.partitions / count, self.partitions % count);
         for partition in (0..self.partitions).map(Partition) {
             let Some(owner) = owner(members, &partition) else {
@@ -86,14 +93,22 @@ impl Broker {
             }
         }
         for partition in free {
-            let poorest = members.keys().copied().min_by_key(|id| kept.get(id).copied().unwrap_or(0)).unwrap();
+            let poorest = members
+                .keys()
+                .copied()
+                .min_by_key(|id| kept.get(id).copied().unwrap_or(0))
+                .unwrap();
             *kept.entry(poorest).or_default() += 1;
             target.insert(partition, poorest);
         }
-        let may_have =
-            |members: &BTreeMap<u64, Member>, partition: &Partition, to: u64| owner(members, partition).is_none_or(|owner| owner == to);
-        let given: Vec<(u64, Partition)> =
-            target.into_iter().filter(|(partition, to)| may_have(members, partition, *to)).map(|(partition, to)| (to, partition)).collect();
+        let may_have = |members: &BTreeMap<u64, Member>, partition: &Partition, to: u64| {
+            owner(members, partition).is_none_or(|owner| owner == to)
+        };
+        let given: Vec<(u64, Partition)> = target
+            .into_iter()
+            .filter(|(partition, to)| may_have(members, partition, *to))
+            .map(|(partition, to)| (to, partition))
+            .collect();
         members.values_mut().for_each(|member| member.assigned.clear());
         for (to, partition) in given {
             members.get_mut(&to).unwrap().assigned.insert(partition);

@@ -65,15 +65,29 @@ pub struct Instance {
 }
 
 impl Instance {
-    pub fn start(sim: &Rc<Sim>, number: usize, cluster: &Arc<Cluster>, told: &'static Told<'static>) -> Self {
+    pub fn start(
+        sim: &Rc<Sim>,
+        number: usize,
+        cluster: &Arc<Cluster>,
+        told: &'static Told<'static>,
+    ) -> Self {
         let process = Rc::new(Process { number, ..Process::default() });
         let hub = Arc::new(Hub::default());
-        let client = SimClient { sim: sim.clone(), process: process.clone(), id: format!("instance-{number}"), is_keeper: false };
+        let client = SimClient {
+            sim: sim.clone(),
+            process: process.clone(),
+            id: format!("instance-{number}"),
+            is_keeper: false,
+        };
         let beside = SimClient { is_keeper: true, ..client.clone() };
         let topics = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
         let reads = SimReads::new(&client);
         let lane = Lane::over(cluster, &hub, (client, reads), topics);
-        let bounds = Bounds { cached_rows: 1 + sim.below(8) as usize, checkpoint_rows: 1 + sim.below(24) as usize, ..Bounds::default() };
+        let bounds = Bounds {
+            cached_rows: 1 + sim.below(8) as usize,
+            checkpoint_rows: 1 + sim.below(24) as usize,
+            ..Bounds::default()
+        };
         let options = Options {
             commit_records: 1 + sim.below(12) as usize,
             commit_timers: 1 + sim.below(6) as usize,
@@ -88,16 +102,32 @@ impl Instance {
         told.standbys.clear();
         told.standbys.turn_on(true);
         let trees = Trees::on(sim.disks[number].clone());
-        let keeper = RefCell::new(Keeper::new(told.standbys, (copied, trees), (bounds, rate), told.metrics));
-        let worker = Worker::new(lane, Trees::on(sim.disks[number].clone()), options, told.metrics.clone());
-        let pace = Pace { shortest: Duration::from_millis(10), longest: Duration::from_millis(100) };
+        let keeper =
+            RefCell::new(Keeper::new(told.standbys, (copied, trees), (bounds, rate), told.metrics));
+        let worker =
+            Worker::new(lane, Trees::on(sim.disks[number].clone()), options, told.metrics.clone());
+        let pace =
+            Pace { shortest: Duration::from_millis(10), longest: Duration::from_millis(100) };
         let share = RefCell::new(Share::new(&hub, worker, pace, told));
         let fetching = RefCell::new(Fetching::new(SimInputs::new(sim), &hub, BUFFER_RECORDS));
         sim.tell(|| format!("instance {number} starts"));
         let (wakes_ms, seen) = (Cell::new(0), Cell::new(None));
         let (sim, member, untold) = (sim.clone(), RefCell::default(), RefCell::default());
         let wanted = RefCell::default();
-        let instance = Self { sim, process, hub, share, fetching, told, keeper, wanted, member, wakes_ms, seen, untold };
+        let instance = Self {
+            sim,
+            process,
+            hub,
+            share,
+            fetching,
+            told,
+            keeper,
+            wanted,
+            member,
+            wakes_ms,
+            seen,
+            untold,
+        };
         instance.want();
         instance
     }
@@ -114,7 +144,9 @@ impl Instance {
             self.hub.lost(&untold);
         }
         let is_news = self.seen.get().is_none_or(|seen| seen != self.hub.news());
-        if self.process.is_stopped.get() || self.sim.now_ms() < self.wakes_ms.get() && !(is_news && self.seen.get().is_some()) {
+        if self.process.is_stopped.get()
+            || self.sim.now_ms() < self.wakes_ms.get() && !(is_news && self.seen.get().is_some())
+        {
             return Ok(false);
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| share.round()));
@@ -143,7 +175,8 @@ impl Instance {
     /// Draws anew of which partitions copies are kept.
     pub fn want(&self) {
         let partitions = self.sim.broker.borrow().partitions;
-        let wanted: BTreeSet<Partition> = (0..partitions).map(Partition).filter(|_| self.sim.percent(60)).collect();
+        let wanted: BTreeSet<Partition> =
+            (0..partitions).map(Partition).filter(|_| self.sim.percent(60)).collect();
         self.sim.tell(|| format!("instance {} keeps copies of {wanted:?}", self.process.number));
         self.wanted.replace(wanted);
     }
@@ -278,7 +311,13 @@ impl Instance {
         if !holds {
             self.sim.hit(Point::M);
         }
-        self.sim.tell(|| format!("instance {} gives up {revoked:?}{}", self.process.number, if holds { " late" } else { "" }));
+        self.sim.tell(|| {
+            format!(
+                "instance {} gives up {revoked:?}{}",
+                self.process.number,
+                if holds { " late" } else { "" }
+            )
+        });
         self.tell_lost(&revoked);
         self.process.owned.borrow_mut().retain(|partition| !revoked.contains(partition));
         member.revoked = None;

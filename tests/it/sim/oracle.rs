@@ -1,4 +1,5 @@
-//! What a run must have come to: the plain driver in memory over the committed inputs in their recorded order.
+//! What a run must have come to: the plain driver in memory over the committed inputs in their
+//! recorded order.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +31,8 @@ pub fn committed_rows(broker: &Broker, partition: u32) -> (RowBytes, Positions) 
     let positions = found.remove(&rows::key_text(&Key::Positions));
     let row = positions.map(|bytes| rows::row(&Key::Positions, &bytes).unwrap());
     let mut positions = row.and_then(Row::into_positions).unwrap_or_default();
-    positions.next[Source::Interactions as usize] = Offset(broker.group.offsets.get(&partition).copied().unwrap_or(0));
+    positions.next[Source::Interactions as usize] =
+        Offset(broker.group.offsets.get(&partition).copied().unwrap_or(0));
     (found, positions)
 }
 
@@ -39,7 +41,10 @@ pub fn is_taken(broker: &Broker, partition: u32) -> bool {
     let positions = committed_rows(broker, partition).1;
     Source::ALL.into_iter().all(|source| {
         let (topic, place) = inputs_of(source, Partition(partition));
-        broker.all((topic, place.0)).last().is_none_or(|(last, _)| last < positions.next[source as usize])
+        broker
+            .all((topic, place.0))
+            .last()
+            .is_none_or(|(last, _)| last < positions.next[source as usize])
     })
 }
 
@@ -60,7 +65,9 @@ impl Retaken<'_> {
         let from = self.next[source as usize];
         let (topic, place) = inputs_of(source, self.partition);
         let broker = self.broker;
-        for (offset, record) in broker.all((topic, place.0)).filter(|(offset, _)| (from..until).contains(offset)) {
+        for (offset, record) in
+            broker.all((topic, place.0)).filter(|(offset, _)| (from..until).contains(offset))
+        {
             self.take(source, offset, record);
         }
         self.next[source as usize] = until;
@@ -77,9 +84,12 @@ impl Retaken<'_> {
                 }
                 Err(_) => {}
             },
-            Source::Inbox => drop(self.memory.run(&self.rules, &worker::inbox(record).0, &mut effects)),
+            Source::Inbox => {
+                drop(self.memory.run(&self.rules, &worker::inbox(record).0, &mut effects))
+            }
             Source::Interactions => {
-                let input = worker::input(record, (self.partition, self.partitions), &Writers::new());
+                let input =
+                    worker::input(record, (self.partition, self.partitions), &Writers::new());
                 let outcome = self.memory.run(&self.rules, &input, &mut effects);
                 self.counted.entry(record.source).or_default().count(outcome);
             }
@@ -97,7 +107,8 @@ fn describe(record: &Record) -> String {
 }
 
 fn is_same(stored: &Record, computed: &Record) -> bool {
-    // Timers that used up a batch's budget fire in the time of the input that found them, or of the next one.
+    // Timers that used up a batch's budget fire in the time of the input that found them, or of the
+    // next one.
     let is_timed = stored.reason.is_none() || stored.appended_ms == computed.appended_ms;
     is_timed
         && (&stored.key, &stored.value, &stored.reason, &stored.origin)
@@ -129,29 +140,46 @@ fn check_partition(broker: &Broker, partition: u32, partitions: u32) -> Result<R
         let switch = internal::switch(record.value.as_deref().unwrap()).unwrap();
         retaken.take_until(current, switch.next[current as usize]);
         if retaken.next != switch.next {
-            return Err(format!("{ORDER} partition {partition} says {:?} at {:?}", switch.next, retaken.next));
+            return Err(format!(
+                "{ORDER} partition {partition} says {:?} at {:?}",
+                switch.next, retaken.next
+            ));
         }
         current = Source::ALL.into_iter().find(|source| source.as_str() == switch.input).unwrap();
     }
     retaken.take_until(current, positions.next[current as usize]);
     if retaken.next != positions.next {
-        return Err(format!("partition {partition} stands at {:?}, its order ends at {:?}", positions.next, retaken.next));
+        return Err(format!(
+            "partition {partition} stands at {:?}, its order ends at {:?}",
+            positions.next, retaken.next
+        ));
     }
     for topic in output_topics() {
         let computed = retaken.batches.get(&(topic, partition)).map_or(&[][..], Vec::as_slice);
-        let put_out: Vec<&Record> = broker.all((topic, partition)).map(|(_, record)| record).collect();
-        let first = (0..computed.len().max(put_out.len())).find(|place| match (put_out.get(*place), computed.get(*place)) {
-            (Some(stored), Some(computed)) => !is_same(stored, computed),
-            _ => true,
+        let put_out: Vec<&Record> =
+            broker.all((topic, partition)).map(|(_, record)| record).collect();
+        let first = (0..computed.len().max(put_out.len())).find(|place| {
+            match (put_out.get(*place), computed.get(*place)) {
+                (Some(stored), Some(computed)) => !is_same(stored, computed),
+                _ => true,
+            }
         });
         if let Some(place) = first {
             let (has, wants) = (put_out.len(), computed.len());
             let tell = |record: Option<&&Record>| {
-                record.map(|record| (describe(record), record.appended_ms, record.reason.clone(), record.origin.clone()))
+                record.map(|record| {
+                    (
+                        describe(record),
+                        record.appended_ms,
+                        record.reason.clone(),
+                        record.origin.clone(),
+                    )
+                })
             };
             let (there, computed) = (tell(put_out.get(place)), tell(computed.get(place).as_ref()));
             return Err(format!(
-                "{topic} partition {partition}: record {place} is {there:?}, from the inputs follows {computed:?}; {has} were put out, {wants} follow"
+                "{topic} partition {partition}: record {place} is {there:?}, from the inputs \
+                    follows {computed:?}; {has} were put out, {wants} follow"
             ));
         }
     }
@@ -160,23 +188,39 @@ fn check_partition(broker: &Broker, partition: u32, partitions: u32) -> Result<R
         use leadstream::pipeline::Rows;
         retaken.memory.save(Key::Counters(source), Some(Row::Counters(counters)));
     }
-    let computed: RowBytes = retaken.memory.rows().map(|(key, row)| (rows::key_text(&key), rows::row_bytes(&row))).collect();
-    differ(&stored, &computed).map_or(Ok(()), |row| Err(format!("{STATE} partition {partition}: row {row} differs")))?;
+    let computed: RowBytes = retaken
+        .memory
+        .rows()
+        .map(|(key, row)| (rows::key_text(&key), rows::row_bytes(&row)))
+        .collect();
+    differ(&stored, &computed)
+        .map_or(Ok(()), |row| Err(format!("{STATE} partition {partition}: row {row} differs")))?;
     Ok(computed)
 }
 
-/// Received = advanced + duplicate + late + dead-lettered, and every one of them is where it belongs.
+/// Received = advanced + duplicate + late + dead-lettered, and every one of them is where it
+/// belongs.
 fn count(broker: &Broker, partition: u32, counted: &BTreeMap<u32, Counters>) -> Result<(), String> {
     let mut whole = Counters::default();
     counted.values().for_each(|counters| whole.merge(counters));
     let (topic, _) = inputs_of(Source::Interactions, Partition(partition));
-    let of_interactions = |record: &Record| record.origin.as_ref().is_some_and(|origin| origin.topic == topic);
+    let of_interactions =
+        |record: &Record| record.origin.as_ref().is_some_and(|origin| origin.topic == topic);
     let records = |topic| broker.all((topic, partition)).map(|(_, record)| record);
     let letters = records(DEAD_LETTERS).filter(|record| of_interactions(record)).count();
-    let found = (records(topic).count(), records("lead.predictions.v1").count(), records(worker::LATE).count(), letters);
+    let found = (
+        records(topic).count(),
+        records("lead.predictions.v1").count(),
+        records(worker::LATE).count(),
+        letters,
+    );
     let wanted = (whole.received(), whole.advanced, whole.late, whole.dead_lettered);
     let found = (found.0 as u64, found.1 as u64, found.2 as u64, found.3 as u64);
-    if found == wanted { Ok(()) } else { Err(format!("partition {partition}: counted {wanted:?}, found {found:?}")) }
+    if found == wanted {
+        Ok(())
+    } else {
+        Err(format!("partition {partition}: counted {wanted:?}, found {found:?}"))
+    }
 }
 
 /// Name of the first row that differs.

@@ -1,4 +1,5 @@
-//! A transactional producer over the simulated broker, with librdkafka's rules on what may be called when.
+//! A transactional producer over the simulated broker, with librdkafka's rules on what may be
+//! called when.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -76,17 +77,26 @@ impl SimProducer {
             if self.client.process.was_stopped.take() {
                 self.sim().hit(Point::O);
             }
-            self.sim().tell(|| format!("instance {} refused: {refusal:?}", self.client.process.number));
+            self.sim()
+                .tell(|| format!("instance {} refused: {refusal:?}", self.client.process.number));
         }
         outcome
     }
 
     fn is_in(&self, phase: Phase) -> Result<(), Refusal> {
-        if self.phase.get() == phase { Ok(()) } else { Err(refusal(Remedy::Renew, RDKafkaErrorCode::State)) }
+        if self.phase.get() == phase {
+            Ok(())
+        } else {
+            Err(refusal(Remedy::Renew, RDKafkaErrorCode::State))
+        }
     }
 
     /// Carries out a request that has one effect.
-    fn request(&self, call: Call, effect: &dyn Fn(&Self) -> Result<(), Refusal>) -> Result<(), Refusal> {
+    fn request(
+        &self,
+        call: Call,
+        effect: &dyn Fn(&Self) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         match self.client.enter(call) {
             None => effect(self),
             Some(Fault::CrashAfter) => {
@@ -98,7 +108,9 @@ impl SimProducer {
                 effect(self).ok();
                 Err(refusal(remedy, RDKafkaErrorCode::OperationTimedOut))
             }
-            Some(Fault::Refuse(remedy)) => Err(refusal(remedy, RDKafkaErrorCode::OperationTimedOut)),
+            Some(Fault::Refuse(remedy)) => {
+                Err(refusal(remedy, RDKafkaErrorCode::OperationTimedOut))
+            }
             Some(other) => unreachable!("{other:?} is no fault of {call:?}"),
         }
     }
@@ -109,8 +121,11 @@ impl SimProducer {
         self.request(call, &|producer| {
             let identity = producer.identity();
             let outcome = producer.sim().broker.borrow_mut().produce(&identity, place, records);
-            // The broker's word on one record: what it means for the transaction is seen when that is ended.
-            let remedy = |code| if code == Code::InvalidState { Remedy::Abort } else { refused(code).remedy };
+            // The broker's word on one record: what it means for the transaction is seen when that
+            // is ended.
+            let remedy = |code| {
+                if code == Code::InvalidState { Remedy::Abort } else { refused(code).remedy }
+            };
             next.set(outcome.map_err(|code| Refusal { remedy: remedy(code), ..refused(code) })?);
             Ok(())
         })?;
@@ -140,8 +155,15 @@ impl SimProducer {
         self.client.stand_still(ms + 1);
         let broker = self.sim().broker.borrow();
         let state = &broker.transactions[&self.client.id];
-        let happened = state.number == number && matches!(state.state, State::Prepare(true) | State::Complete(true));
-        let lost = self.client.process.shown.borrow().as_ref().is_some_and(|shown| broker.is_outdated(shown));
+        let happened = state.number == number
+            && matches!(state.state, State::Prepare(true) | State::Complete(true));
+        let lost = self
+            .client
+            .process
+            .shown
+            .borrow()
+            .as_ref()
+            .is_some_and(|shown| broker.is_outdated(shown));
         drop(broker);
         if happened && lost && !owned.is_empty() {
             self.sim().hit(Point::O2);
@@ -154,7 +176,13 @@ impl SimProducer {
         self.has_drained.get()
             && !self.has_offsets.get()
             && self.phase.get() == Phase::Open
-            && self.client.process.shown.borrow().as_ref().is_some_and(|shown| !broker.is_outdated(shown))
+            && self
+                .client
+                .process
+                .shown
+                .borrow()
+                .as_ref()
+                .is_some_and(|shown| !broker.is_outdated(shown))
     }
 }
 
@@ -164,10 +192,15 @@ impl Producer for SimProducer {
     fn init(&self) -> Result<(), Refusal> {
         self.request(Call::Init, &|producer| {
             let (id, broken) = (&producer.client.id, producer.sim().broken);
-            let known = producer.sim().broker.borrow().transactions.get(id).map(|state| state.epoch);
+            let known =
+                producer.sim().broker.borrow().transactions.get(id).map(|state| state.epoch);
             let identity = match known {
-                Some(epoch) if broken == Some(Broken::SameProducer) => Identity { id: id.clone(), epoch },
-                _ => producer.sim().broker.borrow_mut().init(id, TRANSACTION_MS).map_err(refused)?,
+                Some(epoch) if broken == Some(Broken::SameProducer) => {
+                    Identity { id: id.clone(), epoch }
+                }
+                _ => {
+                    producer.sim().broker.borrow_mut().init(id, TRANSACTION_MS).map_err(refused)?
+                }
             };
             producer.identity.replace(Some(identity));
             producer.phase.set(Phase::Ready);
@@ -178,7 +211,9 @@ impl Producer for SimProducer {
     fn begin(&self) -> Result<(), Refusal> {
         self.is_in(Phase::Ready)?;
         self.phase.set(Phase::Open);
-        [&self.is_used, &self.has_drained, &self.has_offsets, &self.has_letters].into_iter().for_each(|flag| flag.set(false));
+        [&self.is_used, &self.has_drained, &self.has_offsets, &self.has_letters]
+            .into_iter()
+            .for_each(|flag| flag.set(false));
         Ok(())
     }
 
@@ -228,7 +263,12 @@ impl Producer for SimProducer {
         Ok(ends)
     }
 
-    fn offsets(&self, _topic: &str, next: &BTreeMap<u32, Offset>, member: &Shown) -> Result<(), Refusal> {
+    fn offsets(
+        &self,
+        _topic: &str,
+        next: &BTreeMap<u32, Offset>,
+        member: &Shown,
+    ) -> Result<(), Refusal> {
         self.is_in(Phase::Open)?;
         self.has_offsets.set(true);
         if self.sim().broken == Some(Broken::NoOffsets) {
@@ -283,16 +323,23 @@ impl Producer for SimProducer {
                 Err(refusal(remedy, RDKafkaErrorCode::OperationTimedOut))
             }
             Some(Fault::StopAndLate(ms)) => self.creep(ms),
-            Some(Fault::Refuse(remedy)) => Err(refusal(remedy, RDKafkaErrorCode::OperationTimedOut)),
+            Some(Fault::Refuse(remedy)) => {
+                Err(refusal(remedy, RDKafkaErrorCode::OperationTimedOut))
+            }
             Some(other) => unreachable!("{other:?} is no fault of a commit"),
         };
         let outcome = outcome.map_err(|refusal| match refusal.remedy {
-            Remedy::Renew if self.sim().broken == Some(Broken::DoubtIsAbort) => Refusal { remedy: Remedy::Abort, ..refusal },
+            Remedy::Renew if self.sim().broken == Some(Broken::DoubtIsAbort) => {
+                Refusal { remedy: Remedy::Abort, ..refusal }
+            }
             _ => refusal,
         });
         match &outcome {
             Ok(()) => self.phase.set(Phase::Ready),
-            Err(Refusal { remedy: Remedy::Renew, cause: KafkaError::Global(RDKafkaErrorCode::Fenced) }) => self.sim().hit(Point::J),
+            Err(Refusal {
+                remedy: Remedy::Renew,
+                cause: KafkaError::Global(RDKafkaErrorCode::Fenced),
+            }) => self.sim().hit(Point::J),
             Err(Refusal { remedy: Remedy::Renew, .. }) => self.sim().hit(Point::K),
             Err(_) => {}
         }
@@ -303,7 +350,10 @@ impl Producer for SimProducer {
         if self.has_moved_but_would_be_taken() {
             self.sim().hit(Point::U);
         }
-        if self.has_drained.get() && !self.has_offsets.get() && self.client.process.was_stopped.take() {
+        if self.has_drained.get()
+            && !self.has_offsets.get()
+            && self.client.process.was_stopped.take()
+        {
             self.sim().hit(Point::O);
         }
         if self.phase.get() == Phase::Fatal {

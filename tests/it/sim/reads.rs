@@ -29,14 +29,19 @@ impl SimReads {
 }
 
 impl Reads for SimReads {
-    fn watermarks(&self, (topic, partition): (&str, Partition), isolation: Isolation) -> Result<(Offset, Offset), Error> {
+    fn watermarks(
+        &self,
+        (topic, partition): (&str, Partition),
+        isolation: Isolation,
+    ) -> Result<(Offset, Offset), Error> {
         self.client.ask(Call::Read)?;
         let isolation = match self.client.sim.broken {
             Some(Broken::StableEnd) => Isolation::Committed,
             Some(Broken::CopiedEarly) if self.client.is_keeper => Isolation::Uncommitted,
             _ => isolation,
         };
-        let (start, next) = self.client.sim.broker.borrow().watermarks((topic, partition.0), isolation);
+        let (start, next) =
+            self.client.sim.broker.borrow().watermarks((topic, partition.0), isolation);
         Ok((Offset(start), Offset(next)))
     }
 
@@ -52,7 +57,8 @@ impl Reads for SimReads {
             return Ok(Polled::Nothing);
         }
         let sim = &self.client.sim;
-        let is_wrong = sim.broken == Some(Broken::AbortedRead) || sim.broken == Some(Broken::CopiedEarly) && self.client.is_keeper;
+        let is_wrong = sim.broken == Some(Broken::AbortedRead)
+            || sim.broken == Some(Broken::CopiedEarly) && self.client.is_keeper;
         let isolation = if is_wrong { Isolation::Uncommitted } else { Isolation::Committed };
         let broker = sim.broker.borrow();
         let log = broker.log((topic, partition.0));
@@ -118,10 +124,14 @@ impl Inputs for SimInputs {
         }
         let broker = self.sim.broker.borrow();
         let mut ready = Vec::new();
-        for ((source, partition), from) in self.next.iter().filter(|(place, _)| !self.paused.contains(place)) {
+        for ((source, partition), from) in
+            self.next.iter().filter(|(place, _)| !self.paused.contains(place))
+        {
             let (topic, place) = inputs_of(*source, *partition);
             if *from < broker.log((topic, place.0)).start && *source != Source::Definitions {
-                return Err(Error::Offsets("an input starts behind its committed offset".to_owned()));
+                return Err(Error::Offsets(
+                    "an input starts behind its committed offset".to_owned(),
+                ));
             }
             if let Some(entry) = broker.fetch((topic, place.0), *from, Isolation::Committed) {
                 ready.push(((*source, *partition), entry));

@@ -1,4 +1,5 @@
-//! What the instances of one run share: the broker, the time, the disks, the faults to come and the points that were met.
+//! What the instances of one run share: the broker, the time, the disks, the faults to come and the
+//! points that were met.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -79,7 +80,9 @@ impl Sim {
     /// Writes changes to an instance's disk that are not committed.
     pub fn apply_early(&self, number: usize, changes: &[(u32, u64, Vec<Record>)]) {
         for (partition, next, records) in changes {
-            let rows = records.iter().filter_map(|record| Some((record.key.clone()?, record.value.clone()?)));
+            let rows = records
+                .iter()
+                .filter_map(|record| Some((record.key.clone()?, record.value.clone()?)));
             let written = TimeSource::World.now().0.cast_unsigned();
             let meta = (b"#".to_vec(), [next.to_le_bytes(), written.to_le_bytes()].concat());
             self.disks[number].smuggle(*partition, &rows.chain([meta]).collect::<Vec<_>>());
@@ -124,7 +127,11 @@ impl Sim {
     }
 
     pub fn is_pinned(&self) -> bool {
-        self.broker.borrow().logs.iter().any(|((topic, _), log)| *topic == STATE && log.stable() < log.next)
+        self.broker
+            .borrow()
+            .logs
+            .iter()
+            .any(|((topic, _), log)| *topic == STATE && log.stable() < log.next)
     }
 
     pub fn planned(&self, call: Call) -> Option<Fault> {

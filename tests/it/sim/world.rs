@@ -1,4 +1,5 @@
-//! A run: instances, a broker, disks and an operator, moved step by step by one seed; the same seed is the same run.
+//! A run: instances, a broker, disks and an operator, moved step by step by one seed; the same seed
+//! is the same run.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +56,16 @@ impl Stage {
             let stop: &'static AtomicBool = Box::leak(Box::default());
             let standbys: &'static Standbys = Box::leak(Box::default());
             let wanted = &BTreeSet::new;
-            &*Box::leak(Box::new(Told { stop, beat: &|_| {}, caught_up: &|_| {}, fails: &|_, _| {}, views, metrics, standbys, wanted }))
+            &*Box::leak(Box::new(Told {
+                stop,
+                beat: &|_| {},
+                caught_up: &|_| {},
+                fails: &|_, _| {},
+                views,
+                metrics,
+                standbys,
+                wanted,
+            }))
         };
         Self { told: (0..INSTANCES).map(|_| told()).collect() }
     }
@@ -113,8 +123,9 @@ pub fn cluster(partitions: u32) -> Arc<Cluster> {
 
 /// All topics with their partitions.
 pub fn places(partitions: u32) -> Vec<(&'static str, u32)> {
-    let of =
-        |topic: leadstream::runtime::log::kafka::Wanted| (0..topic.partitions(partitions)).map(move |partition| (topic.name, partition));
+    let of = |topic: leadstream::runtime::log::kafka::Wanted| {
+        (0..topic.partitions(partitions)).map(move |partition| (topic.name, partition))
+    };
     topics().into_iter().flat_map(of).collect()
 }
 
@@ -185,7 +196,9 @@ impl World {
     fn act(&self, but: Option<usize>) {
         let number = self.sim.below(INSTANCES as u64) as usize;
         let slot = &self.slots[number];
-        if slot.starts_ms.get().is_some_and(|at| at <= self.sim.now_ms()) && slot.instance.borrow().is_none() {
+        if slot.starts_ms.get().is_some_and(|at| at <= self.sim.now_ms())
+            && slot.instance.borrow().is_none()
+        {
             self.start(number);
         }
         let instance = slot.instance.borrow().clone();
@@ -203,9 +216,14 @@ impl World {
             12 => self.compact(),
             13 => self.leave(number),
             14 if self.sim.percent(40) => self.kill(number),
-            15 if self.sim.percent(20) => self.sim.down_until_ms.set(self.sim.now_ms() + self.sim.below(2_000)),
+            15 if self.sim.percent(20) => {
+                self.sim.down_until_ms.set(self.sim.now_ms() + self.sim.below(2_000))
+            }
             17 => self.live().iter().for_each(|instance| instance.want()),
-            16 => self.sim.broker.borrow_mut().marker_delay_ms = 1 + self.sim.below(self.sim.below(800) + 1),
+            16 => {
+                self.sim.broker.borrow_mut().marker_delay_ms =
+                    1 + self.sim.below(self.sim.below(800) + 1)
+            }
             _ => {}
         }
     }
@@ -222,12 +240,17 @@ impl World {
         let number = instance.process.number;
         let copies = self.told[number].standbys.behind();
         let outcome = instance.round();
-        copies.keys().filter(|partition| instance.hub.holds(&[Partition(**partition)])).for_each(|_| self.sim.hit(Point::Q2));
+        copies
+            .keys()
+            .filter(|partition| instance.hub.holds(&[Partition(**partition)]))
+            .for_each(|_| self.sim.hit(Point::Q2));
         let disk = &self.sim.disks[number];
         for (partition, next) in disk.opened() {
             let before = self.holders.borrow_mut().insert(partition, number);
             let end = self.sim.broker.borrow().log((STATE, partition)).next;
-            if next.is_some_and(|next| (1..end).contains(&next)) && before.is_some_and(|before| before != number) {
+            if next.is_some_and(|next| (1..end).contains(&next))
+                && before.is_some_and(|before| before != number)
+            {
                 self.sim.hit(Point::Q);
             }
         }
@@ -253,7 +276,11 @@ impl World {
     fn ended(&self, instance: &Rc<Instance>, end: &End) {
         // Already replaced where the operator killed it.
         let number = instance.process.number;
-        let is_there = self.slots[number].instance.borrow().as_ref().is_some_and(|now| Rc::ptr_eq(now, instance));
+        let is_there = self.slots[number]
+            .instance
+            .borrow()
+            .as_ref()
+            .is_some_and(|now| Rc::ptr_eq(now, instance));
         match end {
             End::Killed if is_there => self.died(number),
             End::Failed(error) if is_there => self.failed(instance, error),
@@ -278,7 +305,8 @@ impl World {
             12..18 => {
                 let partition = self.sim.below(u64::from(self.partitions)) as u32;
                 let end = self.sim.broker.borrow().log((STATE, partition)).next;
-                // Further than the run can ever come: it has to be seen when the partition is opened, whenever that is.
+                // Further than the run can ever come: it has to be seen when the partition is
+                // opened, whenever that is.
                 if disk.pretend(partition, end + 1_000_000) {
                     self.sim.hit(Point::I);
                 }
@@ -303,10 +331,13 @@ impl World {
             // Somebody makes room.
             Error::Full => {}
             _ if text.contains("--to-offset") => self.repair(&text),
-            // Of a process that stood still while others took what retention then removed: it fetches before it hears that it lost it.
+            // Of a process that stood still while others took what retention then removed: it
+            // fetches before it hears that it lost it.
             _ if text.contains("starts behind its committed offset") => {}
             Error::Log(leadstream::runtime::log::Error::Kafka { .. }) | Error::Commit(_) => {}
-            _ => drop(self.failure.borrow_mut().get_or_insert(format!("instance {number} ended: {text}"))),
+            _ => drop(
+                self.failure.borrow_mut().get_or_insert(format!("instance {number} ended: {text}")),
+            ),
         }
     }
 
@@ -314,7 +345,9 @@ impl World {
     fn repair(&self, text: &str) {
         let number = |before: &str| -> u64 {
             let rest = &text[text.rfind(before).unwrap() + before.len()..];
-            rest[..rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len())].parse().unwrap()
+            rest[..rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len())]
+                .parse()
+                .unwrap()
         };
         let (partition, offset) = (number("lead.interactions.v1:"), number("--to-offset "));
         self.sim.broker.borrow_mut().group.offsets.entry(partition as u32).or_insert(offset);
@@ -324,7 +357,9 @@ impl World {
     fn compact(&self) {
         let partition = self.sim.below(u64::from(self.partitions)) as u32;
         let mut broker = self.sim.broker.borrow_mut();
-        [STATE, "lead.profiles.v1", "experiment.metrics.v1"].into_iter().for_each(|topic| broker.compact((topic, partition)));
+        [STATE, "lead.profiles.v1", "experiment.metrics.v1"]
+            .into_iter()
+            .for_each(|topic| broker.compact((topic, partition)));
         // Inputs that were taken long ago are removed too.
         let taken = broker.group.offsets.get(&partition).copied().unwrap_or(0);
         if broker.committed(partition).is_ok() {
@@ -335,7 +370,10 @@ impl World {
     /// An instance is ended in order, to come back later.
     fn leave(&self, number: usize) {
         let slot = &self.slots[number];
-        let Some(instance) = slot.instance.borrow().clone().filter(|instance| !instance.is_busy()) else { return };
+        let Some(instance) = slot.instance.borrow().clone().filter(|instance| !instance.is_busy())
+        else {
+            return;
+        };
         slot.instance.replace(None);
         if matches!(instance.end(), Err(Error::Cache)) {
             self.sim.disks[number].wipe();
@@ -393,11 +431,18 @@ impl World {
                 return Err(failure);
             }
             let broker = self.sim.broker.borrow();
-            let held: usize =
-                self.live().iter().filter(|instance| instance.hub.is_settled()).map(|instance| instance.hub.owned().len()).sum();
-            let is_quiet = broker.is_quiet() && broker.ends() == ends && held == self.partitions as usize;
+            let held: usize = self
+                .live()
+                .iter()
+                .filter(|instance| instance.hub.is_settled())
+                .map(|instance| instance.hub.owned().len())
+                .sum();
+            let is_quiet =
+                broker.is_quiet() && broker.ends() == ends && held == self.partitions as usize;
             quiet = if is_quiet { quiet + 1 } else { 0 };
-            if quiet > 4 && (0..self.partitions).all(|partition| oracle::is_taken(&broker, partition)) {
+            if quiet > 4
+                && (0..self.partitions).all(|partition| oracle::is_taken(&broker, partition))
+            {
                 return Ok(());
             }
         }
@@ -422,7 +467,8 @@ impl World {
                 let Some(rows) = self.rows_of(&instance, &shared) else { return Ok(false) };
                 if let Some(row) = oracle::differ(&rows, &expected[partition.0 as usize]) {
                     return Err(format!(
-                        "instance {number} has another row {row} of partition {} than follows from the inputs",
+                        "instance {number} has another row {row} of partition {} than follows from \
+                            the inputs",
                         partition.0
                     ));
                 }
@@ -433,19 +479,29 @@ impl World {
                 return Ok(false);
             }
         }
-        if held == self.partitions { Ok(true) } else { Err(format!("{held} of {} partitions are held", self.partitions)) }
+        if held == self.partitions {
+            Ok(true)
+        } else {
+            Err(format!("{held} of {} partitions are held", self.partitions))
+        }
     }
 
     /// All rows of a partition; `None`: the disk cannot be read, and the instance begins anew.
     fn rows_of(&self, instance: &Rc<Instance>, shared: &Shared) -> Option<oracle::RowBytes> {
         let mut rows = oracle::RowBytes::new();
-        let each = &mut |key: Key, row| drop(rows.insert(rows::key_text(&key), rows::row_bytes(&row)));
+        let each =
+            &mut |key: Key, row| drop(rows.insert(rows::key_text(&key), rows::row_bytes(&row)));
         let outcome = KINDS.into_iter().try_for_each(|kind| shared.scan(kind, each).map(drop));
         outcome.inspect_err(|error| self.failed(instance, error)).ok().map(|()| rows)
     }
 
-    /// What copies hold, once they are brought up, is the same; `false` where a disk cannot be read.
-    fn compare_copies(&self, instance: &Rc<Instance>, expected: &[oracle::RowBytes]) -> Result<bool, String> {
+    /// What copies hold, once they are brought up, is the same; `false` where a disk cannot be
+    /// read.
+    fn compare_copies(
+        &self,
+        instance: &Rc<Instance>,
+        expected: &[oracle::RowBytes],
+    ) -> Result<bool, String> {
         let number = instance.process.number;
         let standbys = self.told[number].standbys;
         for _ in 0..COMES_UP {
@@ -456,12 +512,18 @@ impl World {
         }
         for (partition, behind) in standbys.behind() {
             if behind > 0 {
-                return Err(format!("instance {number}: the copy of partition {partition} stays {behind} records behind"));
+                return Err(format!(
+                    "instance {number}: the copy of partition {partition} stays {behind} records \
+                        behind"
+                ));
             }
             let Some(standing) = standbys.of(Partition(partition)) else { continue };
             let Some(rows) = self.rows_of(instance, &standing.shared) else { return Ok(false) };
             if let Some(row) = oracle::differ(&rows, &expected[partition as usize]) {
-                return Err(format!("instance {number} has another row {row} in its copy of partition {partition} than is committed"));
+                return Err(format!(
+                    "instance {number} has another row {row} in its copy of partition {partition} \
+                        than is committed"
+                ));
             }
         }
         Ok(true)
@@ -472,7 +534,8 @@ impl World {
         let deletes_group = self.sim.percent(5);
         let steps = 150 + self.sim.below(150);
         for step in 0..steps {
-            let ms = if self.sim.percent(10) { self.sim.below(600) } else { 5 + self.sim.below(40) };
+            let ms =
+                if self.sim.percent(10) { self.sim.below(600) } else { 5 + self.sim.below(40) };
             self.pass(ms);
             self.act(None);
             if deletes_group && step == steps / 2 {
@@ -509,7 +572,9 @@ pub fn run(seed: u64, stage: &Stage, broken: Option<Broken>, is_traced: bool) ->
         world.sim.trace.replace(Some(Vec::new()));
     }
     let outcome = catch_unwind(AssertUnwindSafe(|| world.run()));
-    let failure = outcome.unwrap_or_else(|panic| Err(format!("{PANICKED}{:?}", panic.downcast_ref::<String>()))).err();
+    let failure = outcome
+        .unwrap_or_else(|panic| Err(format!("{PANICKED}{:?}", panic.downcast_ref::<String>())))
+        .err();
     // The instances hold the run and the run holds them.
     world.slots.iter().for_each(|slot| drop(slot.instance.take()));
     let coverage = world.sim.coverage.borrow().clone();

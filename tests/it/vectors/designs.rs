@@ -1,4 +1,5 @@
-//! What experiments are built of: beliefs, bandits, sample ratios, clusters, other policies, sizes, credits.
+//! What experiments are built of: beliefs, bandits, sample ratios, clusters, other policies, sizes,
+//! credits.
 
 use std::collections::BTreeMap;
 
@@ -41,15 +42,21 @@ pub fn gaussian_belief(input: &Value) -> Computed {
         inverse: bool,
         prior_relative: Option<Prior>,
     }
-    let Input { control, treatment, alpha, difference_type, inverse, prior_relative } = read(input)?;
+    let Input { control, treatment, alpha, difference_type, inverse, prior_relative } =
+        read(input)?;
     let arms = Arms { control, treatment }.try_map(Arm::moments).map_err(told)?;
     let scale = difference_type.scale();
     let prior = prior_relative.map(|Prior { mean, sd }| {
         let relative = Normal { mean, sd };
-        if scale == Scale::Absolute { bayes::absolute_prior(relative, arms.control.mean) } else { relative }
+        if scale == Scale::Absolute {
+            bayes::absolute_prior(relative, arms.control.mean)
+        } else {
+            relative
+        }
     });
     let better = if inverse { Better::Lower } else { Better::Higher };
-    let belief = || bayes::effect(welch::Effect::between(&arms, scale)?, prior, better, Alpha::new(alpha)?);
+    let belief =
+        || bayes::effect(welch::Effect::between(&arms, scale)?, prior, better, Alpha::new(alpha)?);
     let belief = belief().map_err(told)?;
     Ok(json!({
         "posterior_mean": belief.posterior.mean,
@@ -85,7 +92,8 @@ pub fn beta_belief(input: &Value) -> Computed {
     }
     let Input { control, treatment, prior, alpha } = read(input)?;
     let arms = Arms { control: control.share(), treatment: treatment.share() };
-    let belief = bayes::shares(&arms, prior.beta(), Alpha::new(alpha).map_err(told)?).map_err(told)?;
+    let belief =
+        bayes::shares(&arms, prior.beta(), Alpha::new(alpha).map_err(told)?).map_err(told)?;
     Ok(json!({
         "p_treatment_beats_control": belief.chance_to_win,
         "expected_loss_choose_control": belief.loss_control,
@@ -142,9 +150,15 @@ pub fn gaussian_bandit(input: &Value) -> Computed {
     let Input { arms, prior, min_weight, minimise, alpha } = read(input)?;
     let prior = prior.map(|prior| Normal { mean: prior.mean, sd: prior.variance.sqrt() });
     let computed = || -> Result<Value, Error> {
-        let of = |seen: &Seen| bandit::posterior(&Moments { n: seen.n, mean: seen.mean, variance: seen.variance }, prior);
+        let of = |seen: &Seen| {
+            bandit::posterior(
+                &Moments { n: seen.n, mean: seen.mean, variance: seen.variance },
+                prior,
+            )
+        };
         let posteriors = arms.iter().map(of).collect::<Result<Vec<_>, _>>()?;
-        let ranking = bandit::ranking(&posteriors, if minimise { Better::Lower } else { Better::Higher })?;
+        let ranking =
+            bandit::ranking(&posteriors, if minimise { Better::Lower } else { Better::Higher })?;
         let top_two = bandit::top_two(&ranking);
         let critical = normal_critical(Alpha::new(alpha)?.value());
         let interval = |normal: &Normal| pair(Interval::around(normal.mean, critical * normal.sd));
@@ -171,16 +185,25 @@ pub fn beta_bandit(input: &Value) -> Computed {
     }
     let Input { arms, prior, min_weight } = read(input)?;
     let computed = || -> Result<Value, Error> {
-        let posteriors = arms.iter().map(|arm| prior.beta().after(arm.share())).collect::<Result<Vec<_>, _>>()?;
+        let posteriors = arms
+            .iter()
+            .map(|arm| prior.beta().after(arm.share()))
+            .collect::<Result<Vec<_>, _>>()?;
         let best = beta_ranking(&posteriors)?.best;
-        Ok(json!({"weights_thompson": bandit::weights(&best, min_weight)?, "best_arm_probability": best}))
+        Ok(
+            json!({"weights_thompson": bandit::weights(&best, min_weight)?, "best_arm_probability": best}),
+        )
     };
     computed().map_err(told)
 }
 
 fn whole(n: f64, y: f64, treated: bool) -> Cluster {
     let (none, part) = (Part::default(), Part { n, y, ..Part::default() });
-    if treated { Cluster { control: none, treatment: part } } else { Cluster { control: part, treatment: none } }
+    if treated {
+        Cluster { control: none, treatment: part }
+    } else {
+        Cluster { control: part, treatment: none }
+    }
 }
 
 fn permuted(input: &Value) -> Computed {
@@ -193,7 +216,8 @@ fn permuted(input: &Value) -> Computed {
     }
     let Totals { cluster_totals, cluster_sizes, treatment } = read(input)?;
     let parts = cluster_sizes.iter().zip(&cluster_totals).zip(&treatment);
-    let clusters: Vec<Cluster> = parts.map(|((n, y), treated)| whole(*n, *y, *treated == 1)).collect();
+    let clusters: Vec<Cluster> =
+        parts.map(|((n, y), treated)| whole(*n, *y, *treated == 1)).collect();
     let result = permutation::test(&clusters).map_err(told)?;
     Ok(json!({
         "statistic": result.difference,
@@ -234,7 +258,11 @@ pub fn clustered(input: &Value) -> Computed {
     let clusters: Vec<Cluster> = clusters.into_values().collect();
     let computed = || -> Result<Value, Error> {
         let alpha = Alpha::new(alpha)?;
-        let robust = if covariate { cluster::adjusted_effect(&clusters, alpha)? } else { cluster::effect(&clusters, alpha)? };
+        let robust = if covariate {
+            cluster::adjusted_effect(&clusters, alpha)?
+        } else {
+            cluster::effect(&clusters, alpha)?
+        };
         let by_regression = json!({
             "estimate": robust.estimate,
             "se_ols": robust.se_independent,
@@ -252,7 +280,8 @@ pub fn clustered(input: &Value) -> Computed {
             "n_clusters": robust.clusters,
         });
         // Arms of one cluster each have no variance of a ratio; what is expected then is left out.
-        let by_ratio = cluster::ratio_moments(&clusters).and_then(|arms| welch::test(&arms, Scale::Absolute, alpha));
+        let by_ratio = cluster::ratio_moments(&clusters)
+            .and_then(|arms| welch::test(&arms, Scale::Absolute, alpha));
         let by_ratio = by_ratio.ok().map(|test| {
             let (estimate, standard_error) = (test.effect.estimate, test.effect.standard_error);
             json!({"delta_method": {"estimate": estimate, "standard_error": standard_error, "dof_welch": test.dof}})
@@ -280,7 +309,8 @@ pub fn switchback(input: &Value) -> Computed {
     }
     let Input { block_seconds, washout_seconds, assignment, events } = read(input)?;
     let teams: Vec<&String> = assignment.keys().collect();
-    let treated = assignment.values().map(|blocks| blocks.iter().map(|arm| *arm == 1).collect()).collect();
+    let treated =
+        assignment.values().map(|blocks| blocks.iter().map(|arm| *arm == 1).collect()).collect();
     let event = |seen: &Seen| {
         let team = teams.iter().position(|team| **team == seen.unit).ok_or("an unknown team")?;
         Ok::<_, String>(Event { team, at_seconds: seen.t, outcome: seen.y })
@@ -321,7 +351,13 @@ pub fn off_policy(input: &Value) -> Computed {
     let Input { rows, clip } = read(input)?;
     let mut draws = Vec::new();
     for Row { action, reward, logging_probs, target_probs, q_hat } in &rows {
-        draws.push(Logged { arm: *action, reward: *reward, logged: logging_probs, target: target_probs, forecast: q_hat });
+        draws.push(Logged {
+            arm: *action,
+            reward: *reward,
+            logged: logging_probs,
+            target: target_probs,
+            forecast: q_hat,
+        });
     }
     let evaluation = off_policy::evaluate(&draws, clip).map_err(told)?;
     let value = |effect: Effect| json!({"value": effect.estimate, "se": effect.standard_error});
@@ -341,10 +377,33 @@ pub fn power(input: &Value) -> Computed {
     #[derive(Deserialize)]
     #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
     enum Input {
-        ProportionSampleSize { baseline: f64, relative_lift: f64, alpha: f64, power: f64 },
-        MeanMde { mean: f64, sd: f64, n_per_arm: u64, alpha: f64, power: f64 },
-        MidExperimentPower { standard_error: f64, n_total: u64, target_mde: f64, alpha: f64, tuning_n_star: f64, scaling_factors: Vec<f64> },
-        ClusterDesignEffect { icc: f64, mean_cluster_size: f64, cv_cluster_size: f64, n_per_arm_individual: u64 },
+        ProportionSampleSize {
+            baseline: f64,
+            relative_lift: f64,
+            alpha: f64,
+            power: f64,
+        },
+        MeanMde {
+            mean: f64,
+            sd: f64,
+            n_per_arm: u64,
+            alpha: f64,
+            power: f64,
+        },
+        MidExperimentPower {
+            standard_error: f64,
+            n_total: u64,
+            target_mde: f64,
+            alpha: f64,
+            tuning_n_star: f64,
+            scaling_factors: Vec<f64>,
+        },
+        ClusterDesignEffect {
+            icc: f64,
+            mean_cluster_size: f64,
+            cv_cluster_size: f64,
+            n_per_arm_individual: u64,
+        },
     }
     let computed = |input| -> Result<Value, Error> {
         Ok(match input {
@@ -355,21 +414,40 @@ pub fn power(input: &Value) -> Computed {
                 json!({"n_per_arm_real": real, "n_per_arm": units, "power_at_n": plan.power(units)?})
             }
             Input::MeanMde { mean, sd, n_per_arm, alpha, power } => {
-                let plan = MeanPlan { mean, sd, units_per_arm: n_per_arm, alpha: Alpha::new(alpha)? };
+                let plan =
+                    MeanPlan { mean, sd, units_per_arm: n_per_arm, alpha: Alpha::new(alpha)? };
                 json!({"mde_absolute": plan.detectable_difference(power)?, "mde_relative_delta_method": plan.detectable_lift(power)?})
             }
-            Input::MidExperimentPower { standard_error, n_total, target_mde, alpha, tuning_n_star, scaling_factors } => {
+            Input::MidExperimentPower {
+                standard_error,
+                n_total,
+                target_mde,
+                alpha,
+                tuning_n_star,
+                scaling_factors,
+            } => {
                 let tuning = Tuning { alpha: Alpha::new(alpha)?, planned: tuning_n_star };
                 let effect = Effect { estimate: target_mde, standard_error };
-                let outlooks = scaling_factors.iter().map(|growth| power::outlook(effect, n_total, *growth, tuning));
+                let outlooks = scaling_factors
+                    .iter()
+                    .map(|growth| power::outlook(effect, n_total, *growth, tuning));
                 let outlooks = outlooks.collect::<Result<Vec<_>, _>>()?;
                 json!({
                     "power_fixed": outlooks.iter().map(|outlook| outlook.fixed).collect::<Vec<_>>(),
                     "power_sequential_peek_once": outlooks.iter().map(|outlook| outlook.watched).collect::<Vec<_>>(),
                 })
             }
-            Input::ClusterDesignEffect { icc, mean_cluster_size, cv_cluster_size, n_per_arm_individual } => {
-                let clustering = Clustering { intraclass_correlation: icc, size_mean: mean_cluster_size, size_variation: cv_cluster_size };
+            Input::ClusterDesignEffect {
+                icc,
+                mean_cluster_size,
+                cv_cluster_size,
+                n_per_arm_individual,
+            } => {
+                let clustering = Clustering {
+                    intraclass_correlation: icc,
+                    size_mean: mean_cluster_size,
+                    size_variation: cv_cluster_size,
+                };
                 let (units, clusters) = clustering.per_arm(n_per_arm_individual)?;
                 json!({"design_effect": clustering.design_effect()?, "n_per_arm_clustered": units, "clusters_per_arm": clusters})
             }
@@ -389,7 +467,8 @@ pub fn multiplicity(input: &Value) -> Computed {
     let Input { p_values, e_values, alpha } = read(input)?;
     let rejected = |adjusted: &[f64]| adjusted.iter().map(|p| *p <= alpha).collect::<Vec<_>>();
     let computed = || -> Result<Value, Error> {
-        let (holm, bh) = (multiplicity::holm(&p_values)?, multiplicity::benjamini_hochberg(&p_values)?);
+        let (holm, bh) =
+            (multiplicity::holm(&p_values)?, multiplicity::benjamini_hochberg(&p_values)?);
         Ok(json!({
             "holm_reject": rejected(&holm),
             "holm_adjusted": holm,
@@ -431,14 +510,21 @@ pub fn attribution(input: &Value) -> Computed {
     }
     let Input { channels, paths, time_decay } = read(input)?;
     let count = channels.len();
-    let place = |name: &String| channels.iter().position(|channel| channel == name).unwrap_or(count);
-    let credited = |credits: Vec<f64>| -> Value { channels.iter().cloned().zip(credits.into_iter().map(Value::from)).collect() };
-    let history =
-        |path: &Path| Journeys { touches: path.path.iter().map(place).collect(), conversions: path.conversions, nulls: path.nulls };
+    let place =
+        |name: &String| channels.iter().position(|channel| channel == name).unwrap_or(count);
+    let credited = |credits: Vec<f64>| -> Value {
+        channels.iter().cloned().zip(credits.into_iter().map(Value::from)).collect()
+    };
+    let history = |path: &Path| Journeys {
+        touches: path.path.iter().map(place).collect(),
+        conversions: path.conversions,
+        nulls: path.nulls,
+    };
     let journeys: Vec<Journeys> = paths.iter().map(history).collect();
     let touches = |journey: &Journey| -> Vec<Touch> {
         let aged = journey.path.iter().zip(&journey.hours_before_conversion);
-        aged.map(|(name, age_hours)| Touch { channel: place(name), age_hours: *age_hours }).collect()
+        aged.map(|(name, age_hours)| Touch { channel: place(name), age_hours: *age_hours })
+            .collect()
     };
     let aged: Vec<Vec<Touch>> = time_decay.journeys.iter().map(touches).collect();
     let computed = || -> Result<Value, Error> {

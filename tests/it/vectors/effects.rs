@@ -83,7 +83,8 @@ pub fn mean_test(input: &Value) -> Computed {
     }
     let Input { control, treatment, alpha, difference_type } = read(input)?;
     let arms = Arms { control, treatment }.try_map(Arm::moments).map_err(told)?;
-    let test = welch::test(&arms, difference_type.scale(), Alpha::new(alpha).map_err(told)?).map_err(told)?;
+    let test = welch::test(&arms, difference_type.scale(), Alpha::new(alpha).map_err(told)?)
+        .map_err(told)?;
     Ok(joined([tested(&test), described(&arms)]))
 }
 
@@ -103,10 +104,22 @@ pub fn share_test(input: &Value) -> Computed {
     let arms = shares.try_map(Share::moments).map_err(told)?;
     // Each part is left out where it has no value, so that only what is expected can fail.
     parts.extend(welch::test(&arms, difference_type.scale(), alpha).ok().map(|test| tested(&test)));
-    parts.extend(proportion::newcombe(&shares, alpha).ok().map(|interval| json!({"newcombe_ci": pair(interval)})));
-    parts.extend(proportion::score(&shares).ok().map(|score| json!({"score_z": score.z, "score_p_value": score.p_value})));
+    parts.extend(
+        proportion::newcombe(&shares, alpha)
+            .ok()
+            .map(|interval| json!({"newcombe_ci": pair(interval)})),
+    );
+    parts.extend(
+        proportion::score(&shares)
+            .ok()
+            .map(|score| json!({"score_z": score.z, "score_p_value": score.p_value})),
+    );
     parts.extend(proportion::risk_ratio(&shares).ok().map(|ratio| json!({"risk_ratio": ratio})));
-    parts.extend(proportion::katz(&shares, alpha).ok().map(|interval| json!({"katz_log_ci": pair(interval)})));
+    parts.extend(
+        proportion::katz(&shares, alpha)
+            .ok()
+            .map(|interval| json!({"katz_log_ci": pair(interval)})),
+    );
     Ok(joined(parts))
 }
 
@@ -149,7 +162,8 @@ pub fn ratio_test(input: &Value) -> Computed {
         PairMoments::of_sum_products(numerator, denominator, arm.num_den_sum_of_products)?.ratio()
     };
     let arms = Arms { control, treatment }.try_map(of).map_err(told)?;
-    let test = welch::test(&arms, difference_type.scale(), Alpha::new(alpha).map_err(told)?).map_err(told)?;
+    let test = welch::test(&arms, difference_type.scale(), Alpha::new(alpha).map_err(told)?)
+        .map_err(told)?;
     Ok(joined([tested(&test), described(&arms)]))
 }
 
@@ -169,11 +183,13 @@ pub fn log_ratio(input: &Value) -> Computed {
         Mean,
         Proportion,
     }
-    let Input { kind: Kind::Mean | Kind::Proportion, control, treatment, alpha, tuning_n_star } = read(input)?;
+    let Input { kind: Kind::Mean | Kind::Proportion, control, treatment, alpha, tuning_n_star } =
+        read(input)?;
     let alpha = Alpha::new(alpha).map_err(told)?;
     let arms = Arms { control, treatment }.try_map(Arm::moments).map_err(told)?;
     let effect = log_ratio::log_ratio(&arms).map_err(told)?;
-    let sequence = log_ratio::log_ratio_sequence(&arms, Tuning { alpha, planned: tuning_n_star }).map_err(told)?;
+    let sequence = log_ratio::log_ratio_sequence(&arms, Tuning { alpha, planned: tuning_n_star })
+        .map_err(told)?;
     Ok(json!({
         "log_ratio": effect.estimate,
         "standard_error": effect.standard_error,
@@ -210,7 +226,8 @@ pub fn cuped(input: &Value) -> Computed {
         PairMoments::of_sum_products(post, pre, arm.post_pre_sum_of_products)
     };
     let arms = Arms { control, treatment }.try_map(of).map_err(told)?;
-    let adjusted = cuped::means(&arms, difference_type.scale(), Alpha::new(alpha).map_err(told)?).map_err(told)?;
+    let adjusted = cuped::means(&arms, difference_type.scale(), Alpha::new(alpha).map_err(told)?)
+        .map_err(told)?;
     let arm = |after: Moments, before: PairMoments| json!({"adjusted_mean": after.mean, "adjusted_variance": after.variance, "unadjusted_mean": before.first.mean});
     let means = json!({
         "theta": adjusted.theta,
@@ -253,7 +270,8 @@ struct RatioProducts {
 impl RatioArm {
     fn moments(&self) -> Result<RatioMoments, Error> {
         let of = |sums: &RatioSums| Moments::of_sums(sums.n, sums.sum, sums.sum_squares);
-        let parts = [of(&self.num_post)?, of(&self.den_post)?, of(&self.num_pre)?, of(&self.den_pre)?];
+        let parts =
+            [of(&self.num_post)?, of(&self.den_post)?, of(&self.num_pre)?, of(&self.den_pre)?];
         let mut covariances = [[0.0; 4]; 4];
         for (place, part) in parts.iter().enumerate() {
             assert_eq!(part.n, self.n);
@@ -268,7 +286,8 @@ impl RatioArm {
             (1, 3, products.den_post_den_pre),
             (2, 3, products.num_pre_den_pre),
         ] {
-            let covariance = PairMoments::of_sum_products(parts[left], parts[right], product)?.covariance;
+            let covariance =
+                PairMoments::of_sum_products(parts[left], parts[right], product)?.covariance;
             covariances[left][right] = covariance;
             covariances[right][left] = covariance;
         }
@@ -287,7 +306,8 @@ pub fn cuped_ratio(input: &Value) -> Computed {
     }
     let Input { control, treatment, alpha, difference_type } = read(input)?;
     let arms = Arms { control, treatment }.try_map(RatioArm::moments).map_err(told)?;
-    let adjusted = cuped::ratios(&arms, difference_type.scale(), Alpha::new(alpha).map_err(told)?).map_err(told)?;
+    let adjusted = cuped::ratios(&arms, difference_type.scale(), Alpha::new(alpha).map_err(told)?)
+        .map_err(told)?;
     Ok(joined([tested(&adjusted.test), json!({"theta": adjusted.theta})]))
 }
 
@@ -307,7 +327,9 @@ pub fn strata(input: &Value) -> Computed {
         _alpha: f64,
     }
     let Input { strata, difference_type, .. } = read(input)?;
-    let of = |stratum: &Stratum| Arms { control: stratum.control, treatment: stratum.treatment }.try_map(Arm::moments);
+    let of = |stratum: &Stratum| {
+        Arms { control: stratum.control, treatment: stratum.treatment }.try_map(Arm::moments)
+    };
     let arms = strata.iter().map(of).collect::<Result<Vec<_>, _>>().map_err(told)?;
     let effect = strata::effect(&arms, difference_type.scale()).map_err(told)?;
     Ok(json!({"point_estimate": effect.estimate, "standard_error": effect.standard_error}))
@@ -328,22 +350,41 @@ pub fn quantile(input: &Value) -> Computed {
     #[derive(Deserialize)]
     #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
     enum Input {
-        GbstatsQuantileEvent { control: Estimated, treatment: Estimated, alpha: f64, difference_type: Difference },
-        ConfseqQuantileAb { control: Vec<f64>, treatment: Vec<f64>, quantile: f64, t_opt: f64, alpha_opt: f64 },
+        GbstatsQuantileEvent {
+            control: Estimated,
+            treatment: Estimated,
+            alpha: f64,
+            difference_type: Difference,
+        },
+        ConfseqQuantileAb {
+            control: Vec<f64>,
+            treatment: Vec<f64>,
+            quantile: f64,
+            t_opt: f64,
+            alpha_opt: f64,
+        },
     }
     match read(input)? {
         Input::GbstatsQuantileEvent { control, treatment, alpha, difference_type } => {
             let of = |arm: &Estimated| {
-                let (estimate, lower, upper) = (arm.quantile_hat, arm.quantile_lower, arm.quantile_upper);
+                let (estimate, lower, upper) =
+                    (arm.quantile_hat, arm.quantile_lower, arm.quantile_upper);
                 Quantile { n: arm.n, n_ends: arm.n_star, estimate, lower, upper }.moments()
             };
             let arms = Arms { control, treatment }.try_map(of).map_err(told)?;
-            let test = welch::test(&arms, difference_type.scale(), Alpha::new(alpha).map_err(told)?).map_err(told)?;
+            let test =
+                welch::test(&arms, difference_type.scale(), Alpha::new(alpha).map_err(told)?)
+                    .map_err(told)?;
             Ok(tested(&test))
         }
         Input::ConfseqQuantileAb { control, treatment, quantile, t_opt, alpha_opt } => {
-            let compared = Compared { share: quantile, planned: t_opt, alpha_planned: Alpha::new(alpha_opt).map_err(told)? };
-            let p_value = quantile::always_valid_p(&Arms { control, treatment }, compared).map_err(told)?;
+            let compared = Compared {
+                share: quantile,
+                planned: t_opt,
+                alpha_planned: Alpha::new(alpha_opt).map_err(told)?,
+            };
+            let p_value =
+                quantile::always_valid_p(&Arms { control, treatment }, compared).map_err(told)?;
             Ok(json!({"p_value_always_valid": p_value}))
         }
     }

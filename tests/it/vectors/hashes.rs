@@ -1,6 +1,7 @@
 //! How other systems hash units, so that an experiment that moves here from them can be audited.
 //!
-//! Only murmur3 and the integer mapping are the product's own; the rest is what the others do, written here from their documents.
+//! Only murmur3 and the integer mapping are the product's own; the rest is what the others do,
+//! written here from their documents.
 
 use leadstream::domain::experiment::murmur3;
 use md5::{Digest, Md5};
@@ -36,7 +37,10 @@ impl Symbols {
     fn place(self, seed: &str, value: &str, version: i64) -> Option<f64> {
         match version {
             1 => Some(f64::from(self.hash(&format!("{value}{seed}")) % 1_000) / 1_000.0),
-            2 => Some(f64::from(self.hash(&self.hash(&format!("{seed}{value}")).to_string()) % 10_000) / 10_000.0),
+            2 => Some(
+                f64::from(self.hash(&self.hash(&format!("{seed}{value}")).to_string()) % 10_000)
+                    / 10_000.0,
+            ),
             _ => None,
         }
     }
@@ -82,7 +86,9 @@ pub fn growthbook(input: &Value) -> Computed {
             "codepoint_value": Symbols::CodePoints.place(&seed, &value, version),
             "fnv1a32_utf8_seed_value": Symbols::Bytes.hash(&format!("{seed}{value}")),
         }),
-        Input::BucketRanges { num_variations, coverage, weights } => json!({"ranges": ranges(num_variations, coverage, weights)}),
+        Input::BucketRanges { num_variations, coverage, weights } => {
+            json!({"ranges": ranges(num_variations, coverage, weights)})
+        }
         Input::ChooseVariation { n, ranges } => {
             let found = ranges.iter().position(|(start, end)| n >= *start && n < *end);
             json!({"variation": found.map_or(-1, |place| i64::try_from(place).unwrap())})
@@ -97,7 +103,9 @@ pub fn growthbook(input: &Value) -> Computed {
 /// Weights that do not fit the variations or do not add up to about 1 are taken as equal.
 fn ranges(variations: usize, coverage: Option<f64>, weights: Option<Vec<f64>>) -> Vec<(f64, f64)> {
     let coverage = coverage.unwrap_or(1.0).clamp(0.0, 1.0);
-    let fits = |weights: &Vec<f64>| weights.len() == variations && (0.99..=1.01).contains(&weights.iter().sum::<f64>());
+    let fits = |weights: &Vec<f64>| {
+        weights.len() == variations && (0.99..=1.01).contains(&weights.iter().sum::<f64>())
+    };
     let weights = weights.filter(fits).unwrap_or_else(|| vec![1.0 / variations as f64; variations]);
     let mut start = 0.0;
     let range = |weight: f64| {

@@ -49,7 +49,8 @@ pub fn asymptotic(input: &Value) -> Computed {
         _source: Value,
     }
     let input: Input = read(input)?;
-    let tuning = Tuning { alpha: Alpha::new(input.alpha).map_err(told)?, planned: input.tuning_n_star };
+    let tuning =
+        Tuning { alpha: Alpha::new(input.alpha).map_err(told)?, planned: input.tuning_n_star };
     let effect = Effect { estimate: input.point_estimate, standard_error: input.standard_error };
     let sequence = asymptotic::sequence(effect, input.n_total, tuning).map_err(told)?;
     Ok(json!({
@@ -100,7 +101,12 @@ pub fn boundaries(input: &Value) -> Computed {
     if let Some(case) = input.get("bernoulli") {
         let case: Bernoulli = read(case)?;
         let interval = || -> Result<Interval, Error> {
-            boundary::probability_sequence(case.trials, case.successes, Alpha::new(case.alpha)?, (case.t_opt, Alpha::new(case.alpha_opt)?))
+            boundary::probability_sequence(
+                case.trials,
+                case.successes,
+                Alpha::new(case.alpha)?,
+                (case.t_opt, Alpha::new(case.alpha_opt)?),
+            )
         };
         return Ok(json!({"bernoulli_ci": pair(interval().map_err(told)?)}));
     }
@@ -110,8 +116,10 @@ pub fn boundaries(input: &Value) -> Computed {
         let tuning = boundary::Tuning { v_planned: case.v_opt, alpha_planned };
         let (normal, half) = (Mixture::normal(tuning)?, Mixture::half_normal(tuning)?);
         let exponential = Mixture::gamma_exponential(tuning, case.c)?;
-        // The scale of the stitched boundary is that of the gamma families, or 0 where it is not given.
-        let stitching = Stitching { v_min: case.poly.v_min, c: case.c, s: case.poly.s, eta: case.poly.eta };
+        // The scale of the stitched boundary is that of the gamma families, or 0 where it is not
+        // given.
+        let stitching =
+            Stitching { v_min: case.poly.v_min, c: case.c, s: case.poly.s, eta: case.poly.eta };
         Ok(json!({
             "normal_two_sided": normal.boundary(case.v, alpha)?,
             "normal_one_sided": half.boundary(case.v, alpha)?,
@@ -152,7 +160,8 @@ fn stream(case: &Bounded) -> Result<Value, Error> {
     let bernstein = BernsteinBound::new(alpha.split(2), case.eb_truncation)?;
     let hoeffding = HoeffdingBound::new(alpha.split(2), case.hoeffding_truncation)?;
     let mut bounds = (bernstein, bernstein, hoeffding, hoeffding, MixtureSums::default());
-    let (mut bets, mut grid) = (Bets::against(&case.betting_null_means, alpha)?, Bets::on_grid(alpha));
+    let (mut bets, mut grid) =
+        (Bets::against(&case.betting_null_means, alpha)?, Bets::on_grid(alpha));
     let mut running = Interval { lower: 0.0, upper: 1.0 };
     let mut columns: [Columns; 6] = Default::default();
     let mut wealth: BTreeMap<String, Vec<f64>> = BTreeMap::new();
@@ -165,7 +174,8 @@ fn stream(case: &Bounded) -> Result<Value, Error> {
         bets.observe(*value)?;
         grid.observe(*value)?;
         let now = Interval { lower: bounds.0.lower(), upper: 1.0 - bounds.1.lower() };
-        running = Interval { lower: running.lower.max(now.lower), upper: running.upper.min(now.upper) };
+        running =
+            Interval { lower: running.lower.max(now.lower), upper: running.upper.min(now.upper) };
         if case.checkpoints.contains(&(place + 1)) {
             columns[0].push(now);
             columns[1].push(running);
@@ -205,11 +215,19 @@ pub fn weighted(input: &Value) -> Computed {
     let case: Input = read(input)?;
     let arms = case.propensity.first().map_or(0, Vec::len);
     let computed = || -> Result<Value, Error> {
-        let mut means = WeightedMeans::new(arms, Alpha::new(case.alpha_per_one_sided_bound)?, case.eb_truncation)?;
+        let mut means = WeightedMeans::new(
+            arms,
+            Alpha::new(case.alpha_per_one_sided_bound)?,
+            case.eb_truncation,
+        )?;
         let mut estimates = vec![Vec::new(); arms];
-        let (mut bounds, mut effects): (Vec<Columns>, Vec<Columns>) = (0..arms).map(|_| Default::default()).unzip();
+        let (mut bounds, mut effects): (Vec<Columns>, Vec<Columns>) =
+            (0..arms).map(|_| Default::default()).unzip();
         for (place, arm) in case.arm.iter().enumerate() {
-            means.observe(Draw { arm: *arm, outcome: case.outcome[place] }, &case.propensity[place])?;
+            means.observe(
+                Draw { arm: *arm, outcome: case.outcome[place] },
+                &case.propensity[place],
+            )?;
             if case.checkpoints.contains(&(place + 1)) {
                 for arm in 0..arms {
                     estimates[arm].push(means.estimate(arm));
@@ -220,7 +238,8 @@ pub fn weighted(input: &Value) -> Computed {
         }
         let arm = |arm: usize| json!({"ipw_mean": estimates[arm], "lower": bounds[arm].lower, "upper": bounds[arm].upper});
         let effect = |arm: usize| json!({"arm": arm, "lower": effects[arm].lower, "upper": effects[arm].upper});
-        let (all, treatments): (Vec<Value>, Vec<Value>) = ((0..arms).map(arm).collect(), (1..arms).map(effect).collect());
+        let (all, treatments): (Vec<Value>, Vec<Value>) =
+            ((0..arms).map(arm).collect(), (1..arms).map(effect).collect());
         Ok(json!({"arms": all, "effects_vs_arm0": treatments}))
     };
     computed().map_err(told)
@@ -246,10 +265,14 @@ pub fn augmented(input: &Value) -> Computed {
         let mut augmented = Augmented::new(arms)?;
         let mut told: Vec<BTreeMap<&str, Vec<f64>>> = vec![BTreeMap::new(); arms];
         for (place, arm) in case.arm.iter().enumerate() {
-            augmented.observe(Draw { arm: *arm, outcome: case.outcome[place] }, &case.propensity[place])?;
+            augmented.observe(
+                Draw { arm: *arm, outcome: case.outcome[place] },
+                &case.propensity[place],
+            )?;
             if case.checkpoints.contains(&(place + 1)) {
                 for (arm, told) in told.iter_mut().enumerate().skip(1) {
-                    let effect = augmented.effect(arm, Tuning { alpha, planned: case.tuning_n_star })?;
+                    let effect =
+                        augmented.effect(arm, Tuning { alpha, planned: case.tuning_n_star })?;
                     for (name, value) in [
                         ("estimate", effect.estimate),
                         ("standard_error", effect.standard_error),
@@ -295,7 +318,8 @@ pub fn multinomial(input: &Value) -> Computed {
             allocation: case.treatment_allocation,
             prior: case.beta_prior,
         };
-        let ratio = counts::rate_ratio(conversions, Alpha::new(case.alpha).map_err(told)?).map_err(told)?;
+        let ratio =
+            counts::rate_ratio(conversions, Alpha::new(case.alpha).map_err(told)?).map_err(told)?;
         return Ok(json!({
             "log_e_value": ratio.log_evidence,
             "p_value": ratio.p_value,
@@ -335,6 +359,8 @@ pub fn mixture(input: &Value) -> Computed {
     }
     let case: Input = read(input)?;
     let alpha = Alpha::new(case.alpha).map_err(told)?;
-    let test = msprt::test(case.point_estimate, case.variance_of_estimate, case.mixing_variance, alpha).map_err(told)?;
+    let test =
+        msprt::test(case.point_estimate, case.variance_of_estimate, case.mixing_variance, alpha)
+            .map_err(told)?;
     Ok(json!({"log_lr": test.log_ratio, "p_value": test.p_value, "halfwidth": test.half_width}))
 }

@@ -36,7 +36,9 @@ impl From<Error> for Problem {
 
 type Each<'a> = &'a mut dyn FnMut(Offset, Record) -> Result<(), Error>;
 
-fn letters(snapshot: &Snapshot) -> impl Fn(Partition, (Offset, Offset), Each<'_>) -> Result<(), Error> {
+fn letters(
+    snapshot: &Snapshot,
+) -> impl Fn(Partition, (Offset, Offset), Each<'_>) -> Result<(), Error> {
     move |partition, (from, until), each| {
         let until = until.min(snapshot.end(DEAD_LETTERS, partition)?);
         snapshot.each((DEAD_LETTERS, partition), (from, until), each)
@@ -60,7 +62,12 @@ async fn list(State(instance): Shared, Query(query): Query<Listed>) -> Result<Js
         let Listed { reason, partition, limit, since_ms } = query;
         let snapshot = instance.log.embedded()?.snapshot()?;
         let chosen = (&Choice { reason, partition, limit }, since_ms);
-        Ok(Json(dlq::list(&letters(&snapshot), snapshot.partitions(), &redriven(&snapshot)?, chosen)?))
+        Ok(Json(dlq::list(
+            &letters(&snapshot),
+            snapshot.partitions(),
+            &redriven(&snapshot)?,
+            chosen,
+        )?))
     })
     .await
 }
@@ -71,7 +78,10 @@ struct Place {
     offset: u64,
 }
 
-async fn show(State(instance): Shared, Query(Place { partition, offset }): Query<Place>) -> Result<Json<Value>, Problem> {
+async fn show(
+    State(instance): Shared,
+    Query(Place { partition, offset }): Query<Place>,
+) -> Result<Json<Value>, Problem> {
     blocking(move || {
         let snapshot = instance.log.embedded()?.snapshot()?;
         let place = (Partition(partition), Offset(offset));
@@ -86,9 +96,15 @@ async fn forecast(State(instance): Shared, Query(choice): Query<Choice>) -> Resp
     stream(move |lines| {
         let snapshot = instance.log.embedded()?.snapshot()?;
         let chosen = (&redriven(&snapshot)?, &choice);
-        let done = dlq::forecast(&letters(&snapshot), snapshot.partitions(), chosen, &instance.schemas, &mut |forecast| {
-            lines.put(&json!(forecast));
-        });
+        let done = dlq::forecast(
+            &letters(&snapshot),
+            snapshot.partitions(),
+            chosen,
+            &instance.schemas,
+            &mut |forecast| {
+                lines.put(&json!(forecast));
+            },
+        );
         lines.put(&match done {
             Ok(()) => json!({ "done": true }),
             Err(error) => json!({ "error": chain(&error) }),
@@ -102,11 +118,17 @@ async fn redrive(State(instance): Shared, Query(choice): Query<Choice>) -> Respo
         let _alone = instance.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let log = instance.log.embedded()?;
         let snapshot = log.snapshot()?;
-        let done = dlq::redrive(log.as_ref(), &letters(&snapshot), &choice, &instance.schemas, &mut |sent| {
-            sent.iter().for_each(|sent| {
-                lines.put(&json!(sent));
-            });
-        });
+        let done = dlq::redrive(
+            log.as_ref(),
+            &letters(&snapshot),
+            &choice,
+            &instance.schemas,
+            &mut |sent| {
+                sent.iter().for_each(|sent| {
+                    lines.put(&json!(sent));
+                });
+            },
+        );
         lines.put(&match done {
             Ok(Redriven { run, lines, .. }) => json!({ "run": run, "records": lines }),
             Err(error) => json!({ "error": chain(&error) }),

@@ -1,5 +1,5 @@
-//! Questions that other instances answer too: one lead, by the instance that has it, or where that does not answer by one that has a copy;
-//! and the worklist of a tenant, by all of them.
+//! Questions that other instances answer too: one lead, by the instance that has it, or where that
+//! does not answer by one that has a copy; and the worklist of a tenant, by all of them.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -27,9 +27,11 @@ use crate::runtime::views::{self, Worklist};
 const LEAD: &str = "/peer/v1/lead";
 /// Where they ask for a worklist.
 const WORKLIST: &str = "/peer/v1/worklist";
-/// How many instances with a copy are asked when the owner does not answer. Chosen: each may take `http.peer_timeout_ms`.
+/// How many instances with a copy are asked when the owner does not answer. Chosen: each may take
+/// `http.peer_timeout_ms`.
 const COPIES_ASKED_MAX: usize = 2;
-/// How many instances are asked for one worklist. Chosen: more than any partition number needs; the partitions of others are named.
+/// How many instances are asked for one worklist. Chosen: more than any partition number needs; the
+/// partitions of others are named.
 const INSTANCES_ASKED_MAX: usize = 256;
 /// Bytes of an answer that is believed.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -56,10 +58,15 @@ impl OfLead {
 }
 
 /// Answers for any lead.
-pub(crate) async fn lead(State(instance): Shared, Query(query): Query<OfLead>) -> Result<Response, Problem> {
+pub(crate) async fn lead(
+    State(instance): Shared,
+    Query(query): Query<OfLead>,
+) -> Result<Response, Problem> {
     let (key, partition) = query.place(&instance)?;
     let first = match instance.owner(partition) {
-        Some(url) if !instance.views.has(partition) => pass_on(&instance, (&url, partition), &query).await.into_response(),
+        Some(url) if !instance.views.has(partition) => {
+            pass_on(&instance, (&url, partition), &query).await.into_response()
+        }
         _ => active(instance.clone(), key.clone(), partition).await.map(Json).into_response(),
     };
     if first.status() != StatusCode::SERVICE_UNAVAILABLE {
@@ -82,14 +89,25 @@ pub(crate) async fn lead(State(instance): Shared, Query(query): Query<OfLead>) -
 async fn own(State(instance): Shared, Query(query): Query<OfLead>) -> Result<Json<Value>, Problem> {
     let (key, partition) = query.place(&instance)?;
     let is_copy = query.standby && !instance.views.has(partition);
-    let answer = if is_copy { standby(instance, key, partition).await } else { active(instance, key, partition).await };
+    let answer = if is_copy {
+        standby(instance, key, partition).await
+    } else {
+        active(instance, key, partition).await
+    };
     Ok(Json(answer?))
 }
 
 /// From the partition itself.
-async fn active(instance: Arc<Instance>, key: LeadKey, partition: Partition) -> Result<Value, Problem> {
+async fn active(
+    instance: Arc<Instance>,
+    key: LeadKey,
+    partition: Partition,
+) -> Result<Value, Problem> {
     blocking(move || {
-        let view = instance.views.lead(instance.log.partitions(), &key)?.ok_or_else(|| restoring(&instance, partition))?;
+        let view = instance
+            .views
+            .lead(instance.log.partitions(), &key)?
+            .ok_or_else(|| restoring(&instance, partition))?;
         let as_of = json!({
             "partition": partition.0,
             "offset": offset(&view),
@@ -102,9 +120,14 @@ async fn active(instance: Arc<Instance>, key: LeadKey, partition: Partition) -> 
 }
 
 /// From the copy of a partition.
-async fn standby(instance: Arc<Instance>, key: LeadKey, partition: Partition) -> Result<Value, Problem> {
+async fn standby(
+    instance: Arc<Instance>,
+    key: LeadKey,
+    partition: Partition,
+) -> Result<Value, Problem> {
     blocking(move || {
-        let standing = instance.standbys.of(partition).ok_or_else(|| restoring(&instance, partition))?;
+        let standing =
+            instance.standbys.of(partition).ok_or_else(|| restoring(&instance, partition))?;
         let view = standing.shared.view(&Key::Lead(key.clone()))?;
         let offset = offset(&view);
         let as_of = json!({
@@ -126,7 +149,12 @@ fn offset(view: &View) -> u64 {
 
 fn show(key: &LeadKey, view: View, as_of: Value) -> Result<Value, Problem> {
     let Some(lead) = view.row.and_then(Row::into_lead) else {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "unknown_lead", format!("no lead {} is known", key.as_str())).telling(as_of));
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown_lead",
+            format!("no lead {} is known", key.as_str()),
+        )
+        .telling(as_of));
     };
     let rules = view.rules.in_force(key.tenant(), lead.activity.last.unwrap_or_default());
     let mut shown = views::lead(key, &lead, &rules);
@@ -137,7 +165,8 @@ fn show(key: &LeadKey, view: View, as_of: Value) -> Result<Value, Problem> {
 /// Says that a partition is on its way here, and how far it is.
 fn restoring(instance: &Instance, partition: Partition) -> Problem {
     let under_way = instance.views.restores().of(partition);
-    let (mut as_of, told) = (json!({ "partition": partition.0, "state": "restoring" }), "try again in a moment");
+    let (mut as_of, told) =
+        (json!({ "partition": partition.0, "state": "restoring" }), "try again in a moment");
     let sentence = match under_way {
         Some(restoring) => {
             as_of["read"] = restoring.stretch.read().into();
@@ -150,7 +179,11 @@ fn restoring(instance: &Instance, partition: Partition) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "restoring", sentence).telling(as_of)
 }
 
-async fn pass_on(instance: &Instance, (url, partition): (&str, Partition), query: &OfLead) -> Result<Response, Problem> {
+async fn pass_on(
+    instance: &Instance,
+    (url, partition): (&str, Partition),
+    query: &OfLead,
+) -> Result<Response, Problem> {
     let away = |why: String| {
         let sentence = format!("partition {} is on {url}: {why}", partition.0);
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "elsewhere", sentence)
@@ -160,15 +193,30 @@ async fn pass_on(instance: &Instance, (url, partition): (&str, Partition), query
 }
 
 /// Asks another instance; why it gave no answer.
-async fn ask(instance: &Instance, url: &str, query: &impl Serialize) -> Result<(StatusCode, Vec<u8>), String> {
-    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| reqwest::Client::builder().no_proxy().build().unwrap_or_default());
+async fn ask(
+    instance: &Instance,
+    url: &str,
+    query: &impl Serialize,
+) -> Result<(StatusCode, Vec<u8>), String> {
+    static CLIENT: LazyLock<reqwest::Client> =
+        LazyLock::new(|| reqwest::Client::builder().no_proxy().build().unwrap_or_default());
     let http = &instance.config.http;
     if http.peer_token.is_empty() {
-        return Err("ask there, or set http.peer_token in all instances so that they pass questions on".to_owned());
+        return Err(
+            "ask there, or set http.peer_token in all instances so that they pass questions on"
+                .to_owned(),
+        );
     }
     let request = CLIENT.get(url).query(query).bearer_auth(&http.peer_token);
-    let silent = |error: reqwest::Error| if error.is_timeout() { "it takes too long to answer" } else { "it does not answer" }.to_owned();
-    let mut response = request.timeout(Duration::from_millis(http.peer_timeout_ms)).send().await.map_err(silent)?;
+    let silent = |error: reqwest::Error| {
+        if error.is_timeout() { "it takes too long to answer" } else { "it does not answer" }
+            .to_owned()
+    };
+    let mut response = request
+        .timeout(Duration::from_millis(http.peer_timeout_ms))
+        .send()
+        .await
+        .map_err(silent)?;
     let status = response.status();
     if status == StatusCode::UNAUTHORIZED {
         return Err("it has another http.peer_token".to_owned());
@@ -191,16 +239,23 @@ pub(crate) struct OfTenant {
 }
 
 /// The worklist of all partitions, with those that did not answer.
-pub(crate) async fn worklist(State(instance): Shared, Query(query): Query<OfTenant>) -> Result<Json<Value>, Problem> {
+pub(crate) async fn worklist(
+    State(instance): Shared,
+    Query(query): Query<OfTenant>,
+) -> Result<Json<Value>, Problem> {
     let mut whole = of_own(instance.clone(), query.clone()).await?;
     let mut asked = JoinSet::new();
     for url in instance.others().into_iter().take(INSTANCES_ASKED_MAX) {
         let (instance, query) = (instance.clone(), query.clone());
         asked.spawn(async move {
             let answer = ask(&instance, &format!("{url}{WORKLIST}"), &query).await;
-            let answer =
-                answer.and_then(|(_, body)| serde_json::from_slice::<Worklist>(&body).map_err(|_| "it has no such answer".to_owned()));
-            answer.inspect_err(|why| tracing::warn!(url, why, "a worklist is without the leads of another instance"))
+            let answer = answer.and_then(|(_, body)| {
+                serde_json::from_slice::<Worklist>(&body)
+                    .map_err(|_| "it has no such answer".to_owned())
+            });
+            answer.inspect_err(|why| {
+                tracing::warn!(url, why, "a worklist is without the leads of another instance")
+            })
         });
     }
     while let Some(answer) = asked.join_next().await {
@@ -208,11 +263,16 @@ pub(crate) async fn worklist(State(instance): Shared, Query(query): Query<OfTena
             whole.merge(list);
         }
     }
-    let missing: Vec<u32> = (0..instance.log.partitions()).filter(|partition| !whole.partitions.contains(partition)).collect();
+    let missing: Vec<u32> = (0..instance.log.partitions())
+        .filter(|partition| !whole.partitions.contains(partition))
+        .collect();
     Ok(Json(json!({ "tasks": whole.tasks, "missing_partitions": missing })))
 }
 
-async fn own_worklist(State(instance): Shared, Query(query): Query<OfTenant>) -> Result<Json<Worklist>, Problem> {
+async fn own_worklist(
+    State(instance): Shared,
+    Query(query): Query<OfTenant>,
+) -> Result<Json<Worklist>, Problem> {
     Ok(Json(of_own(instance, query).await?))
 }
 

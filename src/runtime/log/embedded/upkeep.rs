@@ -1,4 +1,5 @@
-//! What keeps the log small: compaction of keyed topics and retention of the others, a bounded piece at a time.
+//! What keeps the log small: compaction of keyed topics and retention of the others, a bounded
+//! piece at a time.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,8 @@ pub struct Upkeep {
 }
 
 impl Embedded {
-    /// Keeps the last record of every key of a topic's partition; offsets stay what they were. Tombstones are kept.
+    /// Keeps the last record of every key of a topic's partition; offsets stay what they were.
+    /// Tombstones are kept.
     ///
     /// # Errors
     /// When redb fails; what was rewritten until then stays valid.
@@ -44,7 +46,8 @@ impl Embedded {
         Ok(done)
     }
 
-    /// Rewrites batches from `from` on into one without their superseded records; gives where to go on.
+    /// Rewrites batches from `from` on into one without their superseded records; gives where to go
+    /// on.
     fn compact_piece(
         &self,
         (topic, partition): (&str, Partition),
@@ -58,20 +61,31 @@ impl Embedded {
             let mut table = transaction.open_table(BATCHES).map_err(storage)?;
             let mut kept: Vec<(Offset, Record)> = Vec::new();
             let (mut read, mut firsts) = (0, Vec::new());
-            for row in table.range((topic, partition.0, from)..(topic, partition.0, end)).map_err(storage)? {
+            for row in table
+                .range((topic, partition.0, from)..(topic, partition.0, end))
+                .map_err(storage)?
+            {
                 let (key, bytes) = row.map_err(storage)?;
                 let first = key.value().2;
-                if read > 0 && (read + bytes.value().len() > PIECE_BYTES || kept.len() >= BATCH_RECORDS) {
+                if read > 0
+                    && (read + bytes.value().len() > PIECE_BYTES || kept.len() >= BATCH_RECORDS)
+                {
                     next = first;
                     break;
                 }
                 read += bytes.value().len();
                 firsts.push(first);
-                let damaged = || Error::Damaged { topic: topic.to_owned(), partition: partition.0, offset: first };
+                let damaged = || Error::Damaged {
+                    topic: topic.to_owned(),
+                    partition: partition.0,
+                    offset: first,
+                };
                 let records = batch::decode(first, bytes.value()).ok_or_else(damaged)?;
                 let before = records.len();
                 let last = |(offset, record): &(Offset, Record)| {
-                    newest.get(record.key.as_deref().unwrap_or_default()).is_none_or(|newest| *newest <= offset.0)
+                    newest
+                        .get(record.key.as_deref().unwrap_or_default())
+                        .is_none_or(|newest| *newest <= offset.0)
                 };
                 let count = kept.len();
                 kept.extend(records.into_iter().filter(last));
@@ -83,7 +97,8 @@ impl Embedded {
             }
             if let Some((first, _)) = kept.first() {
                 let base = first.0;
-                let bytes = batch::encode(kept.iter().map(|(offset, record)| (offset.0 - base, record)));
+                let bytes =
+                    batch::encode(kept.iter().map(|(offset, record)| (offset.0 - base, record)));
                 table.insert((topic, partition.0, base), bytes.as_slice()).map_err(storage)?;
             }
         }
@@ -91,12 +106,17 @@ impl Embedded {
         Ok(next)
     }
 
-    /// Removes whole batches from the start of a topic's partition whose newest record is older than `before_ms`, and not
-    /// beyond `until`: what a reader still needs stays.
+    /// Removes whole batches from the start of a topic's partition whose newest record is older
+    /// than `before_ms`, and not beyond `until`: what a reader still needs stays.
     ///
     /// # Errors
     /// When redb fails.
-    pub fn retain(&self, topic: &str, partition: Partition, (before_ms, until): (i64, Offset)) -> Result<Upkeep, Error> {
+    pub fn retain(
+        &self,
+        topic: &str,
+        partition: Partition,
+        (before_ms, until): (i64, Offset),
+    ) -> Result<Upkeep, Error> {
         let mut done = Upkeep::default();
         loop {
             let transaction = self.database.begin_write().map_err(storage)?;
@@ -105,13 +125,22 @@ impl Embedded {
                 let mut table = transaction.open_table(BATCHES).map_err(storage)?;
                 let mut firsts = Vec::new();
                 let mut start = None;
-                for row in table.range((topic, partition.0, 0)..(topic, partition.0, until.0)).map_err(storage)? {
+                for row in table
+                    .range((topic, partition.0, 0)..(topic, partition.0, until.0))
+                    .map_err(storage)?
+                {
                     let (key, bytes) = row.map_err(storage)?;
                     let first = key.value().2;
-                    let damaged = || Error::Damaged { topic: topic.to_owned(), partition: partition.0, offset: first };
+                    let damaged = || Error::Damaged {
+                        topic: topic.to_owned(),
+                        partition: partition.0,
+                        offset: first,
+                    };
                     let records = batch::decode(first, bytes.value()).ok_or_else(damaged)?;
                     let (last, newest) =
-                        records.iter().fold((first, i64::MIN), |(_, newest), (offset, record)| (offset.0, newest.max(record.appended_ms)));
+                        records.iter().fold((first, i64::MIN), |(_, newest), (offset, record)| {
+                            (offset.0, newest.max(record.appended_ms))
+                        });
                     read += bytes.value().len();
                     if newest >= before_ms || last >= until.0 || read > PIECE_BYTES {
                         break;
@@ -124,7 +153,11 @@ impl Embedded {
                     table.remove((topic, partition.0, first)).map_err(storage)?;
                 }
                 if let Some(start) = start {
-                    transaction.open_table(STARTS).map_err(storage)?.insert((topic, partition.0), start).map_err(storage)?;
+                    transaction
+                        .open_table(STARTS)
+                        .map_err(storage)?
+                        .insert((topic, partition.0), start)
+                        .map_err(storage)?;
                 }
             }
             transaction.commit().map_err(storage)?;
@@ -143,7 +176,11 @@ impl Embedded {
         let transaction = self.database.begin_read().map_err(storage)?;
         let table = transaction.open_table(ENDS).map_err(storage)?;
         let rows = table.iter().map_err(storage)?;
-        rows.map(|row| row.map(|(key, _)| (key.value().0.to_owned(), Partition(key.value().1))).map_err(storage)).collect()
+        rows.map(|row| {
+            row.map(|(key, _)| (key.value().0.to_owned(), Partition(key.value().1)))
+                .map_err(storage)
+        })
+        .collect()
     }
 }
 
@@ -161,7 +198,8 @@ mod tests {
             source: 0,
             origin: None,
         };
-        log.append(&Batches::from([(("t", 0), records.iter().map(record).collect())]), None).unwrap();
+        log.append(&Batches::from([(("t", 0), records.iter().map(record).collect())]), None)
+            .unwrap();
     }
 
     fn all(log: &Embedded) -> Vec<(u64, String, Option<String>)> {
@@ -188,7 +226,11 @@ mod tests {
         put(&log, &[("a", Some("1"), 0), ("b", Some("1"), 0), ("a", Some("2"), 0)]);
         put(&log, &[("c", Some("1"), 0), ("b", None, 0)]);
         put(&log, &[("a", Some("3"), 0)]);
-        let expected = [(3, "c".into(), Some("1".into())), (4, "b".into(), None), (5, "a".into(), Some("3".into()))];
+        let expected = [
+            (3, "c".into(), Some("1".into())),
+            (4, "b".into(), None),
+            (5, "a".into(), Some("3".into())),
+        ];
         assert_eq!(log.compact("t", Partition(0)).unwrap(), Upkeep { removed: 3, kept: 3 });
         assert_eq!(all(&log), expected);
         assert_eq!(log.compact("t", Partition(0)).unwrap(), Upkeep { removed: 0, kept: 3 });

@@ -1,4 +1,5 @@
-//! Appends records of a source and how far the source is, in one transaction; a second appender of the same source ends the first.
+//! Appends records of a source and how far the source is, in one transaction; a second appender of
+//! the same source ends the first.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +25,8 @@ pub struct Appender {
     cluster: Arc<Cluster>,
     producer: BaseProducer,
     topics: Topics,
-    /// What it committed last. Whoever takes the source over fences this producer, so nothing newer can stand in the topic.
+    /// What it committed last. Whoever takes the source over fences this producer, so nothing newer
+    /// can stand in the topic.
     written: Mutex<Option<(String, Vec<u8>)>>,
 }
 
@@ -55,9 +57,17 @@ impl Appender {
         config.set("transactional.id", format!("{}-source-{name}", settings.application));
         config.set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
         config.set("linger.ms", "5").set("compression.type", "lz4");
-        let producer: BaseProducer = config.create().map_err(failed("the Kafka client of a source cannot be made"))?;
-        producer.init_transactions(ASK * 3).map_err(failed("the transactions of this source cannot be settled"))?;
-        Ok(Self { cluster: cluster.clone(), producer, topics: Topics::new(settings)?, written: Mutex::default() })
+        let producer: BaseProducer =
+            config.create().map_err(failed("the Kafka client of a source cannot be made"))?;
+        producer
+            .init_transactions(ASK * 3)
+            .map_err(failed("the transactions of this source cannot be settled"))?;
+        Ok(Self {
+            cluster: cluster.clone(),
+            producer,
+            topics: Topics::new(settings)?,
+            written: Mutex::default(),
+        })
     }
 
     /// Reads on in the changelog; gives the newest value of a row in each partition.
@@ -80,12 +90,17 @@ impl Appender {
         Ok(row.partitions.values().filter_map(|(_, newest)| newest.clone()).collect())
     }
 
-    fn transact(&self, batches: &Batches, progress: &Record) -> Result<(), rdkafka::error::KafkaError> {
+    fn transact(
+        &self,
+        batches: &Batches,
+        progress: &Record,
+    ) -> Result<(), rdkafka::error::KafkaError> {
         self.producer.begin_transaction()?;
         let settings = &self.cluster.settings;
         send_all(settings, &self.producer, batches)?;
         send(&self.producer, (&settings.topic(SOURCES), 0), progress)?;
-        let patience = Duration::from_millis(u64::from(self.cluster.settings.transaction_timeout_ms));
+        let patience =
+            Duration::from_millis(u64::from(self.cluster.settings.transaction_timeout_ms));
         drain(&self.producer, Instant::now() + patience)?;
         self.producer.commit_transaction(ASK)
     }
@@ -93,7 +108,13 @@ impl Appender {
 
 impl Sources for Appender {
     fn source(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        if let Some((_, state)) = self.written.lock().unwrap_or_else(PoisonError::into_inner).as_ref().filter(|(of, _)| of == name) {
+        if let Some((_, state)) = self
+            .written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .filter(|(of, _)| of == name)
+        {
             return Ok(Some(state.clone()));
         }
         self.topics.newest((SOURCES, Partition(0)), name)
@@ -114,14 +135,19 @@ impl Sources for Appender {
             source: 0,
             origin: None,
         };
-        let longest = batches.values().flatten().map(|record| record.value.as_ref().map_or(0, Vec::len)).max();
+        let longest = batches
+            .values()
+            .flatten()
+            .map(|record| record.value.as_ref().map_or(0, Vec::len))
+            .max();
         if let Some(bytes) = longest.filter(|bytes| *bytes > VALUE_BYTES_MAX) {
             return Err(Error::RecordSize { bytes, most: VALUE_BYTES_MAX });
         }
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         *written = None;
-        self.transact(batches, &progress)
-            .map_err(failed("the records were not appended, or it is not known: run the same command again"))?;
+        self.transact(batches, &progress).map_err(failed(
+            "the records were not appended, or it is not known: run the same command again",
+        ))?;
         *written = Some((name.to_owned(), state.to_vec()));
         Ok(())
     }

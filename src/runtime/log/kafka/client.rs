@@ -1,4 +1,5 @@
-//! What is asked of Kafka: the seam under the decisions of this module, over librdkafka or over a broker that a test simulates.
+//! What is asked of Kafka: the seam under the decisions of this module, over librdkafka or over a
+//! broker that a test simulates.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,9 +36,14 @@ pub trait Reads {
     ///
     /// # Errors
     /// When the cluster does not answer.
-    fn watermarks(&self, place: (&str, Partition), isolation: Isolation) -> Result<(Offset, Offset), Error>;
+    fn watermarks(
+        &self,
+        place: (&str, Partition),
+        isolation: Isolation,
+    ) -> Result<(Offset, Offset), Error>;
 
-    /// Reads committed records of a topic's partition from an offset on, until the next call of [`Reads::leave`].
+    /// Reads committed records of a topic's partition from an offset on, until the next call of
+    /// [`Reads::leave`].
     ///
     /// # Errors
     /// When it cannot be asked for.
@@ -141,7 +147,8 @@ pub trait Producer {
     /// [`Refusal`].
     fn send(&self, batches: &Batches) -> Result<(), Refusal>;
 
-    /// Waits until all that was sent is acknowledged; gives the next offsets of the changelog by partition.
+    /// Waits until all that was sent is acknowledged; gives the next offsets of the changelog by
+    /// partition.
     ///
     /// # Errors
     /// [`Refusal`]; to be aborted when a record was not taken.
@@ -151,7 +158,12 @@ pub trait Producer {
     ///
     /// # Errors
     /// [`Refusal`].
-    fn offsets(&self, topic: &str, next: &BTreeMap<u32, Offset>, member: &Self::Member) -> Result<(), Refusal>;
+    fn offsets(
+        &self,
+        topic: &str,
+        next: &BTreeMap<u32, Offset>,
+        member: &Self::Member,
+    ) -> Result<(), Refusal>;
 
     /// Commits.
     ///
@@ -175,7 +187,8 @@ pub trait Client {
     /// Its reads outside the group.
     type Reads: Reads;
 
-    /// A new producer of one of this instance's two transactional ids, which begins with [`Producer::init`].
+    /// A new producer of one of this instance's two transactional ids, which begins with
+    /// [`Producer::init`].
     ///
     /// # Errors
     /// When it cannot be made.
@@ -187,7 +200,8 @@ pub trait Client {
     /// When not all are known to be written.
     fn append(&self, batches: &Batches) -> Result<(), Error>;
 
-    /// The committed offset of a partition of the topic that the group shares, once no transaction that would move it is open;
+    /// The committed offset of a partition of the topic that the group shares, once no transaction
+    /// that would move it is open;
     /// `None`: never committed.
     ///
     /// # Errors

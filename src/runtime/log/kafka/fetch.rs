@@ -1,4 +1,5 @@
-//! Fetches the inputs of owned partitions into the hub, from the offsets at which their state stands.
+//! Fetches the inputs of owned partitions into the hub, from the offsets at which their state
+//! stands.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -64,10 +65,18 @@ impl Drop for Fetch {
 impl<I: Inputs> Fetching<I> {
     /// For a hub that takes so many records of an input before it is paused.
     pub fn new(inputs: I, hub: &Arc<Hub>, buffer_records: usize) -> Self {
-        Self { inputs, hub: hub.clone(), buffer_records, version: 0, fetched: BTreeSet::new(), paused: BTreeSet::new() }
+        Self {
+            inputs,
+            hub: hub.clone(),
+            buffer_records,
+            version: 0,
+            fetched: BTreeSet::new(),
+            paused: BTreeSet::new(),
+        }
     }
 
-    /// Does what the hub wants and hands it the next record, if one comes soon; says whether one came.
+    /// Does what the hub wants and hands it the next record, if one comes soon; says whether one
+    /// came.
     ///
     /// # Errors
     /// When an input does not begin as early as it is wanted.
@@ -76,7 +85,10 @@ impl<I: Inputs> Fetching<I> {
         self.resume()?;
         let Some((place, offset, record)) = self.inputs.poll()? else { return Ok(false) };
         let waiting = self.hub.push(self.version, place, offset, record);
-        if waiting >= self.buffer_records && place.0 != Source::Definitions && !self.paused.contains(&place) {
+        if waiting >= self.buffer_records
+            && place.0 != Source::Definitions
+            && !self.paused.contains(&place)
+        {
             self.inputs.pause(place)?;
             self.paused.insert(place);
             self.hub.paused(&self.paused);
@@ -88,8 +100,10 @@ impl<I: Inputs> Fetching<I> {
     fn assign(&mut self) -> Result<(), Error> {
         let Some((version, wanted)) = self.hub.wanted(self.version) else { return Ok(()) };
         let goes_on = |place: &Place| matches!(wanted.get(place), Some(None));
-        let gone: Vec<Place> = self.fetched.iter().copied().filter(|place| !goes_on(place)).collect();
-        let new: Vec<(Place, Offset)> = wanted.iter().filter_map(|(place, from)| Some((*place, (*from)?))).collect();
+        let gone: Vec<Place> =
+            self.fetched.iter().copied().filter(|place| !goes_on(place)).collect();
+        let new: Vec<(Place, Offset)> =
+            wanted.iter().filter_map(|(place, from)| Some((*place, (*from)?))).collect();
         if !gone.is_empty() {
             self.inputs.remove(&gone)?;
         }

@@ -1,4 +1,5 @@
-//! Membership in the consumer group: learns which partitions this instance owns, and fetches nothing.
+//! Membership in the consumer group: learns which partitions this instance owns, and fetches
+//! nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata,
+};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
@@ -29,9 +32,18 @@ pub(crate) struct Context {
 impl ClientContext for Context {}
 
 impl ConsumerContext for Context {
-    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
-        let listed: Vec<Partition> =
-            partitions.elements().iter().filter_map(|element| u32::try_from(element.partition()).ok()).map(Partition).collect();
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let listed: Vec<Partition> = partitions
+            .elements()
+            .iter()
+            .filter_map(|element| u32::try_from(element.partition()).ok())
+            .map(Partition)
+            .collect();
         let outcome = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             // Somewhere, and paused: another consumer fetches, from where the state stands.
             let assigned = partitions
@@ -77,7 +89,8 @@ impl Group {
             config.set("group.instance.id", &settings.instance);
         }
         let consumer = config.create_with_context(Context { hub: hub.clone() });
-        let consumer: Arc<BaseConsumer<Context>> = Arc::new(consumer.map_err(failed("the Kafka client of the group cannot be made"))?);
+        let consumer: Arc<BaseConsumer<Context>> =
+            Arc::new(consumer.map_err(failed("the Kafka client of the group cannot be made"))?);
         let topic = settings.topic(topic);
         consumer.subscribe(&[&topic]).map_err(failed(format!("cannot subscribe to {topic}")))?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -88,7 +101,9 @@ impl Group {
                 match member.poll(LOOK) {
                     None | Some(Ok(_)) => {}
                     Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                        return told.fail(format!("the consumer group does not let this instance go on: {code}"));
+                        return told.fail(format!(
+                            "the consumer group does not let this instance go on: {code}"
+                        ));
                     }
                     Some(Err(error)) => reports.take(error),
                 }
@@ -107,7 +122,8 @@ impl Group {
         self.consumer.group_metadata()
     }
 
-    /// The committed offset of a partition, once no transaction that would move it is open; `None`: never committed.
+    /// The committed offset of a partition, once no transaction that would move it is open; `None`:
+    /// never committed.
     pub(crate) fn offset(&self, partition: Partition) -> Result<Option<Offset>, Error> {
         offset(self.consumer.as_ref(), &self.topic, partition)
     }
@@ -116,7 +132,11 @@ impl Group {
     ///
     /// # Errors
     /// When the cluster does not answer.
-    pub fn committed(settings: &Settings, topic: &str, partition: Partition) -> Result<Option<Offset>, Error> {
+    pub fn committed(
+        settings: &Settings,
+        topic: &str,
+        partition: Partition,
+    ) -> Result<Option<Offset>, Error> {
         let consumer: BaseConsumer = make(&settings.consumer(&settings.application), "offsets")?;
         offset(&consumer, &settings.topic(topic), partition)
     }
@@ -131,14 +151,21 @@ impl Drop for Group {
     }
 }
 
-fn offset<C: ConsumerContext>(consumer: &BaseConsumer<C>, topic: &str, partition: Partition) -> Result<Option<Offset>, Error> {
+fn offset<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    partition: Partition,
+) -> Result<Option<Offset>, Error> {
     let mut list = TopicPartitionList::new();
     list.add_partition(topic, partition.0.cast_signed());
-    let what = || failed(format!("cannot read the committed offset of {topic} partition {}", partition.0));
+    let what =
+        || failed(format!("cannot read the committed offset of {topic} partition {}", partition.0));
     let list = consumer.committed_offsets(list, ASK * 3).map_err(what())?;
     let found = list.elements().first().map(|element| (element.error(), element.offset()));
     match found {
-        Some((Ok(()), KafkaOffset::Offset(offset))) => Ok(Some(Offset(u64::try_from(offset).unwrap_or(0)))),
+        Some((Ok(()), KafkaOffset::Offset(offset))) => {
+            Ok(Some(Offset(u64::try_from(offset).unwrap_or(0))))
+        }
         Some((Err(error), _)) => Err(what()(error)),
         _ => Ok(None),
     }

@@ -1,8 +1,9 @@
 //! Where the threads meet: which partitions are owned since when, and what was fetched of them.
 //!
-//! Ownership and buffers stand under one lock. An owned partition has an epoch; it changes whenever the partition goes and
-//! comes back, so that a commit can see that a partition has left since its batch was begun, which Kafka itself would not
-//! notice: it checks the generation of the group, not who owns what.
+//! Ownership and buffers stand under one lock. An owned partition has an epoch; it changes whenever
+//! the partition goes and comes back, so that a commit can see that a partition has left since its
+//! batch was begun, which Kafka itself would not notice: it checks the generation of the group, not
+//! who owns what.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -25,7 +26,8 @@ struct Buffer {
     came: VecDeque<Instant>,
     /// Behind the last record fetched.
     next: Offset,
-    /// Which assignment of the fetching thread asks for it first: what comes from an older one is not meant for it.
+    /// Which assignment of the fetching thread asks for it first: what comes from an older one is
+    /// not meant for it.
     version: u64,
 }
 
@@ -40,7 +42,8 @@ pub(crate) struct Ahead {
     pub(crate) queued: u64,
 }
 
-/// Which of an instance's workers takes which partitions: those whose number leaves `number` when divided by `of`.
+/// Which of an instance's workers takes which partitions: those whose number leaves `number` when
+/// divided by `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     /// Counted from 0.
@@ -80,7 +83,8 @@ struct State {
     ahead: BTreeMap<Partition, Ahead>,
     /// Inputs of which no more is fetched for now.
     paused: BTreeSet<Place>,
-    /// How long interactions were here until their transaction began, by partition, until somebody asks.
+    /// How long interactions were here until their transaction began, by partition, until somebody
+    /// asks.
     handled: BTreeMap<Partition, Vec<Duration>>,
     version: u64,
     /// Counts everything that a waiting worker wants to hear of.
@@ -132,7 +136,10 @@ impl Hub {
     pub(crate) fn revoked(&self, partitions: &[Partition], wait: Duration) {
         self.asked_back(partitions);
         let held = |state: &mut State| state.holds(partitions);
-        let (state, timeout) = self.changed.wait_timeout_while(self.lock(), wait, held).unwrap_or_else(PoisonError::into_inner);
+        let (state, timeout) = self
+            .changed
+            .wait_timeout_while(self.lock(), wait, held)
+            .unwrap_or_else(PoisonError::into_inner);
         drop(state);
         if timeout.timed_out() {
             tracing::warn!(?partitions, "partitions were taken back before their commit had ended");
@@ -164,12 +171,25 @@ impl Hub {
     /// What a worker has to give up, and what it may take.
     pub fn moves(&self, part: Part) -> Moves {
         let state = self.lock();
-        let other = |partition: &&Partition| state.owned.get(partition) != state.held.get(partition);
+        let other =
+            |partition: &&Partition| state.owned.get(partition) != state.held.get(partition);
         let leaving = |partition: &&Partition| state.leaving.contains(partition);
         let own = |partition: &&Partition| part.has(**partition);
         Moves {
-            arrived: state.owned.keys().filter(own).filter(|partition| other(partition) && !leaving(partition)).copied().collect(),
-            leaving: state.held.keys().filter(own).filter(|partition| other(partition) || leaving(partition)).copied().collect(),
+            arrived: state
+                .owned
+                .keys()
+                .filter(own)
+                .filter(|partition| other(partition) && !leaving(partition))
+                .copied()
+                .collect(),
+            leaving: state
+                .held
+                .keys()
+                .filter(own)
+                .filter(|partition| other(partition) || leaving(partition))
+                .copied()
+                .collect(),
         }
     }
 
@@ -180,7 +200,9 @@ impl Hub {
                 state.held.remove(partition);
                 state.ahead.remove(partition);
                 state.handled.remove(partition);
-                state.buffers.retain(|(source, of), _| of != partition || *source == Source::Definitions);
+                state
+                    .buffers
+                    .retain(|(source, of), _| of != partition || *source == Source::Definitions);
             }
             state.version += 1;
         });
@@ -202,18 +224,28 @@ impl Hub {
             let version = state.version;
             for source in [Source::Interactions, Source::Inbox] {
                 let next = positions.next[source as usize];
-                state.buffers.insert((source, partition), Buffer { records: VecDeque::new(), came: VecDeque::new(), next, version });
+                state.buffers.insert(
+                    (source, partition),
+                    Buffer { records: VecDeque::new(), came: VecDeque::new(), next, version },
+                );
             }
-            let definitions = Buffer { records: VecDeque::new(), came: VecDeque::new(), next: Offset(0), version };
+            let definitions = Buffer {
+                records: VecDeque::new(),
+                came: VecDeque::new(),
+                next: Offset(0),
+                version,
+            };
             state.buffers.entry((Source::Definitions, Partition(0))).or_insert(definitions);
         });
     }
 
-    /// What to fetch, when that is not what `applied` asked for: each input with where it begins, if it begins anew.
+    /// What to fetch, when that is not what `applied` asked for: each input with where it begins,
+    /// if it begins anew.
     pub(crate) fn wanted(&self, applied: u64) -> Option<(u64, BTreeMap<Place, Option<Offset>>)> {
         let state = self.lock();
         let from = |buffer: &Buffer| (buffer.version > applied).then_some(buffer.next);
-        let wanted = || state.buffers.iter().map(|(place, buffer)| (*place, from(buffer))).collect();
+        let wanted =
+            || state.buffers.iter().map(|(place, buffer)| (*place, from(buffer))).collect();
         (state.version != applied).then(|| (state.version, wanted()))
     }
 
@@ -236,7 +268,12 @@ impl Hub {
     }
 
     /// Fetched records from an offset on.
-    pub(crate) fn read(&self, source: Source, partition: Partition, from: Offset) -> Vec<(Offset, Record)> {
+    pub(crate) fn read(
+        &self,
+        source: Source,
+        partition: Partition,
+        from: Offset,
+    ) -> Vec<(Offset, Record)> {
         let state = self.lock();
         let Some(buffer) = state.buffers.get(&(source, partition)) else { return Vec::new() };
         let first = buffer.records.partition_point(|(offset, _)| *offset < from);
@@ -254,28 +291,37 @@ impl Hub {
         let mut state = self.lock();
         for (partition, positions) in positions {
             let partition = Partition(*partition);
-            let Some(buffer) = state.buffers.get(&(Source::Interactions, partition)) else { continue };
-            let taken = buffer.records.partition_point(|(offset, _)| *offset < positions.next[Source::Interactions as usize]);
+            let Some(buffer) = state.buffers.get(&(Source::Interactions, partition)) else {
+                continue;
+            };
+            let taken = buffer.records.partition_point(|(offset, _)| {
+                *offset < positions.next[Source::Interactions as usize]
+            });
             let ages = buffer.came.range(..taken).map(|came| now - *came).collect();
-            // Those of a transaction that nobody asked about are given up: they are counted again when it is repeated.
+            // Those of a transaction that nobody asked about are given up: they are counted again
+            // when it is repeated.
             state.handled.insert(partition, ages);
         }
     }
 
-    /// How long interactions of a worker's partitions were here, fetched and decided on, until the last transaction with them began.
+    /// How long interactions of a worker's partitions were here, fetched and decided on, until the
+    /// last transaction with them began.
     pub(crate) fn handled(&self, part: Part) -> Vec<Duration> {
         let mut state = self.lock();
         let own = state.handled.iter_mut().filter(|(partition, _)| part.has(**partition));
         own.flat_map(|(_, ages)| std::mem::take(ages)).collect()
     }
 
-    /// What was committed need not be kept. Definitions are few and partitions come to them at different times.
+    /// What was committed need not be kept. Definitions are few and partitions come to them at
+    /// different times.
     pub(crate) fn committed(&self, positions: &BTreeMap<u32, Positions>) {
         let mut state = self.lock();
         for (partition, positions) in positions {
             for source in [Source::Interactions, Source::Inbox] {
                 if let Some(buffer) = state.buffers.get_mut(&(source, Partition(*partition))) {
-                    let done = buffer.records.partition_point(|(offset, _)| *offset < positions.next[source as usize]);
+                    let done = buffer
+                        .records
+                        .partition_point(|(offset, _)| *offset < positions.next[source as usize]);
                     buffer.records.drain(..done);
                     buffer.came.drain(..done);
                 }
@@ -293,15 +339,19 @@ impl Hub {
         self.lock().paused.clone_from(places);
     }
 
-    /// Interactions that are not committed yet, by partition in hand: those in memory, and those that are not fetched, as of a moment ago.
-    /// A client that fetches goes past the ends of transactions, so at the end of the log none is counted; of one that is paused they
-    /// are counted with the records between them.
+    /// Interactions that are not committed yet, by partition in hand: those in memory, and those
+    /// that are not fetched, as of a moment ago. A client that fetches goes past the ends of
+    /// transactions, so at the end of the log none is counted; of one that is paused they are
+    /// counted with the records between them.
     #[must_use]
     pub fn lag(&self) -> BTreeMap<u32, u64> {
         let state = self.lock();
         let of = |partition: &Partition| {
             let place = (Source::Interactions, *partition);
-            let (fetched, next) = state.buffers.get(&place).map_or((0, Offset(0)), |buffer| (buffer.records.len() as u64, buffer.next));
+            let (fetched, next) = state
+                .buffers
+                .get(&place)
+                .map_or((0, Offset(0)), |buffer| (buffer.records.len() as u64, buffer.next));
             let unfetched = state.ahead.get(partition).map_or(0, |ahead| {
                 if state.paused.contains(&place) {
                     ahead.stable.0.saturating_sub(next.0)
@@ -314,8 +364,13 @@ impl Hub {
         state.held.keys().map(of).collect()
     }
 
-    /// Runs `then` under the lock when the worker still owns what it has in hand; else names what has left.
-    pub(crate) fn if_owned<T>(&self, partitions: impl Iterator<Item = Partition>, then: impl FnOnce() -> T) -> Result<T, Partition> {
+    /// Runs `then` under the lock when the worker still owns what it has in hand; else names what
+    /// has left.
+    pub(crate) fn if_owned<T>(
+        &self,
+        partitions: impl Iterator<Item = Partition>,
+        then: impl FnOnce() -> T,
+    ) -> Result<T, Partition> {
         let state = self.lock();
         for partition in partitions {
             let epoch = state.held.get(&partition);

@@ -1,12 +1,14 @@
 //! One worker's way into the log: its reader, and its transactions.
 //!
-//! A commit begins a transaction, produces everything, waits for all acknowledgements, looks whether every partition is still
-//! owned, sends the offsets of all of them with the group's metadata, and ends the transaction. After an answer that leaves
-//! open what happened, the producer is not used again: a new one with the same id settles what the old one left.
+//! A commit begins a transaction, produces everything, waits for all acknowledgements, looks
+//! whether every partition is still owned, sends the offsets of all of them with the group's
+//! metadata, and ends the transaction. After an answer that leaves open what happened, the producer
+//! is not used again: a new one with the same id settles what the old one left.
 //!
-//! Two producers take turns. A commit is answered before its markers are written, and until then a transaction of the same id has to
-//! wait: librdkafka asks again only after 20 ms. The offsets of the later transaction count even where its markers come
-//! first, because the coordinator keeps those that were added last.
+//! Two producers take turns. A commit is answered before its markers are written, and until then a
+//! transaction of the same id has to wait: librdkafka asks again only after 20 ms. The offsets of
+//! the later transaction count even where its markers come first, because the coordinator keeps
+//! those that were added last.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +29,8 @@ use crate::runtime::log::{Batches, CommitError, Error, Log, Reader, Record, STAT
 
 /// Attempts of a call that says it may be repeated.
 const ATTEMPTS_MAX: u32 = 50;
-/// A commit that took less was sent once: librdkafka repeats a request after `retry.backoff.ms`, of which it takes off a fifth at most.
+/// A commit that took less was sent once: librdkafka repeats a request after `retry.backoff.ms`, of
+/// which it takes off a fifth at most.
 const REPEATED_AFTER: Duration = Duration::from_millis(RETRY_BACKOFF_MS * 4 / 5);
 /// Between two questions whether the transactions of this instance are settled.
 const SETTLING: Duration = Duration::from_millis(100);
@@ -60,8 +63,8 @@ pub struct KafkaReader<C: Client> {
 }
 
 impl Lane {
-    /// The lane of one worker of an instance. `topics` are those of the inputs in the order of [`Source::ALL`]. What the last process left
-    /// open begins to be settled.
+    /// The lane of one worker of an instance. `topics` are those of the inputs in the order of
+    /// [`Source::ALL`]. What the last process left open begins to be settled.
     ///
     /// # Errors
     /// When a client cannot be made.
@@ -72,7 +75,12 @@ impl Lane {
         topics: [&'static str; 3],
     ) -> Result<Self, Error> {
         let settings = &cluster.settings;
-        let lane = Self::over(cluster, hub, (Librdkafka::new(settings, group, worker)?, Consumers::new(settings)?), topics);
+        let lane = Self::over(
+            cluster,
+            hub,
+            (Librdkafka::new(settings, group, worker)?, Consumers::new(settings)?),
+            topics,
+        );
         let asked = [lane.client.producer(0)?, lane.client.producer(1)?];
         asked.iter().for_each(Transactional::ask);
         lane.turns().asked = asked.map(Some);
@@ -82,7 +90,12 @@ impl Lane {
 
 impl<C: Client> Lane<C> {
     /// A lane over the clients of an instance.
-    pub fn over(cluster: &Arc<Cluster>, hub: &Arc<Hub>, (client, reads): (C, C::Reads), topics: [&'static str; 3]) -> Self {
+    pub fn over(
+        cluster: &Arc<Cluster>,
+        hub: &Arc<Hub>,
+        (client, reads): (C, C::Reads),
+        topics: [&'static str; 3],
+    ) -> Self {
         Self {
             cluster: cluster.clone(),
             hub: hub.clone(),
@@ -102,12 +115,14 @@ impl<C: Client> Lane<C> {
         self.changelog.reads().time()
     }
 
-    /// Whether a partition can be restored without waiting for a transaction of its last owner, for who has waited since then.
+    /// Whether a partition can be restored without waiting for a transaction of its last owner, for
+    /// who has waited since then.
     pub(crate) fn is_settled(&self, partition: Partition, since: Duration) -> Result<bool, Error> {
         self.changelog.is_settled(STATE, partition, self.time().saturating_sub(since))
     }
 
-    /// Makes a new producer ready: what the one before it under the same id left open is aborted or committed by it.
+    /// Makes a new producer ready: what the one before it under the same id left open is aborted or
+    /// committed by it.
     fn ready(&self, producer: C::Producer) -> Result<C::Producer, Error> {
         let what = || failed("the transactions of this instance cannot be settled");
         for _ in 0..ATTEMPTS_MAX {
@@ -123,8 +138,9 @@ impl<C: Client> Lane<C> {
         Err(what()(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut)))
     }
 
-    /// Ends of the changelog, and whether the request that committed may have been sent more than once: then one of them may still be
-    /// on its way and would end the next transaction of this producer too (confluentinc/librdkafka#5423).
+    /// Ends of the changelog, and whether the request that committed may have been sent more than
+    /// once: then one of them may still be on its way and would end the next transaction of this
+    /// producer too (confluentinc/librdkafka#5423).
     fn transact(
         &self,
         producer: &C::Producer,
@@ -134,13 +150,26 @@ impl<C: Client> Lane<C> {
         producer.begin()?;
         producer.send(batches)?;
         let ends = producer.drain(self.patience())?;
-        let owned = self.hub.if_owned(positions.keys().map(|partition| Partition(*partition)), || self.client.member());
+        let owned =
+            self.hub.if_owned(positions.keys().map(|partition| Partition(*partition)), || {
+                self.client.member()
+            });
         let member = match owned {
             Ok(Some(member)) => member,
             Ok(None) => return Err(Failure::Abort("this instance is in no group".to_owned())),
-            Err(partition) => return Err(Failure::Abort(format!("partition {} has left meanwhile", partition.0))),
+            Err(partition) => {
+                return Err(Failure::Abort(format!(
+                    "partition {} has left meanwhile",
+                    partition.0
+                )));
+            }
         };
-        let next = positions.iter().map(|(partition, positions)| (*partition, positions.next[Source::Interactions as usize])).collect();
+        let next = positions
+            .iter()
+            .map(|(partition, positions)| {
+                (*partition, positions.next[Source::Interactions as usize])
+            })
+            .collect();
         self.again(|| producer.offsets(self.topics[0], &next, &member))?;
         let began = self.changelog.reads().time();
         self.again(|| producer.commit())?;
@@ -158,7 +187,9 @@ impl<C: Client> Lane<C> {
         let until = self.changelog.reads().time() + self.patience();
         for _ in 1..ATTEMPTS_MAX {
             match call() {
-                Err(Refusal { remedy: Remedy::Repeat, cause }) if self.changelog.reads().time() < until => {
+                Err(Refusal { remedy: Remedy::Repeat, cause })
+                    if self.changelog.reads().time() < until =>
+                {
                     tracing::warn!(error = %cause, "a call of the transaction is repeated");
                 }
                 outcome => return outcome,
@@ -192,14 +223,24 @@ impl<C: Client> Log for Lane<C> {
         self.changelog.reads().quiet();
         self.client.quiet();
         let (cluster, hub) = (self.cluster.clone(), self.hub.clone());
-        Ok(KafkaReader { cluster, hub, client: self.client.clone(), changelog: self.changelog.clone(), topics: self.topics })
+        Ok(KafkaReader {
+            cluster,
+            hub,
+            client: self.client.clone(),
+            changelog: self.changelog.clone(),
+            topics: self.topics,
+        })
     }
 
     fn put(&self, batches: &Batches) -> Result<(), Error> {
         self.client.append(batches)
     }
 
-    fn commit(&self, batches: &Batches, positions: &BTreeMap<u32, Positions>) -> Result<BTreeMap<u32, Offset>, CommitError> {
+    fn commit(
+        &self,
+        batches: &Batches,
+        positions: &BTreeMap<u32, Positions>,
+    ) -> Result<BTreeMap<u32, Offset>, CommitError> {
         self.hub.begins(positions);
         let Turns { producers, next, .. } = &mut *self.turns();
         let turn = std::mem::replace(next, 1 - *next);
@@ -212,7 +253,10 @@ impl<C: Client> Log for Lane<C> {
             Ok((ends, is_spent)) => {
                 self.hub.committed(positions);
                 if is_spent {
-                    tracing::info!("a commit took so long that it may have been sent twice: this producer is replaced");
+                    tracing::info!(
+                        "a commit took so long that it may have been sent twice: this producer is \
+                            replaced"
+                    );
                 } else {
                     *place = Some(producer);
                 }
@@ -223,7 +267,10 @@ impl<C: Client> Log for Lane<C> {
                     *place = Some(producer);
                     Err(CommitError::Aborted(why))
                 }
-                Err(refusal) => Err(CommitError::InDoubt(format!("{why}; and it cannot be aborted: {}", refusal.cause))),
+                Err(refusal) => Err(CommitError::InDoubt(format!(
+                    "{why}; and it cannot be aborted: {}",
+                    refusal.cause
+                ))),
             },
             Err(Failure::Unknown(why)) => Err(CommitError::InDoubt(why)),
         }
@@ -257,7 +304,11 @@ impl<C: Client> KafkaReader<C> {
     fn reset(&self, partition: Partition, to: &str) -> String {
         let settings = &self.cluster.settings;
         let (group, topic) = (&settings.application, settings.topic(self.topics[0]));
-        format!("kafka-consumer-groups --group {group} --topic {topic}:{} --reset-offsets {to} --execute", partition.0)
+        format!(
+            "kafka-consumer-groups --group {group} --topic {topic}:{} --reset-offsets {to} \
+                --execute",
+            partition.0
+        )
     }
 
     fn source(&self, topic: &str) -> Option<Source> {
@@ -278,8 +329,15 @@ impl<C: Client> Reader for KafkaReader<C> {
         }
     }
 
-    fn read(&self, topic: &str, partition: Partition, from: Offset) -> Result<Vec<(Offset, Record)>, Error> {
-        Ok(self.source(topic).map_or_else(Vec::new, |source| self.hub.read(source, partition, from)))
+    fn read(
+        &self,
+        topic: &str,
+        partition: Partition,
+        from: Offset,
+    ) -> Result<Vec<(Offset, Record)>, Error> {
+        Ok(self
+            .source(topic)
+            .map_or_else(Vec::new, |source| self.hub.read(source, partition, from)))
     }
 
     fn positions(&self, partition: Partition, row: Option<Positions>) -> Result<Positions, Error> {
@@ -291,7 +349,8 @@ impl<C: Client> Reader for KafkaReader<C> {
             (None, None) => start,
             (None, Some(row)) => {
                 return Err(Error::Offsets(format!(
-                    "the group has no committed offset of {} partition {} although its changelog is not empty: the offset expired or the \
+                    "the group has no committed offset of {} partition {} although its changelog \
+                        is not empty: the offset expired or the \
                      group was deleted. Nothing is taken until it is set again: {}",
                     self.topics[0],
                     partition.0,
@@ -301,7 +360,8 @@ impl<C: Client> Reader for KafkaReader<C> {
         };
         if next < start {
             return Err(Error::Offsets(format!(
-                "{} partition {} begins at offset {}, but was taken only up to {}: retention removed what was not taken yet. To go on \
+                "{} partition {} begins at offset {}, but was taken only up to {}: retention \
+                    removed what was not taken yet. To go on \
                  without it: {}",
                 self.topics[0],
                 partition.0,
@@ -311,7 +371,8 @@ impl<C: Client> Reader for KafkaReader<C> {
             )));
         }
         positions.next[Source::Interactions as usize] = next;
-        // A commit of which nobody knew may have happened: what it took still fills the buffers, and a full one is not fetched for.
+        // A commit of which nobody knew may have happened: what it took still fills the buffers,
+        // and a full one is not fetched for.
         self.hub.committed(&BTreeMap::from([(partition.0, positions)]));
         Ok(positions)
     }

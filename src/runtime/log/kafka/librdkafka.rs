@@ -13,7 +13,9 @@ use rdkafka::{Offset as KafkaOffset, Statistics, TopicPartitionList};
 
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Source;
-use crate::runtime::log::kafka::client::{Client, Inputs, Isolation, Polled, Producer, Reads, Refusal, Remedy};
+use crate::runtime::log::kafka::client::{
+    Client, Inputs, Isolation, Polled, Producer, Reads, Refusal, Remedy,
+};
 use crate::runtime::log::kafka::group::Group;
 use crate::runtime::log::kafka::hub::{Ahead, Hub, Place};
 use crate::runtime::log::kafka::settings::{Guarantee, Settings};
@@ -49,7 +51,8 @@ impl Consumers {
     /// # Errors
     /// When a client cannot be made.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
-        let [committed, everything] = [("restore", Isolation::Committed), ("ends", Isolation::Uncommitted)];
+        let [committed, everything] =
+            [("restore", Isolation::Committed), ("ends", Isolation::Uncommitted)];
         Ok(Self {
             settings: settings.clone(),
             committed: settings.reader(committed.0, committed.1)?,
@@ -60,7 +63,11 @@ impl Consumers {
 }
 
 impl Reads for Consumers {
-    fn watermarks(&self, (topic, partition): (&str, Partition), isolation: Isolation) -> Result<(Offset, Offset), Error> {
+    fn watermarks(
+        &self,
+        (topic, partition): (&str, Partition),
+        isolation: Isolation,
+    ) -> Result<(Offset, Offset), Error> {
         let consumer = match isolation {
             Isolation::Committed => &self.committed,
             Isolation::Uncommitted => &self.everything,
@@ -75,17 +82,22 @@ impl Reads for Consumers {
         let topic = self.settings.topic(topic);
         let what = || failed(format!("{topic} partition {} cannot be read", partition.0));
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&topic, partition.0.cast_signed(), kafka_offset(from)).map_err(what())?;
+        list.add_partition_offset(&topic, partition.0.cast_signed(), kafka_offset(from))
+            .map_err(what())?;
         self.committed.assign(&list).map_err(what())
     }
 
     fn poll(&self, (topic, partition): (&str, Partition)) -> Result<Polled, Error> {
         match self.committed.poll(READ) {
-            Some(Ok(message)) => Ok(Polled::Record(offset_of(message.offset()), record_of(&message))),
-            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Polled::End),
-            Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
-                Err(failed(format!("{topic} partition {} does not begin there", partition.0))(error))
+            Some(Ok(message)) => {
+                Ok(Polled::Record(offset_of(message.offset()), record_of(&message)))
             }
+            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Polled::End),
+            Some(Err(
+                error @ KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset),
+            )) => Err(failed(format!("{topic} partition {} does not begin there", partition.0))(
+                error,
+            )),
             Some(Err(error)) => {
                 tracing::debug!(%error, "the restoring client reports");
                 Ok(Polled::Nothing)
@@ -107,7 +119,9 @@ impl Reads for Consumers {
     }
 
     fn quiet(&self) {
-        while self.committed.poll(Duration::ZERO).is_some() || self.everything.poll(Duration::ZERO).is_some() {}
+        while self.committed.poll(Duration::ZERO).is_some()
+            || self.everything.poll(Duration::ZERO).is_some()
+        {}
     }
 }
 
@@ -122,8 +136,11 @@ impl ClientContext for Behind {
         let partitions = statistics.topics.get(&self.topic).map(|topic| &topic.partitions);
         for (partition, found) in partitions.into_iter().flatten() {
             let Ok(partition) = u32::try_from(*partition) else { continue };
-            let ahead =
-                Ahead { next: offset_of(found.next_offset), stable: offset_of(found.ls_offset), queued: offset_of(found.fetchq_cnt).0 };
+            let ahead = Ahead {
+                next: offset_of(found.next_offset),
+                stable: offset_of(found.ls_offset),
+                queued: offset_of(found.fetchq_cnt).0,
+            };
             self.hub.ahead(Partition(partition), ahead);
         }
     }
@@ -140,18 +157,28 @@ pub(crate) struct InputConsumer {
 
 impl InputConsumer {
     /// `topics` are those of the inputs in the order of [`Source::ALL`].
-    pub(crate) fn new(settings: &Settings, hub: &Arc<Hub>, topics: [&str; 3]) -> Result<Self, Error> {
+    pub(crate) fn new(
+        settings: &Settings,
+        hub: &Arc<Hub>,
+        topics: [&str; 3],
+    ) -> Result<Self, Error> {
         let topics = topics.map(|topic| settings.topic(topic));
-        let mut config = settings.consumer(&format!("{}-fetch-{}", settings.application, settings.instance));
+        let mut config =
+            settings.consumer(&format!("{}-fetch-{}", settings.application, settings.instance));
         config.set("statistics.interval.ms", BEHIND_MS);
-        let consumer = config.create_with_context(Behind { hub: hub.clone(), topic: topics[0].clone() });
+        let consumer =
+            config.create_with_context(Behind { hub: hub.clone(), topic: topics[0].clone() });
         let consumer = consumer.map_err(failed("the Kafka client that fetches cannot be made"))?;
         Ok(Self { consumer, topics, reports: Reports::of("fetch") })
     }
 
-    /// Asks which brokers have the inputs, before any is read: of a topic that it does not know librdkafka asks by itself only within a second.
+    /// Asks which brokers have the inputs, before any is read: of a topic that it does not know
+    /// librdkafka asks by itself only within a second.
     pub(crate) fn find_brokers(&self) {
-        let asked = self.topics.iter().try_for_each(|topic| self.consumer.fetch_metadata(Some(topic), CONNECTS).map(drop));
+        let asked = self
+            .topics
+            .iter()
+            .try_for_each(|topic| self.consumer.fetch_metadata(Some(topic), CONNECTS).map(drop));
         if let Err(error) = asked {
             tracing::debug!(%error, "the brokers of the inputs are looked for when these are read");
         }
@@ -172,26 +199,40 @@ impl Inputs for InputConsumer {
         let mut list = TopicPartitionList::new();
         for ((source, partition), offset) in places {
             let topic = &self.topics[*source as usize];
-            list.add_partition_offset(topic, partition.0.cast_signed(), kafka_offset(*offset)).map_err(what())?;
+            list.add_partition_offset(topic, partition.0.cast_signed(), kafka_offset(*offset))
+                .map_err(what())?;
         }
         self.consumer.incremental_assign(&list).map_err(what())
     }
 
     fn remove(&mut self, places: &[Place]) -> Result<(), Error> {
-        self.consumer.incremental_unassign(&self.list(places)).map_err(failed("fetching cannot be ended"))
+        self.consumer
+            .incremental_unassign(&self.list(places))
+            .map_err(failed("fetching cannot be ended"))
     }
 
     fn poll(&mut self) -> Result<Option<(Place, Offset, Record)>, Error> {
         match self.consumer.poll(POLL) {
             None => Ok(None),
             Some(Ok(message)) => {
-                let source = Source::ALL.into_iter().find(|source| self.topics[*source as usize] == message.topic());
-                let (Some(source), Ok(partition)) = (source, u32::try_from(message.partition())) else { return Ok(None) };
-                Ok(Some(((source, Partition(partition)), offset_of(message.offset()), record_of(&message))))
+                let source = Source::ALL
+                    .into_iter()
+                    .find(|source| self.topics[*source as usize] == message.topic());
+                let (Some(source), Ok(partition)) = (source, u32::try_from(message.partition()))
+                else {
+                    return Ok(None);
+                };
+                Ok(Some((
+                    (source, Partition(partition)),
+                    offset_of(message.offset()),
+                    record_of(&message),
+                )))
             }
             Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
-                let why = "an input starts behind its committed offset: start this instance again. If it stood still while others went \
-                           on, nothing is lost; if retention removed what nobody took, its next start names the command that goes on \
+                let why = "an input starts behind its committed offset: start this instance again. \
+                    If it stood still while others went \
+                           on, nothing is lost; if retention removed what nobody took, its next \
+                           start names the command that goes on \
                            without it";
                 Err(Error::Offsets(why.to_owned()))
             }
@@ -268,11 +309,13 @@ impl Transactional {
         self.settings.guarantee == Guarantee::ExactlyOnce
     }
 
-    /// Asks for what an earlier producer left open to be settled, which [`Producer::init`] waits for. A coordinator that has to abort
-    /// something first is asked again only half a second later: an instance that starts opens its state meanwhile.
+    /// Asks for what an earlier producer left open to be settled, which [`Producer::init`] waits
+    /// for. A coordinator that has to abort something first is asked again only half a second
+    /// later: an instance that starts opens its state meanwhile.
     pub(crate) fn ask(&self) {
         if let Err(error) = self.init_within(ASKS) {
-            tracing::debug!(error = %error.cause, "transactions of an earlier process are being settled");
+            tracing::debug!(error = %error.cause, "transactions of an earlier process are being \
+                settled");
         }
     }
 
@@ -280,10 +323,14 @@ impl Transactional {
         if self.is_exact() { Ok(self.producer.init_transactions(wait)?) } else { Ok(()) }
     }
 
-    /// Waits for a first connection: without one librdkafka looks for the coordinator again only half a second later.
+    /// Waits for a first connection: without one librdkafka looks for the coordinator again only
+    /// half a second later.
     fn connect(&self) {
         if self.is_exact()
-            && let Err(error) = self.producer.client().fetch_metadata(Some(&self.producer.context().state), CONNECTS)
+            && let Err(error) = self
+                .producer
+                .client()
+                .fetch_metadata(Some(&self.producer.context().state), CONNECTS)
         {
             tracing::debug!(%error, "transactions are asked for before there is a connection");
         }
@@ -294,11 +341,14 @@ impl Transactional {
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         for topic in sent.iter().map(|topic| self.settings.topic(topic)) {
             // Brokers that are away say nothing of topics.
-            let Ok(told) = self.producer.client().fetch_metadata(Some(&topic), GONE) else { return };
+            let Ok(told) = self.producer.client().fetch_metadata(Some(&topic), GONE) else {
+                return;
+            };
             if told.topics().iter().all(|topic| topic.partitions().is_empty()) {
                 tracing::error!(
                     topic,
-                    "the topic is gone: nothing is committed until it is there again; a command of leadstream makes it, or see what \
+                    "the topic is gone: nothing is committed until it is there again; a command of \
+                        leadstream makes it, or see what \
                      `leadstream doctor` says"
                 );
             }
@@ -309,8 +359,14 @@ impl Transactional {
 impl From<KafkaError> for Refusal {
     fn from(cause: KafkaError) -> Self {
         let remedy = match &cause {
-            KafkaError::Transaction(error) if error.txn_requires_abort() && !error.is_fatal() => Remedy::Abort,
-            KafkaError::Transaction(error) if error.is_retriable() && !error.txn_requires_abort() => Remedy::Repeat,
+            KafkaError::Transaction(error) if error.txn_requires_abort() && !error.is_fatal() => {
+                Remedy::Abort
+            }
+            KafkaError::Transaction(error)
+                if error.is_retriable() && !error.txn_requires_abort() =>
+            {
+                Remedy::Repeat
+            }
             _ => Remedy::Renew,
         };
         Self { remedy, cause }
@@ -330,14 +386,16 @@ impl Producer for Transactional {
     }
 
     fn send(&self, batches: &Batches) -> Result<(), Refusal> {
-        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = batches.keys().map(|(topic, _)| *topic).collect();
+        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) =
+            batches.keys().map(|(topic, _)| *topic).collect();
         send_all(&self.settings, &self.producer, batches).inspect_err(|_| self.look())?;
         Ok(())
     }
 
     fn drain(&self, patience: Duration) -> Result<BTreeMap<u32, Offset>, Refusal> {
         drain(&self.producer, Instant::now() + patience).inspect_err(|_| self.look())?;
-        let Deliveries { changelog, failure } = std::mem::take(&mut *self.producer.context().deliveries());
+        let Deliveries { changelog, failure } =
+            std::mem::take(&mut *self.producer.context().deliveries());
         match failure {
             Some(cause) => {
                 self.look();
@@ -347,7 +405,12 @@ impl Producer for Transactional {
         }
     }
 
-    fn offsets(&self, topic: &str, next: &BTreeMap<u32, Offset>, member: &ConsumerGroupMetadata) -> Result<(), Refusal> {
+    fn offsets(
+        &self,
+        topic: &str,
+        next: &BTreeMap<u32, Offset>,
+        member: &ConsumerGroupMetadata,
+    ) -> Result<(), Refusal> {
         let topic = self.settings.topic(topic);
         let mut list = TopicPartitionList::new();
         for (partition, offset) in next {
@@ -386,7 +449,8 @@ impl Librdkafka {
     pub fn new(settings: &Settings, group: &Arc<Group>, worker: u32) -> Result<Self, Error> {
         let mut config = settings.client();
         config.set("enable.idempotence", "true").set("linger.ms", "1");
-        let appender = config.create().map_err(failed("the Kafka client that appends cannot be made"))?;
+        let appender =
+            config.create().map_err(failed("the Kafka client that appends cannot be made"))?;
         Ok(Self { settings: settings.clone(), group: group.clone(), worker, appender })
     }
 }
@@ -399,12 +463,21 @@ impl Client for Librdkafka {
     fn producer(&self, turn: usize) -> Result<Transactional, Error> {
         let settings = &self.settings;
         let config = match settings.guarantee {
-            Guarantee::ExactlyOnce => settings.transactional(&format!("{}-{}-{turn}", settings.instance, self.worker)),
+            Guarantee::ExactlyOnce => {
+                settings.transactional(&format!("{}-{}-{turn}", settings.instance, self.worker))
+            }
             Guarantee::AtLeastOnce => settings.producer(),
         };
         let context = Context { state: settings.topic(STATE), deliveries: Mutex::default() };
-        let producer = config.create_with_context(context).map_err(failed("the transactional Kafka client cannot be made"))?;
-        let made = Transactional { settings: settings.clone(), group: self.group.clone(), producer, sent: Mutex::default() };
+        let producer = config
+            .create_with_context(context)
+            .map_err(failed("the transactional Kafka client cannot be made"))?;
+        let made = Transactional {
+            settings: settings.clone(),
+            group: self.group.clone(),
+            producer,
+            sent: Mutex::default(),
+        };
         made.connect();
         Ok(made)
     }
@@ -457,7 +530,9 @@ pub(crate) fn send<C: ProducerContext<DeliveryOpaque = ()>>(
     (topic, partition): (&str, u32),
     record: &Record,
 ) -> Result<(), KafkaError> {
-    let mut made = BaseRecord::<[u8], [u8]>::to(topic).partition(partition.cast_signed()).timestamp(record.appended_ms);
+    let mut made = BaseRecord::<[u8], [u8]>::to(topic)
+        .partition(partition.cast_signed())
+        .timestamp(record.appended_ms);
     made.key = record.key.as_deref();
     made.payload = record.value.as_deref();
     made.headers = headers_of(record);
@@ -473,8 +548,12 @@ pub(crate) fn send<C: ProducerContext<DeliveryOpaque = ()>>(
     }
 }
 
-/// Waits until everything sent is acknowledged. `commit_transaction` would do so too, in slices of 100 ms.
-pub(crate) fn drain<C: ProducerContext<DeliveryOpaque = ()>>(producer: &BaseProducer<C>, until: Instant) -> Result<(), KafkaError> {
+/// Waits until everything sent is acknowledged. `commit_transaction` would do so too, in slices of
+/// 100 ms.
+pub(crate) fn drain<C: ProducerContext<DeliveryOpaque = ()>>(
+    producer: &BaseProducer<C>,
+    until: Instant,
+) -> Result<(), KafkaError> {
     loop {
         producer.poll(Duration::ZERO);
         if producer.in_flight_count() == 0 {

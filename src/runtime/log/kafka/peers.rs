@@ -1,4 +1,5 @@
-//! Who has which partitions: every instance says so in a compacted topic, under its name, and reads what the others say.
+//! Who has which partitions: every instance says so in a compacted topic, under its name, and reads
+//! what the others say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +29,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const AGAIN: Duration = Duration::from_secs(600);
 /// The same where copies are kept, so that the others see who is there.
 const SIGN: Duration = Duration::from_secs(10);
-/// Who has not said anything for this long keeps no copies: three signs, and some time for the last of them.
+/// Who has not said anything for this long keeps no copies: three signs, and some time for the last
+/// of them.
 const GONE: Duration = Duration::from_secs(35);
 /// How long the last word may take.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -73,7 +75,11 @@ impl Peers {
     ///
     /// # Errors
     /// When a client cannot be made.
-    pub fn start(settings: &Settings, url: String, had: impl Fn() -> Had + Send + 'static) -> Result<Self, Error> {
+    pub fn start(
+        settings: &Settings,
+        url: String,
+        had: impl Fn() -> Had + Send + 'static,
+    ) -> Result<Self, Error> {
         let consumer = settings.reader("peers", Isolation::Uncommitted)?;
         let mut list = TopicPartitionList::new();
         let topic = settings.topic(INSTANCES);
@@ -82,7 +88,8 @@ impl Peers {
         consumer.assign(&list).map_err(what())?;
         let producer: BaseProducer = make(&settings.producer(), "peers")?;
         let (known, stop) = (Known::default(), Arc::new(AtomicBool::new(false)));
-        let mut speaker = Speaker { producer, topic, own: settings.instance.clone(), url, said: None };
+        let mut speaker =
+            Speaker { producer, topic, own: settings.instance.clone(), url, said: None };
         let (heard, stopped) = (known.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             let mut reports = Reports::of("peers");
@@ -95,11 +102,13 @@ impl Peers {
         Ok(Self { own: settings.instance.clone(), known, stop, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Where the instance is that said last that it has a partition; `None` where that is this one, or nobody.
+    /// Where the instance is that said last that it has a partition; `None` where that is this one,
+    /// or nobody.
     #[must_use]
     pub fn owner(&self, partition: Partition) -> Option<String> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let has = known.iter().filter(|(_, heard)| heard.said.had.partitions.contains(&partition.0));
+        let has =
+            known.iter().filter(|(_, heard)| heard.said.had.partitions.contains(&partition.0));
         let (name, heard) = has.max_by_key(|(_, heard)| heard.offset)?;
         (*name != self.own).then(|| heard.said.url.clone())
     }
@@ -108,7 +117,9 @@ impl Peers {
     #[must_use]
     pub fn others(&self) -> BTreeSet<String> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let others = known.iter().filter(|(name, heard)| **name != self.own && !heard.said.had.partitions.is_empty());
+        let others = known
+            .iter()
+            .filter(|(name, heard)| **name != self.own && !heard.said.had.partitions.is_empty());
         others.map(|(_, heard)| heard.said.url.clone()).collect()
     }
 
@@ -117,8 +128,11 @@ impl Peers {
     pub fn standbys(&self, partition: Partition) -> Vec<String> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let others = known.iter().filter(|(name, _)| **name != self.own).map(|(_, heard)| heard);
-        let mut found: Vec<&Heard> =
-            others.filter(|heard| heard.said.had.standbys.as_ref().is_some_and(|kept| kept.contains(&partition.0))).collect();
+        let mut found: Vec<&Heard> = others
+            .filter(|heard| {
+                heard.said.had.standbys.as_ref().is_some_and(|kept| kept.contains(&partition.0))
+            })
+            .collect();
         found.sort_by_key(|heard| std::cmp::Reverse(heard.offset));
         found.into_iter().map(|heard| heard.said.url.clone()).collect()
     }
@@ -128,7 +142,8 @@ impl Peers {
     pub fn to_keep(&self, copies: usize) -> BTreeSet<Partition> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let keeps = |heard: &Heard| heard.said.had.standbys.is_some() && heard.at.elapsed() < GONE;
-        let candidates = known.iter().filter(|(_, heard)| keeps(heard)).map(|(name, _)| name.as_str()).collect();
+        let candidates =
+            known.iter().filter(|(_, heard)| keeps(heard)).map(|(name, _)| name.as_str()).collect();
         let mut owners: BTreeMap<u32, (i64, &str)> = BTreeMap::new();
         for (name, heard) in known.iter() {
             for partition in &heard.said.had.partitions {
@@ -173,14 +188,21 @@ impl Speaker {
         }
         let said = Said { url: self.url.clone(), had };
         let bytes = serde_json::to_vec(&said).expect("strings and numbers are JSON");
-        match self.producer.send(BaseRecord::to(&self.topic).partition(0).key(&self.own).payload(&bytes)) {
+        match self
+            .producer
+            .send(BaseRecord::to(&self.topic).partition(0).key(&self.own).payload(&bytes))
+        {
             Ok(()) => self.said = Some((said.had, Instant::now())),
-            Err((error, _)) => tracing::warn!(%error, "other instances are not told what this one has"),
+            Err((error, _)) => {
+                tracing::warn!(%error, "other instances are not told what this one has")
+            }
         }
     }
 
     fn leave(&self) {
-        let last = self.producer.send(BaseRecord::<str, [u8]>::to(&self.topic).partition(0).key(&self.own));
+        let last = self
+            .producer
+            .send(BaseRecord::<str, [u8]>::to(&self.topic).partition(0).key(&self.own));
         if last.is_err() || self.producer.flush(LAST_WORD).is_err() {
             tracing::warn!("other instances are not told that this one has gone");
         }
@@ -196,7 +218,9 @@ fn listen(consumer: &BaseConsumer, known: &Known, reports: &mut Reports) {
             let said = message.payload().and_then(|bytes| serde_json::from_slice(bytes).ok());
             let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
             match said {
-                Some(said) => known.insert(name, Heard { offset: message.offset(), at: Instant::now(), said }),
+                Some(said) => {
+                    known.insert(name, Heard { offset: message.offset(), at: Instant::now(), said })
+                }
                 None => known.remove(&name),
             };
         }

@@ -1,4 +1,5 @@
-//! Reaches the cluster, or says why not: brokers that refuse this user or whose certificate is not trusted are told from silence.
+//! Reaches the cluster, or says why not: brokers that refuse this user or whose certificate is not
+//! trusted are told from silence.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -45,12 +46,17 @@ impl ClientContext for Heard {
 
 impl ConsumerContext for Heard {}
 
-/// A consumer outside the group that was answered by a broker, and what is known of the cluster then.
+/// A consumer outside the group that was answered by a broker, and what is known of the cluster
+/// then.
 ///
 /// # Errors
 /// [`Error::Unreachable`] after `wait`, [`Error::Refused`] as soon as that is known.
-pub(crate) fn reach(settings: &Settings, wait: Duration) -> Result<(BaseConsumer<Heard>, Metadata), Error> {
-    let mut config = settings.consumer(&format!("{}-reach-{}", settings.application, settings.instance));
+pub(crate) fn reach(
+    settings: &Settings,
+    wait: Duration,
+) -> Result<(BaseConsumer<Heard>, Metadata), Error> {
+    let mut config =
+        settings.consumer(&format!("{}-reach-{}", settings.application, settings.instance));
     config.set("enable.partition.eof", "true");
     let consumer: BaseConsumer<Heard> = make_with(&config, "reach", Heard::default())?;
     let until = Instant::now() + wait;
@@ -58,7 +64,9 @@ pub(crate) fn reach(settings: &Settings, wait: Duration) -> Result<(BaseConsumer
         let left = until.saturating_duration_since(Instant::now());
         let answer = consumer.fetch_metadata(None, left.min(TRY));
         let servers = &settings.bootstrap_servers;
-        let heard = || consumer.context().failure().map_or_else(String::new, |failure| format!(": {failure}"));
+        let heard = || {
+            consumer.context().failure().map_or_else(String::new, |failure| format!(": {failure}"))
+        };
         let silent = match answer {
             Ok(metadata) => return Ok((consumer, metadata)),
             Err(error) => error,
@@ -66,19 +74,24 @@ pub(crate) fn reach(settings: &Settings, wait: Duration) -> Result<(BaseConsumer
         while let Some(reported) = consumer.poll(Duration::ZERO) {
             let remedy = match reported {
                 Err(KafkaError::MessageConsumption(RDKafkaErrorCode::Authentication)) => {
-                    "check sasl.mechanism, sasl.username and sasl.password in kafka.properties, and that the brokers know this user"
+                    "check sasl.mechanism, sasl.username and sasl.password in kafka.properties, \
+                        and that the brokers know this user"
                 }
                 Err(KafkaError::MessageConsumption(RDKafkaErrorCode::SSL)) => {
-                    "check ssl.ca.location in kafka.properties and the names in the brokers' certificates"
+                    "check ssl.ca.location in kafka.properties and the names in the brokers' \
+                        certificates"
                 }
                 _ => continue,
             };
             return Err(Error::Refused(format!("{servers} refuses{}: {remedy}", heard())));
         }
         if Instant::now() >= until {
-            let heard = Some(heard()).filter(|heard| !heard.is_empty()).unwrap_or_else(|| format!(": {silent}"));
+            let heard = Some(heard())
+                .filter(|heard| !heard.is_empty())
+                .unwrap_or_else(|| format!(": {silent}"));
             return Err(Error::Unreachable(format!(
-                "no answer from {servers}{heard}: check kafka.bootstrap_servers, that the brokers run, and security.protocol in \
+                "no answer from {servers}{heard}: check kafka.bootstrap_servers, that the brokers \
+                    run, and security.protocol in \
                  kafka.properties"
             )));
         }

@@ -1,4 +1,5 @@
-//! Reads a topic's partition from an offset to its end, once every transaction before that end has ended.
+//! Reads a topic's partition from an offset to its end, once every transaction before that end has
+//! ended.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -45,7 +46,8 @@ impl<R: Reads> Topics<R> {
     /// Topics as somebody reads them.
     pub fn over(settings: &Settings, reads: R) -> Self {
         // The broker looks for transactions to abort every ten seconds.
-        let patience = Duration::from_millis(u64::from(settings.transaction_timeout_ms)) * 2 + Duration::from_secs(20);
+        let patience = Duration::from_millis(u64::from(settings.transaction_timeout_ms)) * 2
+            + Duration::from_secs(20);
         Self { reads, patience }
     }
 
@@ -58,7 +60,12 @@ impl<R: Reads> Topics<R> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn all(&self, topic: &str, partition: Partition, each: &mut dyn FnMut(Offset, Record)) -> Result<(), Error> {
+    pub fn all(
+        &self,
+        topic: &str,
+        partition: Partition,
+        each: &mut dyn FnMut(Offset, Record),
+    ) -> Result<(), Error> {
         let range = (self.start(topic, partition)?, self.end(topic, partition)?);
         self.each::<Error>((topic, partition), range, &mut |offset, record| {
             each(offset, record);
@@ -70,7 +77,11 @@ impl<R: Reads> Topics<R> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn newest(&self, (topic, partition): (&str, Partition), key: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub fn newest(
+        &self,
+        (topic, partition): (&str, Partition),
+        key: &str,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let mut found = None;
         self.all(topic, partition, &mut |_, record| {
             if record.has_key(key) {
@@ -88,8 +99,9 @@ impl<R: Reads> Topics<R> {
         Ok(self.reads.watermarks((topic, partition), Isolation::Uncommitted)?.0)
     }
 
-    /// Next offset, once no transaction before it is open. What a committed reader calls the end may lie before records that
-    /// are committed already, while an older transaction hangs: so the end is what an uncommitted reader sees.
+    /// Next offset, once no transaction before it is open. What a committed reader calls the end
+    /// may lie before records that are committed already, while an older transaction hangs: so the
+    /// end is what an uncommitted reader sees.
     ///
     /// # Errors
     /// When it cannot be read, or when a transaction does not end.
@@ -105,11 +117,17 @@ impl<R: Reads> Topics<R> {
         Ok(end)
     }
 
-    /// Whether every transaction before the end has ended, for who has `waited` for that and does something else meanwhile.
+    /// Whether every transaction before the end has ended, for who has `waited` for that and does
+    /// something else meanwhile.
     ///
     /// # Errors
     /// As [`Topics::end`].
-    pub fn is_settled(&self, topic: &str, partition: Partition, waited: Duration) -> Result<bool, Error> {
+    pub fn is_settled(
+        &self,
+        topic: &str,
+        partition: Partition,
+        waited: Duration,
+    ) -> Result<bool, Error> {
         let (_, end) = self.reads.watermarks((topic, partition), Isolation::Uncommitted)?;
         match self.open((topic, partition), end)? {
             Some(stable) if waited >= self.patience => Err(hangs((topic, partition), stable)),
@@ -118,7 +136,11 @@ impl<R: Reads> Topics<R> {
     }
 
     /// Where the first transaction before an offset is that has not ended.
-    fn open(&self, (topic, partition): (&str, Partition), end: Offset) -> Result<Option<Offset>, Error> {
+    fn open(
+        &self,
+        (topic, partition): (&str, Partition),
+        end: Offset,
+    ) -> Result<Option<Offset>, Error> {
         let stable = self.stable(topic, partition)?;
         Ok((stable < end).then_some(stable))
     }
@@ -142,7 +164,8 @@ impl<R: Reads> Topics<R> {
         outcome
     }
 
-    /// Hands committed records from an offset on, as far as no transaction is open, until `each` breaks off. Waits for nobody.
+    /// Hands committed records from an offset on, as far as no transaction is open, until `each`
+    /// breaks off. Waits for nobody.
     ///
     /// # Errors
     /// When it cannot be read, or what `each` gives.
@@ -207,13 +230,17 @@ impl<R: Reads> Topics<R> {
                     heard = self.reads.time();
                     each(offset, record)?;
                 }
-                // The end was stable before reading began, so this is behind it; offsets alone cannot tell, because what ends
-                // a transaction takes offsets too.
+                // The end was stable before reading began, so this is behind it; offsets alone
+                // cannot tell, because what ends a transaction takes offsets too.
                 Polled::End => return Ok(()),
                 Polled::Nothing => {}
             }
             if self.reads.time() - heard > SILENCE {
-                return Err(Error::Stuck(format!("{topic} partition {} gives no record for {SILENCE:?}", partition.0)).into());
+                return Err(Error::Stuck(format!(
+                    "{topic} partition {} gives no record for {SILENCE:?}",
+                    partition.0
+                ))
+                .into());
             }
         }
     }
@@ -221,7 +248,8 @@ impl<R: Reads> Topics<R> {
 
 fn hangs((topic, partition): (&str, Partition), stable: Offset) -> Error {
     Error::Stuck(format!(
-        "{topic} partition {} has an open transaction at offset {} that does not end: find it with kafka-transactions find-hanging and \
+        "{topic} partition {} has an open transaction at offset {} that does not end: find it with \
+            kafka-transactions find-hanging and \
          abort it",
         partition.0, stable.0
     ))

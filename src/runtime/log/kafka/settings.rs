@@ -17,8 +17,8 @@ use crate::runtime::log::kafka::failed;
 pub(crate) const RECORD_BYTES_MAX: usize = 4 << 20;
 /// Bytes of one record of an input: what is kept of it as a dead letter has headers too.
 pub(crate) const INPUT_BYTES_MAX: usize = RECORD_BYTES_MAX - (64 << 10);
-/// Milliseconds after which a request that got no answer is sent again. Chosen: far above what a commit takes, so that a slow one is told
-/// from one that was sent twice.
+/// Milliseconds after which a request that got no answer is sent again. Chosen: far above what a
+/// commit takes, so that a slow one is told from one that was sent twice.
 pub(crate) const RETRY_BACKOFF_MS: u64 = 250;
 /// Parts of the name of a property, also of a misspelt one, whose value is not shown.
 const SECRET: [&str; 4] = ["pass", "secret", "pem", "oauthbearer"];
@@ -30,9 +30,11 @@ pub struct Settings {
     pub bootstrap_servers: String,
     /// Consumer group, and first part of transactional ids.
     pub application: String,
-    /// This instance: the same after a restart, so that a transaction it left open is ended at once.
+    /// This instance: the same after a restart, so that a transaction it left open is ended at
+    /// once.
     pub instance: String,
-    /// A restarted instance takes its partitions back without a rebalance; leaving then takes a session timeout.
+    /// A restarted instance takes its partitions back without a rebalance; leaving then takes a
+    /// session timeout.
     pub is_static: bool,
     /// Partitions of topics that are made.
     pub partitions: u32,
@@ -83,7 +85,9 @@ impl Settings {
     /// What every client is told.
     pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.bootstrap_servers).set("message.max.bytes", RECORD_BYTES_MAX.to_string());
+        config
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set("message.max.bytes", RECORD_BYTES_MAX.to_string());
         for (name, value) in &self.properties {
             config.set(name, value);
         }
@@ -93,7 +97,10 @@ impl Settings {
     pub(crate) fn consumer(&self, group: &str) -> ClientConfig {
         let mut config = self.client();
         config.set("group.id", group).set("isolation.level", "read_committed");
-        config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false").set("auto.offset.reset", "error");
+        config
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error");
         config.set("fetch.wait.max.ms", "5");
         config
     }
@@ -101,8 +108,13 @@ impl Settings {
     /// A producer that writes each record once, in order.
     pub(crate) fn producer(&self) -> ClientConfig {
         let mut config = self.client();
-        config.set("enable.idempotence", "true").set("message.timeout.ms", self.transaction_timeout_ms.to_string());
-        config.set("linger.ms", "1").set("compression.type", "lz4").set("queue.buffering.max.messages", "1000000");
+        config
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", self.transaction_timeout_ms.to_string());
+        config
+            .set("linger.ms", "1")
+            .set("compression.type", "lz4")
+            .set("queue.buffering.max.messages", "1000000");
         config
     }
 
@@ -130,7 +142,10 @@ impl Settings {
 #[must_use]
 pub fn masked(properties: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let is_secret = |name: &str| SECRET.iter().any(|word| name.contains(word));
-    properties.iter().map(|(name, value)| (name.clone(), if is_secret(name) { "***" } else { value }.to_owned())).collect()
+    properties
+        .iter()
+        .map(|(name, value)| (name.clone(), if is_secret(name) { "***" } else { value }.to_owned()))
+        .collect()
 }
 
 /// Makes a client.
@@ -152,7 +167,9 @@ pub(crate) fn refused(name: &str) -> impl FnOnce(KafkaError) -> Error {
     let failed = failed(format!("the Kafka client {name} cannot be made: check kafka.properties"));
     move |cause| {
         failed(match cause {
-            KafkaError::ClientConfig(code, sentence, property, _) => KafkaError::ClientConfig(code, sentence, property, "***".to_owned()),
+            KafkaError::ClientConfig(code, sentence, property, _) => {
+                KafkaError::ClientConfig(code, sentence, property, "***".to_owned())
+            }
             other => other,
         })
     }

@@ -16,12 +16,14 @@ use crate::runtime::log::kafka::reach::{Heard, reach};
 use crate::runtime::log::kafka::settings::{Settings, make_with};
 use crate::runtime::log::{Error, STATE};
 
-/// Numbers of requests in Kafka's protocol, and the versions without which nothing is exactly once (KIP-447).
+/// Numbers of requests in Kafka's protocol, and the versions without which nothing is exactly once
+/// (KIP-447).
 const FETCH: i16 = 1;
 const OFFSET_FETCH: (i16, i16) = (9, 7);
 const TXN_OFFSET_COMMIT: (i16, i16) = (28, 3);
 /// What a broker says of groups soon after its start.
-const LOADS: [RDKafkaErrorCode; 2] = [RDKafkaErrorCode::CoordinatorLoadInProgress, RDKafkaErrorCode::CoordinatorNotAvailable];
+const LOADS: [RDKafkaErrorCode; 2] =
+    [RDKafkaErrorCode::CoordinatorLoadInProgress, RDKafkaErrorCode::CoordinatorNotAvailable];
 /// Between two tries while it does.
 const AGAIN: Duration = Duration::from_millis(50);
 /// Bytes of an answer that is believed.
@@ -55,10 +57,15 @@ impl Survey {
     /// Asks a cluster who it is.
     ///
     /// # Errors
-    /// [`Error::Unreachable`] or [`Error::Refused`] within `wait`, which also bounds every later question.
+    /// [`Error::Unreachable`] or [`Error::Refused`] within `wait`, which also bounds every later
+    /// question.
     pub fn new(settings: &Settings, wait: Duration) -> Result<Self, Error> {
         let (consumer, metadata) = reach(settings, wait)?;
-        let brokers = metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
+        let brokers = metadata
+            .brokers()
+            .iter()
+            .map(|broker| format!("{}:{}", broker.host(), broker.port()))
+            .collect();
         let id = consumer.client().fetch_cluster_id(wait);
         Ok(Self { settings: settings.clone(), consumer, wait, brokers, id })
     }
@@ -72,8 +79,14 @@ impl Survey {
         let until = Instant::now() + self.wait;
         let list = loop {
             match self.consumer.fetch_group_list(Some(name), self.wait) {
-                Err(KafkaError::GroupListFetch(code)) if LOADS.contains(&code) && Instant::now() < until => std::thread::sleep(AGAIN),
-                found => break found.map_err(failed(format!("group {name} cannot be described")))?,
+                Err(KafkaError::GroupListFetch(code))
+                    if LOADS.contains(&code) && Instant::now() < until =>
+                {
+                    std::thread::sleep(AGAIN)
+                }
+                found => {
+                    break found.map_err(failed(format!("group {name} cannot be described")))?;
+                }
             }
         };
         let found = list.groups().iter().find(|group| group.name() == name);
@@ -87,12 +100,18 @@ impl Survey {
     pub fn standings(&self, (topic, partitions): (&str, u32)) -> Result<Vec<Standing>, Error> {
         let Self { settings, .. } = self;
         let (topic, state) = (settings.topic(topic), settings.topic(STATE));
-        let group: BaseConsumer<Heard> = make_with(&settings.consumer(&settings.application), "offsets", Heard::default())?;
+        let group: BaseConsumer<Heard> =
+            make_with(&settings.consumer(&settings.application), "offsets", Heard::default())?;
         let mut list = TopicPartitionList::new();
         (0..partitions).for_each(|partition| {
             list.add_partition(&topic, partition.cast_signed());
         });
-        let what = || failed(format!("the committed offsets of group {} cannot be read", settings.application));
+        let what = || {
+            failed(format!(
+                "the committed offsets of group {} cannot be read",
+                settings.application
+            ))
+        };
         let committed = group.committed_offsets(list, self.wait).map_err(what())?;
         let mut standings = Vec::new();
         for element in committed.elements() {
@@ -104,7 +123,12 @@ impl Survey {
             let interactions = self.watermarks(&topic, element.partition())?;
             let (first, next) = self.watermarks(&state, element.partition())?;
             let partition = u32::try_from(element.partition()).unwrap_or(0);
-            standings.push(Standing { partition, committed, interactions, has_changelog: next > first });
+            standings.push(Standing {
+                partition,
+                committed,
+                interactions,
+                has_changelog: next > first,
+            });
         }
         Ok(standings)
     }
@@ -120,8 +144,12 @@ impl Survey {
     pub fn refusal(&self, topic: &str) -> Option<String> {
         let topic = self.settings.topic(topic);
         match self.consumer.fetch_metadata(Some(&topic), self.wait) {
-            Ok(metadata) if metadata.topics().iter().any(is_refused) => return Some("this user may not describe it".to_owned()),
-            Ok(metadata) if metadata.topics().iter().all(|topic| topic.partitions().is_empty()) => return None,
+            Ok(metadata) if metadata.topics().iter().any(is_refused) => {
+                return Some("this user may not describe it".to_owned());
+            }
+            Ok(metadata) if metadata.topics().iter().all(|topic| topic.partitions().is_empty()) => {
+                return None;
+            }
             Ok(_) => {}
             Err(error) => return Some(error.to_string()),
         }
@@ -142,7 +170,11 @@ impl Survey {
         while Instant::now() < until {
             match self.consumer.poll(Duration::from_millis(50)) {
                 Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return None,
-                Some(Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::TopicAuthorizationFailed))) => return Some(error),
+                Some(Err(
+                    error @ KafkaError::MessageConsumption(
+                        RDKafkaErrorCode::TopicAuthorizationFailed,
+                    ),
+                )) => return Some(error),
                 Some(Err(_)) | None => {}
             }
         }
@@ -157,11 +189,21 @@ impl Survey {
         let topic = self.settings.topic(topic);
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions {
-            let added = list.add_partition_offset(&topic, partition.cast_signed(), KafkaOffset::Offset(at_ms));
+            let added = list.add_partition_offset(
+                &topic,
+                partition.cast_signed(),
+                KafkaOffset::Offset(at_ms),
+            );
             added.map_err(failed("a moment is no offset"))?;
         }
-        let found = self.consumer.offsets_for_times(list, self.wait).map_err(failed(format!("the times of {topic} cannot be read")))?;
-        Ok(found.elements().iter().any(|element| matches!(element.offset(), KafkaOffset::Offset(_))))
+        let found = self
+            .consumer
+            .offsets_for_times(list, self.wait)
+            .map_err(failed(format!("the times of {topic} cannot be read")))?;
+        Ok(found
+            .elements()
+            .iter()
+            .any(|element| matches!(element.offset(), KafkaOffset::Offset(_))))
     }
 }
 
@@ -185,13 +227,16 @@ pub fn connect(address: &str, wait: Duration) -> IoResult<TcpStream> {
     outcome
 }
 
-/// What a broker says that it speaks, over a connection that is not encrypted: the oldest release that fits.
+/// What a broker says that it speaks, over a connection that is not encrypted: the oldest release
+/// that fits.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] with what is missing where nothing can be exactly once; else when it does not answer.
+/// [`ErrorKind::Unsupported`] with what is missing where nothing can be exactly once; else when it
+/// does not answer.
 pub fn release(mut connection: TcpStream, wait: Duration) -> IoResult<&'static str> {
     connection.set_read_timeout(Some(wait))?;
-    // ApiVersions (18) in version 0: length, request, version, correlation, and a client without a name.
+    // ApiVersions (18) in version 0: length, request, version, correlation, and a client without a
+    // name.
     connection.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff])?;
     let mut length = [0; 4];
     connection.read_exact(&mut length)?;
@@ -203,11 +248,19 @@ pub fn release(mut connection: TcpStream, wait: Duration) -> IoResult<&'static s
     connection.read_exact(&mut answer)?;
     // Correlation, error, count, then number, oldest and newest version of each request.
     let number = |bytes: &[u8]| i16::from_be_bytes([bytes[0], bytes[1]]);
-    let versions: BTreeMap<i16, (i16, i16)> =
-        answer[10..].chunks_exact(6).map(|entry| (number(entry), (number(&entry[2..]), number(&entry[4..])))).collect();
+    let versions: BTreeMap<i16, (i16, i16)> = answer[10..]
+        .chunks_exact(6)
+        .map(|entry| (number(entry), (number(&entry[2..]), number(&entry[4..]))))
+        .collect();
     let newest = |request: i16| versions.get(&request).map_or(-1, |(_, newest)| *newest);
-    if [OFFSET_FETCH, TXN_OFFSET_COMMIT].iter().any(|(request, version)| newest(*request) < *version) {
-        return Err(IoError::new(ErrorKind::Unsupported, "it is older than 2.5, without which nothing is exactly once"));
+    if [OFFSET_FETCH, TXN_OFFSET_COMMIT]
+        .iter()
+        .any(|(request, version)| newest(*request) < *version)
+    {
+        return Err(IoError::new(
+            ErrorKind::Unsupported,
+            "it is older than 2.5, without which nothing is exactly once",
+        ));
     }
     Ok(match versions.get(&FETCH) {
         Some((4.., _)) => "4.0 or newer",

@@ -10,7 +10,9 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::runtime::log::Error;
 use crate::runtime::log::kafka::reach::{Heard, reach};
-use crate::runtime::log::kafka::settings::{INPUT_BYTES_MAX, RECORD_BYTES_MAX, Settings, make_with};
+use crate::runtime::log::kafka::settings::{
+    INPUT_BYTES_MAX, RECORD_BYTES_MAX, Settings, make_with,
+};
 use crate::runtime::log::kafka::{ASK, failed};
 
 /// A topic as it has to be.
@@ -42,7 +44,8 @@ const APPEARS: Duration = Duration::from_secs(10);
 pub struct Looked {
     /// How the cluster names itself; none of an old one.
     pub cluster: Option<String>,
-    /// Partitions of the interactions and of all that lies beside them: as many as the first topic has, where it exists.
+    /// Partitions of the interactions and of all that lies beside them: as many as the first topic
+    /// has, where it exists.
     pub partitions: u32,
     /// Those that are missing.
     pub missing: Vec<Wanted>,
@@ -52,18 +55,27 @@ pub struct Looked {
     pub thin: Vec<String>,
 }
 
-/// Makes what is missing and checks the rest; gives the number of partitions and the cluster's name. All topics but the single ones
-/// have the partitions of the first, which is read where it exists.
+/// Makes what is missing and checks the rest; gives the number of partitions and the cluster's
+/// name. All topics but the single ones have the partitions of the first, which is read where it
+/// exists.
 ///
 /// # Errors
-/// [`Error::Topics`] with a line per topic that is not as it has to be, or when the cluster does not answer in `wait`.
-pub fn prepare(settings: &Settings, topics: &[Wanted], wait: Duration) -> Result<(u32, Option<String>), Error> {
+/// [`Error::Topics`] with a line per topic that is not as it has to be, or when the cluster does
+/// not answer in `wait`.
+pub fn prepare(
+    settings: &Settings,
+    topics: &[Wanted],
+    wait: Duration,
+) -> Result<(u32, Option<String>), Error> {
     let Looked { cluster, partitions, missing, mut wrong, .. } = look(settings, topics, wait)?;
     if !settings.creates_topics {
         wrong.extend(missing.iter().map(|topic| {
             let policy = if topic.is_compacted { "compact" } else { "delete" };
             let (name, count) = (settings.topic(topic.name), topic.partitions(partitions));
-            format!("topic {name} is missing: make it with {count} partitions and cleanup.policy={policy}")
+            format!(
+                "topic {name} is missing: make it with {count} partitions and \
+                cleanup.policy={policy}"
+            )
         }));
     }
     if !wrong.is_empty() {
@@ -72,7 +84,10 @@ pub fn prepare(settings: &Settings, topics: &[Wanted], wait: Duration) -> Result
     if missing.is_empty() {
         return Ok((partitions, cluster));
     }
-    create(settings, &missing.iter().map(|topic| (topic, topic.partitions(partitions))).collect::<Vec<_>>())?;
+    create(
+        settings,
+        &missing.iter().map(|topic| (topic, topic.partitions(partitions))).collect::<Vec<_>>(),
+    )?;
     let until = Instant::now() + APPEARS;
     loop {
         let seen = look(settings, topics, ASK)?;
@@ -80,7 +95,9 @@ pub fn prepare(settings: &Settings, topics: &[Wanted], wait: Duration) -> Result
             return Ok((partitions, cluster));
         }
         if Instant::now() >= until {
-            let unseen = seen.missing.iter().map(|topic| format!("topic {} was made and is not seen", settings.topic(topic.name)));
+            let unseen = seen.missing.iter().map(|topic| {
+                format!("topic {} was made and is not seen", settings.topic(topic.name))
+            });
             return Err(Error::Topics(unseen.chain(seen.wrong).collect()));
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -100,24 +117,37 @@ pub fn look(settings: &Settings, topics: &[Wanted], wait: Duration) -> Result<Lo
         let name = settings.topic(topic.name);
         let listed = all.topics().iter().find(|told| told.name() == name);
         // One that this user may not describe is left out unless it is asked for.
-        let ask = || reader.fetch_metadata(Some(&name), wait).map_err(failed(format!("topic {name} cannot be described")));
+        let ask = || {
+            reader
+                .fetch_metadata(Some(&name), wait)
+                .map_err(failed(format!("topic {name} cannot be described")))
+        };
         let asked = if listed.is_none() { Some(ask()?) } else { None };
         let told = listed.or_else(|| asked.as_ref()?.topics().first());
-        if let Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) = told.and_then(MetadataTopic::error) {
-            looked.wrong.push(format!("topic {name}: this user may not describe it: allow it DESCRIBE"));
+        if let Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) =
+            told.and_then(MetadataTopic::error)
+        {
+            looked
+                .wrong
+                .push(format!("topic {name}: this user may not describe it: allow it DESCRIBE"));
             continue;
         }
-        let Some(first) = told.filter(|told| told.error().is_none()).and_then(|told| told.partitions().first()) else {
+        let Some(first) =
+            told.filter(|told| told.error().is_none()).and_then(|told| told.partitions().first())
+        else {
             looked.missing.push(topic.clone());
             continue;
         };
-        let partitions = u32::try_from(told.map_or(0, |told| told.partitions().len())).unwrap_or(u32::MAX);
+        let partitions =
+            u32::try_from(told.map_or(0, |told| told.partitions().len())).unwrap_or(u32::MAX);
         if place == 0 {
             looked.partitions = partitions;
         }
         let wanted = topic.partitions(looked.partitions);
         if partitions != wanted {
-            looked.wrong.push(format!("topic {name}: it has {partitions} partitions, wanted are {wanted}"));
+            looked
+                .wrong
+                .push(format!("topic {name}: it has {partitions} partitions, wanted are {wanted}"));
         }
         there.push((topic, first.replicas().len()));
     }
@@ -125,33 +155,63 @@ pub fn look(settings: &Settings, topics: &[Wanted], wait: Duration) -> Result<Lo
     Ok(looked)
 }
 
-/// What of the settings is not as it has to be. An input takes less than other topics, because a dead letter is longer than what it
-/// keeps.
-fn settings_of(settings: &Settings, (topics, wait): (&[(&Wanted, usize)], Duration), looked: &mut Looked) -> Result<(), Error> {
+/// What of the settings is not as it has to be. An input takes less than other topics, because a
+/// dead letter is longer than what it keeps.
+fn settings_of(
+    settings: &Settings,
+    (topics, wait): (&[(&Wanted, usize)], Duration),
+    looked: &mut Looked,
+) -> Result<(), Error> {
     if topics.is_empty() {
         return Ok(());
     }
     let names: Vec<String> = topics.iter().map(|(topic, _)| settings.topic(topic.name)).collect();
     let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-    let described = administer(settings, wait, async |admin, options| admin.describe_configs(&resources, options).await)?;
+    let described = administer(settings, wait, async |admin, options| {
+        admin.describe_configs(&resources, options).await
+    })?;
     for (((topic, copies), name), described) in topics.iter().zip(&names).zip(described) {
-        let resource = described.map_err(|code| failed(format!("topic {name} cannot be described"))(KafkaError::AdminOp(code)))?;
-        let setting = |setting: &str| resource.get(setting).and_then(|entry| entry.value.clone()).unwrap_or_default();
+        let resource = described.map_err(|code| {
+            failed(format!("topic {name} cannot be described"))(KafkaError::AdminOp(code))
+        })?;
+        let setting = |setting: &str| {
+            resource.get(setting).and_then(|entry| entry.value.clone()).unwrap_or_default()
+        };
         let policy = setting("cleanup.policy");
         let wanted = if topic.is_compacted { "compact" } else { "delete" };
         if policy != wanted {
-            looked.wrong.push(format!("topic {name}: cleanup.policy is {policy}, wanted is {wanted}"));
+            looked
+                .wrong
+                .push(format!("topic {name}: cleanup.policy is {policy}, wanted is {wanted}"));
         }
-        let is_wrong = |bytes: usize| if topic.is_input { bytes > INPUT_BYTES_MAX } else { bytes < RECORD_BYTES_MAX };
-        if let Some(found) = setting("max.message.bytes").parse::<usize>().ok().filter(|bytes| is_wrong(*bytes)) {
-            let wanted = if topic.is_input { format!("at most {INPUT_BYTES_MAX}") } else { format!("{RECORD_BYTES_MAX} or more") };
-            looked.wrong.push(format!("topic {name}: max.message.bytes is {found}, wanted are {wanted}"));
+        let is_wrong = |bytes: usize| {
+            if topic.is_input { bytes > INPUT_BYTES_MAX } else { bytes < RECORD_BYTES_MAX }
+        };
+        if let Some(found) =
+            setting("max.message.bytes").parse::<usize>().ok().filter(|bytes| is_wrong(*bytes))
+        {
+            let wanted = if topic.is_input {
+                format!("at most {INPUT_BYTES_MAX}")
+            } else {
+                format!("{RECORD_BYTES_MAX} or more")
+            };
+            looked
+                .wrong
+                .push(format!("topic {name}: max.message.bytes is {found}, wanted are {wanted}"));
         }
-        if let Some(found) = setting("min.insync.replicas").parse::<usize>().ok().filter(|found| found > copies) {
-            looked.wrong.push(format!("topic {name}: min.insync.replicas is {found}, wanted are at most its {copies} copies"));
+        if let Some(found) =
+            setting("min.insync.replicas").parse::<usize>().ok().filter(|found| found > copies)
+        {
+            looked.wrong.push(format!(
+                "topic {name}: min.insync.replicas is {found}, wanted are at \
+                most its {copies} copies"
+            ));
         }
         if usize::try_from(settings.replication).is_ok_and(|wanted| *copies < wanted) {
-            looked.thin.push(format!("topic {name}: it has {copies} copies, wanted are {}", settings.replication));
+            looked.thin.push(format!(
+                "topic {name}: it has {copies} copies, wanted are {}",
+                settings.replication
+            ));
         }
     }
     Ok(())
@@ -168,9 +228,18 @@ fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
             let count = i32::try_from(*partitions).unwrap_or(i32::MAX);
             let made = NewTopic::new(name, count, TopicReplication::Fixed(settings.replication));
             let in_sync = if settings.replication >= 3 { "2" } else { "1" };
-            let made = made.set("max.message.bytes", if topic.is_input { &input_bytes } else { &record_bytes });
-            let made = made.set("min.insync.replicas", in_sync).set("unclean.leader.election.enable", "false");
-            let made = if topic.is_input { made.set("message.timestamp.type", "LogAppendTime") } else { made };
+            let made = made.set(
+                "max.message.bytes",
+                if topic.is_input { &input_bytes } else { &record_bytes },
+            );
+            let made = made
+                .set("min.insync.replicas", in_sync)
+                .set("unclean.leader.election.enable", "false");
+            let made = if topic.is_input {
+                made.set("message.timestamp.type", "LogAppendTime")
+            } else {
+                made
+            };
             if topic.is_compacted {
                 made.set("cleanup.policy", "compact").set("delete.retention.ms", &week)
             } else {
@@ -178,12 +247,18 @@ fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
             }
         })
         .collect();
-    let results = administer(settings, ASK, async |admin, options| admin.create_topics(&made, options).await)?;
+    let results = administer(settings, ASK, async |admin, options| {
+        admin.create_topics(&made, options).await
+    })?;
     for result in results {
         match result {
             // Another instance was faster.
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((name, code)) => return Err(failed(format!("topic {name} cannot be made"))(KafkaError::AdminOp(code))),
+            Err((name, code)) => {
+                return Err(failed(format!("topic {name} cannot be made"))(KafkaError::AdminOp(
+                    code,
+                )));
+            }
         }
     }
     Ok(())
@@ -196,14 +271,19 @@ fn create(settings: &Settings, topics: &[(&Wanted, u32)]) -> Result<(), Error> {
 pub fn remove(settings: &Settings, topics: &[Wanted]) -> Result<(), Error> {
     let names: Vec<String> = topics.iter().map(|topic| settings.topic(topic.name)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let results = administer(settings, ASK, async |admin, options| admin.delete_topics(&names, options).await)?;
+    let results = administer(settings, ASK, async |admin, options| {
+        admin.delete_topics(&names, options).await
+    })?;
     for result in results {
-        result.map_err(|(name, code)| failed(format!("topic {name} cannot be removed"))(KafkaError::AdminOp(code)))?;
+        result.map_err(|(name, code)| {
+            failed(format!("topic {name} cannot be removed"))(KafkaError::AdminOp(code))
+        })?;
     }
     Ok(())
 }
 
-/// Runs one request of an administrator on a thread of its own, so that it may be called from anywhere.
+/// Runs one request of an administrator on a thread of its own, so that it may be called from
+/// anywhere.
 fn administer<T: Send>(
     settings: &Settings,
     wait: Duration,
