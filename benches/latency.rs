@@ -8,11 +8,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use leadstream::app::instance::Instance;
 use leadstream::codec::interaction;
+use leadstream::codec::record::{Batches, Record};
+use leadstream::config::Config;
 use leadstream::domain::units::{Offset, Partition};
-use leadstream::runtime::config::Config;
-use leadstream::runtime::instance::Instance;
-use leadstream::runtime::log::{Batches, Reader, Record, TimeSource};
+use leadstream::log::{Reader, TimeSource};
 
 const LEADS: u64 = 10_000;
 const OUTPUT: &str = "lead.predictions.v1";
@@ -113,7 +114,7 @@ fn watch(instance: &Arc<Instance>, total: u64, due: &impl Fn(u64) -> Instant) ->
             let end = snapshot.end(OUTPUT, partition).expect("a log knows its ends");
             let from = *next;
             snapshot
-                .each::<leadstream::runtime::log::Error>(
+                .each::<leadstream::log::Error>(
                     (OUTPUT, partition),
                     (from, end),
                     &mut |_, record| {

@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+
 use leadstream::codec::{interaction, model, outputs};
 use leadstream::domain::lexicon::Lexicon;
 use leadstream::domain::rules::Rules;

@@ -1,5 +1,6 @@
 //! The commands: each talks to an instance and prints what it answers.
 
+pub mod client;
 pub mod run;
 pub mod bench;
 pub mod demo;
@@ -9,7 +10,7 @@ pub mod dlq;
 pub mod doctor;
 pub mod schemas;
 pub mod evaluate;
-pub mod trials;
+pub mod experiments;
 pub mod experiment;
 pub mod mutate;
 

@@ -1,6 +1,7 @@
 //! Bytes to domain and back: events as JSON and Avro, outputs as Avro, models as TOML. The only
 //! place that knows wire formats.
 
+pub mod record;
 pub mod avro;
 pub mod interaction;
 pub mod model;
@@ -10,6 +11,8 @@ pub mod internal;
 pub mod results;
 pub mod shown;
 pub mod outputs;
+pub mod topics;
+pub mod records;
 
 /// Bytes in lower case hexadecimal digits.
 #[must_use]

@@ -2,6 +2,7 @@
 //! only what stands above it.
 
 pub mod units;
+pub mod hash;
 pub mod event;
 pub mod lexicon;
 pub mod activity;
@@ -11,14 +12,11 @@ pub mod appointments;
 pub mod journey;
 pub mod features;
 pub mod scoring;
-pub mod risk;
-pub mod random;
-pub mod statistics;
-pub mod simulation;
-pub mod experiment;
+pub mod alerts;
 pub mod strategy;
-pub mod touches;
-pub mod engagement;
+pub mod attribution;
+pub mod experiment;
+pub mod next_action;
 pub mod coaching;
 pub mod rules;
 pub mod audit;

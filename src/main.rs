@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use leadstream::runtime::config::{self, Config, Flags};
+
+use leadstream::config::{self, Config, Flags};
 
 /// Many small rows and records live from one commit to the next; librdkafka's memory comes from it
 /// too.

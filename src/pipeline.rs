@@ -4,27 +4,28 @@
 //! and one outcome. Due leads come first, by due time and lead, then the event. Nothing here reads
 //! a clock.
 
-mod memory;
-mod reweight;
 mod rows;
-mod trial;
+mod experiment_report;
+mod allocation_update;
+mod memory;
 
 use crate::domain::event::Interaction;
-use crate::domain::experiment::agents;
-use crate::domain::experiment::business::nets;
-use crate::domain::experiment::decision::{self, Verdict as Concluded};
+use crate::domain::experiment::analysis::agents;
+use crate::domain::experiment::analysis::business::nets;
+use crate::domain::experiment::analysis::decision::{self};
+use crate::domain::experiment::analysis::verdicts::Verdict as Concluded;
 use crate::domain::experiment::plan::Act;
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
 use crate::domain::lead::{Decision, Lead, Verdict};
 use crate::domain::rules::{Manner, Policy, Rules};
 use crate::domain::units::{AppendTime, EventTime, LeadKey, Partition, Tenant};
 
+pub use crate::pipeline::allocation_update::Reweighting;
+pub use crate::pipeline::experiment_report::{Partial, Trial, heard};
 pub use crate::pipeline::memory::Memory;
-pub use crate::pipeline::reweight::Reweighting;
 pub use crate::pipeline::rows::{
     Clock, Counters, Due, Key, Positions, Row, Rows, Source, Unmapped, Written,
 };
-pub use crate::pipeline::trial::{Partial, Trial, heard};
 
 /// Version of the decisions made here: states and outputs repeat byte for byte only under the same
 /// one.
@@ -142,10 +143,10 @@ pub fn take<R: Rows>(
         Input::Tick { at } => tick(rules, rows, EventTime(at.0), budget, effects),
         Input::Partial { experiment, source, at, tally } => {
             let report = Partial { at: *at, tally: tally.clone() };
-            if let Some(metrics) = trial::take(rows, experiment, (*source, report))? {
+            if let Some(metrics) = experiment_report::take(rows, experiment, (*source, report))? {
                 let metrics = measure(rules, metrics);
                 let concluded = conclude(rules, &metrics);
-                let reweighted = reweight::reweight(rules, rows, &metrics)?;
+                let reweighted = allocation_update::reweight(rules, rows, &metrics)?;
                 effects.push(Effect::Measured(Box::new(metrics)));
                 effects.extend(concluded.map(|conclusion| Effect::Concluded(Box::new(conclusion))));
                 effects.extend(
@@ -165,7 +166,7 @@ pub fn measure(rules: &Rules, mut metrics: Metrics) -> Metrics {
         .experiment(&key.tenant, &key.name, key.version)
         .and_then(|first| Some((first, first.plan.as_ref()?)))
     {
-        let setup = reweight::setup(rules, key, metrics.at, (plan, first.window_hours));
+        let setup = allocation_update::setup(rules, key, metrics.at, (plan, first.window_hours));
         let report = match plan.ends_at {
             None => decision::report(&setup, &metrics.tally, metrics.at),
             Some(end) => agents::report(&setup, end, (&metrics.tally, metrics.at)),

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use leadstream::runtime::bench::{self, Bench, Latency, Mode, Plan, Restart, Script, Spread};
-use leadstream::runtime::config::Config;
 
 use crate::cli::{say, spinner};
+use leadstream::config::Config;
+use leadstream::dev::bench::{self, Bench, Latency, Mode, Plan, Restart, Script, Spread};
 
 /// Runs of each latency figure.
 const RUNS: usize = 5;

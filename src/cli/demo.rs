@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use leadstream::codec::avro;
-use leadstream::domain::scoring::Target;
-use leadstream::domain::units::{HOUR_MS, LeadKey, Offset, Partition};
-use leadstream::pipeline::Row;
-use leadstream::runtime::config::Config;
-use leadstream::runtime::demo::{Delivery, Market};
-use leadstream::runtime::http::{Reach, Server};
-use leadstream::runtime::ingest::{self, Progress};
-use leadstream::runtime::instance::Instance;
-use leadstream::runtime::log::{Reader, TimeSource};
-use leadstream::runtime::{evaluate, log};
 use serde_json::Value;
 
 use crate::cli::say;
+use leadstream::app::ingest::{self, Progress};
+use leadstream::app::instance::Instance;
+use leadstream::codec::avro;
+use leadstream::config::Config;
+use leadstream::dev::market::{Delivery, Market};
+use leadstream::domain::scoring::Target;
+use leadstream::domain::units::{HOUR_MS, LeadKey, Offset, Partition};
+use leadstream::http::{Reach, Server};
+use leadstream::learn::backtest;
+use leadstream::log::{self, Reader, TimeSource};
+use leadstream::pipeline::Row;
 
 /// Days of the market that are played before it goes live.
 const PAST_DAYS: i64 = 45;
@@ -248,7 +248,7 @@ fn score(stage: &Stage) -> anyhow::Result<()> {
     ))?;
     say(format!(
         "  AUC for a hidden probability of .3 or more {:.3}",
-        evaluate::auc(&likely).unwrap_or(f64::NAN)
+        backtest::auc(&likely).unwrap_or(f64::NAN)
     ))?;
     say(format!(
         "  mean prediction {:.3}, mean hidden probability {:.3}",

@@ -7,24 +7,23 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
-use leadstream::domain::units::{Offset, Partition};
-use leadstream::runtime::client::{Client, Method};
-use leadstream::runtime::config::Config;
-use leadstream::runtime::dlq::{
-    self, Choice, Error, Fate, Forecast, Group, Letter, List, Redriven, Sent,
-};
-use leadstream::runtime::instance::topics;
-use leadstream::runtime::log::Record;
-use leadstream::runtime::log::kafka::{self, Appender, Cluster, SOURCES, Settings, Topics};
-use leadstream::runtime::registry::Schemas;
-use leadstream::runtime::views::Shown;
-use leadstream::runtime::worker::DEAD_LETTERS;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::cli::client::{Client, Method};
 use crate::cli::ingest::{self, outcome};
 use crate::cli::show::schemas;
 use crate::cli::{say, table};
+use leadstream::app::dead_letters::{
+    self, Choice, Error, Fate, Forecast, Group, Letter, List, Redriven, Sent,
+};
+use leadstream::app::query::Shown;
+use leadstream::codec::record::Record;
+use leadstream::codec::topics::{self, DEAD_LETTERS, SOURCES};
+use leadstream::config::Config;
+use leadstream::domain::units::{Offset, Partition};
+use leadstream::log::kafka::{self, Appender, Cluster, Settings, Topics};
+use leadstream::log::registry::Schemas;
 
 /// Milliseconds of a second, minute, hour and day.
 const UNITS: [(char, i64); 4] = [('s', 1_000), ('m', 60_000), ('h', 3_600_000), ('d', 86_400_000)];
@@ -165,7 +164,7 @@ type Each<'a> = &'a mut dyn FnMut(Offset, Record) -> Result<(), Error>;
 
 impl Kafka {
     fn open(settings: Settings, schemas: Schemas) -> anyhow::Result<Self> {
-        let cluster = kafka::open(settings, &topics())?;
+        let cluster = kafka::open(settings, &topics::ALL)?;
         let topics = Topics::new(&cluster.settings)?;
         let partitions = (0..cluster.partitions).map(Partition);
         let ends = partitions
@@ -184,7 +183,9 @@ impl Kafka {
 
     /// Without an appender, which would end a redrive that is under way.
     fn redriven(&self) -> anyhow::Result<Redriven> {
-        Ok(Redriven::read(self.topics.newest((SOURCES, Partition(0)), dlq::SOURCE)?.as_deref())?)
+        Ok(Redriven::read(
+            self.topics.newest((SOURCES, Partition(0)), dead_letters::SOURCE)?.as_deref(),
+        )?)
     }
 }
 
@@ -204,7 +205,7 @@ async fn list(log: &Log, listed: Listed, json: bool) -> anyhow::Result<()> {
         }
         Log::Kafka(kafka) => tokio::task::block_in_place(|| {
             let chosen = (&Choice { reason, partition, limit: Some(limit) }, since_ms);
-            Ok::<_, anyhow::Error>(dlq::list(
+            Ok::<_, anyhow::Error>(dead_letters::list(
                 &kafka.letters(),
                 kafka.cluster.partitions,
                 &kafka.redriven()?,
@@ -271,8 +272,8 @@ async fn show(log: &Log, Place(partition, offset): Place, json: bool) -> anyhow:
         }
         Log::Kafka(kafka) => tokio::task::block_in_place(|| {
             let place = (partition, offset);
-            let found =
-                dlq::find(&kafka.letters(), place)?.with_context(|| dlq::nothing_at(place))?;
+            let found = dead_letters::find(&kafka.letters(), place)?
+                .with_context(|| dead_letters::nothing_at(place))?;
             Ok::<_, anyhow::Error>(Shown::new(&kafka.schemas).letter(place, &found))
         })?,
     };
@@ -315,7 +316,7 @@ async fn forecast(log: &Log, choice: &Choice, json: bool) -> anyhow::Result<()> 
         }
         Log::Kafka(kafka) => tokio::task::block_in_place(|| {
             let chosen = (&kafka.redriven()?, choice);
-            Ok::<_, anyhow::Error>(dlq::forecast(
+            Ok::<_, anyhow::Error>(dead_letters::forecast(
                 &kafka.letters(),
                 kafka.cluster.partitions,
                 chosen,
@@ -343,7 +344,9 @@ fn becomes(fate: Fate, again: Option<&str>) -> String {
         }
         (Fate::Again, Some(again)) => format!("would be appended and fail again: {again}"),
         (Fate::Done, _) => "were appended before".to_owned(),
-        (Fate::Exhausted, _) => format!("have failed {} times and are left", dlq::ATTEMPTS_MAX + 1),
+        (Fate::Exhausted, _) => {
+            format!("have failed {} times and are left", dead_letters::ATTEMPTS_MAX + 1)
+        }
         (Fate::TooLong, _) => "are longer than an event may be and are left".to_owned(),
         (Fate::Internal, _) => "were no interactions and are left".to_owned(),
     }
@@ -398,11 +401,15 @@ async fn redrive(log: Log, choice: &Choice, json: bool) -> anyhow::Result<()> {
             (ingest::Place::Instance(client), run, last["records"].as_u64().unwrap_or(0))
         }
         Log::Kafka(kafka) => {
-            let appender = Appender::new(&kafka.cluster, dlq::SOURCE)?;
+            let appender = Appender::new(&kafka.cluster, dead_letters::SOURCE)?;
             let done = tokio::task::block_in_place(|| {
-                dlq::redrive(&appender, &kafka.letters(), choice, &kafka.schemas, &mut |sent| {
-                    sent.iter().for_each(&mut each)
-                })
+                dead_letters::redrive(
+                    &appender,
+                    &kafka.letters(),
+                    choice,
+                    &kafka.schemas,
+                    &mut |sent| sent.iter().for_each(&mut each),
+                )
             });
             let Redriven { run, lines, .. } =
                 done.context("run the same command again: it goes on where it was")?;

@@ -1,11 +1,11 @@
 //! `doctor`: everything an instance depends on, in one table.
 
 use anyhow::bail;
-use leadstream::runtime::config::{Config, Error};
-use leadstream::runtime::doctor::{Finding, Grade, examine};
 use serde_json::json;
 
 use crate::cli::{say, table};
+use leadstream::app::doctor::{Finding, Grade, examine};
+use leadstream::config::{Config, Error};
 
 /// Looks at everything.
 pub fn doctor(config: &Config, json: bool) -> anyhow::Result<()> {

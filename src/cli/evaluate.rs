@@ -1,15 +1,14 @@
 //! `evaluate`: how good predictions and warnings are where outcomes are known.
 
-use leadstream::runtime::evaluate::{self, Measure, Warnings};
-use leadstream::runtime::ingest;
-
 use crate::cli::{say, spinner};
+use leadstream::app::ingest;
+use leadstream::learn::backtest::{self, Measure, Warnings};
 
 pub fn evaluate(file: &str) -> anyhow::Result<()> {
     let bar = spinner("events");
     let mut failure = None;
     let inputs = ingest::inputs(file)?.inspect(|_| bar.inc(1));
-    let report = evaluate::evaluate(
+    let report = backtest::evaluate(
         inputs.map_while(|input| input.map_err(|error| failure = Some(error)).ok()),
     );
     bar.finish_and_clear();

@@ -6,15 +6,15 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use leadstream::domain::experiment::State;
-use leadstream::domain::random::Random;
-use leadstream::domain::simulation::{Limit, Scenario, scenarios, stream};
-use leadstream::domain::statistics::design::{Agents, Design, Goal, Metric, Plan};
-use leadstream::domain::statistics::level::{Alpha, Error};
-use leadstream::runtime::config::Config;
 use serde_json::json;
 
-use crate::cli::{say, table, trials};
+use crate::cli::{experiments, say, table};
+use leadstream::config::Config;
+use leadstream::domain::experiment::State;
+use leadstream::stats::design::{Agents, Design, Goal, Metric, Plan};
+use leadstream::stats::level::{Alpha, Error};
+use leadstream::stats::random::Random;
+use leadstream::stats::simulation::{Limit, Scenario, scenarios, stream};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -22,22 +22,22 @@ pub enum Command {
     /// in time.
     Design(DesignOptions),
     /// List experiments with their state and decision.
-    List(trials::ListOptions),
+    List(experiments::ListOptions),
     /// Print every version of an experiment.
-    Show(trials::Which),
+    Show(experiments::Which),
     /// Let units in: defines the next version, which differs in its state alone.
-    Start(trials::Change),
+    Start(experiments::Change),
     /// Let nobody new in; who is in keeps the arm.
-    Pause(trials::Change),
+    Pause(experiments::Change),
     /// Give nobody an arm any more; outcomes are counted until all windows have passed.
-    Stop(trials::Change),
+    Stop(experiments::Change),
     /// Stop, and list it no longer.
-    Archive(trials::Change),
+    Archive(experiments::Change),
     /// Print what came of an experiment: metrics, bounds, decision, and the goal over time.
-    Results(trials::Which),
+    Results(experiments::Which),
     /// Say where an arm raises or lowers the goal: in which stages or channels, from bounds that
     /// hold for all of them at every look.
-    Insights(trials::Insights),
+    Insights(experiments::Insights),
     /// Share out a tenant's conversions over the coaching strategies before them; a credit is no
     /// cause.
     Attribution {
@@ -106,16 +106,16 @@ pub struct SimulateOptions {
 
 pub async fn experiment(config: &Config, command: &Command, json: bool) -> anyhow::Result<()> {
     match command {
-        Command::List(options) => trials::list(config, options, json).await,
-        Command::Show(which) => trials::show(config, which, json).await,
-        Command::Start(options) => trials::change(config, options, State::Running).await,
-        Command::Pause(options) => trials::change(config, options, State::Paused).await,
-        Command::Stop(options) => trials::change(config, options, State::Stopped).await,
-        Command::Archive(options) => trials::change(config, options, State::Archived).await,
-        Command::Results(which) => trials::results(config, which, json).await,
-        Command::Insights(options) => trials::insights(config, options, json).await,
-        Command::Attribution { tenant } => trials::attribution(config, tenant, json).await,
-        Command::Audit => trials::audit(config, json).await,
+        Command::List(options) => experiments::list(config, options, json).await,
+        Command::Show(which) => experiments::show(config, which, json).await,
+        Command::Start(options) => experiments::change(config, options, State::Running).await,
+        Command::Pause(options) => experiments::change(config, options, State::Paused).await,
+        Command::Stop(options) => experiments::change(config, options, State::Stopped).await,
+        Command::Archive(options) => experiments::change(config, options, State::Archived).await,
+        Command::Results(which) => experiments::results(config, which, json).await,
+        Command::Insights(options) => experiments::insights(config, options, json).await,
+        Command::Attribution { tenant } => experiments::attribution(config, tenant, json).await,
+        Command::Audit => experiments::audit(config, json).await,
         Command::Design(options) => tokio::task::block_in_place(|| design(options, json)),
         Command::Simulate(options) => tokio::task::block_in_place(|| simulate(options, json)),
     }

@@ -4,18 +4,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use leadstream::codec::rows;
-use leadstream::pipeline::{self, Key, Row};
-use leadstream::runtime::client::Client;
-use leadstream::runtime::config::Config;
-use leadstream::runtime::ingest::{self, BadLine, Lines, Progress};
-use leadstream::runtime::instance::topics;
-use leadstream::runtime::log::kafka::{self, Appender, Followed};
-use leadstream::runtime::worker::DEAD_LETTERS;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::cli::client::Client;
 use crate::cli::{say, spinner};
+use leadstream::app::ingest::{self, BadLine, Lines, Progress};
+use leadstream::codec::rows;
+use leadstream::codec::topics::{self, DEAD_LETTERS};
+use leadstream::config::Config;
+use leadstream::log::kafka::{self, Appender, Followed};
+use leadstream::pipeline::{self, Key, Row};
 
 /// Bad lines printed before only their number is told.
 const BAD_LINES_SHOWN: usize = 20;
@@ -56,7 +55,7 @@ struct Appended {
 
 pub async fn ingest(config: &Config, options: &Options) -> anyhow::Result<()> {
     if let Some(settings) = config.kafka_settings()? {
-        let cluster = kafka::open(settings, &topics())?;
+        let cluster = kafka::open(settings, &topics::ALL)?;
         let place = Place::Kafka(Box::new(Appender::new(&cluster, &source_name(&options.file))?));
         return send_and_tell(&place, config, options).await;
     }

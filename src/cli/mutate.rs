@@ -3,9 +3,9 @@
 
 use std::io::{BufWriter, Write};
 
-use leadstream::runtime::ingest::Lines;
-use leadstream::runtime::log::TimeSource;
-use leadstream::runtime::mutate::{self, Kind, Mutated, malformed};
+use leadstream::app::ingest::Lines;
+use leadstream::dev::mutate::{self, Kind, Mutated, malformed};
+use leadstream::log::TimeSource;
 
 #[derive(clap::Args)]
 pub struct Options {

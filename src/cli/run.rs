@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
-use leadstream::runtime::config::Config;
-use leadstream::runtime::http::{Reach, Server};
-use leadstream::runtime::instance::{Instance, Running};
-use leadstream::runtime::log::{self, TimeSource};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{restoring, say};
+use leadstream::app::instance::{Instance, Running};
+use leadstream::config::Config;
+use leadstream::http::{Reach, Server};
+use leadstream::log::{self, TimeSource};
 
 /// How often the instance is asked whether it still works.
 const LOOK: Duration = Duration::from_secs(1);

@@ -1,12 +1,12 @@
 //! `schemas`: prints the compiled-in schemas, or registers those that others read or write.
 
 use anyhow::{Context, bail};
-use leadstream::codec::avro;
-use leadstream::runtime::config::Config;
-use leadstream::runtime::registry::{self, Outcome, Registration};
 use serde_json::json;
 
 use crate::cli::say;
+use leadstream::codec::avro;
+use leadstream::config::Config;
+use leadstream::log::registry::{self, Outcome, Registration};
 
 #[derive(clap::Subcommand)]
 pub enum Action {

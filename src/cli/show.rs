@@ -6,24 +6,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use leadstream::codec::{definition, internal};
-use leadstream::domain::units::Partition;
-use leadstream::pipeline::Source;
-use leadstream::runtime::client::{Client, Method};
-use leadstream::runtime::config::Config;
-use leadstream::runtime::instance::{topic, topics};
-use leadstream::runtime::log::kafka::{self, Appender, Settings, Topics};
-use leadstream::runtime::log::{Batches, Record, Sources};
-use leadstream::runtime::metrics::Metrics;
-use leadstream::runtime::mirror::mirror;
-use leadstream::runtime::registry::{Registry, Schemas};
-use leadstream::runtime::replay;
-use leadstream::runtime::views::{Shown, Task};
-use leadstream::runtime::worker::{Defined, inputs_of, rules};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::cli::client::{Client, Method};
 use crate::cli::{say, spinner};
+use leadstream::app::local_copy::mirror;
+use leadstream::app::query::{Shown, Task};
+use leadstream::app::replay;
+use leadstream::codec::model::starting_rules;
+use leadstream::codec::record::{Batches, Record};
+use leadstream::codec::records::Defined;
+use leadstream::codec::topics::{self, Partitions, inputs_of};
+use leadstream::codec::{definition, internal};
+use leadstream::config::Config;
+use leadstream::domain::units::Partition;
+use leadstream::log::Sources;
+use leadstream::log::kafka::{self, Appender, Settings, Topics};
+use leadstream::log::registry::{Registry, Schemas};
+use leadstream::pipeline::Source;
+use leadstream::telemetry::metrics::Metrics;
 
 /// Between two looks for new records on Kafka.
 const FOLLOW: Duration = Duration::from_millis(200);
@@ -96,8 +98,8 @@ fn records_kafka(
     shown: &mut Shown<'_>,
     records: &mut Vec<Value>,
 ) -> anyhow::Result<()> {
-    let name = topic(name).map_err(anyhow::Error::msg)?;
-    let cluster = kafka::open(settings, &topics())?;
+    let name = topics::named(name).map_err(anyhow::Error::msg)?.name;
+    let cluster = kafka::open(settings, &topics::ALL)?;
     let reader = Topics::new(&cluster.settings)?;
     for partition in partitions_of(name, cluster.partitions) {
         reader.all(name, partition, &mut |offset, record| {
@@ -231,14 +233,15 @@ pub fn schemas(config: &Config) -> Schemas {
 
 /// Partitions that a topic has.
 fn partitions_of(name: &str, partitions: u32) -> impl Iterator<Item = Partition> {
-    let is_single = topics().iter().any(|topic| topic.name == name && topic.is_single);
+    let is_single =
+        topics::ALL.iter().any(|topic| topic.name == name && topic.partitions == Partitions::One);
     (0..if is_single { 1 } else { partitions }).map(Partition)
 }
 
 /// Prints records as a committed reader of Kafka sees them.
 fn tail_kafka(settings: Settings, schemas: &Schemas, options: &TailOptions) -> anyhow::Result<()> {
-    let name = topic(&options.topic).map_err(anyhow::Error::msg)?;
-    let cluster = kafka::open(settings, &topics())?;
+    let name = topics::named(&options.topic).map_err(anyhow::Error::msg)?.name;
+    let cluster = kafka::open(settings, &topics::ALL)?;
     let reader = Topics::new(&cluster.settings)?;
     let places: Vec<Partition> = partitions_of(name, cluster.partitions).collect();
     let first = |partition: &Partition| {
@@ -277,11 +280,11 @@ fn tail_kafka(settings: Settings, schemas: &Schemas, options: &TailOptions) -> a
 /// Puts a definition on Kafka, unless it is there.
 fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
     let (definition, body) = definition::from_json(text)?;
-    let cluster = kafka::open(settings, &topics())?;
+    let cluster = kafka::open(settings, &topics::ALL)?;
     let (key, value) =
         (internal::definition_key(&definition), internal::definition_bytes(&definition));
     let (name, partition) = inputs_of(Source::Definitions, Partition(0));
-    let mut defined = Defined::new(&key, rules());
+    let mut defined = Defined::new(&key, starting_rules());
     Topics::new(&cluster.settings)?.all(name, partition, &mut |_, record| defined.take(record))?;
     if defined.is_known(&value).map_err(anyhow::Error::msg)? {
         return Ok(say(format!("{key} (was known already)"))?);
@@ -303,18 +306,20 @@ fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
 
 /// Copies the topics into the data directory, replays the copy and removes it.
 fn replay_kafka(config: &Config, settings: Settings) -> anyhow::Result<()> {
-    let cluster = kafka::open(settings, &topics())?;
+    let cluster = kafka::open(settings, &topics::ALL)?;
     let folder = config.data_dir.join("mirror");
     if folder.exists() {
         std::fs::remove_dir_all(&folder)
             .with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     let bar = spinner("records and inputs");
-    let mirrored = mirror(&cluster, &topics(), &folder, &mut |records| bar.inc(records))?;
-    let report =
-        replay::replay(&mirrored.snapshot()?, &rules(), &schemas(config), &mut |inputs| {
-            bar.inc(inputs)
-        })?;
+    let mirrored = mirror(&cluster, &topics::ALL, &folder, &mut |records| bar.inc(records))?;
+    let report = replay::replay(
+        &mirrored.snapshot()?,
+        &starting_rules(),
+        &schemas(config),
+        &mut |inputs| bar.inc(inputs),
+    )?;
     bar.finish_and_clear();
     drop(mirrored);
     std::fs::remove_dir_all(&folder)

@@ -72,7 +72,7 @@ coded!(
 );
 coded!(
     /// Exposures.
-    EXPOSURES, "experiment.exposures.v1", [1, 2]
+    EXPOSURES, "experiment.exposures.v1", [1]
 );
 coded!(
     /// Profiles.
@@ -84,7 +84,7 @@ coded!(
 );
 coded!(
     /// What comes back to a partition from inside.
-    INBOX, "leadstream.inbox.v1", [1, 2]
+    INBOX, "leadstream.inbox.v1", [1]
 );
 coded!(
     /// Switches between a partition's inputs.
@@ -92,20 +92,12 @@ coded!(
 );
 coded!(
     /// Counts and results of experiments.
-    METRICS, "experiment.metrics.v1", [1, 2, 3, 4, 5]
-);
-coded!(
-    /// Questions to the language model.
-    REQUESTS, "coaching.requests.v1", [1]
-);
-coded!(
-    /// How far each question has come.
-    LEDGER, "leadstream.llm-ledger.v1", [1]
+    METRICS, "experiment.metrics.v1", [1]
 );
 
 /// Every schema that is compiled in.
 #[must_use]
-pub fn all() -> [&'static Coded; 12] {
+pub fn all() -> [&'static Coded; 10] {
     [
         &INTERACTIONS,
         &PREDICTIONS,
@@ -117,8 +109,6 @@ pub fn all() -> [&'static Coded; 12] {
         &DEFINITIONS,
         &INBOX,
         &ORDER,
-        &REQUESTS,
-        &LEDGER,
     ]
 }
 

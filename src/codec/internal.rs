@@ -314,8 +314,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::domain::attribution::journeys::Journeys;
     use crate::domain::experiment::by_agent::{ByAgent, Stretch};
-    use crate::domain::experiment::journeys::Journeys;
     use crate::domain::experiment::outcome::Outcome;
     use crate::domain::experiment::stratum::Stratum;
     use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group};

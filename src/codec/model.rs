@@ -1,8 +1,12 @@
 //! Models as TOML: what is checked before a model may score.
 
+use std::sync::{Arc, LazyLock};
+
 use serde::Deserialize;
 
 use crate::domain::features::Feature;
+use crate::domain::lexicon::Lexicon;
+use crate::domain::rules::Rules;
 use crate::domain::scoring::{Card, Model, Target, Term};
 
 /// The model compiled into the binary.
@@ -136,6 +140,14 @@ fn term(prediction: &str, entry: TermEntry) -> Result<Term, Error> {
         .fold((f32::MAX, f32::MIN), |(low, high), next| (low.min(*next), high.max(*next)));
     let TermEntry { below, points, missing, reason, .. } = entry;
     Ok(Term { feature, below, points, missing, spread: high - low, reason })
+}
+
+/// The rules before any definition.
+#[must_use]
+pub fn starting_rules() -> Rules {
+    static RULES: LazyLock<Rules> =
+        LazyLock::new(|| Rules::new(Arc::new(starting()), Arc::new(Lexicon::english())));
+    RULES.clone()
 }
 
 #[cfg(test)]

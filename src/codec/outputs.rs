@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use crate::codec::avro::{self, Coded};
 use crate::codec::hex;
+use crate::domain::alerts::Alert;
 use crate::domain::coaching::Prompt;
-use crate::domain::engagement::{NextAction, Profile, Signal};
 use crate::domain::experiment::Exposure;
 use crate::domain::lead::{Decision, LeadPrediction};
-use crate::domain::risk::Alert;
+use crate::domain::next_action::{NextAction, Profile, Signal};
 use crate::domain::scoring::{Contribution, Score};
 use crate::domain::strategy::Source;
 use crate::domain::units::LeadKey;

@@ -4,15 +4,16 @@ use serde::Serialize;
 
 use crate::codec::avro;
 use crate::codec::internal::{WireCounts, arms};
-use crate::domain::experiment::adaptive::Worth;
-use crate::domain::experiment::business::Net;
-use crate::domain::experiment::decision::{Dropped, Look, Report, Verdict};
-use crate::domain::experiment::inference::{Bounded, Comparison, Display};
-use crate::domain::experiment::insights::Insight;
-use crate::domain::experiment::journeys::{Credited, Journeys, conversions};
+use crate::domain::attribution::journeys::{Credited, Journeys, conversions};
+use crate::domain::experiment::analysis::bandit::Worth;
+use crate::domain::experiment::analysis::business::Net;
+use crate::domain::experiment::analysis::decision::{Dropped, Look, Report};
+use crate::domain::experiment::analysis::inference::{Bounded, Comparison, Display};
+use crate::domain::experiment::analysis::insights::Insight;
+use crate::domain::experiment::analysis::verdicts::Verdict;
 use crate::domain::experiment::plan::Role;
 use crate::domain::experiment::{ExperimentKey, Metrics};
-use crate::domain::statistics::level::Interval;
+use crate::stats::level::Interval;
 
 #[derive(Serialize)]
 #[serde(rename = "ExperimentMetrics")]

@@ -4,24 +4,16 @@
 //! field that the list lacks does not compile. Integers are LEB128 variable-length, signed ones
 //! zigzag; floats are 4 or 8 bytes, little endian.
 
-mod fields;
-mod first;
-mod fourth;
-mod second;
 mod stored;
-mod third;
+mod fields;
 
-use crate::codec::rows::first::{first_lead, first_tally};
-use crate::codec::rows::fourth::{fourth_lead, fourth_tally};
-use crate::codec::rows::second::{second_lead, second_tally, trial};
 use crate::codec::rows::stored::Stored;
-use crate::codec::rows::third::{third_lead, third_tally};
 use crate::domain::experiment::ExperimentKey;
 use crate::domain::units::{LeadKey, Tenant};
 use crate::pipeline::{Key, Row};
 
 /// The format that is written. Every released one keeps its decoder and its fixture.
-const FORMAT: u8 = 5;
+const FORMAT: u8 = 1;
 
 /// Why bytes are no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,44 +104,31 @@ pub fn row_bytes(row: &Row) -> Vec<u8> {
 /// [`Error::Format`] or [`Error::Damaged`].
 pub fn row(key: &Key, bytes: &[u8]) -> Result<Row, Error> {
     let (format, mut input) = bytes.split_first().ok_or(Error::Damaged)?;
-    if !(1..=FORMAT).contains(format) {
+    if *format != FORMAT {
         return Err(Error::Format(*format));
     }
     let input = &mut input;
-    let row = match (key, *format) {
-        (Key::Lead(_), 1) => first_lead(input).map(|lead| Row::Lead(Box::new(lead))),
-        (Key::Lead(_), 2) => second_lead(input).map(|lead| Row::Lead(Box::new(lead))),
-        (Key::Lead(_), 3) => third_lead(input).map(|lead| Row::Lead(Box::new(lead))),
-        (Key::Lead(_), 4) => fourth_lead(input).map(|lead| Row::Lead(Box::new(lead))),
-        (Key::Tally(_), 1) => first_tally(input).map(Row::Tally),
-        (Key::Tally(_), 2) => second_tally(input).map(Row::Tally),
-        (Key::Tally(_), 3) => third_tally(input).map(Row::Tally),
-        (Key::Tally(_), 4) => fourth_tally(input).map(Row::Tally),
-        (Key::Trial(_), 1) => trial(input, first_tally).map(Row::Trial),
-        (Key::Trial(_), 2) => trial(input, second_tally).map(Row::Trial),
-        (Key::Trial(_), 3) => trial(input, third_tally).map(Row::Trial),
-        (Key::Trial(_), 4) => trial(input, fourth_tally).map(Row::Trial),
-        (Key::Lead(_), _) => Stored::get(input).map(Row::Lead),
-        (Key::Clock(_), _) => Stored::get(input).map(Row::Clock),
-        (Key::Tally(_), _) => Stored::get(input).map(Row::Tally),
-        (Key::Trial(_), _) => Stored::get(input).map(Row::Trial),
-        (Key::Partial(..), _) => Stored::get(input).map(Row::Partial),
-        (Key::Written(_), _) => Stored::get(input).map(Row::Written),
-        (Key::Counters(_), _) => Stored::get(input).map(Row::Counters),
-        (Key::Unmapped(_), _) => Stored::get(input).map(Row::Unmapped),
-        (Key::Positions, _) => Stored::get(input).map(Row::Positions),
+    let row = match key {
+        Key::Lead(_) => Stored::get(input).map(Row::Lead),
+        Key::Clock(_) => Stored::get(input).map(Row::Clock),
+        Key::Tally(_) => Stored::get(input).map(Row::Tally),
+        Key::Trial(_) => Stored::get(input).map(Row::Trial),
+        Key::Partial(..) => Stored::get(input).map(Row::Partial),
+        Key::Written(_) => Stored::get(input).map(Row::Written),
+        Key::Counters(_) => Stored::get(input).map(Row::Counters),
+        Key::Unmapped(_) => Stored::get(input).map(Row::Unmapped),
+        Key::Positions => Stored::get(input).map(Row::Positions),
     };
     row.filter(|_| input.is_empty()).ok_or(Error::Damaged)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
     use crate::domain::experiment::{Counts, Tally};
-    use crate::domain::units::EventTime;
-    use crate::domain::units::Offset;
+    use crate::domain::units::{EventTime, Offset};
     use crate::pipeline::{Clock, Counters, Partial, Positions, Source, Trial, Unmapped, Written};
 
     fn experiment_key() -> ExperimentKey {
@@ -176,15 +155,7 @@ mod tests {
                 }),
             ),
             (Key::Tally(experiment_key()), Row::Tally(tally.clone())),
-            (
-                Key::Trial(experiment_key()),
-                Row::Trial(Trial {
-                    sources: BTreeMap::from([
-                        (2, None),
-                        (300, Some(Partial { at: EventTime(8), tally: tally.clone() })),
-                    ]),
-                }),
-            ),
+            (Key::Trial(experiment_key()), Row::Trial(Trial { sources: BTreeSet::from([2, 300]) })),
             (Key::Partial(experiment_key(), 2), Row::Partial(Partial { at: EventTime(9), tally })),
             (Key::Written(experiment_key()), Row::Written(Written { version: 300, epoch: 4 })),
             (Key::Counters(7), Row::Counters(Counters { advanced: 300, ..Counters::default() })),

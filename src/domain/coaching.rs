@@ -7,21 +7,22 @@
 //! prompt. Nothing is stated that was not said, nothing asked that is known, no visit proposed to
 //! who declined or has one.
 
-mod advance;
-mod draft;
-mod inform;
-mod light;
-mod repair;
-mod resistance;
+mod words;
 mod situation;
 mod text;
-mod words;
+mod repair;
+mod resistance;
+mod inform;
+mod advance;
+mod light;
+mod draft;
 
 use jiff::tz::TimeZone;
 
 use crate::domain::appointments::{Appointments, Status};
 use crate::domain::coaching::situation::{Group, Situation};
-use crate::domain::experiment::murmur3;
+use crate::domain::coaching::text::Text;
+use crate::domain::hash::murmur3;
 use crate::domain::journey::{Outcome, Stage};
 use crate::domain::lexicon::{Fact, ObjectionKind, Signals, Topic};
 use crate::domain::scoring::Target;
@@ -156,7 +157,7 @@ pub fn advise(context: &Context<'_>) -> Advice {
 }
 
 fn headline(context: &Context<'_>, situation: Situation) -> String {
-    let label = words::fill(text::of(situation).label, context);
+    let label = words::fill(text_of(situation).label, context);
     let tack = text::tack(situation.group())[text::tone(context.strategy)];
     let headline = match (situation, context.outcome) {
         (Situation::OptOut, _) => format!("{label}: confirm once, then stop every message"),
@@ -168,7 +169,7 @@ fn headline(context: &Context<'_>, situation: Situation) -> String {
 }
 
 fn guidance(context: &Context<'_>, situation: Situation) -> Vec<String> {
-    let texts = text::of(situation);
+    let texts = text_of(situation);
     let why = words::fill(vary(context, "why", texts.why), context);
     let how = words::fill(texts.how[text::tone(context.strategy)], context);
     let advice = match (situation, context.outcome) {
@@ -253,7 +254,7 @@ fn rhythm(context: &Context<'_>) -> Option<String> {
 }
 
 fn reply(context: &Context<'_>, situation: Situation) -> String {
-    let core = vary(context, "say", text::of(situation).say[text::tone(context.strategy)]);
+    let core = vary(context, "say", text_of(situation).say[text::tone(context.strategy)]);
     let core = words::fill(core, context);
     let opening = opening(context, situation, &core);
     let closing = closing(context, situation).map(|line| words::fill(line, context));
@@ -334,6 +335,19 @@ fn quote(text: &str) -> String {
     let end = (0..=QUOTE_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     let cut = &text[..end];
     cut.rfind(char::is_whitespace).map_or(cut, |blank| &cut[..blank]).trim_end().to_owned()
+}
+
+/// The text of a situation.
+fn text_of(situation: Situation) -> &'static Text {
+    match situation.group() {
+        Group::Repair => repair::text(situation),
+        Group::Resistance | Group::Decline => resistance::text(situation),
+        Group::Settled if situation == Situation::Booked => &advance::BOOKED,
+        Group::Settled => &advance::REQUESTED,
+        Group::Inform => inform::text(situation),
+        Group::Advance => advance::text(situation),
+        Group::Light | Group::Thanks => light::text(situation),
+    }
 }
 
 #[cfg(test)]

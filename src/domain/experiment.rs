@@ -6,37 +6,29 @@
 //! `salt:experiment:unit`, mapped to integer weights by `(hash * total) >> 32` (flagd's rule,
 //! without modulo bias).
 
-pub mod known;
+pub mod pre_exposure;
 pub mod plan;
 pub mod outcome;
-pub mod journeys;
 pub mod stratum;
 pub mod by_agent;
 pub mod tally;
-pub mod places;
+pub mod enrollments;
 pub mod versions;
-pub mod adjusted;
-pub mod insights;
-pub mod stratified;
-pub mod inference;
-pub mod adaptive;
-pub mod decision;
-pub mod agents;
-pub mod allocation;
-pub mod business;
+pub mod analysis;
 
 use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::domain::experiment::business::{Costs, Net};
-use crate::domain::experiment::decision::Report;
+use crate::domain::experiment::analysis::business::{Costs, Net};
+use crate::domain::experiment::analysis::decision::Report;
 use crate::domain::experiment::plan::Plan;
 use crate::domain::features::{Feature, Features};
+use crate::domain::hash::murmur3;
 use crate::domain::journey::Stage;
 use crate::domain::units::{EventId, EventTime, LeadKey, Tenant};
 
-pub use crate::domain::experiment::places::{Place, Places};
+pub use crate::domain::experiment::enrollments::{Place, Places};
 pub use crate::domain::experiment::tally::{Change, Counts, Tally};
 
 /// Places of a layer and of a holdout.
@@ -185,29 +177,6 @@ pub struct Assignment {
     pub bucket: u32,
     /// Probability that the unit gets this arm, given that it is let in.
     pub propensity: f64,
-}
-
-/// MurmurHash3 x86_32 (Austin Appleby, public domain reference `MurmurHash3.cpp`).
-#[must_use]
-pub fn murmur3(data: &[u8], seed: u32) -> u32 {
-    let mix =
-        |block: u32| block.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
-    let mut hash = seed;
-    let (blocks, tail) = data.as_chunks::<4>();
-    for block in blocks {
-        hash = (hash ^ mix(u32::from_le_bytes(*block)))
-            .rotate_left(13)
-            .wrapping_mul(5)
-            .wrapping_add(0xe654_6b64);
-    }
-    if !tail.is_empty() {
-        let last = tail.iter().rev().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
-        hash ^= mix(last);
-    }
-    hash ^= u32::try_from(data.len() & 0xffff_ffff).expect("masked to 32 bits");
-    hash = (hash ^ (hash >> 16)).wrapping_mul(0x85eb_ca6b);
-    hash = (hash ^ (hash >> 13)).wrapping_mul(0xc2b2_ae35);
-    hash ^ (hash >> 16)
 }
 
 /// Where a text falls among `total` places. The same name typed on two systems may differ in how
@@ -429,22 +398,6 @@ mod tests {
             source: "".into(),
             plan: None,
             costs: Costs::new(),
-        }
-    }
-
-    #[test]
-    fn murmur3_gives_the_published_values() {
-        // Verification values of the reference implementation (aappleby/smhasher, as used by flagd
-        // and Unleash tests).
-        for (text, seed, hash) in [
-            ("", 0, 0),
-            ("", 1, 0x514e_28b7),
-            ("test", 0, 0xba6b_d213),
-            ("Hello, world!", 0, 0xc036_3e43),
-            ("aaaa", 0x9747_b28c, 0x5a97_808a),
-            ("abc", 0, 0xb3dd_93fa),
-        ] {
-            assert_eq!(murmur3(text.as_bytes(), seed), hash, "{text:?} {seed}");
         }
     }
 

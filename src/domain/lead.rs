@@ -3,30 +3,28 @@
 //! In: an event, or a time at which the lead is due. Out: what was decided, in the order it was
 //! decided.
 
-use std::borrow::Cow;
+mod assignment;
+
 use std::sync::Arc;
 
 use crate::domain::activity::{Activity, Family};
+use crate::domain::alerts::{self, Alert, Risk};
 use crate::domain::appointments::Appointments;
+use crate::domain::attribution::journeys::Journeys;
+use crate::domain::attribution::touches::Touches;
 use crate::domain::coaching::{self, Prompt};
 use crate::domain::contact::Contact;
 use crate::domain::conversation::Conversation;
-use crate::domain::engagement::{self, NextAction, Profile};
 use crate::domain::event::{EventType, Interaction};
-use crate::domain::experiment::journeys::Journeys;
-use crate::domain::experiment::known::Seen;
-use crate::domain::experiment::{
-    Change, Experiment, ExperimentKey, Exposure, Place, Places, Tally, Unit, is_held_out,
-};
+use crate::domain::experiment::{Change, ExperimentKey, Exposure, Places, Tally};
 use crate::domain::features::{self, Features};
 use crate::domain::journey::{self, Journey, Outcome, View};
 use crate::domain::lexicon::{Signals, Topic};
-use crate::domain::risk::{self, Alert, Risk};
+use crate::domain::next_action::{self, NextAction, Profile};
 use crate::domain::rules::InForce;
 use crate::domain::scoring::{self, Score, Target};
-use crate::domain::strategy::{self, Choice, Source, Strategy};
-use crate::domain::touches::Touches;
-use crate::domain::units::{DAY_MS, EventId, EventTime, LeadKey};
+use crate::domain::strategy::{Choice, Source};
+use crate::domain::units::{EventId, EventTime, LeadKey};
 
 /// The rolling state of one lead.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -126,7 +124,7 @@ fn short(id: EventId) -> u64 {
 }
 
 /// One event being applied: what it says, and how things stood before it.
-struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     event: &'a Interaction,
     signals: Option<&'a Signals>,
     last_inbound: Option<EventTime>,
@@ -315,7 +313,7 @@ impl Lead {
         scores: &[Score; 6],
         now: EventTime,
     ) -> Vec<Decision> {
-        let sources = risk::Sources {
+        let sources = alerts::Sources {
             key,
             activity: &self.activity,
             journey: &self.journey,
@@ -332,89 +330,12 @@ impl Lead {
             .collect()
     }
 
-    /// The experiment's arm where one applies (kept once given), else the default policy.
-    fn choose(
-        &self,
-        rules: &InForce<'_>,
-        turn: &Turn<'_>,
-        features: &Features,
-        scores: &[Score; 6],
-    ) -> Choice {
-        let Turn { event, signals, .. } = *turn;
-        for experiment in &rules.experiments {
-            if let Some(arm) = self.arm(rules, event, experiment, features) {
-                let reason = format!("experiment {} gives {arm}", experiment.name);
-                return Choice {
-                    strategy: Strategy::parse(&arm),
-                    source: Source::Experiment { experiment: experiment.name.clone(), arm },
-                    reason,
-                };
-            }
-        }
-        if let Some((name, reason)) = rules.policy(self.journey.stage) {
-            return Choice {
-                strategy: Strategy::parse(name),
-                source: Source::Policy,
-                reason: reason.to_owned(),
-            };
-        }
-        let age_ms = self.activity.first.map_or(0, |first| event.occurred_at.since(first));
-        strategy::policy(&strategy::Situation {
-            stage: self.journey.stage,
-            churn_risk: scores[Target::ChurnRisk.index()].probability,
-            buying_urgency: scores[Target::BuyingUrgency.index()].probability,
-            appointment_readiness: scores[Target::AppointmentReadiness.index()].probability,
-            sentiment: self.conversation.sentiment,
-            signals,
-            open_objections: &self.conversation.open,
-            no_shows: self.appointments.no_shows,
-            age_days: age_ms as f64 / DAY_MS as f64,
-        })
-    }
-
-    /// The arm that the lead has in an experiment, or would be given.
-    fn arm(
-        &self,
-        rules: &InForce<'_>,
-        event: &Interaction,
-        experiment: &Experiment,
-        features: &Features,
-    ) -> Option<String> {
-        if let Some(place) = self.places.find(&experiment.name, experiment.began) {
-            return Some(place.arm.clone()).filter(|arm| experiment.gives(arm));
-        }
-        let unit = self.unit_id(experiment, event);
-        let is_meant = !unit.is_empty()
-            && experiment.lasts(event.occurred_at)
-            && experiment.targets(self.journey.stage, features)
-            && self.places.has_room(event.occurred_at, &rules.experiments);
-        // Of a team it is leads that are held out: blocks are all its time.
-        let held = if experiment.unit == Unit::Team { event.key.lead_id() } else { &unit };
-        if !is_meant || is_held_out(event.key.tenant(), held, rules.settings.holdout) {
-            return None;
-        }
-        experiment.assign(&unit).map(|assignment| assignment.arm)
-    }
-
-    /// What is assigned as one with this lead: itself, its owner, or the team's block of time;
-    /// empty where nobody owns it.
-    fn unit_id<'a>(&'a self, experiment: &Experiment, event: &'a Interaction) -> Cow<'a, str> {
-        match experiment.unit {
-            Unit::Lead => Cow::Borrowed(event.key.lead_id()),
-            Unit::Agent => Cow::Borrowed(self.contact.owner.as_deref().unwrap_or("")),
-            Unit::Team => {
-                let blocks = experiment.plan.as_ref().and_then(|plan| plan.blocks);
-                Cow::Owned(blocks.map(|blocks| blocks.block(event.occurred_at)).unwrap_or_default())
-            }
-        }
-    }
-
     fn engagement<'a>(
         &'a self,
         rules: &'a InForce<'_>,
         probabilities: &'a [f64; 6],
-    ) -> engagement::Sources<'a> {
-        engagement::Sources {
+    ) -> next_action::Sources<'a> {
+        next_action::Sources {
             activity: &self.activity,
             journey: &self.journey,
             contact: &self.contact,
@@ -430,7 +351,7 @@ impl Lead {
     #[must_use]
     pub fn next(&self, rules: &InForce<'_>, scores: &[Score; 6], now: EventTime) -> NextAction {
         let probabilities = probabilities(scores);
-        engagement::next_action(&self.engagement(rules, &probabilities), now)
+        next_action::next_action(&self.engagement(rules, &probabilities), now)
     }
 
     /// A message that an agent could send now to do that.
@@ -454,11 +375,11 @@ impl Lead {
         }
         let probabilities = probabilities(scores);
         let sources = self.engagement(rules, &probabilities);
-        let mark = engagement::profile_mark(&sources, next);
+        let mark = next_action::profile_mark(&sources, next);
         if mark == self.profile_mark {
             return None;
         }
-        let profile = engagement::profile(
+        let profile = next_action::profile(
             key,
             &sources,
             next.clone(),
@@ -513,81 +434,6 @@ impl Lead {
         self.touches.touch(event.occurred_at, rules.told_apart(&choice.strategy));
         if let Source::Experiment { experiment, arm } = &choice.source {
             decisions.extend(self.expose(rules, event, (experiment, arm), (features, scores)));
-        }
-        decisions
-    }
-
-    fn expose(
-        &mut self,
-        rules: &InForce<'_>,
-        event: &Interaction,
-        (name, arm): (&str, &str),
-        (features, scores): (&Features, &[Score; 6]),
-    ) -> Vec<Decision> {
-        let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name)
-        else {
-            return Vec::new();
-        };
-        let unit_id = self.unit_id(experiment, event).into_owned();
-        let find = |experiment: &str, began: u32| rules.version(experiment, began);
-        let before = self.places.counted_as(name, &find);
-        let first = self.places.find(name, experiment.began).is_none();
-        if let (true, Some(assignment)) = (first, experiment.assign(&unit_id)) {
-            let seen = Seen {
-                channel: event.channel.as_ref(),
-                features,
-                probabilities: &probabilities(scores),
-                agent: self.contact.owner.as_deref(),
-            };
-            let before =
-                experiment.plan.as_ref().map(|plan| plan.before(&seen)).unwrap_or_default();
-            self.places.enter(
-                Place::new(experiment, (&unit_id, assignment), event.occurred_at, before),
-                &rules.experiments,
-            );
-        }
-        let Some(place) = self.places.find(name, experiment.began) else { return Vec::new() };
-        let newest = place.stretch_told(event.occurred_at);
-        let mut exposure = Exposure {
-            exposure_id: event.event_id.derive(&format!("exposure/{name}")),
-            event_id: event.event_id,
-            key: event.key.clone(),
-            at: event.occurred_at,
-            experiment: name.to_owned(),
-            version: place.version,
-            unit: experiment.unit,
-            // A lead stays in the block in which it came.
-            unit_id: place
-                .agent
-                .clone()
-                .filter(|_| experiment.unit == Unit::Team)
-                .unwrap_or(unit_id),
-            arm: arm.to_owned(),
-            bucket: place.bucket,
-            propensity: place.propensity,
-            config_sha256: rules
-                .version(name, place.version)
-                .unwrap_or(experiment)
-                .config_sha256
-                .clone(),
-            reason: if first { "assigned" } else { "sticky" }.to_owned(),
-            chain: [0; 16],
-        };
-        self.places.expose(experiment, &mut exposure);
-        let mut decisions = vec![Decision::Exposure(Box::new(exposure))];
-        // An arm that is not the one of an experiment of the same name before takes back what was
-        // counted there.
-        for (version, mut added) in self.places.counted_as(name, &find) {
-            // Also where the lead turns out to have been exposed before.
-            added.by_agent.newest =
-                added.by_agent.newest.max(newest.filter(|_| version == experiment.began));
-            let removed = before.get(&version).cloned().unwrap_or_default();
-            if removed != added {
-                decisions.push(Decision::Count(
-                    ExperimentKey { version, ..experiment.key() },
-                    Box::new(Change { removed, added }),
-                ));
-            }
         }
         decisions
     }

@@ -13,7 +13,8 @@ use jiff::tz::TimeZone;
 use crate::domain::contact::QuietHours;
 use crate::domain::experiment::tally::AGENTS_MAX;
 use crate::domain::experiment::{Experiment, ExperimentKey};
-use crate::domain::journey::{Stage, StageMap};
+use crate::domain::journey::Stage;
+use crate::domain::journey::stage_map::StageMap;
 use crate::domain::lexicon::Lexicon;
 use crate::domain::scoring::Model;
 use crate::domain::strategy::Strategy;
@@ -105,7 +106,7 @@ pub struct Thresholds {
     pub future_ms: i64,
     /// Ids kept per lead to recognise duplicates.
     pub dedupe_ids: usize,
-    /// A warning is raised at this churn risk, 0..=1; see [`crate::domain::risk`].
+    /// A warning is raised at this churn risk, 0..=1; see [`crate::domain::alerts`].
     pub warn_raise: f64,
     /// And cleared below this one.
     pub warn_clear: f64,

@@ -9,9 +9,6 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use leadstream::codec::interaction::{from_json, to_avro};
-use leadstream::codec::{avro, hex};
-use leadstream::runtime::log::partition_of;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -19,6 +16,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
 
 use crate::broker::{self, Broker, free_port};
+use leadstream::codec::interaction::{from_json, to_avro};
+use leadstream::codec::{avro, hex};
+use leadstream::domain::hash::partition_of;
 
 /// How long it may take to start.
 const STARTS: Duration = Duration::from_secs(120);

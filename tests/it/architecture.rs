@@ -1,10 +1,9 @@
 //! The rules of the code's shape, run as tests.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Modules in reading order: each may import only those before it.
-const LAYERS: &[&str] = &["domain", "pipeline", "codec", "runtime"];
 const LINES_MAX: usize = 500;
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -31,56 +30,109 @@ fn files() -> Vec<(String, String)> {
     found.into_iter().map(read).collect()
 }
 
-/// Names of the modules declared in a file, in order.
-fn declared(text: &str) -> Vec<String> {
-    let line = |line: &str| {
-        line.trim()
-            .trim_start_matches("pub ")
-            .strip_prefix("mod ")
-            .and_then(|rest| rest.strip_suffix(';'))
-            .map(str::to_owned)
-    };
-    text.lines().filter_map(line).collect()
+/// The path of a module from the crate's root: `src/log/kafka.rs` is `log::kafka`.
+type Module = Vec<String>;
+
+fn module(path: &str) -> Module {
+    let path = path.trim_end_matches(".rs");
+    if path == "lib" { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
 }
 
-/// What breaks the order of imports in one file.
-fn upward(path: &str, text: &str, domain: &[String]) -> Vec<String> {
-    let layer = path.split(['/', '.']).next().unwrap();
-    let place = |name: &str| LAYERS.iter().position(|layer| *layer == name);
-    let own = domain.iter().position(|module| {
-        path == format!("domain/{module}.rs") || path.starts_with(&format!("domain/{module}/"))
-    });
-    let mut wrong = Vec::new();
-    for line in
-        text.lines().filter(|line| line.contains("crate::") && !line.trim_start().starts_with("//"))
-    {
-        let target = line.split("crate::").nth(1).unwrap().split([':', ';', ' ']).next().unwrap();
-        let layer_wrong =
-            matches!((place(layer), place(target)), (Some(own), Some(other)) if other > own);
-        let module = line
-            .split("crate::domain::")
-            .nth(1)
-            .map(|rest| rest.split([':', ';', ' ']).next().unwrap());
-        let module_place =
-            module.and_then(|module| domain.iter().position(|other| other == module));
-        let module_wrong = matches!((own, module_place), (Some(own), Some(other)) if other > own);
-        if layer_wrong || module_wrong {
-            wrong.push(format!("{path}: {}", line.trim()));
-        }
+/// Names of the modules declared in a file, in order.
+fn declared(text: &str) -> Vec<String> {
+    let name = |line: &str| {
+        let rest = line.trim_start_matches("pub ").trim_start_matches("pub(crate) ");
+        rest.strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned)
+    };
+    text.lines().filter_map(name).collect()
+}
+
+/// Every path that a text names after `crate::`, groups in braces taken apart.
+fn imports(text: &str) -> Vec<Module> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code: String = code.flat_map(|line| [line, "\n"]).collect();
+    let mut found = Vec::new();
+    for (place, start) in code.match_indices("crate::") {
+        path(&code[place + start.len()..], &mut Vec::new(), &mut found);
     }
-    wrong
+    found
+}
+
+/// Reads one path or group at the start of a text, behind `prefix`; gives what follows it.
+fn path<'a>(mut text: &'a str, prefix: &mut Module, found: &mut Vec<Module>) -> &'a str {
+    let depth = prefix.len();
+    loop {
+        text = text.trim_start();
+        if let Some(mut rest) = text.strip_prefix('{') {
+            while !rest.trim_start().starts_with('}') {
+                let before = rest.len();
+                rest = path(rest, prefix, found).trim_start();
+                rest = rest.strip_prefix(',').unwrap_or(rest);
+                assert!(rest.len() < before, "a group that is no list of imports: {rest:.60}");
+            }
+            text = &rest.trim_start()[1..];
+            break;
+        }
+        let is_name = |sign: char| sign.is_alphanumeric() || sign == '_' || sign == '*';
+        let end = text.find(|sign| !is_name(sign)).unwrap_or(text.len());
+        prefix.push(text[..end].to_owned());
+        text = &text[end..];
+        if let Some(rest) = text.strip_prefix("::") {
+            text = rest;
+            continue;
+        }
+        found.push(prefix.clone());
+        if let Some(rest) = text.strip_prefix(" as ") {
+            text = &rest[rest.find(|sign| !is_name(sign)).unwrap_or(rest.len())..];
+        }
+        break;
+    }
+    prefix.truncate(depth);
+    text
+}
+
+/// Imports of one module that its parent, at the depth where both part, declares below it.
+fn upward(
+    own: &Module,
+    imports: &[Module],
+    declared: &BTreeMap<Module, Vec<String>>,
+) -> Vec<String> {
+    let is_upward = |other: &&Module| {
+        let Some(depth) = own.iter().zip(other.iter()).position(|(own, other)| own != other) else {
+            return false;
+        };
+        let Some(order) = declared.get(&own[..depth]) else { return false };
+        let place = |name: &str| order.iter().position(|module| module == name);
+        matches!((place(&own[depth]), place(&other[depth])), (Some(own), Some(other)) if other > own)
+    };
+    let wrong = imports.iter().filter(is_upward);
+    wrong.map(|other| format!("{} imports {}", own.join("::"), other.join("::"))).collect()
 }
 
 #[test]
-fn no_module_imports_one_declared_below_it() {
+fn no_module_imports_one_declared_below_it_at_any_depth() {
     let files = files();
-    let domain = declared(&files.iter().find(|(path, _)| path == "domain.rs").unwrap().1);
-    assert!(domain.len() > 10);
-    let wrong: Vec<String> =
-        files.iter().flat_map(|(path, text)| upward(path, text, &domain)).collect();
+    let of_library = |(path, _): &&(String, String)| !path.starts_with("cli") && path != "main.rs";
+    let declared: BTreeMap<Module, Vec<String>> = files
+        .iter()
+        .filter(of_library)
+        .map(|(path, text)| (module(path), declared(text)))
+        .collect();
+    assert!(declared[&Module::new()].len() > 8 && declared[&module("domain.rs")].len() > 10);
+    let wrong: Vec<String> = files
+        .iter()
+        .filter(of_library)
+        .flat_map(|(path, text)| upward(&module(path), &imports(text), &declared))
+        .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(upward("domain/event.rs", "use crate::domain::lead::Lead;", &domain).len(), 1);
-    assert_eq!(upward("domain/event.rs", "use crate::codec::json;", &domain).len(), 1);
+    let text =
+        "use crate::{domain::{lead::Lead, units}, codec as c};\nfn f() { crate::log::chain(e) }";
+    let found = imports(text);
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert_eq!(upward(&module("domain/event.rs"), &found, &declared).len(), 3);
+    assert_eq!(upward(&module("domain/lead.rs"), &found, &declared).len(), 2);
+    let deep = imports("use crate::log::kafka::topics::look;");
+    assert_eq!(upward(&module("log/kafka/settings.rs"), &deep, &declared).len(), 1);
 }
 
 #[test]
@@ -101,10 +153,9 @@ fn the_domain_and_the_pipeline_read_no_clock_no_environment_and_no_hash_order() 
         ".powf(",
         ".exp2()",
     ];
-    for (path, text) in files()
-        .into_iter()
-        .filter(|(path, _)| path.starts_with("domain") || path.starts_with("pipeline"))
-    {
+    for (path, text) in files().into_iter().filter(|(path, _)| {
+        ["domain", "pipeline", "stats"].iter().any(|room| path.starts_with(room))
+    }) {
         let found = banned.iter().find(|word| text.contains(**word));
         assert!(found.is_none(), "{path} uses {found:?}");
     }

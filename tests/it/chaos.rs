@@ -9,9 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use leadstream::runtime::log::TimeSource;
-use leadstream::runtime::log::kafka::Topics;
-use leadstream::runtime::mutate::predict;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::{ClientConfig, TopicPartitionList};
@@ -24,6 +21,9 @@ use crate::kafka::{
     replays, send, settings,
 };
 use crate::proxy::{ADD_OFFSETS_TO_TXN, PRODUCE, Proxy};
+use leadstream::dev::mutate::predict;
+use leadstream::log::TimeSource;
+use leadstream::log::kafka::Topics;
 
 /// An experiment on the leads of the market.
 const EXPERIMENT: &str = r#"{"tenant": "demo-realty", "kind": "experiment", "name": "tone", "version": 1, "effective_at": "2026-01-01T00:00:00Z",

@@ -7,26 +7,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use leadstream::codec::interaction;
-use leadstream::domain::units::{AppendTime, HOUR_MS, Offset, Partition};
-use leadstream::runtime::dlq::{
-    self, ATTEMPTS_MAX, Choice, Error, Fate, Forecast, List, Redriven, forecast, list, redrive,
-};
-use leadstream::runtime::log::kafka::Topics;
-use leadstream::runtime::log::{
-    Batches, Embedded, Error as LogError, Options as LogOptions, Reader, Record, Sources,
-    TimeSource, partition_of,
-};
-use leadstream::runtime::metrics::Metrics;
-use leadstream::runtime::registry::Schemas;
-use leadstream::runtime::replay::replay;
-use leadstream::runtime::worker::{DEAD_LETTERS, Limit, Options, Views, Worker, rules};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
 
 use crate::broker::{self, Broker};
 use crate::kafka::{Fleet, PARTITIONS, await_that, settings};
+use leadstream::app::dead_letters::{
+    self, ATTEMPTS_MAX, Choice, Error, Fate, Forecast, List, Redriven, forecast, list, redrive,
+};
+use leadstream::app::replay::replay;
+use leadstream::codec::interaction;
+use leadstream::codec::model::starting_rules;
+use leadstream::codec::record::{Batches, Record};
+use leadstream::codec::topics::DEAD_LETTERS;
+use leadstream::domain::hash::partition_of;
+use leadstream::domain::units::{AppendTime, HOUR_MS, Offset, Partition};
+use leadstream::engine::worker::{Limit, Options, Views, Worker};
+use leadstream::log::kafka::Topics;
+use leadstream::log::registry::Schemas;
+use leadstream::log::{
+    Embedded, Error as LogError, Options as LogOptions, Reader, Sources, TimeSource,
+};
+use leadstream::telemetry::metrics::Metrics;
 
 const START: i64 = 1_767_225_600_000;
 const INTERACTIONS: &str = "lead.interactions.v1";
@@ -137,14 +140,19 @@ impl Directory {
     }
 
     fn stored(&self) -> Redriven {
-        Redriven::read(self.log.source(dlq::SOURCE).unwrap().as_deref()).unwrap()
+        Redriven::read(self.log.source(dead_letters::SOURCE).unwrap().as_deref()).unwrap()
     }
 
     fn replays(&self) {
         assert_eq!(
-            replay(&self.log.snapshot().unwrap(), &rules(), &Schemas::default(), &mut |_| {})
-                .unwrap()
-                .difference,
+            replay(
+                &self.log.snapshot().unwrap(),
+                &starting_rules(),
+                &Schemas::default(),
+                &mut |_| {}
+            )
+            .unwrap()
+            .difference,
             None
         );
     }

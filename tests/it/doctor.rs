@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::apicurio::{self, Apicurio};
 use crate::broker::{self, Broker, free_port};
 use crate::kafka::{Fleet, await_that};
-use crate::{apicurio, apicurio::Apicurio};
 
 /// 5 s is what it may take by itself; a machine that is busy with other tests starts it late.
 const ENDS: Duration = Duration::from_secs(15);

@@ -17,22 +17,24 @@ mod times;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use serde_json::{Value, json};
+
 use leadstream::codec::definition::{conclusion, from_json};
 use leadstream::codec::{model, results};
 use leadstream::domain::event::{EventType, Interaction, Opportunity};
-use leadstream::domain::experiment::decision::Verdict;
-use leadstream::domain::experiment::{Experiment, ExperimentKey, Exposure, Metrics, murmur3};
+use leadstream::domain::experiment::analysis::verdicts::Verdict;
+use leadstream::domain::experiment::{Experiment, ExperimentKey, Exposure, Metrics};
+use leadstream::domain::hash::murmur3;
 use leadstream::domain::lead::Decision;
 use leadstream::domain::lexicon::Lexicon;
-use leadstream::domain::random::Random;
 use leadstream::domain::rules::{Body, Rules};
-use leadstream::domain::simulation::Limit;
 use leadstream::domain::strategy::{Source, Strategy};
 use leadstream::domain::units::{
     AppendTime, DAY_MS, EventId, EventTime, HOUR_MS, LeadKey, MINUTE_MS, Partition, Tenant,
 };
 use leadstream::pipeline::{Conclusion, Effect, Input, Key, Memory, Row};
-use serde_json::{Value, json};
+use leadstream::stats::random::Random;
+use leadstream::stats::simulation::Limit;
 
 const START: i64 = 1_767_225_600_000;
 const DAYS: i64 = 20;

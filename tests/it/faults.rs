@@ -6,18 +6,18 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leadstream::domain::units::{Offset, Partition};
-use leadstream::pipeline::{Positions, Source};
-use leadstream::runtime::log::kafka::{Appender, Fetch, Group, Hub, Lane, Settings, Topics};
-use leadstream::runtime::log::{Batches, Log, Reader, Record, Sources};
-use leadstream::runtime::mutate::predict;
-use leadstream::runtime::worker::inputs_of;
-
 use crate::broker::{Broker, is_there};
 use crate::kafka::{
     Fleet, PARTITIONS, assert_taken, await_that, cluster, events, pause, send, settings,
 };
 use crate::proxy::{Fault, reused};
+use leadstream::codec::record::{Batches, Record};
+use leadstream::codec::topics::inputs_of;
+use leadstream::dev::mutate::predict;
+use leadstream::domain::units::{Offset, Partition};
+use leadstream::log::kafka::{Appender, Fetch, Group, Hub, Lane, Settings, Topics};
+use leadstream::log::{Log, Reader, Sources};
+use leadstream::pipeline::{Positions, Source};
 
 const START_MS: i64 = 1_767_225_600_000;
 

@@ -7,25 +7,22 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leadstream::codec::{avro, interaction};
-use leadstream::domain::units::{DAY_MS, Offset, Partition};
-use leadstream::pipeline::{Positions, Source};
-use leadstream::runtime::demo::Market;
-use leadstream::runtime::ingest::Progress;
-use leadstream::runtime::instance::topics;
-use leadstream::runtime::log::kafka::{
-    self, Cluster, Group, Guarantee, Hub, Lane, Part, SOURCES, Settings, Topics,
-};
-use leadstream::runtime::log::{
-    Batches, CommitError, Log, Record, STATE, TimeSource, partition_of,
-};
-use leadstream::runtime::mutate::predict;
-use leadstream::runtime::worker::inputs_of;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
 
 use crate::broker::{Broker, is_there};
+use leadstream::app::ingest::Progress;
+use leadstream::codec::record::{Batches, Record};
+use leadstream::codec::topics::{self, SOURCES, STATE, inputs_of};
+use leadstream::codec::{avro, interaction};
+use leadstream::dev::market::Market;
+use leadstream::dev::mutate::predict;
+use leadstream::domain::hash::partition_of;
+use leadstream::domain::units::{DAY_MS, Offset, Partition};
+use leadstream::log::kafka::{self, Cluster, Group, Guarantee, Hub, Lane, Part, Settings, Topics};
+use leadstream::log::{CommitError, Log, TimeSource};
+use leadstream::pipeline::{Positions, Source};
 
 const START_MS: i64 = 1_767_225_600_000;
 pub const PARTITIONS: u32 = 12;
@@ -295,7 +292,7 @@ pub fn cluster(broker: &Broker, application: &str) -> Arc<Cluster> {
         creates_topics: true,
         ..settings(&broker.servers)
     };
-    kafka::open(settings, &topics()).unwrap()
+    kafka::open(settings, &topics::ALL).unwrap()
 }
 
 fn record(value: &str) -> Record {

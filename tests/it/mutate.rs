@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use leadstream::codec::interaction;
-use leadstream::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS, Offset, Partition};
-use leadstream::runtime::demo::Market;
-use leadstream::runtime::ingest::Lines;
-use leadstream::runtime::log::{Embedded, Error as LogError, Options, Reader, TimeSource};
-use leadstream::runtime::mutate::{Kind, Mutated, malformed, mutate, predict};
-
 use crate::command::{leadstream, output};
+use leadstream::app::ingest::Lines;
+use leadstream::codec::interaction;
+use leadstream::dev::market::Market;
+use leadstream::dev::mutate::{Kind, Mutated, malformed, mutate, predict};
+use leadstream::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS, Offset, Partition};
+use leadstream::log::{Embedded, Error as LogError, Options, Reader, TimeSource};
 
 const KINDS: [Kind; 5] = [Kind::Duplicates, Kind::Shuffle, Kind::Late, Kind::Truncate, Kind::All];
 const START_MS: i64 = 1_767_225_600_000;

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use leadstream::runtime::log::kafka::Topics;
-use leadstream::runtime::log::partition_of;
-use leadstream::runtime::mutate::predict;
 use serde_json::Value;
 
 use crate::broker::{Broker, is_there};
 use crate::command::get;
 use crate::kafka::{Fleet, PARTITIONS, PEERS, await_that, events, ids_by_lead, send, settings};
+use leadstream::dev::mutate::predict;
+use leadstream::domain::hash::partition_of;
+use leadstream::log::kafka::Topics;
 
 pub fn address(fleet: &Fleet, instance: usize) -> Option<(String, String)> {
     let text = fs::read(fleet.folder.join(instance.to_string()).join("address.json")).ok()?;

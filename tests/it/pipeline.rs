@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use leadstream::codec::{interaction, model};
+use leadstream::domain::alerts::{Change, Rule};
 use leadstream::domain::lead::Decision;
 use leadstream::domain::lexicon::Lexicon;
-use leadstream::domain::risk::{Change, Rule};
 use leadstream::domain::rules::Rules;
 use leadstream::domain::units::{AppendTime, DAY_MS, HOUR_MS};
 use leadstream::pipeline::{Effect, Input, Memory, Outcome};

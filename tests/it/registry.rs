@@ -10,16 +10,18 @@ use axum::extract::State;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+
+use leadstream::app::replay::replay;
 use leadstream::codec::avro::{self, Key};
 use leadstream::codec::interaction::{from_avro_with, from_json, to_avro};
+use leadstream::codec::model::starting_rules;
+use leadstream::codec::record::{Batches, Record};
+use leadstream::domain::hash::partition_of;
 use leadstream::domain::units::{Offset, Partition};
-use leadstream::runtime::log::{
-    Batches, Embedded, Error as LogError, Options as LogOptions, Reader, Record, partition_of,
-};
-use leadstream::runtime::metrics::Metrics;
-use leadstream::runtime::registry::{Error, Found, Registry, Schemas, Settings, frames};
-use leadstream::runtime::replay::replay;
-use leadstream::runtime::worker::{Options, Views, Worker, rules};
+use leadstream::engine::worker::{Options, Views, Worker};
+use leadstream::log::registry::{Error, Found, Registry, Schemas, Settings, frames};
+use leadstream::log::{Embedded, Error as LogError, Options as LogOptions, Reader};
+use leadstream::telemetry::metrics::Metrics;
 
 const START_MS: i64 = 1_767_225_600_000;
 const INTERACTIONS: &str = "lead.interactions.v1";
@@ -335,7 +337,8 @@ impl Place {
     }
 
     fn replays(&self, schemas: &Schemas) -> String {
-        let report = replay(&self.log.snapshot().unwrap(), &rules(), schemas, &mut |_| {}).unwrap();
+        let report =
+            replay(&self.log.snapshot().unwrap(), &starting_rules(), schemas, &mut |_| {}).unwrap();
         assert_eq!(report.difference, None);
         report.digest
     }

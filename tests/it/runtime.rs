@@ -8,17 +8,16 @@ use std::process::Stdio;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use leadstream::codec::model;
+use crate::command::{leadstream, output};
+use leadstream::app::replay::replay;
+use leadstream::codec::model::{self, starting_rules};
+use leadstream::codec::record::{Batches, Record};
+use leadstream::dev::market;
 use leadstream::domain::lexicon::Lexicon;
 use leadstream::domain::rules::Rules;
 use leadstream::domain::units::{Offset, Partition};
-use leadstream::runtime::demo;
-use leadstream::runtime::log::{Batches, Embedded, Options, Reader, Record};
-use leadstream::runtime::registry::Schemas;
-use leadstream::runtime::replay::replay;
-use leadstream::runtime::worker::rules;
-
-use crate::command::{leadstream, output};
+use leadstream::log::registry::Schemas;
+use leadstream::log::{Embedded, Options, Reader};
 
 const NOW_MS: i64 = 1_767_225_600_000;
 
@@ -28,7 +27,7 @@ fn last_line(text: &str) -> &str {
 
 /// The first two months of an invented market in which so many leads arrive per month.
 fn write_market(path: &Path, leads: usize) -> usize {
-    let deliveries = demo::Market::new(3, leads, NOW_MS - 60 * 86_400_000).until(NOW_MS);
+    let deliveries = market::Market::new(3, leads, NOW_MS - 60 * 86_400_000).until(NOW_MS);
     let text: Vec<u8> = deliveries
         .iter()
         .flat_map(|delivery| delivery.line.iter().copied().chain([b'\n']))
@@ -141,7 +140,7 @@ fn read_all(log: &Embedded, topic: &str, partition: u32) -> Vec<Record> {
     let mut records = Vec::new();
     let end = snapshot.end(topic, Partition(partition)).unwrap();
     snapshot
-        .each::<leadstream::runtime::log::Error>(
+        .each::<leadstream::log::Error>(
             (topic, Partition(partition)),
             (Offset(0), end),
             &mut |_, record| {
@@ -154,7 +153,9 @@ fn read_all(log: &Embedded, topic: &str, partition: u32) -> Vec<Record> {
 }
 
 fn difference(log: &Embedded) -> Option<String> {
-    replay(&log.snapshot().unwrap(), &rules(), &Schemas::default(), &mut |_| {}).unwrap().difference
+    replay(&log.snapshot().unwrap(), &starting_rules(), &Schemas::default(), &mut |_| {})
+        .unwrap()
+        .difference
 }
 
 /// A copy of a log with one record of a topic changed.
@@ -234,7 +235,8 @@ fn a_replay_notices_one_output_one_row_one_event_and_one_weight_that_differ() {
                     _ => flip(record),
                 },
             );
-        let found = replay(&copy.snapshot().unwrap(), &rules(), &Schemas::default(), &mut |_| {});
+        let found =
+            replay(&copy.snapshot().unwrap(), &starting_rules(), &Schemas::default(), &mut |_| {});
         let told = match found {
             Ok(report) => report.difference.unwrap(),
             Err(error) => format!("{topic} partition {error}"),

@@ -7,12 +7,13 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use leadstream::codec::interaction;
+use leadstream::domain::alerts::Change;
 use leadstream::domain::lead::Decision;
-use leadstream::domain::risk::Change;
 use leadstream::domain::units::{AppendTime, DAY_MS, HOUR_MS, MINUTE_MS};
 use leadstream::pipeline::{Effect, Input, Memory, Outcome};
-use serde_json::{Value, json};
 
 /// Monday, 5 January 2026, 00:00 UTC: day 1.
 const START: i64 = 1_767_571_200_000;

@@ -125,11 +125,9 @@ fn a_user_who_may_do_nothing_is_told_what_to_allow() {
     let folder = tempfile::tempdir().unwrap();
     let (broker, secured) = Broker::start_secured(folder.path(), USER.0, USER.1);
     let settings = crate::kafka::settings(&broker.servers);
-    let made = leadstream::runtime::log::kafka::Settings { creates_topics: true, ..settings };
+    let made = leadstream::log::kafka::Settings { creates_topics: true, ..settings };
     assert_eq!(
-        leadstream::runtime::log::kafka::open(made, &leadstream::runtime::instance::topics())
-            .unwrap()
-            .partitions,
+        leadstream::log::kafka::open(made, &leadstream::codec::topics::ALL).unwrap().partitions,
         PARTITIONS
     );
     let protocol = "SASL_PLAINTEXT";

@@ -26,9 +26,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use leadstream::runtime::log::Record;
-use leadstream::runtime::log::kafka::Remedy;
-
 use crate::sim::broken::Broken;
 use crate::sim::broker::Broker;
 use crate::sim::coverage::{Coverage, Point};
@@ -36,6 +33,8 @@ use crate::sim::faults::{Call, Fault, Planned};
 use crate::sim::instance::{BUFFER_RECORDS, Instance};
 use crate::sim::shared::{START_MS, Sim};
 use crate::sim::world::{PANICKED, Stage, cluster, places, run};
+use leadstream::codec::record::Record;
+use leadstream::log::kafka::Remedy;
 
 /// Runs without `LEADSTREAM_SIM_SEEDS`.
 const SEEDS: u64 = 500;

@@ -1,7 +1,7 @@
 //! The promises of `experiment simulate`, with fewer runs and the limits that the binomial
 //! distribution gives for them.
 
-use leadstream::domain::simulation::{Scenario, scenarios, stream};
+use leadstream::stats::simulation::{Scenario, scenarios, stream};
 
 const SEED: u64 = 20_261_126;
 

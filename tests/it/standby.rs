@@ -5,13 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::{Duration, Instant};
 
-use leadstream::codec::{interaction, rows};
-use leadstream::domain::units::{AppendTime, LeadKey, Partition};
-use leadstream::pipeline::{Input, Key, Memory, Row};
-use leadstream::runtime::log::kafka::Topics;
-use leadstream::runtime::log::{STATE, TimeSource, partition_of};
-use leadstream::runtime::mutate::predict;
-use leadstream::runtime::worker::rules;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
@@ -22,6 +15,15 @@ use crate::kafka::{
     send, settings,
 };
 use crate::peers::{address, ask, own};
+use leadstream::codec::model::starting_rules;
+use leadstream::codec::topics::STATE;
+use leadstream::codec::{interaction, rows};
+use leadstream::dev::mutate::predict;
+use leadstream::domain::hash::partition_of;
+use leadstream::domain::units::{AppendTime, LeadKey, Partition};
+use leadstream::log::TimeSource;
+use leadstream::log::kafka::Topics;
+use leadstream::pipeline::{Input, Key, Memory, Row};
 
 /// How far the copies of an instance are behind, by partition.
 fn behind(fleet: &Fleet, instance: usize) -> BTreeMap<u32, u64> {
@@ -164,7 +166,11 @@ fn row() -> Vec<u8> {
     let event = interaction::from_json(&events(1)[0]).unwrap();
     let appended = AppendTime(event.occurred_at.0);
     let mut memory = Memory::default();
-    memory.run(&rules(), &Input::Interaction { event: Box::new(event), appended }, &mut Vec::new());
+    memory.run(
+        &starting_rules(),
+        &Input::Interaction { event: Box::new(event), appended },
+        &mut Vec::new(),
+    );
     let lead = memory.rows().map(|(_, row)| row).find(|row| matches!(row, Row::Lead(_)));
     rows::row_bytes(&lead.unwrap())
 }

@@ -6,12 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use leadstream::codec::interaction;
-use leadstream::domain::units::Partition;
-use leadstream::runtime::instance::topics;
-use leadstream::runtime::log::kafka::{Settings, Topics, Wanted, open, remove};
-use leadstream::runtime::log::partition_of;
-use leadstream::runtime::worker::DEAD_LETTERS;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
@@ -21,6 +15,11 @@ use crate::kafka::{
     Fleet, PARTITIONS, assert_taken, await_some, await_that, events, pause, replays, settings,
 };
 use crate::peers::address;
+use leadstream::codec::interaction;
+use leadstream::codec::topics::{self, DEAD_LETTERS, Topic};
+use leadstream::domain::hash::partition_of;
+use leadstream::domain::units::Partition;
+use leadstream::log::kafka::{Settings, Topics, open, remove};
 
 const INTERACTIONS: &str = "lead.interactions.v1";
 
@@ -34,7 +33,7 @@ fn place(folder: &Path, more: &'static str) -> Option<(Broker, Fleet)> {
         return None;
     }
     let servers = broker.servers.clone();
-    open(Settings { creates_topics: true, ..settings(&servers) }, &topics()).unwrap();
+    open(Settings { creates_topics: true, ..settings(&servers) }, &topics::ALL).unwrap();
     let fleet = Fleet::new(folder, &servers, more);
     Some((broker, fleet))
 }
@@ -136,8 +135,8 @@ fn without_the_topic_of_dead_letters_nothing_is_committed_until_it_is_there_agai
     let folder = tempfile::tempdir().unwrap();
     let Some((broker, mut fleet)) = place(folder.path(), "") else { return };
     let lines = half_taken(&broker, &mut fleet);
-    let all = topics();
-    let letters: Vec<Wanted> =
+    let all = topics::ALL;
+    let letters: Vec<Topic> =
         all.iter().filter(|topic| topic.name == DEAD_LETTERS).cloned().collect();
     remove(&settings(&broker.servers), &letters).unwrap();
     let producer: BaseProducer =

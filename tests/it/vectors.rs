@@ -10,8 +10,9 @@ mod sequences;
 
 use std::path::{Path, PathBuf};
 
-use leadstream::domain::statistics::level::Error;
 use serde_json::{Map, Value};
+
+use leadstream::stats::level::Error;
 
 /// What a case gives: an object of the same shape as what is expected of it.
 type Computed = Result<Value, String>;

@@ -7,21 +7,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use leadstream::codec::avro::Writers;
+use serde_json::Value;
+
+use leadstream::app::ingest::Lines;
+use leadstream::app::replay::replay;
+use leadstream::codec::avro::{self, Writers};
 use leadstream::codec::internal::definition_bytes;
-use leadstream::codec::{avro, definition, interaction};
+use leadstream::codec::model::starting_rules;
+use leadstream::codec::record::{Batches, Record};
+use leadstream::codec::records::{emit, input};
+use leadstream::codec::topics::output_topics;
+use leadstream::codec::{definition, interaction};
 use leadstream::domain::rules::Body;
 use leadstream::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS, Offset, Partition};
+use leadstream::engine::worker::{Options, Views, Worker};
+use leadstream::log::registry::Schemas;
+use leadstream::log::{Embedded, Error as LogError, Options as LogOptions, Reader, TimeSource};
 use leadstream::pipeline::{Memory, Source};
-use leadstream::runtime::ingest::Lines;
-use leadstream::runtime::log::{
-    Batches, Embedded, Error as LogError, Options as LogOptions, Reader, Record, TimeSource,
-};
-use leadstream::runtime::metrics::Metrics;
-use leadstream::runtime::registry::Schemas;
-use leadstream::runtime::replay::replay;
-use leadstream::runtime::worker::{Options, Views, Worker, emit, input, output_topics, rules};
-use serde_json::Value;
+use leadstream::telemetry::metrics::Metrics;
 
 const START: i64 = 1_767_225_600_000;
 
@@ -150,9 +153,13 @@ impl Directory {
     }
 
     fn replays(&self) -> String {
-        let report =
-            replay(&self.log.snapshot().unwrap(), &rules(), &Schemas::default(), &mut |_| {})
-                .unwrap();
+        let report = replay(
+            &self.log.snapshot().unwrap(),
+            &starting_rules(),
+            &Schemas::default(),
+            &mut |_| {},
+        )
+        .unwrap();
         assert_eq!(report.difference, None);
         report.digest
     }
@@ -317,7 +324,8 @@ fn the_worker_puts_out_what_the_driver_in_memory_does() {
     story(&mut directory);
     while directory.open(options(5, 5)).step().unwrap() > 0 {}
     for partition in 0..2 {
-        let (mut memory, mut rules, mut batches) = (Memory::default(), rules(), Batches::new());
+        let (mut memory, mut rules, mut batches) =
+            (Memory::default(), starting_rules(), Batches::new());
         let (definition, body) = definition::from_json(EXPERIMENT.as_bytes()).unwrap();
         rules.define(&definition, body).unwrap();
         for (offset, record) in
@@ -637,10 +645,14 @@ fn a_replay_refuses_a_log_whose_start_was_retained_away() {
         .unwrap()
         .removed;
     assert!(removed > 0);
-    let error =
-        replay(&directory.log.snapshot().unwrap(), &rules(), &Schemas::default(), &mut |_| {})
-            .unwrap_err()
-            .to_string();
+    let error = replay(
+        &directory.log.snapshot().unwrap(),
+        &starting_rules(),
+        &Schemas::default(),
+        &mut |_| {},
+    )
+    .unwrap_err()
+    .to_string();
     assert!(
         error.contains("lead.interactions.v1 partition 0") && error.contains("retention"),
         "{error}"

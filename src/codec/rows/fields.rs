@@ -2,22 +2,22 @@
 
 use crate::codec::rows::stored::{Stored, take};
 use crate::domain::activity::{Activity, Count};
+use crate::domain::alerts::{Risk, Rule, Standing};
 use crate::domain::appointments::{Appointments, Status};
+use crate::domain::attribution::journeys::{Credits, Journeys, Steps};
+use crate::domain::attribution::touches::{End, Touch, Touches};
 use crate::domain::contact::{Contact, Reach};
 use crate::domain::conversation::Conversation;
 use crate::domain::experiment::by_agent::{ByAgent, Stretch};
-use crate::domain::experiment::journeys::{Credits, Journeys, Steps};
-use crate::domain::experiment::known::Before;
 use crate::domain::experiment::outcome::{Did, Mark, Marks};
+use crate::domain::experiment::pre_exposure::Before;
 use crate::domain::experiment::stratum::Stratum;
 use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group};
 use crate::domain::experiment::{Counts, Place, Places, Tally};
 use crate::domain::journey::{Journey, Outcome, Stage};
 use crate::domain::lead::Lead;
 use crate::domain::lexicon::{Fact, FactKind, ObjectionKind};
-use crate::domain::risk::{Risk, Rule, Standing};
 use crate::domain::strategy::Strategy;
-use crate::domain::touches::{End, Touch, Touches};
 use crate::domain::units::{EventTime, Offset};
 use crate::pipeline::{Clock, Counters, Partial, Positions, Source, Trial, Unmapped, Written};
 
@@ -272,28 +272,19 @@ impl Stored for Lead {
     }
 
     fn get(input: &mut &[u8]) -> Option<Self> {
-        lead(input, Places::get, Touches::get)
+        Some(Self {
+            seen: Vec::<Seen>::get(input)?.into_iter().map(|Seen(at, id)| (at, id)).collect(),
+            floor: Stored::get(input)?,
+            erased_at: Stored::get(input)?,
+            activity: Stored::get(input)?,
+            journey: Stored::get(input)?,
+            contact: Stored::get(input)?,
+            conversation: Stored::get(input)?,
+            appointments: Stored::get(input)?,
+            risk: Stored::get(input)?,
+            places: Stored::get(input)?,
+            touches: Stored::get(input)?,
+            profile_mark: Stored::get(input)?,
+        })
     }
-}
-
-/// A lead whose places and touches are read so.
-pub(crate) fn lead(
-    input: &mut &[u8],
-    places: impl Fn(&mut &[u8]) -> Option<Places>,
-    touches: impl Fn(&mut &[u8]) -> Option<Touches>,
-) -> Option<Lead> {
-    Some(Lead {
-        seen: Vec::<Seen>::get(input)?.into_iter().map(|Seen(at, id)| (at, id)).collect(),
-        floor: Stored::get(input)?,
-        erased_at: Stored::get(input)?,
-        activity: Stored::get(input)?,
-        journey: Stored::get(input)?,
-        contact: Stored::get(input)?,
-        conversation: Stored::get(input)?,
-        appointments: Stored::get(input)?,
-        risk: Stored::get(input)?,
-        places: places(input)?,
-        touches: touches(input)?,
-        profile_mark: Stored::get(input)?,
-    })
 }

@@ -1,6 +1,6 @@
 //! How values are stored that rows are put together from: numbers, texts and lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::event::Channel;
@@ -196,6 +196,17 @@ impl<T: Stored> Stored for Option<T> {
 }
 
 impl<T: Stored> Stored for Vec<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.len() as u64).put(out);
+        self.iter().for_each(|entry| entry.put(out));
+    }
+
+    fn get(input: &mut &[u8]) -> Option<Self> {
+        list(input, T::get)
+    }
+}
+
+impl<T: Stored + Ord> Stored for BTreeSet<T> {
     fn put(&self, out: &mut Vec<u8>) {
         (self.len() as u64).put(out);
         self.iter().for_each(|entry| entry.put(out));

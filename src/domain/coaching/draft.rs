@@ -1,9 +1,9 @@
 //! The message that an agent could send now, by what is to be done next.
 
 use crate::domain::coaching::words::fact_words;
-use crate::domain::engagement::Action;
 use crate::domain::journey::{Outcome, Stage};
 use crate::domain::lexicon::{Fact, ObjectionKind};
+use crate::domain::next_action::Action;
 
 /// Longest draft, bytes.
 const DRAFT_BYTES_MAX: usize = 480;

@@ -1,8 +1,7 @@
 //! Which situation a message puts the agent in.
 
 use crate::domain::appointments::Status;
-use crate::domain::coaching::Context;
-use crate::domain::coaching::words;
+use crate::domain::coaching::{Context, words};
 use crate::domain::lexicon::{ObjectionKind, Topic};
 
 /// What the message is about, in the order in which it is looked for.

@@ -1,8 +1,7 @@
 //! The shape of the coach's texts, and the words around them: headline tack, stage advice and
 //! closing lines.
 
-use crate::domain::coaching::situation::{Group, Situation};
-use crate::domain::coaching::{advance, inform, light, repair, resistance};
+use crate::domain::coaching::situation::Group;
 use crate::domain::journey::{Outcome, Stage};
 use crate::domain::strategy::Strategy;
 
@@ -18,19 +17,6 @@ pub(crate) struct Text {
     /// What to say: one or two sentences per variant. Where the closing line may ask, only the
     /// consultative one asks.
     pub say: [&'static [&'static str]; 5],
-}
-
-/// The text of a situation.
-pub(crate) fn of(situation: Situation) -> &'static Text {
-    match situation.group() {
-        Group::Repair => repair::text(situation),
-        Group::Resistance | Group::Decline => resistance::text(situation),
-        Group::Settled if situation == Situation::Booked => &advance::BOOKED,
-        Group::Settled => &advance::REQUESTED,
-        Group::Inform => inform::text(situation),
-        Group::Advance => advance::text(situation),
-        Group::Light | Group::Thanks => light::text(situation),
-    }
 }
 
 /// Place of a strategy in the arrays of five; a tenant's own strategy speaks consultatively.

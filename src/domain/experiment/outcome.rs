@@ -40,7 +40,7 @@ pub enum Did {
     /// A coaching session or prompt was rated so, millionths.
     Satisfaction(i64),
     /// An agent of another arm had the lead: of the experiment with this number, see
-    /// [`crate::domain::experiment::places::Place::number`].
+    /// [`crate::domain::experiment::enrollments::Place::number`].
     Handed(u32),
 }
 

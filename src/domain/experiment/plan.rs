@@ -1,9 +1,11 @@
 //! What is registered before an experiment begins: what is measured, what may not get worse, and
 //! when it ends.
 
-use crate::domain::experiment::known::{Before, Covariate, Seen, Strata};
-use crate::domain::statistics::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN};
-use crate::domain::units::{EventTime, HOUR_MS};
+use std::collections::BTreeMap;
+
+use crate::domain::experiment::pre_exposure::{Before, Covariate, Seen, Strata};
+use crate::domain::units::{DAY_MS, EventTime, HOUR_MS};
+use crate::stats::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN};
 
 /// What is measured of each unit within its attribution window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -245,5 +247,27 @@ impl Plan {
             u32::try_from(strata.names().len()).expect("there are seven strata at most")
         });
         strata + self.agents_max.unwrap_or(0)
+    }
+}
+
+/// How long after its last window a day is left alone for what comes late: the default of the
+/// allowed lateness.
+pub const SETTLE_MS: i64 = DAY_MS;
+/// What an experiment is judged by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setup<'a> {
+    /// What was registered.
+    pub plan: &'a Plan,
+    /// Window of the experiment, hours.
+    pub window_hours: i64,
+    /// Arms and weights of each version.
+    pub versions: BTreeMap<u32, &'a [(String, u32)]>,
+}
+
+impl Setup<'_> {
+    /// When a day is looked at: its windows have passed, and what comes late.
+    #[must_use]
+    pub fn look(&self, day: i64) -> EventTime {
+        EventTime((day + 1) * DAY_MS).plus(self.window_hours * HOUR_MS + SETTLE_MS)
     }
 }

@@ -1,7 +1,7 @@
 //! Sums of the goal over the leads of one kind, and how sums are added and taken back.
 
 use crate::domain::experiment::outcome::Outcome;
-use crate::domain::statistics::moments::Sums;
+use crate::stats::moments::Sums;
 
 /// Sums that can be added and taken back, field by field; a field that the list lacks does not
 /// compile. A billion squares of the largest outcome fit; beyond that the sums wrap around, the
@@ -47,15 +47,6 @@ impl Stratum {
     pub fn of(outcome: Outcome) -> Self {
         let value = i128::from(outcome.value);
         Self { units: 1, nonzero: u64::from(value != 0), sum: value, squares: value * value }
-    }
-
-    /// Sums of which it was not counted how many outcomes are not 0: there are at least the square
-    /// of the sum over the sum of squares (Cauchy and Schwarz), and exactly so many where all of
-    /// these are equal, as in a share.
-    #[must_use]
-    pub fn uncounted(units: u64, sum: i128, squares: i128) -> Self {
-        let least = if squares > 0 { (sum as f64) * (sum as f64) / squares as f64 } else { 0.0 };
-        Self { units, nonzero: least.round() as u64, sum, squares }
     }
 
     /// The sums as statistics take them.

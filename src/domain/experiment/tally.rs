@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::attribution::journeys::Journeys;
 use crate::domain::experiment::by_agent::ByAgent;
-use crate::domain::experiment::journeys::Journeys;
 use crate::domain::experiment::outcome::Outcome;
 use crate::domain::experiment::stratum::{Stratum, sums};
-use crate::domain::statistics::moments::{PairSums, Sums};
 use crate::domain::units::MINUTE_MS;
+use crate::stats::moments::{PairSums, Sums};
 
 /// Days by which units are told apart; earlier ones are counted with the oldest of these.
 const DAYS_MAX: i64 = 400;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::experiment::tally::Group;
-use crate::domain::statistics::level::Error;
-use crate::domain::statistics::moments::Moments;
+use crate::stats::level::Error;
+use crate::stats::moments::Moments;
 
 /// Outcomes of the units of each arm, by the version that set the weights under which they came in.
 pub type Groups = BTreeMap<u32, BTreeMap<String, Group>>;

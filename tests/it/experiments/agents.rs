@@ -2,14 +2,6 @@
 
 use std::sync::Arc;
 
-use leadstream::domain::event::Interaction;
-use leadstream::domain::experiment::decision::{Report, Setup, Verdict};
-use leadstream::domain::experiment::outcome::Outcome;
-use leadstream::domain::experiment::tally::{AGENTS_MAX, Agents, Cell, Cohort, Group};
-use leadstream::domain::experiment::{Experiment, Tally, agents};
-use leadstream::domain::random::Random;
-use leadstream::domain::simulation::Limit;
-use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
 use serde_json::{Value, json};
 
 use crate::experiments::crossed::handed;
@@ -17,6 +9,17 @@ use crate::experiments::{
     DAYS, Ran, START, concluded, experiment, exposures, key, measured, rules, same_in_any_order,
     says, with, won,
 };
+use leadstream::domain::event::Interaction;
+use leadstream::domain::experiment::analysis::agents;
+use leadstream::domain::experiment::analysis::decision::Report;
+use leadstream::domain::experiment::analysis::verdicts::Verdict;
+use leadstream::domain::experiment::outcome::Outcome;
+use leadstream::domain::experiment::plan::Setup;
+use leadstream::domain::experiment::tally::{AGENTS_MAX, Agents, Cell, Cohort, Group};
+use leadstream::domain::experiment::{Experiment, Tally};
+use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
+use leadstream::stats::random::Random;
+use leadstream::stats::simulation::Limit;
 
 fn body() -> Value {
     let guardrails = json!([{"metric": "reply_rate", "margin": 0.3}]);

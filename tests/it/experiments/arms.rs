@@ -4,22 +4,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use leadstream::codec::definition::{body_of, conclusion, reweighting};
-use leadstream::domain::audit::Audit;
-use leadstream::domain::event::Interaction;
-use leadstream::domain::experiment::decision::{Report, Setup, Verdict, report};
-use leadstream::domain::experiment::outcome::Outcome;
-use leadstream::domain::experiment::tally::{Cell, Cohort, Group, Tally};
-use leadstream::domain::random::Random;
-use leadstream::domain::rules::{Definition, Rules};
-use leadstream::domain::simulation::Limit;
-use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
-use leadstream::pipeline::Effect;
 use serde_json::{Value, json};
 
 use crate::experiments::{
     Arm, Ran, START, USUAL, experiment, exposures, market, measured, rules, says, with, won,
 };
+use leadstream::codec::definition::{body_of, conclusion, reweighting};
+use leadstream::domain::audit::Audit;
+use leadstream::domain::event::Interaction;
+use leadstream::domain::experiment::analysis::decision::{Report, report};
+use leadstream::domain::experiment::analysis::verdicts::Verdict;
+use leadstream::domain::experiment::outcome::Outcome;
+use leadstream::domain::experiment::plan::Setup;
+use leadstream::domain::experiment::tally::{Cell, Cohort, Group, Tally};
+use leadstream::domain::rules::{Definition, Rules};
+use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
+use leadstream::pipeline::Effect;
+use leadstream::stats::random::Random;
+use leadstream::stats::simulation::Limit;
 
 const MICRO: i64 = 1_000_000;
 

@@ -3,20 +3,20 @@
 
 use std::sync::Arc;
 
-use leadstream::codec::avro::describe;
-use leadstream::codec::results::metrics_record;
-use leadstream::domain::event::{EventType, Interaction};
-use leadstream::domain::experiment::journeys::{Journeys, conversions};
-use leadstream::domain::experiment::{ExperimentKey, Metrics};
-use leadstream::domain::random::Random;
-use leadstream::domain::rules::Rules;
-use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS, MINUTE_MS};
-use leadstream::pipeline::{Key, Row};
 use serde_json::json;
 
 use crate::experiments::{
     DAYS, Ran, START, define, event, key, measured, midnight, none, same_in_any_order, says, won,
 };
+use leadstream::codec::avro::describe;
+use leadstream::codec::results::metrics_record;
+use leadstream::domain::attribution::journeys::{Journeys, conversions};
+use leadstream::domain::event::{EventType, Interaction};
+use leadstream::domain::experiment::{ExperimentKey, Metrics};
+use leadstream::domain::rules::Rules;
+use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS, MINUTE_MS};
+use leadstream::pipeline::{Key, Row};
+use leadstream::stats::random::Random;
 
 fn of_tenant() -> ExperimentKey {
     ExperimentKey::attribution(&key().tenant)

@@ -1,15 +1,16 @@
 //! Bandits: weights that follow the data through the log, and conclusions that hold although they
 //! do.
 
-use leadstream::domain::experiment::decision::{Report, Verdict};
-use leadstream::domain::simulation::Limit;
-use leadstream::domain::units::{DAY_MS, EventTime};
 use serde_json::{Value, json};
 
 use crate::experiments::arms::{Live, three};
 use crate::experiments::{
     Arm, START, USUAL, define, experiment, exposures, measured, none, says, told,
 };
+use leadstream::domain::experiment::analysis::decision::Report;
+use leadstream::domain::experiment::analysis::verdicts::Verdict;
+use leadstream::domain::units::{DAY_MS, EventTime};
+use leadstream::stats::simulation::Limit;
 
 fn body(more: &[(&str, Value)]) -> Value {
     let mut fields = vec![
@@ -37,7 +38,7 @@ fn weights(live: &Live) -> Vec<Vec<u64>> {
 fn goal<'a>(
     report: &'a Report,
     arm: &str,
-) -> &'a leadstream::domain::experiment::inference::Comparison {
+) -> &'a leadstream::domain::experiment::analysis::inference::Comparison {
     &report.comparisons.iter().find(|(told, _)| told.arm == arm).unwrap().0
 }
 
@@ -113,10 +114,8 @@ fn a_bandit_is_concluded_on_by_the_probabilities_of_its_arms_and_shows_no_test_o
         "{}",
         report.decision.rule
     );
-    assert!(
-        report.comparisons.iter().all(|(_, display)| *display
-            == leadstream::domain::experiment::inference::Display::default())
-    );
+    assert!(report.comparisons.iter().all(|(_, display)| *display
+        == leadstream::domain::experiment::analysis::inference::Display::default()));
     // The value of always giving an arm is the mean over days of its rate, whatever share of the
     // units it had on each.
     assert_eq!(
@@ -181,8 +180,8 @@ fn an_arm_of_a_bandit_that_is_worse_is_withdrawn_and_gets_no_weight_again() {
 
 #[test]
 fn the_weights_of_an_epoch_come_from_what_was_known_when_it_ended_and_are_worked_out_once() {
-    use leadstream::domain::experiment::allocation::{chances, epochs};
-    use leadstream::domain::experiment::decision::Setup;
+    use leadstream::domain::experiment::analysis::allocation::{chances, epochs};
+    use leadstream::domain::experiment::plan::Setup;
     let does = |_: i64, arm: &str| {
         if arm == "analytical" { Arm { converts: 0.4, ..USUAL } } else { USUAL }
     };

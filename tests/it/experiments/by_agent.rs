@@ -3,23 +3,6 @@
 
 use std::sync::Arc;
 
-use leadstream::codec::{avro, results, rows};
-use leadstream::domain::event::{Channel, Interaction};
-use leadstream::domain::experiment::by_agent::{self, ByAgent, CELLS_MAX, Stretch};
-use leadstream::domain::experiment::decision::{Report, Setup, report};
-use leadstream::domain::experiment::insights::Insight;
-use leadstream::domain::experiment::outcome::Outcome;
-use leadstream::domain::experiment::stratum::Stratum;
-use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Group};
-use leadstream::domain::experiment::{Experiment, Tally};
-use leadstream::domain::random::Random;
-use leadstream::domain::rules::Rules;
-use leadstream::domain::statistics::asymptotic::{Tuning, sequence};
-use leadstream::domain::statistics::level::Alpha;
-use leadstream::domain::statistics::log_ratio::{lift, log_ratio};
-use leadstream::domain::statistics::moments::{self, Moments};
-use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
-use leadstream::pipeline::{Partial, Row};
 use serde_json::{Value, json};
 
 use crate::experiments::crossed::handed;
@@ -27,6 +10,24 @@ use crate::experiments::{
     DAYS, Ran, START, define, each_is_refused, experiment, exposures, key, measured, rules,
     same_in_any_order, says, told, with, won,
 };
+use leadstream::codec::{avro, results, rows};
+use leadstream::domain::event::{Channel, Interaction};
+use leadstream::domain::experiment::analysis::decision::{Report, report};
+use leadstream::domain::experiment::analysis::insights::Insight;
+use leadstream::domain::experiment::by_agent::{self, ByAgent, CELLS_MAX, Stretch};
+use leadstream::domain::experiment::outcome::Outcome;
+use leadstream::domain::experiment::plan::Setup;
+use leadstream::domain::experiment::stratum::Stratum;
+use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Group};
+use leadstream::domain::experiment::{Experiment, Tally};
+use leadstream::domain::rules::Rules;
+use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
+use leadstream::pipeline::{Partial, Row};
+use leadstream::stats::asymptotic::{Tuning, sequence};
+use leadstream::stats::level::Alpha;
+use leadstream::stats::log_ratio::{lift, log_ratio};
+use leadstream::stats::moments::{self, Moments};
+use leadstream::stats::random::Random;
 
 fn body(agents_max: u32) -> Value {
     with(&[

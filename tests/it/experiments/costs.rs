@@ -1,16 +1,16 @@
 //! Recorded costs: taken off what an arm earns, in the tenant's own values, and asked by no rule.
 
-use leadstream::codec::avro::describe;
-use leadstream::codec::results::metrics_record;
-use leadstream::domain::experiment::Metrics;
-use leadstream::domain::experiment::business::{Net, WEEKS_PER_YEAR};
-use leadstream::domain::experiment::plan::Metric;
-use leadstream::domain::units::DAY_MS;
 use serde_json::{Value, json};
 
 use crate::experiments::{
     Arm, DAYS, Ran, START, USUAL, body, define, experiment, market, measured, says, told, with,
 };
+use leadstream::codec::avro::describe;
+use leadstream::codec::results::metrics_record;
+use leadstream::domain::experiment::Metrics;
+use leadstream::domain::experiment::analysis::business::{Net, WEEKS_PER_YEAR};
+use leadstream::domain::experiment::plan::Metric;
+use leadstream::domain::units::DAY_MS;
 
 fn costs() -> Value {
     json!([

@@ -3,25 +3,27 @@
 
 use std::sync::Arc;
 
-use leadstream::codec::{avro, results, rows};
-use leadstream::domain::event::{EventType, Interaction};
-use leadstream::domain::experiment::Experiment;
-use leadstream::domain::experiment::decision::{Report, Setup, Verdict, report};
-use leadstream::domain::experiment::known::Covariate;
-use leadstream::domain::experiment::outcome::Outcome;
-use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Covaried, Group, Tally};
-use leadstream::domain::features::Feature;
-use leadstream::domain::lead::Decision;
-use leadstream::domain::random::Random;
-use leadstream::domain::simulation::Limit;
-use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS, MINUTE_MS};
-use leadstream::pipeline::{Effect, Key, Row};
 use serde_json::{Value, json};
 
 use crate::experiments::{
     Ran, START, USUAL, define, each_is_refused, event, experiment, key, market, rules,
     same_in_any_order, says, told, with, won,
 };
+use leadstream::codec::{avro, results, rows};
+use leadstream::domain::event::{EventType, Interaction};
+use leadstream::domain::experiment::Experiment;
+use leadstream::domain::experiment::analysis::decision::{Report, report};
+use leadstream::domain::experiment::analysis::verdicts::Verdict;
+use leadstream::domain::experiment::outcome::Outcome;
+use leadstream::domain::experiment::plan::Setup;
+use leadstream::domain::experiment::pre_exposure::Covariate;
+use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Covaried, Group, Tally};
+use leadstream::domain::features::Feature;
+use leadstream::domain::lead::Decision;
+use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS, MINUTE_MS};
+use leadstream::pipeline::{Effect, Key, Row};
+use leadstream::stats::random::Random;
+use leadstream::stats::simulation::Limit;
 
 const MICRO: f64 = 1e6;
 

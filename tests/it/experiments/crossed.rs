@@ -1,18 +1,18 @@
 //! Units that were seen in two arms of one experiment: left out of what is measured, counted, and
 //! told as an alarm.
 
-use leadstream::domain::event::{EventType, Interaction};
-use leadstream::domain::experiment::known::Before;
-use leadstream::domain::experiment::{Experiment, ExperimentKey, Metrics, Place, Places, Tally};
-use leadstream::domain::random::Random;
-use leadstream::domain::rules::Rules;
-use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
 use serde_json::{Value, json};
 
 use crate::experiments::{
     Arm, DAYS, Ran, START, body, define, event, experiment, key, market, measured,
     same_in_any_order, says, told, with, won,
 };
+use leadstream::domain::event::{EventType, Interaction};
+use leadstream::domain::experiment::pre_exposure::Before;
+use leadstream::domain::experiment::{Experiment, ExperimentKey, Metrics, Place, Places, Tally};
+use leadstream::domain::rules::Rules;
+use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
+use leadstream::stats::random::Random;
 
 /// The experiment, and on a day the same again with nearly all units in the other arm.
 fn begun_anew(day: i64) -> Rules {

@@ -2,23 +2,24 @@
 
 use std::sync::Arc;
 
-use leadstream::codec::{avro, results};
-use leadstream::domain::event::{Channel, EventType, Interaction};
-use leadstream::domain::experiment::decision::{RATIO_ALARM, Report, Setup, report};
-use leadstream::domain::experiment::insights::Insight;
-use leadstream::domain::experiment::outcome::Outcome;
-use leadstream::domain::experiment::stratum::Stratum;
-use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Group, Tally};
-use leadstream::domain::statistics::asymptotic::{Tuning, sequence};
-use leadstream::domain::statistics::level::Alpha;
-use leadstream::domain::statistics::log_ratio::{lift, log_ratio};
-use leadstream::domain::statistics::moments::{self, Moments};
-use leadstream::domain::units::{DAY_MS, EventTime};
 use serde_json::{Value, json};
 
 use crate::experiments::{
     Arm, START, USUAL, experiment, key, market, rules, same_in_any_order, with,
 };
+use leadstream::codec::{avro, results};
+use leadstream::domain::event::{Channel, EventType, Interaction};
+use leadstream::domain::experiment::analysis::decision::{RATIO_ALARM, Report, report};
+use leadstream::domain::experiment::analysis::insights::Insight;
+use leadstream::domain::experiment::outcome::Outcome;
+use leadstream::domain::experiment::plan::Setup;
+use leadstream::domain::experiment::stratum::Stratum;
+use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Group, Tally};
+use leadstream::domain::units::{DAY_MS, EventTime};
+use leadstream::stats::asymptotic::{Tuning, sequence};
+use leadstream::stats::level::Alpha;
+use leadstream::stats::log_ratio::{lift, log_ratio};
+use leadstream::stats::moments::{self, Moments};
 
 fn body() -> Value {
     with(&[("strata", "channel".into()), ("planned_units", 2_000.into())])

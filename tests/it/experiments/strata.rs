@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use leadstream::codec::{avro, results};
-use leadstream::domain::event::{Channel, EventType, Interaction};
-use leadstream::domain::experiment::decision::{Report, Setup, report};
-use leadstream::domain::experiment::outcome::Outcome;
-use leadstream::domain::experiment::stratum::Stratum;
-use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Group, Tally};
-use leadstream::domain::random::Random;
-use leadstream::domain::simulation::Limit;
-use leadstream::domain::units::{DAY_MS, EventTime};
 use serde_json::{Value, json};
 
 use crate::experiments::{
     START, USUAL, define, each_is_refused, experiment, key, market, rules, same_in_any_order, told,
     with,
 };
+use leadstream::codec::{avro, results};
+use leadstream::domain::event::{Channel, EventType, Interaction};
+use leadstream::domain::experiment::analysis::decision::{Report, report};
+use leadstream::domain::experiment::outcome::Outcome;
+use leadstream::domain::experiment::plan::Setup;
+use leadstream::domain::experiment::stratum::Stratum;
+use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Group, Tally};
+use leadstream::domain::units::{DAY_MS, EventTime};
+use leadstream::stats::random::Random;
+use leadstream::stats::simulation::Limit;
 
 const MICRO: f64 = 1e6;
 

@@ -3,13 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use leadstream::domain::audit::Audit;
-use leadstream::domain::event::Interaction;
-use leadstream::domain::experiment::decision::Verdict;
-use leadstream::domain::experiment::{Experiment, is_held_out};
-use leadstream::domain::random::Random;
-use leadstream::domain::simulation::Limit;
-use leadstream::domain::units::{DAY_MS, HOUR_MS, Tenant};
 use serde_json::{Value, json};
 
 use crate::experiments::agents::decided;
@@ -17,6 +10,13 @@ use crate::experiments::{
     DAYS, Ran, START, define, each_is_refused, experiment, exposures, key, measured, rules,
     same_in_any_order, says, told, with, won,
 };
+use leadstream::domain::audit::Audit;
+use leadstream::domain::event::Interaction;
+use leadstream::domain::experiment::analysis::verdicts::Verdict;
+use leadstream::domain::experiment::{Experiment, is_held_out};
+use leadstream::domain::units::{DAY_MS, HOUR_MS, Tenant};
+use leadstream::stats::random::Random;
+use leadstream::stats::simulation::Limit;
 
 const BLOCK: i64 = 12 * HOUR_MS;
 const WASHOUT: i64 = 3 * HOUR_MS;

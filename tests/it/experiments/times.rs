@@ -1,19 +1,19 @@
 //! How long leads wait for an answer: the middle time of each arm, with bounds that hold at every
 //! look.
 
-use leadstream::domain::event::EventType;
-use leadstream::domain::experiment::plan::Metric;
-use leadstream::domain::experiment::tally::{UNANSWERED, bucket, minutes};
-use leadstream::domain::random::Random;
-use leadstream::domain::simulation::Limit;
-use leadstream::domain::statistics::level::Alpha;
-use leadstream::domain::statistics::quantile::{Compared, watched};
-use leadstream::domain::units::{HOUR_MS, MINUTE_MS};
 use serde_json::{Value, json};
 
 use crate::experiments::{
     USUAL, define, event, experiment, key, market, none, rules, same_in_any_order, told, with,
 };
+use leadstream::domain::event::EventType;
+use leadstream::domain::experiment::plan::Metric;
+use leadstream::domain::experiment::tally::{UNANSWERED, bucket, minutes};
+use leadstream::domain::units::{HOUR_MS, MINUTE_MS};
+use leadstream::stats::level::Alpha;
+use leadstream::stats::quantile::{Compared, watched};
+use leadstream::stats::random::Random;
+use leadstream::stats::simulation::Limit;
 
 fn body() -> Value {
     with(&[("metrics", json!([{"metric": "response_time", "window_hours": 48}]))])

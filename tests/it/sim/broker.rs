@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use leadstream::domain::units::Offset;
-use leadstream::runtime::log::Record;
-use leadstream::runtime::log::kafka::Isolation;
-
 use crate::sim::group::Group;
+use leadstream::codec::record::Record;
+use leadstream::domain::units::Offset;
+use leadstream::log::kafka::Isolation;
 
 /// Milliseconds without a heartbeat after which a member is removed.
 pub const SESSION_MS: u64 = 6_000;

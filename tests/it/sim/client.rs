@@ -4,9 +4,6 @@
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
-use leadstream::domain::units::{AppendTime, Offset, Partition};
-use leadstream::runtime::log::kafka::{Client, Refusal, Remedy};
-use leadstream::runtime::log::{Batches, Error};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
@@ -17,6 +14,10 @@ use crate::sim::faults::{Call, Fault};
 use crate::sim::producer::SimProducer;
 use crate::sim::reads::SimReads;
 use crate::sim::shared::{Crash, Process, Sim};
+use leadstream::codec::record::Batches;
+use leadstream::domain::units::{AppendTime, Offset, Partition};
+use leadstream::log::Error;
+use leadstream::log::kafka::{Client, Refusal, Remedy};
 
 /// How long one question to a broker may take, milliseconds.
 pub const ASK_MS: u64 = 10_000;

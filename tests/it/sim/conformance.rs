@@ -8,13 +8,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leadstream::domain::units::{Offset, Partition};
-use leadstream::runtime::instance::topics;
-use leadstream::runtime::log::kafka::{
-    self, Client, Cluster, Consumers, Group, Guarantee, Hub, Isolation, Librdkafka, Polled,
-    Producer, Reads, Remedy, Settings,
-};
-use leadstream::runtime::log::{Batches, Record, STATE};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 
@@ -27,6 +20,13 @@ use crate::sim::producer::SimProducer;
 use crate::sim::reads::SimReads;
 use crate::sim::shared::{START_MS, Sim};
 use crate::sim::world::{Stage, cluster, places};
+use leadstream::codec::record::{Batches, Record};
+use leadstream::codec::topics::{self, STATE};
+use leadstream::domain::units::{Offset, Partition};
+use leadstream::log::kafka::{
+    self, Client, Cluster, Consumers, Group, Guarantee, Hub, Isolation, Librdkafka, Polled,
+    Producer, Reads, Remedy, Settings,
+};
 
 const INTERACTIONS: &str = "lead.interactions.v1";
 const OUTPUT: &str = "lead.predictions.v1";
@@ -427,7 +427,7 @@ impl Real {
             guarantee: Guarantee::ExactlyOnce,
             ..cluster(PARTITIONS).settings.clone()
         };
-        let cluster = kafka::open(settings, &topics()).unwrap();
+        let cluster = kafka::open(settings, &topics::ALL).unwrap();
         let (topic, soon) =
             (cluster.settings.topic(STATE), "segment.ms=1,min.cleanable.dirty.ratio=0.001");
         let arguments =

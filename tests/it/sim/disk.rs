@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use leadstream::domain::units::Partition;
-use leadstream::runtime::log::TimeSource;
-use leadstream::runtime::store::{Changes, Disk, Disks, Error};
-
 use crate::sim::coverage::Random;
 use crate::sim::shared::Crash;
+use leadstream::domain::units::Partition;
+use leadstream::engine::store::{Changes, Disk, Disks, Error};
+use leadstream::log::TimeSource;
 
 /// Name of the entry that says up to which changelog offset a partition's rows stand.
 const META: &[u8] = b"#";

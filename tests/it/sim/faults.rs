@@ -1,9 +1,8 @@
 //! What may happen at each step of the way to the broker, and which of it a seed chooses.
 
-use leadstream::runtime::log::kafka::Remedy;
-
 use crate::sim::coverage::Random;
 use crate::sim::producer::RESENT_MS;
+use leadstream::log::kafka::Remedy;
 
 /// A step at which something may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use leadstream::codec::internal::{definition_bytes, definition_key};
-use leadstream::codec::{definition, interaction};
-use leadstream::domain::units::{DAY_MS, HOUR_MS};
-use leadstream::runtime::log::{Record, partition_of};
-
 use crate::sim::broker::Identity;
 use crate::sim::shared::Sim;
+use leadstream::codec::internal::{definition_bytes, definition_key};
+use leadstream::codec::record::Record;
+use leadstream::codec::{definition, interaction};
+use leadstream::domain::hash::partition_of;
+use leadstream::domain::units::{DAY_MS, HOUR_MS};
 
 const INTERACTIONS: &str = "lead.interactions.v1";
 const DEFINITIONS: &str = "leadstream.definitions.v1";

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use leadstream::domain::units::Partition;
-
 use crate::sim::broker::{Broker, Code, Shown};
+use leadstream::domain::units::Partition;
 
 #[derive(Default)]
 pub struct Member {

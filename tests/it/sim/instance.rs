@@ -7,20 +7,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leadstream::domain::units::Partition;
-use leadstream::pipeline::Source;
-use leadstream::runtime::log::kafka::{Cluster, Fetching, Hub, Lane, Part, Topics};
-use leadstream::runtime::share::{Pace, Share, Told, Wait};
-use leadstream::runtime::standby::Keeper;
-use leadstream::runtime::store::{Bounds, Error, Trees};
-use leadstream::runtime::worker::{Options, Worker, inputs_of};
-
 use crate::sim::broken::Broken;
 use crate::sim::broker::{Code, Shown};
 use crate::sim::client::SimClient;
 use crate::sim::coverage::Point;
 use crate::sim::reads::{SimInputs, SimReads};
 use crate::sim::shared::{Crash, Process, Sim};
+use leadstream::codec::topics::inputs_of;
+use leadstream::domain::units::Partition;
+use leadstream::engine::kafka_loop::{Pace, Share, Told, Wait};
+use leadstream::engine::standby::Keeper;
+use leadstream::engine::store::{Bounds, Error, Trees};
+use leadstream::engine::worker::{Options, Worker};
+use leadstream::log::kafka::{Cluster, Fetching, Hub, Lane, Part, Topics};
+use leadstream::pipeline::Source;
 
 /// How long the group waits for a worker to give up partitions, milliseconds.
 const GIVE_UP_MS: u64 = 10_000;

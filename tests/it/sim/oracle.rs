@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use crate::sim::broker::Broker;
 use leadstream::codec::avro::Writers;
+use leadstream::codec::model::starting_rules;
+use leadstream::codec::record::{Batches, Record};
+use leadstream::codec::records::{self, emit, letter};
+use leadstream::codec::topics::{DEAD_LETTERS, LATE, STATE, inputs_of, output_topics};
 use leadstream::codec::{internal, rows};
 use leadstream::domain::rules::Rules;
 use leadstream::domain::units::{Offset, Partition};
 use leadstream::pipeline::{Counters, Effect, Key, Memory, Positions, Row, Source};
-use leadstream::runtime::log::{Batches, Record, STATE};
-use leadstream::runtime::worker::{self, DEAD_LETTERS, emit, inputs_of, letter, output_topics};
-
-use crate::sim::broker::Broker;
 
 const ORDER: &str = "leadstream.order.v1";
 
@@ -76,7 +77,7 @@ impl Retaken<'_> {
     fn take(&mut self, source: Source, offset: Offset, record: &Record) {
         let mut effects: Vec<Effect> = Vec::new();
         match source {
-            Source::Definitions => match worker::define(&mut self.rules, record) {
+            Source::Definitions => match records::define(&mut self.rules, record) {
                 Ok(()) => {}
                 Err(reason) if self.partition == Partition(0) => {
                     let letter = letter(reason, (source, self.partition, offset), record);
@@ -85,11 +86,11 @@ impl Retaken<'_> {
                 Err(_) => {}
             },
             Source::Inbox => {
-                drop(self.memory.run(&self.rules, &worker::inbox(record).0, &mut effects))
+                self.memory.run(&self.rules, &records::inbox(record).0, &mut effects);
             }
             Source::Interactions => {
                 let input =
-                    worker::input(record, (self.partition, self.partitions), &Writers::new());
+                    records::input(record, (self.partition, self.partitions), &Writers::new());
                 let outcome = self.memory.run(&self.rules, &input, &mut effects);
                 self.counted.entry(record.source).or_default().count(outcome);
             }
@@ -129,7 +130,7 @@ fn check_partition(broker: &Broker, partition: u32, partitions: u32) -> Result<R
         broker,
         partition: Partition(partition),
         partitions,
-        rules: worker::rules(),
+        rules: starting_rules(),
         memory: Memory::default(),
         counted: BTreeMap::new(),
         next: [Offset(0); 3],
@@ -211,7 +212,7 @@ fn count(broker: &Broker, partition: u32, counted: &BTreeMap<u32, Counters>) -> 
     let found = (
         records(topic).count(),
         records("lead.predictions.v1").count(),
-        records(worker::LATE).count(),
+        records(LATE).count(),
         letters,
     );
     let wanted = (whole.received(), whole.advanced, whole.late, whole.dead_lettered);

@@ -5,10 +5,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use leadstream::domain::units::Offset;
-use leadstream::runtime::log::kafka::{Producer, Refusal, Remedy};
-use leadstream::runtime::log::{Batches, Record, STATE};
-use leadstream::runtime::worker::DEAD_LETTERS;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
@@ -18,6 +14,10 @@ use crate::sim::client::{ASK_MS, SimClient, refusal, refused};
 use crate::sim::coverage::Point;
 use crate::sim::faults::{Call, Fault};
 use crate::sim::shared::Sim;
+use leadstream::codec::record::{Batches, Record};
+use leadstream::codec::topics::{DEAD_LETTERS, STATE};
+use leadstream::domain::units::Offset;
+use leadstream::log::kafka::{Producer, Refusal, Remedy};
 
 /// The product lets librdkafka send a request again after this at the earliest, milliseconds.
 pub const RESENT_MS: u64 = 200;

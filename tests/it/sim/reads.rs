@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use leadstream::domain::units::{Offset, Partition};
-use leadstream::pipeline::Source;
-use leadstream::runtime::log::kafka::{Inputs, Isolation, Place as Input, Polled, Reads};
-use leadstream::runtime::log::{Error, Record};
-use leadstream::runtime::worker::inputs_of;
-
 use crate::sim::broken::Broken;
 use crate::sim::client::{SimClient, failed};
 use crate::sim::faults::Call;
 use crate::sim::shared::Sim;
+use leadstream::codec::record::Record;
+use leadstream::codec::topics::inputs_of;
+use leadstream::domain::units::{Offset, Partition};
+use leadstream::log::Error;
+use leadstream::log::kafka::{Inputs, Isolation, Place as Input, Polled, Reads};
+use leadstream::pipeline::Source;
 
 /// Reads outside the group.
 pub struct SimReads {

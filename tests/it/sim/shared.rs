@@ -5,14 +5,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use leadstream::domain::units::{AppendTime, Partition};
-use leadstream::runtime::log::{Record, STATE, TimeSource};
-
 use crate::sim::broken::Broken;
 use crate::sim::broker::{Broker, Shown};
 use crate::sim::coverage::{Coverage, Point, Random};
 use crate::sim::disk::SimDisks;
 use crate::sim::faults::{Call, Fault, Planned};
+use leadstream::codec::record::Record;
+use leadstream::codec::topics::STATE;
+use leadstream::domain::units::{AppendTime, Partition};
+use leadstream::log::TimeSource;
 
 /// Time of the log at the start of a run, milliseconds since 1970.
 pub const START_MS: i64 = 1_767_225_600_000;

@@ -8,18 +8,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use leadstream::codec::rows;
-use leadstream::domain::units::Partition;
-use leadstream::pipeline::Key;
-use leadstream::runtime::instance::topics;
-use leadstream::runtime::log::STATE;
-use leadstream::runtime::log::kafka::{Cluster, Guarantee, Settings};
-use leadstream::runtime::metrics::Metrics;
-use leadstream::runtime::share::Told;
-use leadstream::runtime::standby::Standbys;
-use leadstream::runtime::store::{Error, Shared};
-use leadstream::runtime::worker::Views;
-
 use crate::sim::broken::Broken;
 use crate::sim::broker::Broker;
 use crate::sim::coverage::{Coverage, Point, Random};
@@ -29,6 +17,16 @@ use crate::sim::feed::Feed;
 use crate::sim::instance::{End, Instance};
 use crate::sim::oracle;
 use crate::sim::shared::Sim;
+use leadstream::codec::rows;
+use leadstream::codec::topics::{self, STATE, Topic};
+use leadstream::domain::units::Partition;
+use leadstream::engine::kafka_loop::Told;
+use leadstream::engine::standby::Standbys;
+use leadstream::engine::store::{Error, Shared};
+use leadstream::engine::worker::Views;
+use leadstream::log::kafka::{Cluster, Guarantee, Settings};
+use leadstream::pipeline::Key;
+use leadstream::telemetry::metrics::Metrics;
 
 const INSTANCES: usize = 3;
 /// First letters of the names of rows, positions apart.
@@ -123,10 +121,10 @@ pub fn cluster(partitions: u32) -> Arc<Cluster> {
 
 /// All topics with their partitions.
 pub fn places(partitions: u32) -> Vec<(&'static str, u32)> {
-    let of = |topic: leadstream::runtime::log::kafka::Wanted| {
-        (0..topic.partitions(partitions)).map(move |partition| (topic.name, partition))
+    let of = |topic: Topic| {
+        (0..topic.partition_count(partitions)).map(move |partition| (topic.name, partition))
     };
-    topics().into_iter().flat_map(of).collect()
+    topics::ALL.iter().copied().flat_map(of).collect()
 }
 
 impl World {
@@ -334,7 +332,7 @@ impl World {
             // Of a process that stood still while others took what retention then removed: it
             // fetches before it hears that it lost it.
             _ if text.contains("starts behind its committed offset") => {}
-            Error::Log(leadstream::runtime::log::Error::Kafka { .. }) | Error::Commit(_) => {}
+            Error::Log(leadstream::log::Error::Kafka { .. }) | Error::Commit(_) => {}
             _ => drop(
                 self.failure.borrow_mut().get_or_insert(format!("instance {number} ended: {text}")),
             ),

@@ -3,27 +3,24 @@
 
 use std::collections::BTreeMap;
 
-use leadstream::domain::statistics::asymptotic::Tuning;
-use leadstream::domain::statistics::attribution::{self, Journeys, Rule, Touch};
-use leadstream::domain::statistics::bandit;
-use leadstream::domain::statistics::bayes::{self, Better};
-use leadstream::domain::statistics::cluster::{self, Cluster, Part};
-use leadstream::domain::statistics::distribution::{chi_square_above, normal_critical};
-use leadstream::domain::statistics::level::{Alpha, Error, Interval};
-use leadstream::domain::statistics::moments::{Arms, Moments};
-use leadstream::domain::statistics::multiplicity;
-use leadstream::domain::statistics::off_policy::{self, Logged};
-use leadstream::domain::statistics::permutation;
-use leadstream::domain::statistics::power::{self, Clustering, MeanPlan, SharePlan};
-use leadstream::domain::statistics::ranking::{Beta, Normal, beta_ranking};
-use leadstream::domain::statistics::sample_ratio;
-use leadstream::domain::statistics::switchback::{Event, Schedule};
-use leadstream::domain::statistics::welch::{self, Effect, Scale};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::vectors::effects::{Arm, Difference, Successes, pair};
 use crate::vectors::{Computed, joined, read, told};
+use leadstream::stats::asymptotic::Tuning;
+use leadstream::stats::attribution::{self, Journeys, Rule, Touch};
+use leadstream::stats::bayes::{self, Better};
+use leadstream::stats::cluster::{self, Cluster, Part};
+use leadstream::stats::distribution::{chi_square_above, normal_critical};
+use leadstream::stats::level::{Alpha, Error, Interval};
+use leadstream::stats::moments::{Arms, Moments};
+use leadstream::stats::off_policy::{self, Logged};
+use leadstream::stats::power::{self, Clustering, MeanPlan, SharePlan};
+use leadstream::stats::ranking::{Beta, Normal, beta_ranking};
+use leadstream::stats::switchback::{Event, Schedule};
+use leadstream::stats::welch::{self, Effect, Scale};
+use leadstream::stats::{bandit, multiplicity, permutation, sample_ratio};
 
 pub fn gaussian_belief(input: &Value) -> Computed {
     #[derive(Deserialize)]

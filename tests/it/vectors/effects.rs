@@ -1,18 +1,17 @@
 //! Effects of one look: means, shares, ratios, regression-adjusted and stratified means, quantiles.
 
-use leadstream::domain::statistics::asymptotic::Tuning;
-use leadstream::domain::statistics::cuped::{self, RatioMoments};
-use leadstream::domain::statistics::level::{Alpha, Error, Interval};
-use leadstream::domain::statistics::log_ratio;
-use leadstream::domain::statistics::moments::{Arms, Moments, PairMoments};
-use leadstream::domain::statistics::proportion::{self, Share};
-use leadstream::domain::statistics::quantile::{self, Compared, Quantile};
-use leadstream::domain::statistics::strata;
-use leadstream::domain::statistics::welch::{self, Scale, Test};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::vectors::{Computed, joined, read, told};
+use leadstream::stats::asymptotic::Tuning;
+use leadstream::stats::cuped::{self, RatioMoments};
+use leadstream::stats::level::{Alpha, Error, Interval};
+use leadstream::stats::moments::{Arms, Moments, PairMoments};
+use leadstream::stats::proportion::{self, Share};
+use leadstream::stats::quantile::{self, Compared, Quantile};
+use leadstream::stats::welch::{self, Scale, Test};
+use leadstream::stats::{log_ratio, strata};
 
 /// Sums of one arm, or successes of one.
 #[derive(Clone, Copy, Deserialize)]

@@ -3,7 +3,6 @@
 //! Only murmur3 and the integer mapping are the product's own; the rest is what the others do,
 //! written here from their documents.
 
-use leadstream::domain::experiment::murmur3;
 use md5::{Digest, Md5};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,6 +10,7 @@ use sha1::Sha1;
 use sha2::Sha256;
 
 use crate::vectors::{Computed, read};
+use leadstream::domain::hash::murmur3;
 
 fn fnv1a32(symbols: impl IntoIterator<Item = u32>) -> u32 {
     symbols.into_iter().fold(0x811c_9dc5, |hash, symbol| (hash ^ symbol).wrapping_mul(0x0100_0193))

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use leadstream::domain::statistics::asymptotic::{self, Tuning};
-use leadstream::domain::statistics::betting::Bets;
-use leadstream::domain::statistics::boundary::{self, Mixture, Stitching};
-use leadstream::domain::statistics::bounded::{BernsteinBound, HoeffdingBound, MixtureSums};
-use leadstream::domain::statistics::counts::{self, Conversions, Shares};
-use leadstream::domain::statistics::level::{Alpha, Error, Interval};
-use leadstream::domain::statistics::msprt;
-use leadstream::domain::statistics::weighted::{Augmented, Draw, WeightedMeans};
-use leadstream::domain::statistics::welch::Effect;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::vectors::effects::pair;
 use crate::vectors::{Computed, read, told};
+use leadstream::stats::asymptotic::{self, Tuning};
+use leadstream::stats::betting::Bets;
+use leadstream::stats::boundary::{self, Mixture, Stitching};
+use leadstream::stats::bounded::{BernsteinBound, HoeffdingBound, MixtureSums};
+use leadstream::stats::counts::{self, Conversions, Shares};
+use leadstream::stats::level::{Alpha, Error, Interval};
+use leadstream::stats::msprt;
+use leadstream::stats::weighted::{Augmented, Draw, WeightedMeans};
+use leadstream::stats::welch::Effect;
 
 /// Two columns of bounds.
 #[derive(Default)]

@@ -1,0 +1,303 @@
+//! Files into the log: lines of NDJSON, plain or gzip, become records with the position of their
+//! file in one append.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, stdin};
+
+use flate2::bufread::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::interaction::{self, EVENT_BYTES_MAX};
+use crate::codec::record::{Batches, Record};
+use crate::codec::topics::inputs_of;
+use crate::domain::hash::partition_of;
+use crate::domain::units::AppendTime;
+use crate::log::Sources;
+use crate::pipeline::{Input, Source};
+
+/// A line is kept whole up to this size; a longer one ends the ingest, so that nothing is cut.
+pub const LINE_BYTES_MAX: usize = 64 << 20;
+
+/// How far a source was appended, stored with its records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Number of the run; its records carry it.
+    pub run: u32,
+    /// Lines appended.
+    pub lines: u64,
+    /// CRC-32 of those lines, to see that the file is the same.
+    pub crc: u32,
+    /// All of the file is appended, and what came of it was told.
+    pub finished: bool,
+}
+
+/// Why a file cannot be ingested.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A line is too long to be kept.
+    #[error(
+        "{path}: line {line} has more than {LINE_BYTES_MAX} bytes: split or remove it, then ingest \
+            again"
+    )]
+    Line {
+        /// The file.
+        path: String,
+        /// Counted from 1.
+        line: u64,
+    },
+    /// Somebody else appended to the same source.
+    #[error("{name} is at line {stored} already: another ingest of it is under way")]
+    Moved {
+        /// The source.
+        name: String,
+        /// Lines appended.
+        stored: u64,
+    },
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] crate::log::Error),
+}
+
+/// A line that is no event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadLine {
+    /// Counted from 1.
+    pub number: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// The lines of a file, without their ends.
+pub struct Lines {
+    path: String,
+    reader: Box<dyn BufRead + Send>,
+    partial: Vec<u8>,
+    read: u64,
+}
+
+impl Lines {
+    /// Opens a file, `-` for standard input; gzip is seen by its first bytes.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn open(path: &str) -> Result<Self, Error> {
+        let opened = || -> std::io::Result<Box<dyn BufRead + Send>> {
+            let raw: Box<dyn Read + Send> =
+                if path == "-" { Box::new(stdin()) } else { Box::new(File::open(path)?) };
+            let mut reader = BufReader::with_capacity(1 << 16, raw);
+            let gzip = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+            Ok(if gzip {
+                Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader)))
+            } else {
+                Box::new(reader)
+            })
+        };
+        let reader = opened().map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
+        Ok(Self { path: path.to_owned(), reader, partial: Vec::new(), read: 0 })
+    }
+
+    /// The next line that has an end; `None` where the file ends for now.
+    ///
+    /// # Errors
+    /// [`Error::Read`] or [`Error::Line`].
+    pub fn next_whole(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let room = (LINE_BYTES_MAX + 1).saturating_sub(self.partial.len()) as u64;
+        let mut bounded = self.reader.by_ref().take(room);
+        bounded
+            .read_until(b'\n', &mut self.partial)
+            .map_err(|cause| Error::Read { path: self.path.clone(), cause })?;
+        if self.partial.pop_if(|byte| *byte == b'\n').is_some() {
+            self.read += 1;
+            return Ok(Some(std::mem::take(&mut self.partial)));
+        }
+        if self.partial.len() > LINE_BYTES_MAX {
+            return Err(Error::Line { path: self.path.clone(), line: self.read + 1 });
+        }
+        Ok(None)
+    }
+
+    /// The next line, at the end of the file also one without an end.
+    ///
+    /// # Errors
+    /// As [`Lines::next_whole`].
+    pub fn next_line(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let line = self.next_whole()?;
+        Ok(line.or_else(|| (!self.partial.is_empty()).then(|| std::mem::take(&mut self.partial))))
+    }
+}
+
+/// The events of a file as inputs, without the log; lines that are no events are undecodable
+/// inputs.
+///
+/// # Errors
+/// When the file cannot be opened; each item tells a later read error.
+pub fn inputs(path: &str) -> Result<impl Iterator<Item = Result<Input, Error>>, Error> {
+    let mut lines = Lines::open(path)?;
+    Ok(std::iter::from_fn(move || lines.next_line().transpose()).map(|line| {
+        Ok(match interaction::from_json(&line?) {
+            Ok(event) => Input::Interaction {
+                appended: AppendTime(event.occurred_at.0),
+                event: Box::new(event),
+            },
+            Err(error) => Input::Undecodable(error.to_string()),
+        })
+    }))
+}
+
+fn record(
+    line: &[u8],
+    (number, run, appended_ms): (u64, u32, i64),
+    bad: &mut Vec<BadLine>,
+) -> Record {
+    let made = |key, value, reason| Record {
+        key,
+        value: Some(value),
+        reason,
+        appended_ms,
+        source: run,
+        origin: None,
+    };
+    match interaction::from_json(line) {
+        Ok(event) => {
+            // Ahead of the log it may become a dead letter, and those keep their bytes.
+            let ahead = event.occurred_at.0 > appended_ms;
+            let key = Some(event.key.as_str().into());
+            let value = Some(event).filter(|_| !ahead).map(interaction::into_avro);
+            made(
+                key,
+                value
+                    .filter(|value| value.len() <= EVENT_BYTES_MAX)
+                    .unwrap_or_else(|| line.to_vec()),
+                None,
+            )
+        }
+        Err(error) => {
+            let reason = format!("{error} (line {number})");
+            bad.push(BadLine { number, reason: reason.clone() });
+            made(None, line.to_vec(), Some(reason))
+        }
+    }
+}
+
+/// Where a source stands; with `fresh`, or when its last run has finished, a new run.
+///
+/// # Errors
+/// When the log fails.
+pub fn begin(log: &impl Sources, name: &str, fresh: bool) -> Result<Progress, Error> {
+    let parsed = |bytes: Vec<u8>| serde_json::from_slice::<Progress>(&bytes).ok();
+    let stored = log
+        .source(name)?
+        .and_then(parsed)
+        .filter(|stored| !fresh && !stored.finished && stored.lines > 0);
+    if let Some(stored) = stored {
+        return Ok(stored);
+    }
+    let progress = Progress { run: next_run(log)?, ..Progress::default() };
+    log.append_from(&Batches::new(), (name, &stored_form(&progress)))?;
+    Ok(progress)
+}
+
+/// The number of a new run: every source stores that of its last.
+pub(crate) fn next_run(log: &impl Sources) -> Result<u32, crate::log::Error> {
+    let run = |bytes: Vec<u8>| {
+        serde_json::from_slice::<Progress>(&bytes).ok().map(|progress| progress.run)
+    };
+    Ok(log.sources()?.into_iter().filter_map(run).max().unwrap_or(0) + 1)
+}
+
+fn stored_form(progress: &Progress) -> Vec<u8> {
+    serde_json::to_vec(progress).expect("plain numbers are JSON")
+}
+
+/// Appends lines of a source, each ended by a newline, and its progress behind them; gives those
+/// that are no events. That a run has finished may be said twice.
+///
+/// # Errors
+/// [`Error::Moved`] when the source does not stand where the lines begin, or when the log fails.
+pub fn append(
+    log: &impl Sources,
+    name: &str,
+    (before, after): (u64, &Progress),
+    lines: &[u8],
+) -> Result<Vec<BadLine>, Error> {
+    let stored: Progress =
+        log.source(name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    if lines.is_empty() && stored == *after {
+        return Ok(Vec::new());
+    }
+    if (stored.run, stored.lines, stored.finished) != (after.run, before, false) {
+        return Err(Error::Moved { name: name.to_owned(), stored: stored.lines });
+    }
+    let mut bad = Vec::new();
+    let mut batches = Batches::new();
+    let appended_ms = log.now().0;
+    for (place, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let record = record(line, (before + place as u64 + 1, after.run, appended_ms), &mut bad);
+        let key = record.key.as_deref().unwrap_or(line);
+        let (topic, partition) =
+            inputs_of(Source::Interactions, partition_of(key, log.partitions()));
+        batches.entry((topic, partition.0)).or_default().push(record);
+    }
+    log.append_from(&batches, (name, &stored_form(after)))?;
+    Ok(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn lines_come_whole_also_when_they_are_written_in_pieces() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut lines = Lines::open(file.path().to_str().unwrap()).unwrap();
+        assert_eq!(lines.next_whole().unwrap(), None);
+        file.write_all(b"ab").unwrap();
+        assert_eq!(lines.next_whole().unwrap(), None);
+        file.write_all(b"c\r\n\nrest").unwrap();
+        assert_eq!(lines.next_whole().unwrap().as_deref(), Some(b"abc\r".as_slice()));
+        assert_eq!(lines.next_whole().unwrap().as_deref(), Some(b"".as_slice()));
+        assert_eq!(lines.next_whole().unwrap(), None);
+        assert_eq!(lines.next_line().unwrap().as_deref(), Some(b"rest".as_slice()));
+        assert_eq!(lines.next_line().unwrap(), None);
+    }
+
+    #[test]
+    fn a_line_beyond_the_bound_is_refused_by_number_and_not_cut() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"first\n").unwrap();
+        file.write_all(&vec![b'x'; LINE_BYTES_MAX + 1]).unwrap();
+        let mut lines = Lines::open(file.path().to_str().unwrap()).unwrap();
+        assert_eq!(lines.next_line().unwrap().as_deref(), Some(b"first".as_slice()));
+        assert!(matches!(lines.next_line(), Err(Error::Line { line: 2, .. })));
+    }
+
+    #[test]
+    fn a_broken_archive_is_an_error_where_it_breaks() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        (0..2_000).for_each(|number| {
+            writeln!(packed, "line {number} {}", number * 7_919 % 1_000).unwrap()
+        });
+        let bytes = packed.finish().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes[..bytes.len() / 2]).unwrap();
+        let outcomes: Vec<_> = inputs(file.path().to_str().unwrap())
+            .unwrap()
+            .take(2_001)
+            .map(|input| input.is_ok())
+            .collect();
+        let broken = outcomes.iter().position(|fine| !fine).unwrap();
+        assert!(broken > 0 && broken < 2_000);
+    }
+}

@@ -1,0 +1,494 @@
+//! A running leadstream: the log, the worker's thread, upkeep, and what readers see.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::codec::topics::{self, Cleanup, inputs_of, output_topics};
+use crate::config::Config;
+use crate::domain::units::{Offset, Partition};
+use crate::engine::cluster::peers::{Had, Peers};
+use crate::engine::kafka_loop::{self, Told};
+use crate::engine::standby::Standbys;
+use crate::engine::store::{Error, Trees};
+use crate::engine::worker::{self, Views, Worker, state_directory};
+use crate::log::kafka::{self, Cluster, Hub};
+use crate::log::registry::{self, Registry, Schemas};
+use crate::log::{self, Embedded, Reader, TimeSource, chain};
+use crate::pipeline::Source;
+use crate::telemetry::metrics::Metrics;
+
+/// How often damaged state is restored before the instance gives up.
+const RESTORES_MAX: u32 = 3;
+/// A worker that does not move for this long is not alive.
+const STALLED: Duration = Duration::from_secs(60);
+/// Between two questions for the ids of own schemas while the registry cannot be reached.
+const REGISTRY: Duration = Duration::from_secs(1);
+/// Whether the log keeps only the newest record of a key in a topic.
+fn is_compacted(name: &str) -> bool {
+    topics::ALL.iter().any(|topic| topic.name == name && topic.cleanup == Cleanup::Compact)
+}
+
+/// The log of an instance.
+#[derive(Clone)]
+pub enum Backend {
+    /// In the data directory.
+    Embedded(Arc<Embedded>),
+    /// On Kafka.
+    Kafka(Arc<Cluster>),
+}
+
+impl Backend {
+    /// Number of partitions.
+    #[must_use]
+    pub fn partitions(&self) -> u32 {
+        match self {
+            Self::Embedded(log) => log.partitions(),
+            Self::Kafka(cluster) => cluster.partitions,
+        }
+    }
+
+    /// The embedded log.
+    ///
+    /// # Errors
+    /// [`log::Error::OnKafka`].
+    pub fn embedded(&self) -> Result<&Arc<Embedded>, log::Error> {
+        match self {
+            Self::Embedded(log) => Ok(log),
+            Self::Kafka(_) => Err(log::Error::OnKafka),
+        }
+    }
+}
+
+/// What one worker tells of itself.
+struct Beat {
+    /// When it moved last, milliseconds since 1970.
+    beat_ms: AtomicI64,
+    /// It took everything once since the start.
+    caught_up: AtomicBool,
+    /// Why it commits nothing.
+    failing: Mutex<Option<String>>,
+}
+
+impl Beat {
+    fn is_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Relaxed)
+    }
+}
+
+/// A running leadstream on one data directory.
+pub struct Instance {
+    /// The log.
+    pub log: Backend,
+    /// What readers see.
+    pub views: Views,
+    /// On Kafka: copies of partitions that other instances have.
+    pub standbys: Standbys,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// Where schemas of others are found.
+    pub schemas: Schemas,
+    /// The configuration.
+    pub config: Config,
+    /// Held while a source's place is looked at and moved, so that two files never get the same
+    /// run.
+    pub sources: Mutex<()>,
+    stop: AtomicBool,
+    workers: Vec<Beat>,
+    /// What the workers on Kafka have in hand.
+    hub: Mutex<Arc<Hub>>,
+    /// On Kafka: where the others are.
+    peers: OnceLock<Peers>,
+    restores: AtomicU32,
+    failure: Mutex<Option<String>>,
+}
+
+/// The threads of an instance; dropping it stops them and writes the state.
+pub struct Running {
+    instance: Arc<Instance>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Instance {
+    /// Opens the data directory and starts the worker.
+    ///
+    /// # Errors
+    /// When the log cannot be opened.
+    pub fn start(config: Config, time: TimeSource) -> Result<Running, log::Error> {
+        let log = match config.kafka_settings()? {
+            Some(settings) => Backend::Kafka(kafka::open(settings, &topics::ALL)?),
+            None => Backend::Embedded(Arc::new(Embedded::open(
+                &config.data_dir,
+                &config.log_options(time),
+            )?)),
+        };
+        let metrics = Arc::new(Metrics::new());
+        let registry = config
+            .registry_settings()
+            .map(|settings| Arc::new(Registry::start(&settings, metrics.clone())));
+        let workers = if let Backend::Kafka(cluster) = &log { cluster.settings.workers } else { 1 };
+        let instance = Arc::new(Self {
+            log,
+            views: Views::default(),
+            standbys: Standbys::default(),
+            metrics,
+            schemas: Schemas::new(registry),
+            config,
+            sources: Mutex::new(()),
+            stop: AtomicBool::new(false),
+            workers: (0..workers)
+                .map(|_| Beat {
+                    beat_ms: AtomicI64::new(TimeSource::World.now().0),
+                    caught_up: AtomicBool::new(false),
+                    failing: Mutex::default(),
+                })
+                .collect(),
+            hub: Mutex::default(),
+            peers: OnceLock::new(),
+            restores: AtomicU32::new(0),
+            failure: Mutex::new(None),
+        });
+        let mut threads = Vec::new();
+        let worker = instance.clone();
+        threads.push(std::thread::spawn(move || worker.work()));
+        if let (Ok(_), 1..) = (instance.log.embedded(), instance.config.log.upkeep_minutes) {
+            let upkeep = instance.clone();
+            threads.push(std::thread::spawn(move || upkeep.keep_up()));
+        }
+        Ok(Running { instance, threads })
+    }
+
+    /// On Kafka: tells the other instances where this one is, from now on.
+    ///
+    /// # Errors
+    /// When a client cannot be made.
+    pub fn announce(self: &Arc<Self>, url: String) -> Result<(), log::Error> {
+        let Backend::Kafka(cluster) = &self.log else { return Ok(()) };
+        let weak = Arc::downgrade(self);
+        let keeps = cluster.settings.standbys > 0;
+        let had = move || {
+            let Some(instance) = weak.upgrade() else { return Had::default() };
+            let mut partitions: Vec<u32> =
+                instance.views.all().iter().map(|shared| shared.partition().0).collect();
+            partitions.sort_unstable();
+            Had {
+                partitions,
+                standbys: keeps.then(|| instance.standbys.behind().into_keys().collect()),
+            }
+        };
+        let peers = Peers::start(&cluster.settings, url, had)?;
+        // Whoever announces twice is announced already.
+        self.peers.set(peers).ok();
+        Ok(())
+    }
+
+    /// Where the instance is that has a partition, when that is another one.
+    #[must_use]
+    pub fn owner(&self, partition: Partition) -> Option<String> {
+        self.peers.get().and_then(|peers| peers.owner(partition))
+    }
+
+    /// Where other instances are that have partitions.
+    #[must_use]
+    pub fn others(&self) -> BTreeSet<String> {
+        self.peers.get().map_or_else(BTreeSet::new, Peers::others)
+    }
+
+    /// Where other instances are that have a copy of a partition.
+    #[must_use]
+    pub fn copies(&self, partition: Partition) -> Vec<String> {
+        self.peers.get().map_or_else(Vec::new, |peers| peers.standbys(partition))
+    }
+
+    /// Works until told to stop; restores damaged state, ends at any other error.
+    fn work(&self) {
+        let directory = state_directory(&self.config.data_dir);
+        let options = match self.framed() {
+            Ok(Some(schemas)) => worker::Options { schemas, ..self.config.worker_options() },
+            Ok(None) => return,
+            Err(error) => return self.fail(&chain(&error)),
+        };
+        loop {
+            let outcome = self.work_on(&directory, options.clone());
+            self.views.clear();
+            match outcome {
+                Ok(()) => return,
+                Err(Error::Cache)
+                    if self.restores.fetch_add(1, Ordering::Relaxed) < RESTORES_MAX =>
+                {
+                    tracing::warn!("state is damaged: restoring it from the changelog");
+                    if Trees::wipe(&directory).is_err() {
+                        return self.fail("the state directory is damaged and cannot be removed");
+                    }
+                }
+                Err(error) => return self.fail(&chain(&error)),
+            }
+        }
+    }
+
+    /// Where schemas are found, with the ids of own ones; a registry that cannot be reached is
+    /// waited for. `None`: told to stop.
+    fn framed(&self) -> Result<Option<Schemas>, registry::Error> {
+        let Some(settings) = self.config.registry_settings() else {
+            return Ok(Some(self.schemas.clone()));
+        };
+        let mut is_told = false;
+        while !self.stop.load(Ordering::Relaxed) {
+            (0..).zip(&self.workers).for_each(|(worker, _)| self.beat(worker));
+            match registry::frames(&settings) {
+                Ok(frames) => return Ok(Some(self.schemas.clone().framed(frames))),
+                Err(error) if error.may_pass() => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(
+                            error = chain(&error),
+                            "waiting for the schema registry before anything is taken"
+                        );
+                    }
+                    std::thread::park_timeout(REGISTRY);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn work_on(&self, directory: &Path, options: worker::Options) -> Result<(), Error> {
+        match &self.log {
+            Backend::Embedded(log) => self.work_embedded(log, directory, options),
+            Backend::Kafka(cluster) => {
+                let hub = Arc::new(Hub::default());
+                *self.hub.lock().unwrap_or_else(PoisonError::into_inner) = hub.clone();
+                let copies = cluster.settings.standbys as usize;
+                let told = Told {
+                    stop: &self.stop,
+                    beat: &|worker| self.beat(worker),
+                    caught_up: &|worker| self.caught_up(worker),
+                    fails: &|worker, why| self.fails(worker, why),
+                    views: &self.views,
+                    metrics: &self.metrics,
+                    standbys: &self.standbys,
+                    wanted: &|| {
+                        self.peers.get().map_or_else(BTreeSet::new, |peers| peers.to_keep(copies))
+                    },
+                };
+                kafka_loop::work((cluster, &hub), directory, (options, self.config.pace()), &told)
+            }
+        }
+    }
+
+    fn work_embedded(
+        &self,
+        log: &Arc<Embedded>,
+        directory: &Path,
+        options: worker::Options,
+    ) -> Result<(), Error> {
+        let mut worker =
+            Worker::open(log.clone(), directory, options, self.metrics.clone(), &self.views)?;
+        loop {
+            let seen = log.writes().appends;
+            self.beat(0);
+            if worker.step()? > 0 {
+                worker.chores()?;
+                continue;
+            }
+            let is_waiting = worker.is_waiting();
+            if !is_waiting {
+                self.caught_up(0);
+            }
+            let waiting = self.views.all().iter().map(|shared| shared.sizes().0).sum();
+            self.metrics.sizes(worker.state_bytes(), log.size_bytes(), waiting);
+            if self.stop.load(Ordering::Relaxed) {
+                worker.settle()?;
+                return worker.checkpoint();
+            }
+            worker.chores()?;
+            let tick = Duration::from_millis(self.config.worker.tick_ms);
+            log.await_write(
+                if is_waiting { tick.min(kafka_loop::REGISTRY) } else { tick },
+                |writes| writes.appends > seen,
+            );
+        }
+    }
+
+    /// A worker moves.
+    fn beat(&self, worker: u32) {
+        if let Some(worker) = self.workers.get(worker as usize) {
+            worker.beat_ms.store(TimeSource::World.now().0, Ordering::Relaxed);
+        }
+    }
+
+    /// A worker took everything once.
+    fn caught_up(&self, worker: u32) {
+        if let Some(worker) = self.workers.get(worker as usize) {
+            worker.caught_up.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A worker commits nothing, or does again.
+    fn fails(&self, worker: u32, why: Option<String>) {
+        if let Some(worker) = self.workers.get(worker as usize) {
+            *worker.failing.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        }
+    }
+
+    /// Why workers commit nothing for now although they try.
+    #[must_use]
+    pub fn failing(&self) -> Vec<String> {
+        let why =
+            |worker: &Beat| worker.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.workers.iter().filter_map(why).collect()
+    }
+
+    fn fail(&self, why: &str) {
+        tracing::error!(why, "the worker has stopped");
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+        self.wake();
+    }
+
+    /// Wakes who waits for the log.
+    pub(crate) fn wake(&self) {
+        if let Ok(log) = self.log.embedded() {
+            log.wake();
+        }
+    }
+
+    /// Compacts and retains now and then.
+    fn keep_up(&self) {
+        let pause = Duration::from_secs(60 * u64::from(self.config.log.upkeep_minutes));
+        loop {
+            let until = std::time::Instant::now() + pause;
+            while let Some(left) = until.checked_duration_since(std::time::Instant::now()) {
+                if self.stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                std::thread::park_timeout(left);
+            }
+            if let Err(error) = self.upkeep() {
+                tracing::error!(error = chain(&error), "upkeep of the log failed");
+            }
+        }
+    }
+
+    /// One pass of compaction and retention over all topics.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub fn upkeep(&self) -> Result<(), log::Error> {
+        let days = i64::from(self.config.log.retention_days);
+        let log = self.log.embedded()?;
+        let before_ms = log.now().0 - days * 24 * 60 * 60 * 1_000;
+        for (topic, partition) in log.topics()? {
+            let done = if is_compacted(&topic) {
+                log.compact(&topic, partition)?
+            } else if days > 0 {
+                log.retain(&topic, partition, (before_ms, self.needed_from(&topic, partition)?))?
+            } else {
+                continue;
+            };
+            tracing::debug!(
+                topic,
+                partition = partition.0,
+                removed = done.removed,
+                kept = done.kept,
+                "upkeep"
+            );
+        }
+        Ok(())
+    }
+
+    /// The first offset that the worker still has to read.
+    fn needed_from(&self, topic: &str, partition: Partition) -> Result<Offset, log::Error> {
+        let snapshot = self.log.embedded()?.snapshot()?;
+        if output_topics().any(|output| output == topic) {
+            return snapshot.end(topic, partition);
+        }
+        let positions = snapshot.positions(partition)?;
+        let source =
+            Source::ALL.into_iter().find(|source| inputs_of(*source, partition).0 == topic);
+        Ok(source.map_or(snapshot.end(topic, partition)?, |source| positions.next[source as usize]))
+    }
+
+    /// Why the worker ended, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the worker moves: false once it failed or stood still for a minute. One that
+    /// restores reads records.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let now_ms = TimeSource::World.now().0;
+        let stalled_ms = i64::try_from(STALLED.as_millis()).unwrap_or(i64::MAX);
+        let moves = |worker: &Beat| now_ms - worker.beat_ms.load(Ordering::Relaxed) < stalled_ms;
+        self.failure().is_none()
+            && (self.workers.iter().all(moves) || self.views.restores().moved_within(STALLED))
+    }
+
+    /// Whether everything was restored and taken once since the start, and commits go through.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_alive() && self.workers.iter().all(Beat::is_caught_up) && self.failing().is_empty()
+    }
+
+    /// Interactions that wait to be taken, by partition of this instance; also told as a metric.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub fn lag(&self) -> Result<BTreeMap<u32, u64>, log::Error> {
+        let lag = match &self.log {
+            Backend::Kafka(_) => self.hub.lock().unwrap_or_else(PoisonError::into_inner).lag(),
+            Backend::Embedded(log) => {
+                let snapshot = log.snapshot()?;
+                let of = |partition| {
+                    let (topic, place) = inputs_of(Source::Interactions, Partition(partition));
+                    let taken = snapshot.positions(place)?.next[Source::Interactions as usize];
+                    Ok((partition, snapshot.end(topic, place)?.0.saturating_sub(taken.0)))
+                };
+                (0..snapshot.partitions()).map(of).collect::<Result<_, log::Error>>()?
+            }
+        };
+        self.metrics.lag(&lag);
+        Ok(lag)
+    }
+}
+
+impl Running {
+    /// The instance.
+    #[must_use]
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// Takes what is there, writes the state and ends.
+    ///
+    /// # Errors
+    /// Why the worker failed.
+    pub fn stop(mut self) -> Result<(), String> {
+        self.end();
+        self.instance.failure().map_or(Ok(()), Err)
+    }
+
+    fn end(&mut self) {
+        if let Some(peers) = self.instance.peers.get() {
+            peers.leave();
+        }
+        self.instance.stop.store(true, Ordering::Relaxed);
+        self.instance.wake();
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                self.instance.fail("a thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,64 @@
+//! A copy of Kafka's topics as an embedded log, on which a replay can be made.
+//!
+//! Inputs keep their offsets, because the recorded order names them; what follows from them is
+//! counted from 0, because on Kafka the ends of transactions take offsets too.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::codec::record::Record;
+use crate::codec::rows;
+use crate::codec::topics::{STATE, Topic, inputs_of};
+use crate::domain::units::{Offset, Partition};
+use crate::log::kafka::{Cluster, Group, Topics};
+use crate::log::{Embedded, Error, Options};
+use crate::pipeline::{Key, Row, Source};
+
+/// Copies everything that is committed into a new directory; `progress` hears how many records were
+/// copied. No instance may be at work meanwhile: the topics are read one after the other.
+///
+/// # Errors
+/// When Kafka does not answer, or the directory is in use.
+pub fn mirror(
+    cluster: &Arc<Cluster>,
+    topics: &[Topic],
+    directory: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Embedded, Error> {
+    let log = Embedded::open(
+        directory,
+        &Options { partitions: cluster.partitions, ..Options::default() },
+    )?;
+    let reader = Topics::new(&cluster.settings)?;
+    let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
+    for topic in topics {
+        let keeps_offsets = inputs.contains(&topic.name);
+        for partition in (0..topic.partition_count(cluster.partitions)).map(Partition) {
+            let mut row = None;
+            let mut records: Vec<(Offset, Record)> = Vec::new();
+            reader.all(topic.name, partition, &mut |offset, record| {
+                if topic.name == STATE && record.has_key(&rows::key_text(&Key::Positions)) {
+                    row.clone_from(&record.value);
+                }
+                let dense = Offset(records.len() as u64);
+                records.push((if keeps_offsets { offset } else { dense }, record));
+                progress(1);
+            })?;
+            log.import((topic.name, partition), &records)?;
+            if topic.name == STATE {
+                let row = row
+                    .and_then(|bytes| rows::row(&Key::Positions, &bytes).ok())
+                    .and_then(Row::into_positions);
+                let mut positions = row.unwrap_or_default();
+                if let Some(next) = Group::committed(&cluster.settings, inputs[0], partition)? {
+                    positions.next[Source::Interactions as usize] = next;
+                }
+                log.commit(
+                    &crate::codec::record::Batches::new(),
+                    &[(partition.0, positions)].into(),
+                )?;
+            }
+        }
+    }
+    Ok(log)
+}

@@ -1,0 +1,181 @@
+//! How a command reaches the data directory: through the instance that runs on it, or by running
+//! one itself.
+
+use reqwest::{RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use leadstream::app::address::{Address, address_file};
+use leadstream::app::instance::{Instance, Running};
+use leadstream::config::Config;
+use leadstream::http::{Reach, Server};
+use leadstream::log::{self, TimeSource};
+
+/// Why a command cannot be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The instance refused.
+    #[error("{message}")]
+    Refused {
+        /// Stable code.
+        code: String,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// On Kafka a command does not join the group to answer one question.
+    #[error("no instance runs on {0}: start `leadstream run` with the same configuration")]
+    NotRunning(String),
+    /// The instance does not answer.
+    #[error("the instance does not answer")]
+    Unreachable(#[from] reqwest::Error),
+    /// A server for this command cannot be started.
+    #[error("no server can be started for this command")]
+    Server(#[from] std::io::Error),
+    /// The log cannot be opened.
+    #[error("cannot open the data directory")]
+    Log(#[from] log::Error),
+    /// The instance of this command ended with a failure.
+    #[error("the worker has stopped: {0}")]
+    Worker(String),
+}
+
+/// A connection to an instance.
+pub struct Client {
+    http: reqwest::Client,
+    address: Address,
+    own: Option<(Server, Running)>,
+}
+
+impl Client {
+    /// Finds the running instance of the data directory, else runs one in this process until
+    /// [`Client::close`].
+    ///
+    /// # Errors
+    /// When neither is possible.
+    pub async fn connect(config: &Config) -> Result<Self, Error> {
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        if let Some(address) = running(&http, config).await {
+            return Ok(Self { http, address, own: None });
+        }
+        if !config.kafka.bootstrap_servers.is_empty() {
+            return Err(Error::NotRunning(config.data_dir.display().to_string()));
+        }
+        let mut config = config.clone();
+        // Nobody could tell an instance to go on that lasts as long as one command.
+        config.worker.dead_letter_share_max = 1.0;
+        let running = Instance::start(config, TimeSource::World)?;
+        let server = Server::start(running.instance().clone(), Reach::Private).await?;
+        Ok(Self { http, address: server.address.clone(), own: Some((server, running)) })
+    }
+
+    /// The answer to a GET as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] or [`Error::Unreachable`].
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+    ) -> Result<T, Error> {
+        Ok(self.send(self.http.get(self.url(path)).query(query)).await?.json().await?)
+    }
+
+    /// The answer to a POST as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] or [`Error::Unreachable`].
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+        body: Vec<u8>,
+    ) -> Result<T, Error> {
+        Ok(self.send(self.http.post(self.url(path)).query(query).body(body)).await?.json().await?)
+    }
+
+    /// Hands every line of an answer to `each` until it says no more.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] or [`Error::Unreachable`].
+    pub async fn lines(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+        post: Method,
+        each: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(), Error> {
+        let request = match post {
+            Method::Get => self.http.get(self.url(path)),
+            Method::Post => self.http.post(self.url(path)),
+        };
+        let mut response = self.send(request.query(query)).await?;
+        let mut waiting = Vec::new();
+        while let Some(piece) = response.chunk().await? {
+            waiting.extend_from_slice(&piece);
+            let whole = waiting.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let rest = waiting.split_off(whole);
+            for line in String::from_utf8_lossy(&waiting).lines() {
+                if !each(line) {
+                    return Ok(());
+                }
+            }
+            waiting = rest;
+        }
+        Ok(())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.address.url)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let response = request.bearer_auth(&self.address.token).send().await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body: Value = response.json().await.unwrap_or_default();
+        let text = |field: &str| body["error"][field].as_str().map(str::to_owned);
+        Err(Error::Refused {
+            code: text("code").unwrap_or_else(|| status.to_string()),
+            message: text("message").unwrap_or_else(|| format!("the instance answered {status}")),
+        })
+    }
+
+    /// Ends what was started for this client, with everything taken and the state written.
+    ///
+    /// # Errors
+    /// [`Error::Worker`].
+    pub fn close(self) -> Result<(), Error> {
+        match self.own {
+            Some((server, running)) => {
+                drop(server);
+                running.stop().map_err(Error::Worker)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// How a stream of lines is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Starts something.
+    Post,
+}
+
+/// The address of a running instance that answers; a file left by a killed one does not count.
+async fn running(http: &reqwest::Client, config: &Config) -> Option<Address> {
+    let text = std::fs::read(address_file(&config.data_dir)).ok()?;
+    let address: Address = serde_json::from_slice(&text).ok()?;
+    let answer = http
+        .get(format!("{}/local/v1/status", address.url))
+        .bearer_auth(&address.token)
+        .send()
+        .await
+        .ok()?;
+    answer.status().is_success().then_some(address)
+}

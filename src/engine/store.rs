@@ -1,0 +1,565 @@
+//! The rows of one partition: what a batch changes, what is committed, and the sled tree behind
+//! both.
+//!
+//! A row is looked for in the overlay (not committed), then among the dirty rows (committed, not
+//! yet in sled), then in a bounded cache, then in sled. Sled is a cache of the changelog: what it
+//! holds never runs ahead of what is committed, and a row that cannot be trusted means that the
+//! whole directory is thrown away and read from the changelog again.
+
+mod tree;
+mod cache;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::DefaultHasher;
+
+use crate::codec::record::Record;
+use crate::codec::rows;
+use crate::codec::topics::STATE;
+use crate::domain::experiment::ExperimentKey;
+use crate::domain::lead::Lead;
+use crate::domain::rules::Rules;
+use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
+use crate::engine::store::cache::Cache;
+use crate::engine::store::tree::due_of;
+use crate::log::{CommitError, Reader, TimeSource};
+use crate::pipeline::{Due, Key, Positions, Row, Rows};
+use crate::telemetry::restore_progress::Stretch;
+
+pub use crate::engine::store::tree::{Changes, Disk, Disks, Trees};
+
+/// Changed rows; `None`: it was removed.
+pub(crate) type Changed = HashMap<Key, Option<Row>, DefaultHasher>;
+
+/// Why rows cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Sled failed or holds a row that does not match its checksum: throw the directory away and
+    /// restore.
+    #[error("the state directory is damaged")]
+    Cache,
+    /// Sled found no room: what is on disk is as it was, and throwing it away would not help for
+    /// long.
+    #[error(
+        "the disk of the state directory is full: make room or name another place with data_dir, \
+            then start again; nothing is lost, \
+         because the changelog has everything"
+    )]
+    Full,
+    /// The changelog holds a row that this release cannot read.
+    #[error("changelog partition {partition} offset {offset}: {cause}")]
+    Changelog {
+        /// The partition.
+        partition: u32,
+        /// The offset.
+        offset: u64,
+        /// Why.
+        cause: rows::Error,
+    },
+    /// A worker's thread panicked.
+    #[error("a worker panicked")]
+    Panicked,
+    /// The commit did not happen, or nobody knows.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] crate::log::Error),
+}
+
+/// Bytes that can still be written where a path is or would be; `None` where nobody tells.
+#[must_use]
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let path = std::path::absolute(path).ok()?;
+    let there = path.ancestors().find(|path| path.exists())?;
+    let space = rustix::fs::statvfs(there).ok()?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+/// How many times as many rows are gathered for sled while a partition is restored. Chosen: it
+/// takes rows that lie near each other faster.
+const RESTORED_AT_ONCE: usize = 4;
+
+/// Bounds of the state in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Rows of one partition kept decoded in memory.
+    pub cached_rows: usize,
+    /// Committed rows that wait for sled before they are written to it.
+    pub checkpoint_rows: usize,
+    /// Memory in which sled keeps pages of all partitions, bytes. Chosen: with a twentieth of the
+    /// pages of a million leads sled takes twice the time, and more memory besides, because pages
+    /// that are thrown out are freed late.
+    pub pages_bytes: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { cached_rows: 50_000, checkpoint_rows: 10_000, pages_bytes: 1 << 30 }
+    }
+}
+
+/// What readers see of a partition: a row with the positions and rules of its commit, or all rows
+/// of a kind.
+pub struct Shared {
+    partition: Partition,
+    cache: Mutex<Cache>,
+}
+
+/// Rows, rules and positions as of one commit.
+pub struct View {
+    /// The row asked for.
+    pub row: Option<Row>,
+    /// Rules that were read.
+    pub rules: Arc<Rules>,
+    /// How far the inputs were taken.
+    pub positions: Positions,
+}
+
+impl Shared {
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A row as of the last commit.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn view(&self, key: &Key) -> Result<View, Error> {
+        let mut cache = self.cache();
+        Ok(View { row: cache.load(key)?, rules: cache.rules.clone(), positions: cache.positions })
+    }
+
+    /// All rows whose key text begins with `prefix`, handed one by one, as of the last commit or,
+    /// where the worker goes on meanwhile, a later one: a long scan does not hold the worker up.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn scan(&self, prefix: &str, each: &mut dyn FnMut(Key, Row)) -> Result<View, Error> {
+        let (view, tree, captured) = {
+            let cache = self.cache();
+            let (tree, captured) = cache.capture(prefix);
+            (
+                View { row: None, rules: cache.rules.clone(), positions: cache.positions },
+                tree,
+                captured,
+            )
+        };
+        tree.scan(prefix, &mut |key, row| {
+            if !captured.contains_key(&key) {
+                each(key, row);
+            }
+        })?;
+        captured
+            .into_iter()
+            .filter_map(|(key, row)| Some((key, row?)))
+            .for_each(|(key, row)| each(key, row));
+        Ok(view)
+    }
+
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// Rows that wait for sled, and rows cached.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        self.cache().sizes()
+    }
+}
+
+/// The worker's side of a partition.
+pub struct Store {
+    shared: Arc<Shared>,
+    overlay: BTreeMap<Key, Option<Row>>,
+    /// Who is due when; `None` until somebody takes inputs.
+    due: Option<Due>,
+    /// Changes of the due times that the batch in hand made: lead, before, after.
+    moved: Vec<(LeadKey, Option<EventTime>, Option<EventTime>)>,
+    /// Where the lead is missing that was lent last.
+    lent: Lent,
+}
+
+/// Where a lead that was lent is missing, and whether there was one.
+#[derive(Clone, Copy)]
+enum Lent {
+    /// Nowhere: it was a copy.
+    Copy,
+    /// Among the rows that the batch in hand changed.
+    Overlay { was_there: bool },
+    /// Among those that sled has too.
+    Clean { was_there: bool },
+}
+
+impl Store {
+    /// Reads what sled holds, then the changelog behind it.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] when sled cannot be trusted, or when the changelog cannot be read.
+    pub fn restore(
+        trees: &Trees,
+        reader: &impl Reader,
+        (partition, bounds): (Partition, Bounds),
+        rules: Arc<Rules>,
+        restored: &mut dyn FnMut(Stretch),
+    ) -> Result<Self, Error> {
+        let there = reader.start(STATE, partition)?..=reader.end(STATE, partition)?;
+        let many = Bounds {
+            checkpoint_rows: bounds.checkpoint_rows.saturating_mul(RESTORED_AT_ONCE),
+            ..bounds
+        };
+        let mut store = Self::open(trees, (partition, many), &there, rules)?;
+        store.catch_up(reader, restored)?;
+        store.bound(bounds);
+        Ok(store)
+    }
+
+    /// What sled holds, which stands somewhere in `there`, the offsets of the changelog; else
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn open(
+        trees: &Trees,
+        (partition, bounds): (Partition, Bounds),
+        there: &RangeInclusive<Offset>,
+        rules: Arc<Rules>,
+    ) -> Result<Self, Error> {
+        let tree = trees.partition(partition)?;
+        if !tree.is_usable(there, TimeSource::World.now()) {
+            tree.clear()?;
+        }
+        let cache = Mutex::new(Cache::new(tree, bounds, rules));
+        Ok(Self {
+            shared: Arc::new(Shared { partition, cache }),
+            overlay: BTreeMap::new(),
+            due: None,
+            moved: Vec::new(),
+            lent: Lent::Copy,
+        })
+    }
+
+    /// Whether it is known who is due when.
+    pub(crate) fn knows_due(&self) -> bool {
+        self.due.is_some()
+    }
+
+    /// Learns who is due when, which whoever takes inputs has to know: from the rows that wait for
+    /// sled, and from those in sled.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn know_due(&mut self) -> Result<(), Error> {
+        if self.due.is_some() {
+            return Ok(());
+        }
+        let (tree, waiting) = self.shared.cache().capture("L");
+        let mut leads = Vec::new();
+        tree.due(&mut |lead, at| {
+            if !waiting.contains_key(&Key::Lead(lead.clone())) {
+                leads.push((lead, at));
+            }
+        })?;
+        let waiting = waiting.iter().filter_map(|(key, row)| {
+            let Key::Lead(lead) = key else { return None };
+            Some((lead.clone(), due_of(row.as_ref())?))
+        });
+        self.due = Some(leads.into_iter().chain(waiting).collect());
+        Ok(())
+    }
+
+    /// Reads the changelog behind what is known; `restored` hears of each record; gives the next
+    /// offset.
+    ///
+    /// # Errors
+    /// As [`Store::restore`].
+    pub fn catch_up(
+        &mut self,
+        reader: &impl Reader,
+        restored: &mut dyn FnMut(Stretch),
+    ) -> Result<Offset, Error> {
+        let partition = self.shared.partition;
+        let (from, end) = (self.next(), reader.end(STATE, partition)?);
+        reader.each::<Error>((STATE, partition), (from, end), &mut |offset, record| {
+            self.apply(offset, &record)?;
+            restored(Stretch { from, next: Offset(offset.0 + 1), end });
+            Ok(())
+        })?;
+        self.reach(end)?;
+        Ok(end)
+    }
+
+    /// The changelog offset up to which all rows are known.
+    #[must_use]
+    pub fn next(&self) -> Offset {
+        self.shared.cache().next()
+    }
+
+    /// Takes over a committed record of the changelog: the next one.
+    ///
+    /// # Errors
+    /// [`Error::Cache`], [`Error::Full`] or [`Error::Changelog`].
+    pub fn apply(&mut self, offset: Offset, record: &Record) -> Result<(), Error> {
+        let (key, row) = changed(self.shared.partition, offset, record)?;
+        let mut cache = self.shared.cache();
+        if let (Key::Lead(lead), Some(due)) = (&key, &mut self.due) {
+            let before = cache.load(&key)?;
+            due.reschedule(lead, due_of(before.as_ref()), due_of(row.as_ref()));
+        }
+        cache.publish(BTreeMap::from([(key, row)]), Offset(offset.0 + 1))
+    }
+
+    /// Every record before `end` was taken over.
+    ///
+    /// # Errors
+    /// As [`Store::apply`].
+    pub fn reach(&mut self, end: Offset) -> Result<(), Error> {
+        let mut cache = self.shared.cache();
+        if cache.next() < end { cache.publish(BTreeMap::new(), end) } else { Ok(()) }
+    }
+
+    /// Bounds the memory anew.
+    pub fn bound(&mut self, bounds: Bounds) {
+        self.shared.cache().bound(bounds);
+    }
+
+    fn known_due(&self) -> &Due {
+        self.due.as_ref().expect("who is due is learnt before inputs are taken")
+    }
+
+    /// Drops what the batch in hand changed.
+    pub fn roll_back(&mut self) {
+        self.overlay.clear();
+        for (key, before, after) in self.moved.drain(..).rev() {
+            self.due.iter_mut().for_each(|due| due.reschedule(&key, after, before));
+        }
+    }
+
+    /// Takes no inputs for now, and forgets what only they need: the batch in hand and who is due.
+    pub fn rest(&mut self) {
+        self.overlay.clear();
+        self.moved.clear();
+        self.due = None;
+    }
+
+    /// What readers share.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Changelog records of what the batch changed: the last value of each row, in the order of the
+    /// keys.
+    #[must_use]
+    pub fn changes(&self, appended_ms: i64) -> Vec<Record> {
+        let record = |(key, row): (&Key, &Option<Row>)| Record {
+            key: Some(rows::key_text(key).into()),
+            value: row.as_ref().map(rows::row_bytes),
+            reason: None,
+            appended_ms,
+            source: 0,
+            origin: None,
+        };
+        self.overlay.iter().map(record).collect()
+    }
+
+    /// Makes the batch visible once it is committed. `changelog_next` is the end of the changelog
+    /// where the batch changed it.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn publish(
+        &mut self,
+        changelog_next: Option<Offset>,
+        positions: Positions,
+        rules: &Arc<Rules>,
+    ) -> Result<(), Error> {
+        let mut cache = self.shared.cache();
+        cache.positions = positions;
+        cache.rules = rules.clone();
+        self.moved.clear();
+        let next = changelog_next.unwrap_or(cache.next());
+        cache.publish(std::mem::take(&mut self.overlay), next)
+    }
+
+    /// Tells readers how far the inputs were taken and under which rules.
+    pub fn tell(&self, positions: Positions, rules: &Arc<Rules>) {
+        let mut cache = self.shared.cache();
+        (cache.positions, cache.rules) = (positions, rules.clone());
+    }
+
+    /// Experiments that the batch in hand counted for.
+    pub fn tallies_changed(&self) -> impl Iterator<Item = ExperimentKey> {
+        self.overlay.keys().filter_map(|key| {
+            if let Key::Tally(experiment) = key { Some(experiment.clone()) } else { None }
+        })
+    }
+
+    /// Whether the batch in hand changed anything.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        !self.overlay.is_empty()
+    }
+
+    /// Writes all committed rows to sled.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        self.shared.cache().checkpoint()
+    }
+}
+
+/// Whoever opens the tree next must not meet a checkpoint that is still being written.
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.shared.cache().abandon();
+    }
+}
+
+/// The row that a changelog record sets or ends.
+///
+/// # Errors
+/// [`Error::Changelog`].
+pub fn changed(
+    partition: Partition,
+    offset: Offset,
+    record: &Record,
+) -> Result<(Key, Option<Row>), Error> {
+    let wrong = |cause| Error::Changelog { partition: partition.0, offset: offset.0, cause };
+    let key = rows::key(record.key.as_deref().unwrap_or_default()).map_err(wrong)?;
+    let row =
+        record.value.as_deref().map(|bytes| rows::row(&key, bytes)).transpose().map_err(wrong)?;
+    Ok((key, row))
+}
+
+impl Rows for Store {
+    type Error = Error;
+
+    fn load(&mut self, key: &Key) -> Result<Option<Row>, Error> {
+        match self.overlay.get(key) {
+            Some(row) => Ok(row.clone()),
+            None => self.shared.cache().load(key),
+        }
+    }
+
+    fn lend(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Error> {
+        let key = Key::Lead(key.clone());
+        let (row, is_clean) = match self.overlay.get_mut(&key) {
+            Some(row) => {
+                self.lent = Lent::Overlay { was_there: row.is_some() };
+                return Ok(row.take().and_then(Row::into_lead));
+            }
+            None => self.shared.cache().lend(&key)?,
+        };
+        self.lent = if is_clean { Lent::Clean { was_there: row.is_some() } } else { Lent::Copy };
+        Ok(row.and_then(Row::into_lead))
+    }
+
+    fn keep(&mut self, key: &LeadKey, lead: Box<Lead>) {
+        let key = Key::Lead(key.clone());
+        match self.lent {
+            Lent::Copy => {}
+            Lent::Overlay { was_there } => self.save(key, was_there.then_some(Row::Lead(lead))),
+            Lent::Clean { was_there } => {
+                self.shared.cache().keep(key, was_there.then_some(Row::Lead(lead)))
+            }
+        }
+    }
+
+    fn save(&mut self, key: Key, row: Option<Row>) {
+        self.overlay.insert(key, row);
+    }
+
+    fn reschedule(&mut self, key: &LeadKey, before: Option<EventTime>, after: Option<EventTime>) {
+        self.due.iter_mut().for_each(|due| due.reschedule(key, before, after));
+        self.moved.push((key.clone(), before, after));
+    }
+
+    fn first_due(&self, tenant: &Tenant, until: EventTime) -> Option<(EventTime, LeadKey)> {
+        self.known_due().first(tenant, until)
+    }
+
+    fn tenants_due(&self, until: EventTime) -> Vec<Tenant> {
+        self.known_due().tenants(until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lead_that_was_lent_is_there_again_unless_it_was_changed_and_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let trees = Trees::open(folder.path(), 1, 1 << 20).unwrap();
+        let rules = crate::codec::model::starting_rules();
+        let place = (Partition(0), Bounds::default());
+        let mut store =
+            Store::open(&trees, place, &(Offset(0)..=Offset(0)), Arc::new(rules)).unwrap();
+        store.know_due().unwrap();
+        let [known, unknown] =
+            ["acme:known", "acme:unknown"].map(|key| LeadKey::parse(key).unwrap());
+        let key = Key::Lead(known.clone());
+        let lead = |events: u32| {
+            let mut lead = Box::<Lead>::default();
+            lead.activity.events = events;
+            lead
+        };
+        let events = |store: &mut Store| {
+            store.load(&key).unwrap().and_then(Row::into_lead).map(|lead| lead.activity.events)
+        };
+        let publish = |store: &mut Store, next: u64| {
+            let rules = store.shared.cache().rules.clone();
+            store.publish(Some(Offset(next)), Positions::default(), &rules).unwrap();
+        };
+        store.save(key.clone(), Some(Row::Lead(lead(1))));
+        publish(&mut store, 1);
+        for is_in_sled in [false, true] {
+            if is_in_sled {
+                store.checkpoint().unwrap();
+            }
+            // Given back as it was; changed, and the batch dropped.
+            let lent = store.lend(&known).unwrap().unwrap();
+            store.keep(&known, lent);
+            assert!(!store.is_changed());
+            assert_eq!(events(&mut store), Some(1));
+            store.lend(&known).unwrap().unwrap();
+            store.save(key.clone(), Some(Row::Lead(lead(7))));
+            store.roll_back();
+            assert_eq!(events(&mut store), Some(1));
+        }
+        // Changed twice in a batch, and looked at in between.
+        store.lend(&known).unwrap().unwrap();
+        store.save(key.clone(), Some(Row::Lead(lead(2))));
+        let lent = store.lend(&known).unwrap().unwrap();
+        assert_eq!(lent.activity.events, 2);
+        store.keep(&known, lent);
+        assert_eq!((events(&mut store), store.changes(0).len()), (Some(2), 1));
+        assert_eq!(
+            store.shared.view(&key).unwrap().row,
+            Some(Row::Lead(lead(1))),
+            "readers see what is committed"
+        );
+        publish(&mut store, 2);
+        assert_eq!(events(&mut store), Some(2));
+        // Nobody knows the other one, and a look at it does not change that.
+        assert_eq!(store.lend(&unknown).unwrap(), None);
+        store.keep(&unknown, Box::default());
+        assert!(!store.is_changed() && store.load(&Key::Lead(unknown)).unwrap().is_none());
+        // Erased in the batch, and looked at again.
+        store.lend(&known).unwrap().unwrap();
+        store.save(key.clone(), None);
+        assert_eq!(store.lend(&known).unwrap(), None);
+        store.keep(&known, Box::default());
+        assert_eq!(
+            store.changes(0).iter().map(|record| record.value.is_some()).collect::<Vec<_>>(),
+            [false]
+        );
+    }
+}

@@ -1,0 +1,416 @@
+//! Effects when whole clusters get an arm: agents with their leads, or teams in blocks of time.
+//!
+//! The regression of the outcome on the arm, and on one covariate where there is one, with errors
+//! that may be related in any way within a cluster: CR0 (Liang and Zeger 1986), CR1, and CR2 with
+//! Satterthwaite's degrees of freedom (Bell and McCaffrey 2002, as Pustejovsky and Tipton 2018 have
+//! it), which stays honest with few clusters. A cluster is known by its sums alone: the adjustment
+//! `(I - H)^(-1/2)` of its residuals acts within the space of the regressors.
+
+use crate::stats::distribution::{normal_above, student_beyond, student_upper_quantile};
+use crate::stats::level::{Alpha, Error, Interval, at_least};
+use crate::stats::matrix::{Square, apply, cholesky, dot, eigen, lower_inverse, times, transposed};
+use crate::stats::moments::{Arms, Moments, PairMoments, PairSums};
+
+/// Below this share of its own a direction of a cluster is not estimated at all (as the R package
+/// clubSandwich has it).
+const OWN_MIN: f64 = 1e-12;
+
+/// Sums of the units of one cluster in one arm.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Part {
+    /// Units.
+    pub n: f64,
+    /// Sum of outcomes.
+    pub y: f64,
+    /// Sum of squared outcomes.
+    pub yy: f64,
+    /// Sum of the covariate.
+    pub x: f64,
+    /// Sum of the squared covariate.
+    pub xx: f64,
+    /// Sum of products of covariate and outcome.
+    pub xy: f64,
+}
+
+impl Part {
+    /// One unit.
+    #[must_use]
+    pub fn of(y: f64, x: f64) -> Self {
+        Self { n: 1.0, y, yy: y * y, x, xx: x * x, xy: x * y }
+    }
+
+    /// The sums of a mergeable pair: the outcome first, the covariate second.
+    #[must_use]
+    pub fn of_sums(sums: &PairSums) -> Self {
+        let (once, twice) = (1e6, 1e12);
+        Self {
+            n: sums.first.n as f64,
+            y: sums.first.sum as f64 / once,
+            yy: sums.first.sum_squares as f64 / twice,
+            x: sums.second.sum as f64 / once,
+            xx: sums.second.sum_squares as f64 / twice,
+            xy: sums.sum_products as f64 / twice,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            n: self.n + other.n,
+            y: self.y + other.y,
+            yy: self.yy + other.yy,
+            x: self.x + other.x,
+            xx: self.xx + other.xx,
+            xy: self.xy + other.xy,
+        }
+    }
+}
+
+/// A cluster; most have units in one arm only.
+pub type Cluster = Arms<Part>;
+
+/// An effect with cluster-robust errors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Robust {
+    /// Treatment minus control, at equal covariates.
+    pub estimate: f64,
+    /// Clusters.
+    pub clusters: u64,
+    /// Standard error as if units were independent, for comparison only.
+    pub se_independent: f64,
+    /// Its p-value.
+    pub p_independent: f64,
+    /// Standard error without correction for few clusters.
+    pub se_cr0: f64,
+    /// Its p-value by the normal distribution.
+    pub p_cr0: f64,
+    /// Standard error scaled for the number of clusters.
+    pub se_cr1: f64,
+    /// Its p-value by Student's t with one degree of freedom fewer than clusters.
+    pub p_cr1: f64,
+    /// Standard error with adjusted residuals: the one to decide on.
+    pub se_cr2: f64,
+    /// Its degrees of freedom.
+    pub dof: f64,
+    /// Its p-value.
+    pub p_cr2: f64,
+    /// Its interval.
+    pub interval: Interval,
+}
+
+/// The effect without a covariate.
+///
+/// # Errors
+/// With fewer than two clusters, an empty arm, or without variance between clusters.
+pub fn effect(clusters: &[Cluster], alpha: Alpha) -> Result<Robust, Error> {
+    let design = |cluster: &Cluster| {
+        let (all, treated) = (cluster.control.plus(cluster.treatment), cluster.treatment);
+        ([[all.n, treated.n], [treated.n, treated.n]], [all.y, treated.y])
+    };
+    robust(clusters, design, alpha)
+}
+
+/// What the treatment's mean is more than the control's, as a share of that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Relative {
+    /// The share.
+    pub estimate: f64,
+    /// The shares that the test of `treatment - (1 + share) control` does not refute (Fieller
+    /// 1954), with CR2 and its degrees of freedom.
+    pub interval: Interval,
+}
+
+/// The relative effect without a covariate.
+///
+/// # Errors
+/// As [`effect`], and when the control is not told apart from 0 at this level.
+pub fn relative_effect(clusters: &[Cluster], alpha: Alpha) -> Result<Relative, Error> {
+    // Without the control's outcomes the effect is the treatment's mean with its own variance;
+    // degrees of freedom follow from sizes alone.
+    let silent = |cluster: &Cluster| Cluster {
+        control: Part { y: 0.0, yy: 0.0, ..cluster.control },
+        treatment: cluster.treatment,
+    };
+    let (both, alone) = (
+        effect(clusters, alpha)?,
+        effect(&clusters.iter().map(silent).collect::<Vec<_>>(), alpha)?,
+    );
+    let (treatment, control) = (alone.estimate, alone.estimate - both.estimate);
+    let (own, other) = (
+        alone.se_cr2 * alone.se_cr2,
+        (both.se_cr2 * both.se_cr2 - alone.se_cr2 * alone.se_cr2).max(0.0),
+    );
+    let t = student_upper_quantile(0.5 * alpha.value(), both.dof);
+    let a = control * control - t * t * other;
+    if !(control > 0.0 && a > 0.0) {
+        return Err(Error::ZeroBase("the control"));
+    }
+    let (b, c) = (treatment * control, treatment * treatment - t * t * own);
+    let root = (b * b - a * c).max(0.0).sqrt();
+    let interval = Interval { lower: (b - root) / a - 1.0, upper: (b + root) / a - 1.0 };
+    Ok(Relative { estimate: treatment / control - 1.0, interval })
+}
+
+/// The effect at equal values of the covariate.
+///
+/// # Errors
+/// As [`effect`], and when the covariate does not vary.
+pub fn adjusted_effect(clusters: &[Cluster], alpha: Alpha) -> Result<Robust, Error> {
+    let design = |cluster: &Cluster| {
+        let (all, treated) = (cluster.control.plus(cluster.treatment), cluster.treatment);
+        let products = [
+            [all.n, treated.n, all.x],
+            [treated.n, treated.n, treated.x],
+            [all.x, treated.x, all.xx],
+        ];
+        (products, [all.y, treated.y, all.xy])
+    };
+    robust(clusters, design, alpha)
+}
+
+/// Share of the variance of outcomes that lies between clusters, whatever their arms (one-way
+/// analysis of variance); may be negative.
+///
+/// # Errors
+/// With fewer than two clusters, no cluster of two units, or without variance.
+pub fn intraclass_correlation(clusters: &[Cluster]) -> Result<f64, Error> {
+    let parts: Vec<Part> = clusters
+        .iter()
+        .map(|cluster| cluster.control.plus(cluster.treatment))
+        .filter(|part| part.n > 0.0)
+        .collect();
+    let groups = at_least("clusters", parts.len() as u64, 2)? as f64;
+    let all = parts.iter().fold(Part::default(), |sum, part| sum.plus(*part));
+    if all.n <= groups {
+        return Err(Error::TooFew { name: "units", count: all.n as u64, least: groups as u64 + 1 });
+    }
+    let mean = all.y / all.n;
+    let between = parts
+        .iter()
+        .map(|part| part.n * (part.y / part.n - mean) * (part.y / part.n - mean))
+        .sum::<f64>()
+        / (groups - 1.0);
+    let within =
+        parts.iter().map(|part| part.yy - part.y * part.y / part.n).sum::<f64>() / (all.n - groups);
+    let size =
+        (all.n - parts.iter().map(|part| part.n * part.n).sum::<f64>() / all.n) / (groups - 1.0);
+    let variance = between + (size - 1.0) * within;
+    if variance > 0.0 {
+        Ok((between - within) / variance)
+    } else {
+        Err(Error::NoVariance("the outcome"))
+    }
+}
+
+/// Mean outcome per unit of each arm with its variance by the delta method over clusters (Deng,
+/// Knoblich and Lu, KDD 2018).
+///
+/// # Errors
+/// With fewer than two clusters in an arm.
+pub fn ratio_moments(clusters: &[Cluster]) -> Result<Arms<Moments>, Error> {
+    let arm = |of: fn(&Cluster) -> Part| {
+        let parts: Vec<Part> = clusters.iter().map(of).filter(|part| part.n > 0.0).collect();
+        let count = at_least("clusters", parts.len() as u64, 2)?;
+        let sum = |of: fn(&Part) -> f64| parts.iter().map(of).sum::<f64>();
+        let outcomes = Moments::of_sums(count, sum(|part| part.y), sum(|part| part.y * part.y))?;
+        let sizes = Moments::of_sums(count, sum(|part| part.n), sum(|part| part.n * part.n))?;
+        PairMoments::of_sum_products(outcomes, sizes, sum(|part| part.y * part.n))?.ratio()
+    };
+    Ok(Arms {
+        control: arm(|cluster| cluster.control)?,
+        treatment: arm(|cluster| cluster.treatment)?,
+    })
+}
+
+/// What the regression needs of a cluster: `X'X` and `X'y`; the second regressor is the arm.
+type Design<const N: usize> = (Square<N>, [f64; N]);
+
+fn robust<const N: usize>(
+    clusters: &[Cluster],
+    design: impl Fn(&Cluster) -> Design<N>,
+    alpha: Alpha,
+) -> Result<Robust, Error> {
+    let whole = |cluster: &&Cluster| cluster.control.n + cluster.treatment.n > 0.0;
+    let used: Vec<&Cluster> = clusters.iter().filter(whole).collect();
+    let count = at_least("clusters", used.len() as u64, 2)?;
+    let all = used
+        .iter()
+        .fold(Part::default(), |sum, cluster| sum.plus(cluster.control).plus(cluster.treatment));
+    let designs: Vec<Design<N>> = used.iter().map(|cluster| design(cluster)).collect();
+    let mut products = [[0.0; N]; N];
+    let mut moments = [0.0; N];
+    for (xx, xy) in &designs {
+        (0..N).for_each(|row| (0..N).for_each(|column| products[row][column] += xx[row][column]));
+        (0..N).for_each(|row| moments[row] += xy[row]);
+    }
+    // With the factor L of X'X its inverse is K'K for K = L^-1.
+    let factor = lower_inverse(&cholesky(&products).ok_or(Error::NoVariance("a regressor"))?);
+    let inverse = times(&transposed(&factor), &factor);
+    let beta = apply(&inverse, &moments);
+    let units = all.n;
+    let parameters = N as f64;
+    if units <= parameters {
+        return Err(Error::TooFew { name: "units", count: units as u64, least: N as u64 + 1 });
+    }
+    let errors = Errors::of(&designs, &factor, &inverse, &beta);
+    let residual = (all.yy - dot(&beta, &moments)).max(0.0) / (units - parameters);
+    let se_independent = (residual * inverse[1][1]).sqrt();
+    let groups = count as f64;
+    let se_cr0 = errors.plain.sqrt();
+    let se_cr1 =
+        (errors.plain * groups / (groups - 1.0) * (units - 1.0) / (units - parameters)).sqrt();
+    let (se_cr2, dof) = (errors.adjusted.sqrt(), errors.dof);
+    let estimate = beta[1];
+    if !(se_cr2 > 0.0 && se_cr0 > 0.0 && dof > 0.0 && (estimate / se_cr2).is_finite()) {
+        return Err(Error::NoVariance("the outcome between clusters"));
+    }
+    Ok(Robust {
+        estimate,
+        clusters: count,
+        se_independent,
+        p_independent: student_beyond(estimate / se_independent, units - parameters),
+        se_cr0,
+        p_cr0: 2.0 * normal_above((estimate / se_cr0).abs()),
+        se_cr1,
+        p_cr1: student_beyond(estimate / se_cr1, groups - 1.0),
+        se_cr2,
+        dof,
+        p_cr2: student_beyond(estimate / se_cr2, dof),
+        interval: Interval::around(
+            estimate,
+            student_upper_quantile(0.5 * alpha.value(), dof) * se_cr2,
+        ),
+    })
+}
+
+/// Variances of the effect.
+struct Errors {
+    plain: f64,
+    adjusted: f64,
+    dof: f64,
+}
+
+impl Errors {
+    fn of<const N: usize>(
+        designs: &[Design<N>],
+        factor: &Square<N>,
+        inverse: &Square<N>,
+        beta: &[f64; N],
+    ) -> Self {
+        // Row of the inverse that belongs to the arm: the effect is its product with X'y.
+        let arm = inverse[1];
+        let (mut plain, mut adjusted) = (0.0, 0.0);
+        let (mut own_sum, mut own_squares, mut crossed) = (0.0, 0.0, 0.0);
+        let mut outer = [[0.0; N]; N];
+        for (xx, xy) in designs {
+            let fitted = apply(xx, beta);
+            let score: [f64; N] = std::array::from_fn(|place| xy[place] - fitted[place]);
+            let scale = Scale::of(xx, factor);
+            let (root, whole) = (scale.root(xx, factor), scale.whole(xx, factor));
+            let plain_score = dot(&arm, &score);
+            let adjusted_score = plain_score + dot(&apply(&transposed(&root), &arm), &score);
+            plain += plain_score * plain_score;
+            adjusted += adjusted_score * adjusted_score;
+            // Satterthwaite's moments under independent units: w_gh = [g = h] a - q_g' M q_h.
+            let direct = apply(xx, &arm);
+            let rooted = apply(&root, &direct);
+            let q: [f64; N] = std::array::from_fn(|place| direct[place] + rooted[place]);
+            let a = dot(&arm, &direct) + dot(&arm, &apply(&whole, &direct));
+            let shared = dot(&q, &apply(inverse, &q));
+            own_sum += a - shared;
+            own_squares += a * a;
+            crossed += a * shared;
+            (0..N)
+                .for_each(|row| (0..N).for_each(|column| outer[row][column] += q[row] * q[column]));
+        }
+        let mixed = times(inverse, &outer);
+        let trace: f64 = (0..N)
+            .map(|row| (0..N).map(|column| mixed[row][column] * mixed[column][row]).sum::<f64>())
+            .sum();
+        Self { plain, adjusted, dof: own_sum * own_sum / (own_squares - 2.0 * crossed + trace) }
+    }
+}
+
+/// The part of the regression that a cluster has for itself: eigenvalues of its leverage and their
+/// directions.
+struct Scale<const N: usize> {
+    leverages: [f64; N],
+    directions: Square<N>,
+}
+
+impl<const N: usize> Scale<N> {
+    fn of(xx: &Square<N>, factor: &Square<N>) -> Self {
+        let (leverages, directions) = eigen(&times(&times(factor, xx), &transposed(factor)));
+        Self { leverages, directions }
+    }
+
+    /// What the adjustment adds: `X'A = (I + root) X'` for `A = (I - H)^(-1/2)`.
+    fn root(&self, xx: &Square<N>, factor: &Square<N>) -> Square<N> {
+        self.added(xx, factor, |own| 1.0 / own.sqrt())
+    }
+
+    /// The same for `A^2`.
+    fn whole(&self, xx: &Square<N>, factor: &Square<N>) -> Square<N> {
+        self.added(xx, factor, |own| 1.0 / own)
+    }
+
+    fn added(&self, xx: &Square<N>, factor: &Square<N>, of: impl Fn(f64) -> f64) -> Square<N> {
+        // f(I - H) = I + Y (sum over directions of (f(1 - s) - 1) / s) Y' with Y = X K'; a
+        // direction without leverage adds nothing.
+        let weight = |leverage: f64| {
+            let own = 1.0 - leverage;
+            if leverage <= OWN_MIN {
+                0.0
+            } else {
+                (if own > OWN_MIN { of(own) } else { 0.0 } - 1.0) / leverage
+            }
+        };
+        let weights = self.leverages.map(weight);
+        let inner: Square<N> = std::array::from_fn(|row| {
+            std::array::from_fn(|column| {
+                (0..N)
+                    .map(|k| self.directions[row][k] * weights[k] * self.directions[column][k])
+                    .sum()
+            })
+        });
+        times(&times(xx, &transposed(factor)), &times(&inner, factor))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clusters(control_scale: f64) -> Vec<Cluster> {
+        let none = Part::default();
+        let agent = |outcomes: &[f64], scale: f64| {
+            outcomes.iter().fold(none, |sum, y| sum.plus(Part::of(scale * y, 0.0)))
+        };
+        let control = [[1.0, 2.0, 4.0], [2.0, 3.0, 3.0], [5.0, 1.0, 2.0], [2.0, 2.0, 1.0]];
+        let treatment = [[4.0, 3.0, 4.0], [5.0, 3.0, 2.0], [3.0, 6.0, 4.0], [4.0, 5.0, 5.0]];
+        let control = control
+            .iter()
+            .map(|outcomes| Cluster { control: agent(outcomes, control_scale), treatment: none });
+        control
+            .chain(
+                treatment
+                    .iter()
+                    .map(|outcomes| Cluster { control: none, treatment: agent(outcomes, 1.0) }),
+            )
+            .collect()
+    }
+
+    #[test]
+    fn a_relative_bound_is_where_the_scaled_control_is_just_told_apart() {
+        let alpha = Alpha::new(0.05).unwrap();
+        let relative = relative_effect(&clusters(1.0), alpha).unwrap();
+        assert!((relative.estimate - (48.0 / 28.0 - 1.0)).abs() < 1e-12);
+        assert!(relative.interval.lower > 0.0 && relative.interval.contains(relative.estimate));
+        for bound in [relative.interval.lower, relative.interval.upper] {
+            let p = effect(&clusters(1.0 + bound), alpha).unwrap().p_cr2;
+            assert!((p - 0.05).abs() < 1e-9, "{bound}: {p}");
+        }
+        assert!(relative_effect(&clusters(0.0), alpha).is_err(), "a control of 0 is no base");
+    }
+}

@@ -1,0 +1,84 @@
+//! The relative effect on the log scale, where it is nearest to normal: the one that decisions are
+//! made on.
+
+use crate::stats::asymptotic::{Sequence, Tuning, sequence};
+use crate::stats::distribution::normal_critical;
+use crate::stats::level::{Alpha, Error, Interval};
+use crate::stats::moments::{Arms, Moments};
+use crate::stats::welch::Effect;
+
+/// Conversions that each arm needs before a sequence may be acted on: below, the log ratio is not
+/// yet near normal. Specified.
+pub const CONVERSIONS_MIN: u64 = 30;
+/// Outcomes other than 0 that each arm needs of metrics with heavy tails, such as revenue.
+/// Specified.
+pub const OUTCOMES_MIN: u64 = 100;
+
+/// `ln(treatment / control)` with its standard error by the delta method.
+///
+/// # Errors
+/// When a mean is not above 0 or both variances are 0.
+pub fn log_ratio(arms: &Arms<Moments>) -> Result<Effect, Error> {
+    let part = |moments: &Moments| {
+        if moments.mean > 0.0 && moments.mean.is_finite() {
+            return Ok(moments.variance_of_mean() / (moments.mean * moments.mean));
+        }
+        Err(Error::Outside { name: "a mean", value: moments.mean, expected: "above 0 for a ratio" })
+    };
+    let parts = arms.try_map(part)?;
+    let standard_error = (parts.control + parts.treatment).sqrt();
+    let estimate = libm::log(arms.treatment.mean / arms.control.mean);
+    if standard_error > 0.0 {
+        Ok(Effect { estimate, standard_error })
+    } else {
+        Err(Error::NoVariance("the metric"))
+    }
+}
+
+/// A log ratio as a relative effect: 0.05 is five hundredths more.
+#[must_use]
+pub fn lift(log_ratio: f64) -> f64 {
+    libm::expm1(log_ratio)
+}
+
+/// The fixed-horizon interval of the lift; valid at one planned look.
+#[must_use]
+pub fn fixed_interval(effect: Effect, alpha: Alpha) -> Interval {
+    Interval::around(effect.estimate, normal_critical(alpha.value()) * effect.standard_error)
+        .map(lift)
+}
+
+/// The confidence sequence of the log ratio after all units of both arms; its bounds become lifts
+/// through [`lift`].
+///
+/// # Errors
+/// As [`log_ratio`] and [`sequence`].
+pub fn log_ratio_sequence(arms: &Arms<Moments>, tuning: Tuning) -> Result<Sequence, Error> {
+    sequence(log_ratio(arms)?, arms.control.n + arms.treatment.n, tuning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubling_and_a_halving_are_equally_far_from_nothing() {
+        let moments = |mean| Moments { n: 100, mean, variance: mean * mean };
+        let up = log_ratio(&Arms { control: moments(1.0), treatment: moments(2.0) }).unwrap();
+        let down = log_ratio(&Arms { control: moments(2.0), treatment: moments(1.0) }).unwrap();
+        assert_eq!((up.estimate, up.standard_error), (-down.estimate, down.standard_error));
+        assert!(
+            (lift(up.estimate) - 1.0).abs() < 1e-15
+                && (up.standard_error - 0.02_f64.sqrt()).abs() < 1e-15
+        );
+    }
+
+    #[test]
+    fn a_mean_that_is_not_above_zero_has_no_ratio() {
+        let moments = |mean| Moments { n: 100, mean, variance: 1.0 };
+        for bad in [0.0, -1.0, f64::NAN] {
+            assert!(log_ratio(&Arms { control: moments(bad), treatment: moments(1.0) }).is_err());
+            assert!(log_ratio(&Arms { control: moments(1.0), treatment: moments(bad) }).is_err());
+        }
+    }
+}
