@@ -34,7 +34,7 @@ fn record(number: u64, now_ms: i64) -> Record {
         value: Some(interaction::to_avro(&event)),
         reason: None,
         appended_ms: now_ms,
-        source: 0,
+        ingest_run: 0,
         origin: None,
     }
 }

@@ -154,13 +154,19 @@ impl Config {
             (1..=100_000).contains(&worker.commit_timers),
             "worker.commit_timers: must be 1 to 100000",
         );
-        check((1..=1_000).contains(&worker.commit_ms), "worker.commit_ms: must be 1 to 1000");
         check(
-            (worker.commit_ms..=10_000).contains(&worker.commit_ms_max),
-            "worker.commit_ms_max: must be worker.commit_ms to 10000",
+            (1..=1_000).contains(&worker.commit_interval_ms_min),
+            "worker.commit_interval_ms_min: must be 1 to 1000",
+        );
+        check(
+            (worker.commit_interval_ms_min..=10_000).contains(&worker.commit_interval_ms_max),
+            "worker.commit_interval_ms_max: must be worker.commit_interval_ms_min to 10000",
         );
         check((1..=1_024).contains(&kafka.partitions), "kafka.partitions: must be 1 to 1024");
-        check((1..=10).contains(&kafka.replication), "kafka.replication: must be 1 to 10");
+        check(
+            (1..=10).contains(&kafka.replication_factor),
+            "kafka.replication_factor: must be 1 to 10",
+        );
         check(
             (1_000..=1_800_000).contains(&kafka.session_timeout_ms),
             "kafka.session_timeout_ms: must be 1000 to 1800000",
@@ -169,21 +175,24 @@ impl Config {
             (1..=60_000).contains(&self.http.peer_timeout_ms),
             "http.peer_timeout_ms: must be 1 to 60000",
         );
-        check(kafka.start_wait_ms <= 86_400_000, "kafka.start_wait_ms: must be 0 to 86400000");
+        check(
+            kafka.startup_timeout_ms <= 86_400_000,
+            "kafka.startup_timeout_ms: must be 0 to 86400000",
+        );
         check(
             (1_000..=900_000).contains(&kafka.transaction_timeout_ms),
             "kafka.transaction_timeout_ms: must be 1000 to 900000",
         );
         check(
-            (100..=86_400_000).contains(&kafka.renew_offsets_ms),
-            "kafka.renew_offsets_ms: must be 100 to 86400000",
+            (100..=86_400_000).contains(&kafka.idle_offset_commit_interval_ms),
+            "kafka.idle_offset_commit_interval_ms: must be 100 to 86400000",
         );
         check(
-            (100..=600_000).contains(&kafka.reach_timeout_ms),
-            "kafka.reach_timeout_ms: must be 100 to 600000",
+            (100..=600_000).contains(&kafka.connect_timeout_ms),
+            "kafka.connect_timeout_ms: must be 100 to 600000",
         );
-        check((1..=256).contains(&kafka.workers), "kafka.workers: must be 1 to 256");
-        check(kafka.standbys <= 100, "kafka.standbys: must be 0 to 100");
+        check((1..=256).contains(&kafka.num_threads), "kafka.num_threads: must be 1 to 256");
+        check(kafka.num_standby_replicas <= 100, "kafka.num_standby_replicas: must be 0 to 100");
         check(
             (100..=10_000_000).contains(&kafka.standby_records_per_second),
             "kafka.standby_records_per_second: must be 100 to 10000000",
@@ -206,11 +215,14 @@ impl Config {
             (1..=10_000).contains(&registry.cached_ids),
             "schema_registry.cached_ids: must be 1 to 10000",
         );
-        check((10..=60_000).contains(&worker.tick_ms), "worker.tick_ms: must be 10 to 60000");
+        check(
+            (10..=60_000).contains(&worker.punctuate_interval_ms),
+            "worker.punctuate_interval_ms: must be 10 to 60000",
+        );
         check((10..=600_000).contains(&worker.report_ms), "worker.report_ms: must be 10 to 600000");
         check(
-            (0.0..=1.0).contains(&worker.dead_letter_share_max),
-            "worker.dead_letter_share_max: must be 0 to 1",
+            (0.0..=1.0).contains(&worker.dead_letter_ratio_max),
+            "worker.dead_letter_ratio_max: must be 0 to 1",
         );
         check(
             (1..=100_000).contains(&worker.dead_letter_window),
@@ -225,8 +237,8 @@ impl Config {
             "state.checkpoint_rows: must be 1 to 1000000",
         );
         check(
-            (16..=1_048_576).contains(&self.state.pages_mib),
-            "state.pages_mib: must be 16 to 1048576",
+            (16..=1_048_576).contains(&self.state.cache_mib),
+            "state.cache_mib: must be 16 to 1048576",
         );
         check(
             (1..=100_000).contains(&self.ingest.lines_per_append),
@@ -265,18 +277,18 @@ impl Config {
         let kafka = self.kafka.clone();
         (!kafka.bootstrap_servers.is_empty()).then_some(Settings {
             bootstrap_servers: kafka.bootstrap_servers,
-            application: kafka.application,
+            application_id: kafka.application_id,
             instance,
             is_static: kafka.static_membership,
             partitions: kafka.partitions,
-            replication: kafka.replication.cast_signed(),
+            replication_factor: kafka.replication_factor.cast_signed(),
             creates_topics: kafka.create_topics,
             session_timeout_ms: kafka.session_timeout_ms,
             transaction_timeout_ms: kafka.transaction_timeout_ms,
-            reach_timeout_ms: kafka.reach_timeout_ms,
+            connect_timeout_ms: kafka.connect_timeout_ms,
             buffer_records: kafka.buffer_records,
-            workers: kafka.workers,
-            standbys: kafka.standbys,
+            num_threads: kafka.num_threads,
+            num_standby_replicas: kafka.num_standby_replicas,
             standby_records_per_second: kafka.standby_records_per_second,
             topic_prefix: kafka.topic_prefix,
             guarantee: kafka.guarantee,
@@ -342,25 +354,26 @@ impl Config {
     #[must_use]
     pub fn pace(&self) -> Pace {
         let [shortest, longest] =
-            [self.worker.commit_ms, self.worker.commit_ms_max].map(Duration::from_millis);
+            [self.worker.commit_interval_ms_min, self.worker.commit_interval_ms_max]
+                .map(Duration::from_millis);
         Pace { shortest, longest }
     }
 
     /// The worker's part.
     #[must_use]
     pub fn worker_options(&self) -> worker::Options {
-        let State { cached_rows, checkpoint_rows, pages_mib } = self.state;
+        let State { cached_rows, checkpoint_rows, cache_mib } = self.state;
         worker::Options {
             commit_records: self.worker.commit_records,
             commit_timers: self.worker.commit_timers,
-            tick: Duration::from_millis(self.worker.tick_ms),
+            tick: Duration::from_millis(self.worker.punctuate_interval_ms),
             report: Duration::from_millis(self.worker.report_ms),
-            renew: Duration::from_millis(self.kafka.renew_offsets_ms),
-            flood: worker::Limit {
-                share_max: self.worker.dead_letter_share_max,
+            renew: Duration::from_millis(self.kafka.idle_offset_commit_interval_ms),
+            breaker: worker::BreakerLimit {
+                ratio_max: self.worker.dead_letter_ratio_max,
                 window: self.worker.dead_letter_window,
             },
-            bounds: Bounds { cached_rows, checkpoint_rows, pages_bytes: pages_mib << 20 },
+            bounds: Bounds { cached_rows, checkpoint_rows, pages_bytes: cache_mib << 20 },
             schemas: Schemas::default(),
         }
     }

@@ -15,7 +15,7 @@ use crate::codec::record::{Batches, Record};
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Positions;
 
-pub use crate::log::embedded::{Embedded, Snapshot, Upkeep, Writes};
+pub use crate::log::embedded::{Cleaned, Embedded, Snapshot, Writes};
 
 /// Why the log cannot go on.
 #[derive(Debug, thiserror::Error)]

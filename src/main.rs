@@ -62,49 +62,31 @@ enum Command {
     /// Count, show and append again what could not be used.
     #[command(subcommand)]
     Dlq(cli::dlq::Command),
-    /// Let a partition go on that paused because most of its interactions were dead-lettered.
-    Resume {
-        /// The partition.
-        #[arg(long)]
-        partition: u32,
-    },
-    /// Put a new version of an experiment, model, threshold, lexicon, stage map or setting in
-    /// force.
-    Define {
+    /// Show or resume partitions that paused because most of their events were dead-lettered.
+    #[command(subcommand)]
+    Partition(cli::dlq::PartitionCommand),
+    /// Apply a definition: a new version of an experiment, model, threshold, lexicon, stage map or
+    /// setting.
+    Apply {
         /// A JSON file; see docs/definitions.md.
         file: PathBuf,
     },
     /// Take the log again from its start and compare every output and row with what is stored.
     Replay,
-    /// Measure the predictions on a file whose leads have outcomes, on the last 30 % of its leads.
-    Evaluate {
+    /// Measure the predictions on a file of events with known outcomes (the last 30 % of its
+    /// leads).
+    Backtest {
         /// The file.
         file: String,
     },
     /// Design experiments, see what their statistics promise, and what came of those that run.
     #[command(subcommand)]
     Experiment(cli::experiment::Command),
-    /// Mutate a file of events, and predict what ingest will count: for tests of a set-up.
-    Mutate(cli::mutate::Options),
-    /// Make a file of malformed lines, and predict what ingest will count.
-    Malformed {
-        /// The same seed gives the same file.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// How many lines.
-        #[arg(long, default_value_t = 10_000)]
-        lines: usize,
-    },
-    /// Measure what a cluster and this machine make of events.
-    Bench {
-        /// What is measured.
-        #[command(subcommand)]
-        what: cli::bench::Benchmark,
-    },
     /// Look at everything that an instance depends on, and say what to do; changes nothing.
     Doctor,
-    /// Check the configuration and print it with every default.
-    Check,
+    /// Check the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print the schemas, or register them.
     Schemas {
         #[command(subcommand)]
@@ -115,6 +97,12 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Check the configuration and print it with every default; secrets are masked.
+    Check,
 }
 
 #[tokio::main]
@@ -154,18 +142,13 @@ async fn run() -> anyhow::Result<()> {
             cli::show::worklist(&config, (&tenant, agent.as_deref()), json).await
         }
         Command::Dlq(command) => cli::dlq::dlq(&config, command, json).await,
-        Command::Resume { partition } => cli::dlq::resume(&config, partition).await,
-        Command::Define { file } => cli::show::define(&config, &file).await,
+        Command::Partition(command) => cli::dlq::partition(&config, command).await,
+        Command::Apply { file } => cli::show::apply(&config, &file).await,
         Command::Replay => cli::show::replay(&config).await,
-        Command::Evaluate { file } => cli::evaluate::evaluate(&file),
+        Command::Backtest { file } => cli::backtest::backtest(&file),
         Command::Experiment(command) => cli::experiment::experiment(&config, &command, json).await,
-        Command::Mutate(options) => cli::mutate::mutate(&options),
-        Command::Malformed { seed, lines } => cli::mutate::malformed(seed, lines),
-        Command::Bench { what } => {
-            tokio::task::block_in_place(|| cli::bench::bench(&config, &what))
-        }
         Command::Doctor => cli::doctor::doctor(&config, json),
-        Command::Check => Ok(cli::say(
+        Command::Config(ConfigCommand::Check) => Ok(cli::print::say(
             toml::to_string(&config.masked())
                 .context("the configuration cannot be written as TOML")?,
         )?),

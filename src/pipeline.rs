@@ -11,20 +11,20 @@ mod memory;
 
 use crate::domain::event::Interaction;
 use crate::domain::experiment::analysis::agents;
-use crate::domain::experiment::analysis::business::nets;
+use crate::domain::experiment::analysis::business::net_benefits;
 use crate::domain::experiment::analysis::decision::{self};
 use crate::domain::experiment::analysis::verdicts::Verdict as Concluded;
 use crate::domain::experiment::plan::Act;
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
 use crate::domain::lead::{Decision, Lead, Verdict};
-use crate::domain::rules::{Manner, Policy, Rules};
+use crate::domain::rules::{DefaultPolicy, Policy, Rules};
 use crate::domain::units::{AppendTime, EventTime, LeadKey, Partition, Tenant};
 
-pub use crate::pipeline::allocation_update::Reweighting;
-pub use crate::pipeline::experiment_report::{Partial, Trial, heard};
+pub use crate::pipeline::allocation_update::AllocationUpdate;
+pub use crate::pipeline::experiment_report::{ExperimentReport, PartitionReport, last_report};
 pub use crate::pipeline::memory::Memory;
 pub use crate::pipeline::rows::{
-    Clock, Counters, Due, Key, Positions, Row, Rows, Source, Unmapped, Written,
+    Clock, Counters, EmittedVersion, InputTopic, Key, Positions, Row, StateStore, Timers, Unmapped,
 };
 
 /// Version of the decisions made here: states and outputs repeat byte for byte only under the same
@@ -49,7 +49,7 @@ pub enum Input {
         at: AppendTime,
     },
     /// All counts of an experiment in one partition so far.
-    Partial {
+    PartitionReport {
         /// The experiment.
         experiment: ExperimentKey,
         /// The partition that counted.
@@ -71,7 +71,7 @@ pub enum Effect {
     /// An experiment that acts by itself is over: a definition for all partitions.
     Concluded(Box<Conclusion>),
     /// An experiment goes on with other weights: a definition for all partitions.
-    Reweighted(Box<Reweighting>),
+    AllocationUpdated(Box<AllocationUpdate>),
     /// The input cannot be used.
     DeadLetter(String),
     /// The input came too late.
@@ -125,7 +125,7 @@ pub enum Taken {
 ///
 /// # Errors
 /// When a row cannot be loaded; nothing of the input may then be committed.
-pub fn take<R: Rows>(
+pub fn take<R: StateStore>(
     rules: &Rules,
     rows: &mut R,
     input: &Input,
@@ -141,8 +141,8 @@ pub fn take<R: Rows>(
             Ok(Taken::Done(Outcome::DeadLettered))
         }
         Input::Tick { at } => tick(rules, rows, EventTime(at.0), budget, effects),
-        Input::Partial { experiment, source, at, tally } => {
-            let report = Partial { at: *at, tally: tally.clone() };
+        Input::PartitionReport { experiment, source, at, tally } => {
+            let report = PartitionReport { at: *at, tally: tally.clone() };
             if let Some(metrics) = experiment_report::take(rows, experiment, (*source, report))? {
                 let metrics = measure(rules, metrics);
                 let concluded = conclude(rules, &metrics);
@@ -150,7 +150,7 @@ pub fn take<R: Rows>(
                 effects.push(Effect::Measured(Box::new(metrics)));
                 effects.extend(concluded.map(|conclusion| Effect::Concluded(Box::new(conclusion))));
                 effects.extend(
-                    reweighted.map(|reweighting| Effect::Reweighted(Box::new(reweighting))),
+                    reweighted.map(|reweighting| Effect::AllocationUpdated(Box::new(reweighting))),
                 );
             }
             Ok(Taken::Done(Outcome::Internal))
@@ -173,7 +173,8 @@ pub fn measure(rules: &Rules, mut metrics: Metrics) -> Metrics {
         };
         if let Some((newest, report)) = rules.versions(key, metrics.at).last().zip(report.as_ref())
         {
-            metrics.nets = nets(report, &metrics.tally, (plan.control.as_str(), &newest.costs));
+            metrics.net_benefits =
+                net_benefits(report, &metrics.tally, (plan.control.as_str(), &newest.costs));
         }
         metrics.report = report.map(Box::new);
     }
@@ -191,7 +192,7 @@ fn conclude(rules: &Rules, metrics: &Metrics) -> Option<Conclusion> {
         return None;
     }
     let strategy = if let Concluded::Promote(arm) = &decision.verdict {
-        Some(Manner::Strategy(arm.clone()))
+        Some(DefaultPolicy::Strategy(arm.clone()))
     } else {
         None
     };
@@ -209,7 +210,7 @@ fn conclude(rules: &Rules, metrics: &Metrics) -> Option<Conclusion> {
     Some(Conclusion { experiment: key.clone(), policy, at: metrics.at })
 }
 
-fn interaction<R: Rows>(
+fn interaction<R: StateStore>(
     rules: &Rules,
     rows: &mut R,
     (event, appended): (&Interaction, AppendTime),
@@ -219,12 +220,12 @@ fn interaction<R: Rows>(
     let tenant = event.key.tenant();
     let in_force = rules.in_force(tenant, event.occurred_at);
     let ahead_ms = event.occurred_at.0.saturating_sub(appended.0);
-    if ahead_ms > in_force.thresholds.future_ms {
+    if ahead_ms > in_force.thresholds.max_future_skew_ms {
         let reason = format!(
             "future_timestamp: occurred_at is {} s ahead of the log, at most {} s is allowed: \
                 check the producer's clock",
             ahead_ms / 1_000,
-            in_force.thresholds.future_ms / 1_000
+            in_force.thresholds.max_future_skew_ms / 1_000
         );
         effects.push(Effect::DeadLetter(reason));
         return Ok(Taken::Done(Outcome::DeadLettered));
@@ -262,7 +263,7 @@ fn interaction<R: Rows>(
 }
 
 /// Moves the clocks of tenants that are live and have somebody due.
-fn tick<R: Rows>(
+fn tick<R: StateStore>(
     rules: &Rules,
     rows: &mut R,
     at: EventTime,
@@ -282,7 +283,7 @@ fn tick<R: Rows>(
 }
 
 /// Looks at the leads of a tenant that are due until a time; `false` when the budget ended first.
-fn fire_due<R: Rows>(
+fn fire_due<R: StateStore>(
     rules: &Rules,
     rows: &mut R,
     (tenant, until): (&Tenant, EventTime),
@@ -304,11 +305,16 @@ fn fire_due<R: Rows>(
     Ok(true)
 }
 
-fn clock<R: Rows>(rows: &mut R, tenant: &Tenant) -> Result<Option<Clock>, R::Error> {
+fn clock<R: StateStore>(rows: &mut R, tenant: &Tenant) -> Result<Option<Clock>, R::Error> {
     Ok(rows.load(&Key::Clock(tenant.clone()))?.and_then(Row::into_clock))
 }
 
-fn store<R: Rows>(rows: &mut R, key: &LeadKey, lead: Box<Lead>, due_before: Option<EventTime>) {
+fn store<R: StateStore>(
+    rows: &mut R,
+    key: &LeadKey,
+    lead: Box<Lead>,
+    due_before: Option<EventTime>,
+) {
     if lead.risk.due != due_before {
         rows.reschedule(key, due_before, lead.risk.due);
     }
@@ -316,7 +322,7 @@ fn store<R: Rows>(rows: &mut R, key: &LeadKey, lead: Box<Lead>, due_before: Opti
 }
 
 /// Keeps what is counted and passes on what is told.
-fn settle<R: Rows>(
+fn settle<R: StateStore>(
     rows: &mut R,
     tenant: &Tenant,
     decisions: Vec<Decision>,
@@ -327,8 +333,8 @@ fn settle<R: Rows>(
             Decision::Count(experiment, change) => {
                 let key = Key::Tally(experiment);
                 let mut tally = rows.load(&key)?.and_then(Row::into_tally).unwrap_or_default();
-                tally.take_back(&change.removed);
-                tally.merge(&change.added);
+                tally.retract(&change.retract);
+                tally.merge(&change.add);
                 rows.save(key, Some(Row::Tally(tally)));
             }
             Decision::Unmapped(name) => {

@@ -18,7 +18,7 @@ use crate::domain::hash::partition_of;
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::log::registry::{self, Schemas};
 use crate::log::{self, Sources};
-use crate::pipeline::{Input, Source};
+use crate::pipeline::{Input, InputTopic};
 
 /// Name under which it is stored how far dead letters were appended again.
 pub const SOURCE: &str = "dlq redrive";
@@ -149,7 +149,7 @@ impl Redriven {
     /// What a dead letter can become.
     #[must_use]
     pub fn fate(&self, (partition, offset): (Partition, Offset), record: &Record) -> Fate {
-        let (interactions, _) = inputs_of(Source::Interactions, partition);
+        let (interactions, _) = inputs_of(InputTopic::Interactions, partition);
         let next = self.next.get(record.reason_word()).and_then(|next| next.get(&partition.0));
         match &record.origin {
             Some(origin) if origin.topic != interactions => Fate::Internal,
@@ -410,7 +410,7 @@ struct Piece {
 impl Piece {
     fn push(&mut self, (sent, record): (Sent, Record)) {
         self.bytes += record.value.as_ref().map_or(0, Vec::len);
-        let (topic, partition) = inputs_of(Source::Interactions, Partition(sent.partition));
+        let (topic, partition) = inputs_of(InputTopic::Interactions, Partition(sent.partition));
         self.batches.entry((topic, partition.0)).or_default().push(record);
         self.sent.push(sent);
     }
@@ -423,12 +423,12 @@ impl Piece {
         &mut self,
         log: &impl Sources,
         redriven: &Redriven,
-        told: &mut dyn FnMut(&[Sent]),
+        reported: &mut dyn FnMut(&[Sent]),
     ) -> Result<(), Error> {
         let Self { batches, sent, .. } = std::mem::take(self);
         if !sent.is_empty() {
             log.append_from(&batches, (SOURCE, &redriven.bytes()))?;
-            told(&sent);
+            reported(&sent);
         }
         Ok(())
     }
@@ -445,7 +445,7 @@ fn appended_again(
 ) -> Result<(Sent, Record), Error> {
     let reason = letter.reason_word().to_owned();
     let origin = letter.origin.map(|origin| Origin { attempt: origin.attempt + 1, ..origin });
-    let mut record = Record { reason: None, source: run, appended_ms: now.0, origin, ..letter };
+    let mut record = Record { reason: None, ingest_run: run, appended_ms: now.0, origin, ..letter };
     if record.key.is_none() {
         let value = record.value.as_deref().unwrap_or_default();
         let event = schemas.read_within(PATIENCE, value, |writers| event(&record, writers))?;

@@ -96,7 +96,7 @@ type Question = fn(&Settings, &'static str) -> Vec<Finding>;
 pub fn examine(config: &Config) -> Vec<Finding> {
     let checks = checks(config);
     let names: Vec<String> = checks.iter().map(|(name, _)| name.clone()).collect();
-    let (tell, told) = channel();
+    let (tell, reported) = channel();
     for (place, (_, check)) in checks.into_iter().enumerate() {
         let tell = tell.clone();
         // Nobody listens to one that comes too late.
@@ -106,7 +106,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     let mut found: Vec<Option<Vec<Finding>>> = vec![None; names.len()];
     let until = Instant::now() + ALL;
     while let Ok((place, findings)) =
-        told.recv_timeout(until.saturating_duration_since(Instant::now()))
+        reported.recv_timeout(until.saturating_duration_since(Instant::now()))
     {
         found[place] = Some(findings);
     }
@@ -267,7 +267,7 @@ fn schemas(settings: Option<registry::Settings>) -> Vec<Finding> {
             .map(|(subject, _)| subject.as_str());
         subjects.collect::<Vec<_>>().join(", ")
     };
-    let told = [
+    let reported = [
         (
             registry::Subject::Refused,
             Grade::Fail,
@@ -287,7 +287,7 @@ fn schemas(settings: Option<registry::Settings>) -> Vec<Finding> {
             "run `leadstream schemas register`",
         ),
     ];
-    let findings: Vec<Finding> = told
+    let findings: Vec<Finding> = reported
         .into_iter()
         .map(|(standing, grade, what, remedy)| (of(standing), grade, what, remedy))
         .filter(|(subjects, ..)| !subjects.is_empty())

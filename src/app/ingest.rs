@@ -13,7 +13,7 @@ use crate::codec::topics::inputs_of;
 use crate::domain::hash::partition_of;
 use crate::domain::units::AppendTime;
 use crate::log::Sources;
-use crate::pipeline::{Input, Source};
+use crate::pipeline::{Input, InputTopic};
 
 /// A line is kept whole up to this size; a longer one ends the ingest, so that nothing is cut.
 pub const LINE_BYTES_MAX: usize = 64 << 20;
@@ -158,12 +158,12 @@ fn record(
     (number, run, appended_ms): (u64, u32, i64),
     bad: &mut Vec<BadLine>,
 ) -> Record {
-    let made = |key, value, reason| Record {
+    let created = |key, value, reason| Record {
         key,
         value: Some(value),
         reason,
         appended_ms,
-        source: run,
+        ingest_run: run,
         origin: None,
     };
     match interaction::from_json(line) {
@@ -172,7 +172,7 @@ fn record(
             let ahead = event.occurred_at.0 > appended_ms;
             let key = Some(event.key.as_str().into());
             let value = Some(event).filter(|_| !ahead).map(interaction::into_avro);
-            made(
+            created(
                 key,
                 value
                     .filter(|value| value.len() <= EVENT_BYTES_MAX)
@@ -183,7 +183,7 @@ fn record(
         Err(error) => {
             let reason = format!("{error} (line {number})");
             bad.push(BadLine { number, reason: reason.clone() });
-            made(None, line.to_vec(), Some(reason))
+            created(None, line.to_vec(), Some(reason))
         }
     }
 }
@@ -245,7 +245,7 @@ pub fn append(
         let record = record(line, (before + place as u64 + 1, after.run, appended_ms), &mut bad);
         let key = record.key.as_deref().unwrap_or(line);
         let (topic, partition) =
-            inputs_of(Source::Interactions, partition_of(key, log.partitions()));
+            inputs_of(InputTopic::Interactions, partition_of(key, log.partitions()));
         batches.entry((topic, partition.0)).or_default().push(record);
     }
     log.append_from(&batches, (name, &stored_form(after)))?;

@@ -10,15 +10,15 @@ use std::time::Duration;
 use crate::codec::topics::{self, Cleanup, inputs_of, output_topics};
 use crate::config::Config;
 use crate::domain::units::{Offset, Partition};
-use crate::engine::cluster::peers::{Had, Peers};
-use crate::engine::kafka_loop::{self, Told};
+use crate::engine::cluster::peers::{Advertised, Peers};
+use crate::engine::kafka_loop::{self, WorkerEvents};
 use crate::engine::standby::Standbys;
 use crate::engine::store::{Error, Trees};
 use crate::engine::worker::{self, Views, Worker, state_directory};
-use crate::log::kafka::{self, Cluster, Hub};
+use crate::log::kafka::{self, Cluster, PartitionAssignment};
 use crate::log::registry::{self, Registry, Schemas};
 use crate::log::{self, Embedded, Reader, TimeSource, chain};
-use crate::pipeline::Source;
+use crate::pipeline::InputTopic;
 use crate::telemetry::metrics::Metrics;
 
 /// How often damaged state is restored before the instance gives up.
@@ -99,7 +99,7 @@ pub struct Instance {
     stop: AtomicBool,
     workers: Vec<Beat>,
     /// What the workers on Kafka have in hand.
-    hub: Mutex<Arc<Hub>>,
+    assignment: Mutex<Arc<PartitionAssignment>>,
     /// On Kafka: where the others are.
     peers: OnceLock<Peers>,
     restores: AtomicU32,
@@ -129,7 +129,8 @@ impl Instance {
         let registry = config
             .registry_settings()
             .map(|settings| Arc::new(Registry::start(&settings, metrics.clone())));
-        let workers = if let Backend::Kafka(cluster) = &log { cluster.settings.workers } else { 1 };
+        let workers =
+            if let Backend::Kafka(cluster) = &log { cluster.settings.num_threads } else { 1 };
         let instance = Arc::new(Self {
             log,
             views: Views::default(),
@@ -146,7 +147,7 @@ impl Instance {
                     failing: Mutex::default(),
                 })
                 .collect(),
-            hub: Mutex::default(),
+            assignment: Mutex::default(),
             peers: OnceLock::new(),
             restores: AtomicU32::new(0),
             failure: Mutex::new(None),
@@ -154,7 +155,9 @@ impl Instance {
         let mut threads = Vec::new();
         let worker = instance.clone();
         threads.push(std::thread::spawn(move || worker.work()));
-        if let (Ok(_), 1..) = (instance.log.embedded(), instance.config.log.upkeep_minutes) {
+        if let (Ok(_), 1..) =
+            (instance.log.embedded(), instance.config.log.cleanup_interval_minutes)
+        {
             let upkeep = instance.clone();
             threads.push(std::thread::spawn(move || upkeep.keep_up()));
         }
@@ -168,18 +171,18 @@ impl Instance {
     pub fn announce(self: &Arc<Self>, url: String) -> Result<(), log::Error> {
         let Backend::Kafka(cluster) = &self.log else { return Ok(()) };
         let weak = Arc::downgrade(self);
-        let keeps = cluster.settings.standbys > 0;
-        let had = move || {
-            let Some(instance) = weak.upgrade() else { return Had::default() };
+        let keeps = cluster.settings.num_standby_replicas > 0;
+        let advertised = move || {
+            let Some(instance) = weak.upgrade() else { return Advertised::default() };
             let mut partitions: Vec<u32> =
                 instance.views.all().iter().map(|shared| shared.partition().0).collect();
             partitions.sort_unstable();
-            Had {
+            Advertised {
                 partitions,
                 standbys: keeps.then(|| instance.standbys.behind().into_keys().collect()),
             }
         };
-        let peers = Peers::start(&cluster.settings, url, had)?;
+        let peers = Peers::start(&cluster.settings, url, advertised)?;
         // Whoever announces twice is announced already.
         self.peers.set(peers).ok();
         Ok(())
@@ -259,10 +262,11 @@ impl Instance {
         match &self.log {
             Backend::Embedded(log) => self.work_embedded(log, directory, options),
             Backend::Kafka(cluster) => {
-                let hub = Arc::new(Hub::default());
-                *self.hub.lock().unwrap_or_else(PoisonError::into_inner) = hub.clone();
-                let copies = cluster.settings.standbys as usize;
-                let told = Told {
+                let assignment = Arc::new(PartitionAssignment::default());
+                *self.assignment.lock().unwrap_or_else(PoisonError::into_inner) =
+                    assignment.clone();
+                let copies = cluster.settings.num_standby_replicas as usize;
+                let reported = WorkerEvents {
                     stop: &self.stop,
                     beat: &|worker| self.beat(worker),
                     caught_up: &|worker| self.caught_up(worker),
@@ -274,7 +278,12 @@ impl Instance {
                         self.peers.get().map_or_else(BTreeSet::new, |peers| peers.to_keep(copies))
                     },
                 };
-                kafka_loop::work((cluster, &hub), directory, (options, self.config.pace()), &told)
+                kafka_loop::work(
+                    (cluster, &assignment),
+                    directory,
+                    (options, self.config.pace()),
+                    &reported,
+                )
             }
         }
     }
@@ -305,7 +314,7 @@ impl Instance {
                 return worker.checkpoint();
             }
             worker.chores()?;
-            let tick = Duration::from_millis(self.config.worker.tick_ms);
+            let tick = Duration::from_millis(self.config.worker.punctuate_interval_ms);
             log.await_write(
                 if is_waiting { tick.min(kafka_loop::REGISTRY) } else { tick },
                 |writes| writes.appends > seen,
@@ -357,7 +366,7 @@ impl Instance {
 
     /// Compacts and retains now and then.
     fn keep_up(&self) {
-        let pause = Duration::from_secs(60 * u64::from(self.config.log.upkeep_minutes));
+        let pause = Duration::from_secs(60 * u64::from(self.config.log.cleanup_interval_minutes));
         loop {
             let until = std::time::Instant::now() + pause;
             while let Some(left) = until.checked_duration_since(std::time::Instant::now()) {
@@ -407,7 +416,7 @@ impl Instance {
         }
         let positions = snapshot.positions(partition)?;
         let source =
-            Source::ALL.into_iter().find(|source| inputs_of(*source, partition).0 == topic);
+            InputTopic::ALL.into_iter().find(|source| inputs_of(*source, partition).0 == topic);
         Ok(source.map_or(snapshot.end(topic, partition)?, |source| positions.next[source as usize]))
     }
 
@@ -440,13 +449,16 @@ impl Instance {
     /// When the log fails.
     pub fn lag(&self) -> Result<BTreeMap<u32, u64>, log::Error> {
         let lag = match &self.log {
-            Backend::Kafka(_) => self.hub.lock().unwrap_or_else(PoisonError::into_inner).lag(),
+            Backend::Kafka(_) => {
+                self.assignment.lock().unwrap_or_else(PoisonError::into_inner).lag()
+            }
             Backend::Embedded(log) => {
                 let snapshot = log.snapshot()?;
                 let of = |partition| {
-                    let (topic, place) = inputs_of(Source::Interactions, Partition(partition));
-                    let taken = snapshot.positions(place)?.next[Source::Interactions as usize];
-                    Ok((partition, snapshot.end(topic, place)?.0.saturating_sub(taken.0)))
+                    let (topic, place) = inputs_of(InputTopic::Interactions, Partition(partition));
+                    let processed =
+                        snapshot.positions(place)?.next[InputTopic::Interactions as usize];
+                    Ok((partition, snapshot.end(topic, place)?.0.saturating_sub(processed.0)))
                 };
                 (0..snapshot.partitions()).map(of).collect::<Result<_, log::Error>>()?
             }

@@ -12,7 +12,7 @@ use crate::codec::topics::{STATE, Topic, inputs_of};
 use crate::domain::units::{Offset, Partition};
 use crate::log::kafka::{Cluster, Group, Topics};
 use crate::log::{Embedded, Error, Options};
-use crate::pipeline::{Key, Row, Source};
+use crate::pipeline::{InputTopic, Key, Row};
 
 /// Copies everything that is committed into a new directory; `progress` hears how many records were
 /// copied. No instance may be at work meanwhile: the topics are read one after the other.
@@ -30,7 +30,7 @@ pub fn mirror(
         &Options { partitions: cluster.partitions, ..Options::default() },
     )?;
     let reader = Topics::new(&cluster.settings)?;
-    let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
+    let inputs = InputTopic::ALL.map(|source| inputs_of(source, Partition(0)).0);
     for topic in topics {
         let keeps_offsets = inputs.contains(&topic.name);
         for partition in (0..topic.partition_count(cluster.partitions)).map(Partition) {
@@ -51,7 +51,7 @@ pub fn mirror(
                     .and_then(Row::into_positions);
                 let mut positions = row.unwrap_or_default();
                 if let Some(next) = Group::committed(&cluster.settings, inputs[0], partition)? {
-                    positions.next[Source::Interactions as usize] = next;
+                    positions.next[InputTopic::Interactions as usize] = next;
                 }
                 log.commit(
                     &crate::codec::record::Batches::new(),

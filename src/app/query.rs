@@ -60,9 +60,9 @@ fn score(score: &Score, label: &str) -> Value {
         .collect();
     json!({
         "probability": score.probability,
-        "confidence": score.confidence,
+        "data_completeness": score.data_completeness,
         "label": label,
-        "base_log_odds": score.base_log_odds,
+        "intercept": score.intercept,
         "why": why,
     })
 }
@@ -75,7 +75,7 @@ pub struct Task {
     /// The agent who owns the lead.
     pub agent: Option<String>,
     /// What is at stake, 0 to 1.5: a likely deal that is likely to slip away.
-    pub stake: f64,
+    pub priority: f64,
     /// What to do.
     pub action: String,
     /// On which channel.
@@ -111,7 +111,8 @@ impl Worklist {
     }
 
     fn cut(&mut self) {
-        self.tasks.sort_by(|a, b| b.stake.total_cmp(&a.stake).then_with(|| a.key.cmp(&b.key)));
+        self.tasks
+            .sort_by(|a, b| b.priority.total_cmp(&a.priority).then_with(|| a.key.cmp(&b.key)));
         let mut shown: BTreeMap<Option<String>, usize> = BTreeMap::new();
         let (mut keys, cap) = (BTreeSet::new(), self.cap);
         self.tasks.retain(|task| {
@@ -160,7 +161,7 @@ fn task(key: &LeadKey, lead: &Lead, (rules, at): (&InForce<'_>, EventTime)) -> O
     Some(Task {
         key: key.as_str().to_owned(),
         agent: lead.contact.owner.clone(),
-        stake: conversion.probability * (0.5 + churn.probability),
+        priority: conversion.probability * (0.5 + churn.probability),
         action: next.action.as_str().to_owned(),
         channel,
         due_ms: next.at.0,
@@ -201,7 +202,7 @@ impl<'a> Shown<'a> {
             "attempt": record.origin.as_ref().map(|origin| origin.attempt),
             "taken_ms": record.appended_ms,
             "schema": avro::named_schema(value),
-            "run": (record.source != 0).then_some(record.source),
+            "run": (record.ingest_run != 0).then_some(record.ingest_run),
             "key": record.key.as_deref().map(text),
             "bytes": value.len(),
             "value": text(value),
@@ -252,10 +253,10 @@ mod tests {
     use super::*;
 
     fn list(cap: usize, partition: u32, tasks: &[(&str, &str, f64)]) -> Worklist {
-        let task = |(key, agent, stake): &(&str, &str, f64)| Task {
+        let task = |(key, agent, priority): &(&str, &str, f64)| Task {
             key: (*key).to_owned(),
             agent: Some((*agent).to_owned()),
-            stake: *stake,
+            priority: *priority,
             action: String::new(),
             channel: String::new(),
             due_ms: 0,

@@ -17,7 +17,7 @@ use crate::domain::units::{Offset, Partition};
 use crate::engine::store::{self};
 use crate::log::registry::{self, Schemas};
 use crate::log::{Error as LogError, Reader, Snapshot};
-use crate::pipeline::{Counters, Effect, Input, Key, Memory, Row, Rows, Source};
+use crate::pipeline::{Counters, Effect, Input, InputTopic, Key, Memory, Row, StateStore};
 
 /// How long a schema is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -83,7 +83,7 @@ impl Comparison<'_> {
 
     fn compare(&mut self, batches: Batches) -> Result<(), Error> {
         for ((topic, partition), records) in batches {
-            if topic == inputs_of(Source::Definitions, Partition(0)).0 {
+            if topic == inputs_of(InputTopic::Definitions, Partition(0)).0 {
                 self.defined(&records)?;
                 continue;
             }
@@ -123,7 +123,7 @@ impl Comparison<'_> {
 
     /// Definitions come from people as well: those that the inputs give have to be among them.
     fn defined(&mut self, records: &[Record]) -> Result<(), Error> {
-        let (topic, partition) = inputs_of(Source::Definitions, Partition(0));
+        let (topic, partition) = inputs_of(InputTopic::Definitions, Partition(0));
         let end = self.snapshot.end(topic, partition)?;
         for record in records {
             let mut found = false;
@@ -258,7 +258,7 @@ impl Replayed<'_> {
     /// Takes one input up to an offset.
     fn take_until(
         &mut self,
-        source: Source,
+        source: InputTopic,
         until: Offset,
         comparison: &mut Comparison<'_>,
         progress: &mut dyn FnMut(u64),
@@ -291,13 +291,13 @@ impl Replayed<'_> {
 
     fn take(
         &mut self,
-        (source, offset, record): (Source, Offset, &Record),
+        (source, offset, record): (InputTopic, Offset, &Record),
         partitions: u32,
         batches: &mut Batches,
     ) -> Result<(), Error> {
         let mut effects: Vec<Effect> = Vec::new();
         match source {
-            Source::Definitions => match records::define(&mut self.rules, record) {
+            InputTopic::Definitions => match records::define(&mut self.rules, record) {
                 Ok(()) => {}
                 Err(reason) if self.partition == Partition(0) => {
                     batches.entry((DEAD_LETTERS, 0)).or_default().push(letter(
@@ -308,13 +308,13 @@ impl Replayed<'_> {
                 }
                 Err(_) => {}
             },
-            Source::Inbox => {
+            InputTopic::Inbox => {
                 self.memory.run(&self.rules, &records::inbox(record).0, &mut effects);
             }
-            Source::Interactions => {
+            InputTopic::Interactions => {
                 let input = self.input((offset, record), partitions)?;
                 let outcome = self.memory.run(&self.rules, &input, &mut effects);
-                self.counted.entry(record.source).or_default().count(outcome);
+                self.counted.entry(record.ingest_run).or_default().count(outcome);
             }
         }
         emit(self.partition, (source, offset, record), &mut effects, batches);
@@ -342,7 +342,7 @@ fn unknown(snapshot: &Snapshot, partition: Partition) -> Result<BTreeSet<Offset>
     snapshot.each::<Error>((DEAD_LETTERS, partition), (start, end), &mut |_, letter| {
         let is_unknown = letter.reason.is_some_and(|reason| reason.starts_with("unknown_schema"));
         let place = letter.origin.filter(|origin| {
-            is_unknown && origin.topic == inputs_of(Source::Interactions, partition).0
+            is_unknown && origin.topic == inputs_of(InputTopic::Interactions, partition).0
         });
         offsets.extend(place.map(|origin| Offset(origin.offset)));
         Ok(())
@@ -379,13 +379,13 @@ pub fn replay(
             counted: BTreeMap::new(),
             next: [Offset(0); 3],
         };
-        let mut current = Source::Interactions;
+        let mut current = InputTopic::Interactions;
         for Switch { input, next, .. } in switches(snapshot, partition)? {
             replayed.take_until(current, next[current as usize], &mut comparison, progress)?;
             if replayed.next != next {
                 return Err(Error::Order(partition.0));
             }
-            current = Source::ALL
+            current = InputTopic::ALL
                 .into_iter()
                 .find(|source| source.as_str() == input)
                 .ok_or(Error::Order(partition.0))?;

@@ -63,7 +63,7 @@ impl Client {
         }
         let mut config = config.clone();
         // Nobody could tell an instance to go on that lasts as long as one command.
-        config.worker.dead_letter_share_max = 1.0;
+        config.worker.dead_letter_ratio_max = 1.0;
         let running = Instance::start(config, TimeSource::World)?;
         let server = Server::start(running.instance().clone(), Reach::Private).await?;
         Ok(Self { http, address: server.address.clone(), own: Some((server, running)) })

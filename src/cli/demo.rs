@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::cli::say;
+use crate::cli::print::say;
 use leadstream::app::ingest::{self, Progress};
 use leadstream::app::instance::Instance;
 use leadstream::codec::avro;
@@ -126,7 +126,7 @@ async fn play(mut config: Config, options: &Options) -> anyhow::Result<()> {
 }
 
 async fn live(stage: &mut Stage, options: &Options, start_ms: i64) -> anyhow::Result<()> {
-    let (began, mut told) = (Instant::now(), 0);
+    let (began, mut reported) = (Instant::now(), 0);
     let mut news = News::new(&stage.instance);
     loop {
         let elapsed = began.elapsed();
@@ -134,8 +134,8 @@ async fn live(stage: &mut Stage, options: &Options, start_ms: i64) -> anyhow::Re
             .unwrap_or(i64::MAX)
             .saturating_mul(i64::from(options.speed));
         stage.play_until(start_ms.saturating_add(market_ms))?;
-        if elapsed.as_secs() > told || told == 0 {
-            told = elapsed.as_secs().max(1);
+        if elapsed.as_secs() > reported || reported == 0 {
+            reported = elapsed.as_secs().max(1);
             summary(stage, &mut news)?;
         }
         if options.seconds.is_some_and(|seconds| elapsed.as_secs() >= seconds) {

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use crate::cli::client::{Client, Method};
 use crate::cli::ingest::{self, outcome};
+use crate::cli::print::say;
 use crate::cli::show::schemas;
-use crate::cli::{say, table};
+use crate::cli::table::table;
 use leadstream::app::dead_letters::{
     self, Choice, Error, Fate, Forecast, Group, Letter, List, Redriven, Sent,
 };
@@ -138,11 +139,23 @@ pub async fn dlq(config: &Config, command: Command, json: bool) -> anyhow::Resul
     done
 }
 
-pub async fn resume(config: &Config, partition: u32) -> anyhow::Result<()> {
+/// What can be done with a partition.
+#[derive(clap::Subcommand)]
+pub enum PartitionCommand {
+    /// Resume a partition that paused because most of its events were dead-lettered.
+    Resume {
+        /// The partition.
+        #[arg(long)]
+        partition: u32,
+    },
+}
+
+pub async fn partition(config: &Config, command: PartitionCommand) -> anyhow::Result<()> {
+    let PartitionCommand::Resume { partition } = command;
     let client = Client::connect(config).await?;
     let _: Value =
         client.post("/local/v1/resume", &json!({ "partition": partition }), Vec::new()).await?;
-    say(format!("partition {partition} goes on"))?;
+    say(format!("partition {partition} resumes"))?;
     Ok(client.close()?)
 }
 
@@ -293,16 +306,16 @@ fn page(letter: &Value) -> String {
         .iter()
         .filter(|field| !letter[**field].is_null())
         .map(|field| format!("{field:<8} {}\n", plain(&letter[*field])));
-    let taken = letter["taken_ms"].as_i64().map(|at| format!("taken    {}\n", time(at)));
-    lines.chain(taken).chain([plain(&letter["value"])]).collect()
+    let processed = letter["taken_ms"].as_i64().map(|at| format!("taken    {}\n", time(at)));
+    lines.chain(processed).chain([plain(&letter["value"])]).collect()
 }
 
 async fn forecast(log: &Log, choice: &Choice, json: bool) -> anyhow::Result<()> {
     let mut counts = BTreeMap::new();
-    let mut told = Ok(());
+    let mut reported = Ok(());
     let mut each = |forecast: Forecast| {
-        if let (Some(sent), Ok(())) = (&forecast.sent, &told) {
-            told = if json {
+        if let (Some(sent), Ok(())) = (&forecast.sent, &reported) {
+            reported = if json {
                 say(json!(forecast))
             } else {
                 say(format!("would append {}", line(sent)))
@@ -325,7 +338,7 @@ async fn forecast(log: &Log, choice: &Choice, json: bool) -> anyhow::Result<()> 
             )?)
         })?,
     }
-    told?;
+    reported?;
     for ((reason, fate, again), letters) in counts {
         if json {
             say(json!({ "reason": reason, "letters": letters, "fate": fate, "again": again }))?;
@@ -384,10 +397,11 @@ async fn answer<T: DeserializeOwned>(
 }
 
 async fn redrive(log: Log, choice: &Choice, json: bool) -> anyhow::Result<()> {
-    let mut told = Ok(());
+    let mut reported = Ok(());
     let mut each = |sent: &Sent| {
-        if told.is_ok() {
-            told = if json { say(json!(sent)) } else { say(format!("appended {}", line(sent))) };
+        if reported.is_ok() {
+            reported =
+                if json { say(json!(sent)) } else { say(format!("appended {}", line(sent))) };
         }
     };
     let (place, run, records) = match log {
@@ -416,7 +430,7 @@ async fn redrive(log: Log, choice: &Choice, json: bool) -> anyhow::Result<()> {
             (ingest::Place::Kafka(Box::new(appender)), run, lines)
         }
     };
-    told?;
+    reported?;
     let counted = if records == 0 {
         Ok("nothing to append again".to_owned())
     } else {

@@ -3,7 +3,8 @@
 use anyhow::bail;
 use serde_json::json;
 
-use crate::cli::{say, table};
+use crate::cli::print::say;
+use crate::cli::table::table;
 use leadstream::app::doctor::{Finding, Grade, examine};
 use leadstream::config::{Config, Error};
 
@@ -38,12 +39,12 @@ fn tell(findings: &[Finding], json: bool) -> anyhow::Result<()> {
             } else {
                 format!("-> {}", finding.remedy)
             };
-            let told = vec![
+            let reported = vec![
                 finding.grade.as_str().to_owned(),
                 finding.check.clone(),
                 finding.found.clone(),
             ];
-            [told, vec![String::new(), String::new(), remedy]]
+            [reported, vec![String::new(), String::new(), remedy]]
         };
         let rows = findings.iter().flat_map(row).filter(|row| !row.iter().all(String::is_empty));
         say(table(&rows.collect::<Vec<_>>()))?;

@@ -8,7 +8,9 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::cli::{experiments, say, table};
+use crate::cli::experiments;
+use crate::cli::print::say;
+use crate::cli::table::table;
 use leadstream::config::Config;
 use leadstream::domain::experiment::State;
 use leadstream::stats::design::{Agents, Design, Goal, Metric, Plan};
@@ -26,18 +28,18 @@ pub enum Command {
     /// Print every version of an experiment.
     Show(experiments::Which),
     /// Let units in: defines the next version, which differs in its state alone.
-    Start(experiments::Change),
+    Start(experiments::Update),
     /// Let nobody new in; who is in keeps the arm.
-    Pause(experiments::Change),
+    Pause(experiments::Update),
     /// Give nobody an arm any more; outcomes are counted until all windows have passed.
-    Stop(experiments::Change),
+    Stop(experiments::Update),
     /// Stop, and list it no longer.
-    Archive(experiments::Change),
+    Archive(experiments::Update),
     /// Print what came of an experiment: metrics, bounds, decision, and the goal over time.
     Results(experiments::Which),
-    /// Say where an arm raises or lowers the goal: in which stages or channels, from bounds that
-    /// hold for all of them at every look.
-    Insights(experiments::Insights),
+    /// Print segment effects: in which stages or channels, or with which agents, an arm raises or
+    /// lowers the goal; the bounds hold for all segments at every look.
+    Segments(experiments::Segments),
     /// Share out a tenant's conversions over the coaching strategies before them; a credit is no
     /// cause.
     Attribution {
@@ -113,7 +115,7 @@ pub async fn experiment(config: &Config, command: &Command, json: bool) -> anyho
         Command::Stop(options) => experiments::change(config, options, State::Stopped).await,
         Command::Archive(options) => experiments::change(config, options, State::Archived).await,
         Command::Results(which) => experiments::results(config, which, json).await,
-        Command::Insights(options) => experiments::insights(config, options, json).await,
+        Command::Segments(options) => experiments::segments(config, options, json).await,
         Command::Attribution { tenant } => experiments::attribution(config, tenant, json).await,
         Command::Audit => experiments::audit(config, json).await,
         Command::Design(options) => tokio::task::block_in_place(|| design(options, json)),
@@ -241,7 +243,7 @@ fn simulate(options: &SimulateOptions, json: bool) -> anyhow::Result<()> {
     let bar = ProgressBar::new(all.len() as u64 * runs).with_style(style);
     let mut rows =
         vec![["scenario", "runs", "rejections", "limit", "verdict"].map(str::to_owned).to_vec()];
-    let (mut told, mut broken) = (Vec::new(), 0);
+    let (mut reported, mut broken) = (Vec::new(), 0);
     for (place, scenario) in all.iter().enumerate() {
         let rejections = rejections(scenario, &bar, |run| stream(seed, place, run), runs)?;
         for (question, count) in scenario.questions.iter().zip(rejections) {
@@ -258,14 +260,14 @@ fn simulate(options: &SimulateOptions, json: bool) -> anyhow::Result<()> {
                 format!("{sign} {limit}"),
                 verdict.to_owned(),
             ]);
-            told.push(
+            reported.push(
                 json!({"scenario": question.name, "runs": runs, "rejections": count, "limit": format!("{sign} {limit}"), "kept": kept}),
             );
         }
     }
     bar.finish_and_clear();
     if json {
-        say(json!({"seed": seed, "promises": told}))?;
+        say(json!({"seed": seed, "promises": reported}))?;
     } else {
         say(table(&rows))?;
         say(format!(

@@ -9,10 +9,11 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::cli::experiments::tables::{
-    adjusted, always, comparisons, date, money, percent, plot, worth,
+    adjusted, arm_values, comparisons, date, money, percent, plot, worth,
 };
-use crate::cli::show::{define_text, records};
-use crate::cli::{say, table};
+use crate::cli::print::say;
+use crate::cli::show::{apply_text, records};
+use crate::cli::table::table;
 use leadstream::codec::definition::body_of;
 use leadstream::codec::model::starting_rules;
 use leadstream::codec::shown;
@@ -37,7 +38,7 @@ impl Which {
 }
 
 #[derive(clap::Args)]
-pub struct Insights {
+pub struct Segments {
     /// The tenant.
     tenant: String,
     /// The experiment; without it all of the tenant's.
@@ -55,7 +56,7 @@ pub struct ListOptions {
 }
 
 #[derive(clap::Args)]
-pub struct Change {
+pub struct Update {
     #[command(flatten)]
     which: Which,
     /// From which time of events on, such as 2026-11-26T08:00:00Z; now, if not given.
@@ -95,13 +96,13 @@ pub async fn list(config: &Config, options: &ListOptions, json: bool) -> anyhow:
     let (all, rules) = defined(config).await?;
     let results = newest(config).await?;
     let mut experiments: BTreeMap<(&str, &str), &(Definition, Experiment)> = BTreeMap::new();
-    for told in &all {
-        let (definition, experiment) = told;
+    for reported in &all {
+        let (definition, experiment) = reported;
         let place =
-            experiments.entry((experiment.tenant.as_str(), &experiment.name)).or_insert(told);
+            experiments.entry((experiment.tenant.as_str(), &experiment.name)).or_insert(reported);
         if (definition.effective_at, definition.version) >= (place.0.effective_at, place.0.version)
         {
-            *place = told;
+            *place = reported;
         }
     }
     let wanted = |experiment: &Experiment| {
@@ -118,7 +119,7 @@ pub async fn list(config: &Config, options: &ListOptions, json: bool) -> anyhow:
     {
         let counts = results
             .get(&format!("{tenant}:{name}"))
-            .filter(|counts| counts["version"] == experiment.began)
+            .filter(|counts| counts["version"] == experiment.base_version)
             .unwrap_or(&Value::Null);
         let units: u64 = counts["arms"]
             .as_array()
@@ -164,12 +165,14 @@ pub async fn list(config: &Config, options: &ListOptions, json: bool) -> anyhow:
 /// Defines the next version of an experiment, which differs from the newest in its state.
 pub async fn change(
     config: &Config,
-    Change { which, at, reason }: &Change,
+    Update { which, at, reason }: &Update,
     state: State,
 ) -> anyhow::Result<()> {
     let (all, _) = defined(config).await?;
-    let newest =
-        all.iter().filter(|told| which.is(told)).max_by_key(|(definition, _)| definition.version);
+    let newest = all
+        .iter()
+        .filter(|reported| which.is(reported))
+        .max_by_key(|(definition, _)| definition.version);
     let Some((definition, experiment)) = newest else {
         bail!("{} has no experiment {}", which.tenant, which.experiment)
     };
@@ -190,19 +193,19 @@ pub async fn change(
     body.remove("reason");
     body.extend([
         ("state".to_owned(), state.as_str().into()),
-        ("continues".to_owned(), experiment.began.into()),
+        ("continues".to_owned(), experiment.base_version.into()),
     ]);
     body.extend(reason.iter().map(|reason| ("reason".to_owned(), reason.as_str().into())));
     let next = json!({
         "tenant": which.tenant, "kind": definition.kind, "name": which.experiment, "version": definition.version + 1,
         "effective_at": at.to_string(), "body": body,
     });
-    define_text(config, serde_json::to_vec(&next)?).await
+    apply_text(config, serde_json::to_vec(&next)?).await
 }
 
 pub async fn show(config: &Config, which: &Which, json: bool) -> anyhow::Result<()> {
     let (all, rules) = defined(config).await?;
-    let versions: Vec<_> = all.iter().filter(|told| which.is(told)).collect();
+    let versions: Vec<_> = all.iter().filter(|reported| which.is(reported)).collect();
     if versions.is_empty() {
         bail!("{} has no experiment {}", which.tenant, which.experiment);
     }
@@ -210,20 +213,20 @@ pub async fn show(config: &Config, which: &Which, json: bool) -> anyhow::Result<
         let body: Value = serde_json::from_str(&definition.body)?;
         let concluded = rules.is_concluded(&experiment.key());
         if json {
-            let told = json!({"version": definition.version, "began": experiment.began, "state": experiment.state.as_str(), "concluded": concluded,
+            let reported = json!({"version": definition.version, "began": experiment.base_version, "state": experiment.state.as_str(), "concluded": concluded,
                 "effective_at": definition.effective_at.0, "config_sha256": experiment.config_sha256, "body": body});
-            say(told)?;
+            say(reported)?;
             continue;
         }
         let (version, from) = (definition.version, date(definition.effective_at.0));
-        let began = if experiment.began == version {
+        let base_version = if experiment.base_version == version {
             "begins it".to_owned()
         } else {
-            format!("continues version {}", experiment.began)
+            format!("continues version {}", experiment.base_version)
         };
         let over = if concluded { ", concluded" } else { "" };
         say(format!(
-            "version {version}, from {from}, {began}, {}{over}",
+            "version {version}, from {from}, {base_version}, {}{over}",
             experiment.state.as_str()
         ))?;
         say(format!("{}\n", serde_json::to_string_pretty(&body)?))?;
@@ -234,12 +237,12 @@ pub async fn show(config: &Config, which: &Which, json: bool) -> anyhow::Result<
 pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Result<()> {
     let mut newest = newest(config).await?;
     let Which { tenant, experiment } = which;
-    let told = newest.remove(&format!("{tenant}:{experiment}"));
-    let told = told.with_context(|| {
+    let reported = newest.remove(&format!("{tenant}:{experiment}"));
+    let reported = reported.with_context(|| {
         format!("nothing was counted for experiment {experiment} of {tenant} yet")
     })?;
     if json {
-        return Ok(say(told)?);
+        return Ok(say(reported)?);
     }
     let mut rows = vec![
         ["arm", "units", "uses", "replies", "appointments", "conversions", "losses"]
@@ -247,7 +250,7 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
             .to_vec(),
     ];
     let fields = ["exposed_units", "exposures", "replies", "appointments", "conversions", "losses"];
-    for arm in told["arms"].as_array().into_iter().flatten() {
+    for arm in reported["arms"].as_array().into_iter().flatten() {
         let cells = fields.iter().map(|field| arm[*field].to_string());
         rows.push(
             std::iter::once(arm["arm"].as_str().unwrap_or_default().to_owned())
@@ -257,16 +260,19 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     }
     say(format!(
         "{experiment}, version {}, all that was exposed until {}\n",
-        told["version"],
-        date(told["at"].as_i64().unwrap_or(0))
+        reported["version"],
+        date(reported["at"].as_i64().unwrap_or(0))
     ))?;
     say(table(&rows))?;
-    if let Some(crossed) = told["crossed_units"].as_i64().filter(|crossed| *crossed > 0) {
+    if let Some(multi_exposed) =
+        reported["multi_exposed_units"].as_i64().filter(|multi_exposed| *multi_exposed > 0)
+    {
         say(format!(
-            "\nalarm: units that were seen in two arms: {crossed}; of these only uses are counted"
+            "\nalarm: units that were seen in two arms: {multi_exposed}; of these only uses are \
+                counted"
         ))?;
     }
-    let results = &told["results"];
+    let results = &reported["results"];
     if results.is_null() {
         return Ok(say("\nit has no goal, so nothing is concluded")?);
     }
@@ -292,12 +298,12 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     }
     say(table(&comparisons(results)))?;
     adjusted(results).iter().try_for_each(say)?;
-    let always = always(results);
-    if always.len() > 1 {
+    let arm_values = arm_values(results);
+    if arm_values.len() > 1 {
         say(format!(
             "\nmean of the goal if every lead got the arm, doubly robust, bounds that hold at \
                 every look\n{}",
-            table(&always)
+            table(&arm_values)
         ))?;
     }
     for dropped in results["dropped"].as_array().into_iter().flatten() {
@@ -337,48 +343,51 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
 
 /// What is known of the goal within strata and by agent: sentences that hold together, and the
 /// numbers of each.
-pub async fn insights(config: &Config, options: &Insights, json: bool) -> anyhow::Result<()> {
-    let Insights { tenant, experiment } = options;
+pub async fn segments(config: &Config, options: &Segments, json: bool) -> anyhow::Result<()> {
+    let Segments { tenant, experiment } = options;
     let wanted = |key: &str| match experiment {
         Some(experiment) => key == format!("{tenant}:{experiment}"),
         None => key.strip_prefix(&format!("{tenant}:")).is_some_and(|name| !name.is_empty()),
     };
     let mut all = newest(config).await?;
-    all.retain(|key, told| wanted(key) && told["results"]["insights"].is_array());
-    let text = |told: &Value, field: &str| told[field].as_str().unwrap_or_default().to_owned();
+    all.retain(|key, reported| wanted(key) && reported["results"]["segments"].is_array());
+    let text =
+        |reported: &Value, field: &str| reported[field].as_str().unwrap_or_default().to_owned();
     if json {
-        let one = |mut told: Value| json!({"experiment": text(&told, "experiment"), "insights": told["results"]["insights"].take()});
+        let one = |mut reported: Value| json!({"experiment": text(&reported, "experiment"), "segments": reported["results"]["segments"].take()});
         return Ok(say(Value::from(all.into_values().map(one).collect::<Vec<_>>()))?);
     }
     if all.is_empty() {
         bail!(
-            "{tenant} has no insights: an experiment that registers `strata` or `agents_max` has \
-                them once windows have passed"
+            "{tenant} has no segment effects yet: an experiment reports them when it registers \
+                `strata` or \
+                `agents_max` and its windows have passed"
         );
     }
-    for told in all.values() {
-        let insights: Vec<&Value> =
-            told["results"]["insights"].as_array().into_iter().flatten().collect();
-        let rule = text(&told["results"], "rule");
+    for reported in all.values() {
+        let segments: Vec<&Value> =
+            reported["results"]["segments"].as_array().into_iter().flatten().collect();
+        let rule = text(&reported["results"], "rule");
         say(format!(
             "{}, until {}: {rule}",
-            text(told, "experiment"),
-            date(told["at"].as_i64().unwrap_or(0))
+            text(reported, "experiment"),
+            date(reported["at"].as_i64().unwrap_or(0))
         ))?;
-        let shown: Vec<&&Value> = insights.iter().filter(|told| told["is_shown"] == true).collect();
-        for told in &shown {
-            let verb = if told["lift"].as_f64().is_some_and(|lift| lift > 0.0) {
+        let shown: Vec<&&Value> =
+            segments.iter().filter(|reported| reported["is_shown"] == true).collect();
+        for reported in &shown {
+            let verb = if reported["lift"].as_f64().is_some_and(|lift| lift > 0.0) {
                 "raises"
             } else {
                 "lowers"
             };
             let (arm, metric, stratum) =
-                (text(told, "arm"), text(told, "metric"), text(told, "stratum"));
+                (text(reported, "arm"), text(reported, "metric"), text(reported, "stratum"));
             let place = if stratum.starts_with("agent:") { "with the leads of" } else { "in" };
             say(format!(
                 "{arm} {verb} {metric} {place} {stratum}: {} to {}",
-                percent(&told["lift_lower"]),
-                percent(&told["lift_upper"])
+                percent(&reported["lift_lower"]),
+                percent(&reported["lift_upper"])
             ))?;
         }
         if shown.is_empty() {
@@ -400,12 +409,13 @@ pub async fn insights(config: &Config, options: &Insights, json: bool) -> anyhow
             .map(str::to_owned)
             .to_vec(),
         ];
-        for told in insights {
+        for reported in segments {
             let counts = ["units", "control_units", "outcomes", "control_outcomes"]
-                .map(|field| told[field].to_string());
-            let bounds = if told["may_be_acted_on"] == true { "hold" } else { "too early" };
-            let lifts = ["lift", "lift_lower", "lift_upper"].map(|field| percent(&told[field]));
-            let heads = [text(told, "stratum"), text(told, "arm")];
+                .map(|field| reported[field].to_string());
+            let bounds =
+                if reported["meets_minimum_sample"] == true { "hold" } else { "too early" };
+            let lifts = ["lift", "lift_lower", "lift_upper"].map(|field| percent(&reported[field]));
+            let heads = [text(reported, "stratum"), text(reported, "arm")];
             rows.push(
                 heads.into_iter().chain(counts).chain(lifts).chain([bounds.to_owned()]).collect(),
             );
@@ -422,10 +432,10 @@ pub async fn insights(config: &Config, options: &Insights, json: bool) -> anyhow
 pub async fn attribution(config: &Config, tenant: &str, json: bool) -> anyhow::Result<()> {
     const CAUTION: &str = "credits share out the conversions that were; they are no causes: only \
         an experiment shows one";
-    let told = newest(config).await?.remove(&format!("{tenant}:"));
-    let told =
-        told.with_context(|| format!("no lead of {tenant} that was coached was won or lost yet"))?;
-    let mut credited = told["attribution"].clone();
+    let reported = newest(config).await?.remove(&format!("{tenant}:"));
+    let reported = reported
+        .with_context(|| format!("no lead of {tenant} that was coached was won or lost yet"))?;
+    let mut credited = reported["attribution"].clone();
     if json {
         credited["note"] = CAUTION.into();
         return Ok(say(credited)?);
@@ -439,7 +449,7 @@ pub async fn attribution(config: &Config, tenant: &str, json: bool) -> anyhow::R
     );
     say(format!(
         "{tenant}: {won} coached leads won and {lost} lost until {}; {CAUTION}",
-        date(told["at"].as_i64().unwrap_or(0))
+        date(reported["at"].as_i64().unwrap_or(0))
     ))?;
     say(format!(
         "won without coaching, credited to nothing: {untouched}; with more than {TOUCHES_MAX} \
@@ -473,15 +483,15 @@ pub async fn audit(config: &Config, json: bool) -> anyhow::Result<()> {
             Err(reason) => audit.find(&place, reason),
         }
     }
-    let Audit { exposures, units, crossed, wrong, told, .. } = audit;
+    let Audit { exposures, units, multi_exposed, wrong, reported, .. } = audit;
     if json {
         say(
-            json!({"exposures": exposures, "units": units, "crossed": crossed, "unsealed": unsealed, "wrong": wrong, "told": told}),
+            json!({"exposures": exposures, "units": units, "crossed": multi_exposed, "unsealed": unsealed, "wrong": wrong, "told": reported}),
         )?;
     } else {
-        told.iter().try_for_each(say)?;
+        reported.iter().try_for_each(say)?;
         say(format!(
-            "exposures={exposures} units={units} crossed={crossed} unsealed={unsealed} \
+            "exposures={exposures} units={units} crossed={multi_exposed} unsealed={unsealed} \
                 wrong={wrong}"
         ))?;
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::cli::client::Client;
-use crate::cli::{say, spinner};
+use crate::cli::print::{say, spinner};
 use leadstream::app::ingest::{self, BadLine, Lines, Progress};
 use leadstream::codec::rows;
 use leadstream::codec::topics::{self, DEAD_LETTERS};
@@ -60,11 +60,11 @@ pub async fn ingest(config: &Config, options: &Options) -> anyhow::Result<()> {
         return send_and_tell(&place, config, options).await;
     }
     let place = Place::Instance(Client::connect(config).await?);
-    let told = send_and_tell(&place, config, options).await;
+    let reported = send_and_tell(&place, config, options).await;
     if let Place::Instance(client) = place {
         client.close()?;
     }
-    told
+    reported
 }
 
 /// Where lines go: through an instance into its data directory, or straight to Kafka.

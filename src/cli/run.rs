@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{restoring, say};
+use crate::cli::print::say;
 use leadstream::app::instance::{Instance, Running};
 use leadstream::config::Config;
 use leadstream::http::{Reach, Server};
@@ -80,7 +80,7 @@ async fn draw(instance: &Instance) {
 
 /// Starts an instance; a cluster that does not answer is waited for.
 async fn start(config: Config) -> Result<Running, log::Error> {
-    let until = Instant::now() + Duration::from_millis(config.kafka.start_wait_ms);
+    let until = Instant::now() + Duration::from_millis(config.kafka.startup_timeout_ms);
     loop {
         let own = config.clone();
         let started =
@@ -93,4 +93,12 @@ async fn start(config: Config) -> Result<Running, log::Error> {
             outcome => return outcome,
         }
     }
+}
+
+/// A bar on standard error for partitions that are restored.
+fn restoring() -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "restoring partition {msg} {wide_bar} {human_pos} of {human_len} ({per_sec}, {eta} left)",
+    );
+    ProgressBar::new(0).with_style(style.expect("the template is well formed"))
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use crate::cli::say;
+use crate::cli::print::say;
 use leadstream::codec::avro;
 use leadstream::config::Config;
 use leadstream::log::registry::{self, Outcome, Registration};

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::client::{Client, Method};
-use crate::cli::{say, spinner};
+use crate::cli::print::{say, spinner};
 use leadstream::app::local_copy::mirror;
 use leadstream::app::query::{Shown, Task};
 use leadstream::app::replay;
@@ -24,7 +24,7 @@ use leadstream::domain::units::Partition;
 use leadstream::log::Sources;
 use leadstream::log::kafka::{self, Appender, Settings, Topics};
 use leadstream::log::registry::{Registry, Schemas};
-use leadstream::pipeline::Source;
+use leadstream::pipeline::InputTopic;
 use leadstream::telemetry::metrics::Metrics;
 
 /// Between two looks for new records on Kafka.
@@ -147,7 +147,7 @@ pub async fn worklist(
             let agent = task.agent.as_deref().unwrap_or("-");
             say(format!(
                 "{:.2}  {lead:<24} {agent:<12} {:<18} {:<6} {}",
-                task.stake, task.action, task.channel, task.reason
+                task.priority, task.action, task.channel, task.reason
             ))?;
             if !task.draft.is_empty() {
                 say(format!("      {}", task.draft))?;
@@ -169,8 +169,8 @@ async fn ready(client: &Client) -> anyhow::Result<()> {
     }
 }
 
-pub async fn define(config: &Config, file: &Path) -> anyhow::Result<()> {
-    define_text(
+pub async fn apply(config: &Config, file: &Path) -> anyhow::Result<()> {
+    apply_text(
         config,
         std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?,
     )
@@ -178,9 +178,9 @@ pub async fn define(config: &Config, file: &Path) -> anyhow::Result<()> {
 }
 
 /// Puts the definition of a text in the log, unless it is there.
-pub async fn define_text(config: &Config, text: Vec<u8>) -> anyhow::Result<()> {
+pub async fn apply_text(config: &Config, text: Vec<u8>) -> anyhow::Result<()> {
     if let Some(settings) = config.kafka_settings()? {
-        return tokio::task::block_in_place(|| define_kafka(settings, &text));
+        return tokio::task::block_in_place(|| apply_kafka(settings, &text));
     }
     let client = Client::connect(config).await?;
     let answer: Value = client.post("/local/v1/definitions", &json!({}), text).await?;
@@ -278,12 +278,12 @@ fn tail_kafka(settings: Settings, schemas: &Schemas, options: &TailOptions) -> a
 }
 
 /// Puts a definition on Kafka, unless it is there.
-fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
+fn apply_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
     let (definition, body) = definition::from_json(text)?;
     let cluster = kafka::open(settings, &topics::ALL)?;
     let (key, value) =
         (internal::definition_key(&definition), internal::definition_bytes(&definition));
-    let (name, partition) = inputs_of(Source::Definitions, Partition(0));
+    let (name, partition) = inputs_of(InputTopic::Definitions, Partition(0));
     let mut defined = Defined::new(&key, starting_rules());
     Topics::new(&cluster.settings)?.all(name, partition, &mut |_, record| defined.take(record))?;
     if defined.is_known(&value).map_err(anyhow::Error::msg)? {
@@ -296,7 +296,7 @@ fn define_kafka(settings: Settings, text: &[u8]) -> anyhow::Result<()> {
         value: Some(value),
         reason: None,
         appended_ms: appender.now().0,
-        source: 0,
+        ingest_run: 0,
         origin: None,
     };
     appender

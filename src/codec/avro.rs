@@ -32,7 +32,7 @@ use crate::codec::avro::walk::{ALLOCATION_BYTES_MAX, check};
 use crate::codec::avro::writers::Writer;
 
 /// A topic's schema, compiled in with all its released versions.
-pub struct Coded {
+pub struct TopicSchema {
     /// Name of the topic.
     pub topic: &'static str,
     /// The schema as written.
@@ -47,9 +47,9 @@ pub struct Coded {
 macro_rules! coded {
     ($(#[$doc:meta])* $name:ident, $topic:literal, [$($version:literal),+]) => {
         $(#[$doc])*
-        pub static $name: LazyLock<Coded> = LazyLock::new(|| {
+        pub static $name: LazyLock<TopicSchema> = LazyLock::new(|| {
             let versions = [$(include_str!(concat!("../../schemas/versions/", $topic, "/", $version, ".avsc"))),+];
-            Coded::new($topic, include_str!(concat!("../../schemas/", $topic, ".avsc")), &versions)
+            TopicSchema::new($topic, include_str!(concat!("../../schemas/", $topic, ".avsc")), &versions)
         });
     };
 }
@@ -97,7 +97,7 @@ coded!(
 
 /// Every schema that is compiled in.
 #[must_use]
-pub fn all() -> [&'static Coded; 10] {
+pub fn all() -> [&'static TopicSchema; 10] {
     [
         &INTERACTIONS,
         &PREDICTIONS,
@@ -114,11 +114,11 @@ pub fn all() -> [&'static Coded; 10] {
 
 /// Schemas of what others write and read; those of the other topics are nobody else's concern.
 #[must_use]
-pub fn published() -> [&'static Coded; 7] {
+pub fn published() -> [&'static TopicSchema; 7] {
     [&INTERACTIONS, &PREDICTIONS, &ALERTS, &PROMPTS, &EXPOSURES, &PROFILES, &METRICS]
 }
 
-impl Coded {
+impl TopicSchema {
     fn new(topic: &'static str, text: &'static str, versions: &[&str]) -> Self {
         apache_avro::util::max_allocation_bytes(ALLOCATION_BYTES_MAX);
         let read = |text: &str| Writer::read(text).expect("compiled-in schemas are read by a test");
@@ -227,7 +227,7 @@ impl Coded {
 /// are final.
 pub fn decode_with<T: DeserializeOwned>(
     writers: &Writers,
-    reader: &Coded,
+    reader: &TopicSchema,
     bytes: &[u8],
 ) -> Result<T, Error> {
     let framing = frame(bytes)?;
@@ -329,8 +329,10 @@ mod tests {
 
     #[test]
     fn a_version_reads_what_the_one_before_and_the_one_after_it_wrote() {
-        let (old, new) =
-            (Coded::new("things", FIRST, &[FIRST]), Coded::new("things", SECOND, &[FIRST, SECOND]));
+        let (old, new) = (
+            TopicSchema::new("things", FIRST, &[FIRST]),
+            TopicSchema::new("things", SECOND, &[FIRST, SECOND]),
+        );
         let first = First { name: "a".to_owned(), at: 5, part: Some(FirstPart { size: 3 }) };
         let lifted = Second {
             name: "a".to_owned(),
@@ -361,7 +363,7 @@ mod tests {
     #[test]
     fn a_registered_schema_of_equal_layout_takes_the_direct_way_but_other_units_of_time_are_refused()
      {
-        let coded = Coded::new("things", FIRST, &[FIRST]);
+        let coded = TopicSchema::new("things", FIRST, &[FIRST]);
         let first = First { name: "a".to_owned(), at: 5, part: None };
         let framed = registered(&coded.encode(&first));
         let mut writers = Writers::new();
@@ -385,7 +387,7 @@ mod tests {
 
     #[test]
     fn annotations_that_do_not_change_bytes_are_read_as_the_type_they_annotate() {
-        let coded = Coded::new("things", FIRST, &[FIRST]);
+        let coded = TopicSchema::new("things", FIRST, &[FIRST]);
         let first =
             First { name: "d1e60a52-1e4b-4b51-8fd6-5a5f4be0b9c3".to_owned(), at: 5, part: None };
         let mut writers = Writers::new();
@@ -403,7 +405,7 @@ mod tests {
 
     #[test]
     fn an_error_never_repeats_what_a_value_says() {
-        let coded = Coded::new("things", FIRST, &[FIRST]);
+        let coded = TopicSchema::new("things", FIRST, &[FIRST]);
         let mut writers = Writers::new();
         writers
             .add(

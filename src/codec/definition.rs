@@ -14,7 +14,7 @@ pub use crate::codec::definition::policy::conclusion;
 pub use crate::codec::definition::reweighting::reweighting;
 use crate::codec::{interaction, model};
 use crate::domain::contact::{QuietHours, zone};
-use crate::domain::experiment::PLACES;
+use crate::domain::experiment::BUCKETS;
 use crate::domain::journey::stage_map::{StageMap, normal_name};
 use crate::domain::journey::{Meaning, Stage};
 use crate::domain::lexicon::{Entry, Lexicon, ObjectionKind, Topic};
@@ -140,10 +140,10 @@ fn model(text: &[u8]) -> Result<crate::domain::scoring::Model, Error> {
 #[serde(deny_unknown_fields, default)]
 struct ThresholdsBody {
     lateness_hours: f64,
-    future_minutes: f64,
+    max_future_skew_minutes: f64,
     dedupe_ids: usize,
-    warn_raise: f64,
-    warn_clear: f64,
+    churn_alert_threshold: f64,
+    churn_alert_clear: f64,
     answer_minutes: i64,
 }
 
@@ -151,23 +151,32 @@ impl Default for ThresholdsBody {
     fn default() -> Self {
         let Thresholds {
             lateness_ms,
-            future_ms,
+            max_future_skew_ms,
             dedupe_ids,
-            warn_raise,
-            warn_clear,
+            churn_alert_threshold,
+            churn_alert_clear,
             answer_minutes,
         } = Thresholds::default();
-        let (lateness_hours, future_minutes) =
-            (lateness_ms as f64 / HOUR_MS as f64, future_ms as f64 / MINUTE_MS as f64);
-        Self { lateness_hours, future_minutes, dedupe_ids, warn_raise, warn_clear, answer_minutes }
+        let (lateness_hours, max_future_skew_minutes) =
+            (lateness_ms as f64 / HOUR_MS as f64, max_future_skew_ms as f64 / MINUTE_MS as f64);
+        Self {
+            lateness_hours,
+            max_future_skew_minutes,
+            dedupe_ids,
+            churn_alert_threshold,
+            churn_alert_clear,
+            answer_minutes,
+        }
     }
 }
 
 fn thresholds(body: ThresholdsBody) -> Result<Thresholds, Error> {
     if !(0.0..=24.0 * 366.0).contains(&body.lateness_hours)
-        || !(0.0..=24.0 * 60.0).contains(&body.future_minutes)
+        || !(0.0..=24.0 * 60.0).contains(&body.max_future_skew_minutes)
     {
-        return refused("body: lateness_hours must be 0 to 8,784 and future_minutes 0 to 1,440");
+        return refused(
+            "body: lateness_hours must be 0 to 8,784 and max_future_skew_minutes 0 to 1,440",
+        );
     }
     if !(1..=DEDUPE_IDS_MAX).contains(&body.dedupe_ids)
         || !(1..=60 * 24 * 30).contains(&body.answer_minutes)
@@ -176,15 +185,18 @@ fn thresholds(body: ThresholdsBody) -> Result<Thresholds, Error> {
             "body: dedupe_ids must be 1 to {DEDUPE_IDS_MAX} and answer_minutes 1 to 43,200"
         ));
     }
-    if !(0.0 < body.warn_clear && body.warn_clear <= body.warn_raise && body.warn_raise < 1.0) {
-        return refused("body: 0 < warn_clear <= warn_raise < 1 is needed");
+    if !(0.0 < body.churn_alert_clear
+        && body.churn_alert_clear <= body.churn_alert_threshold
+        && body.churn_alert_threshold < 1.0)
+    {
+        return refused("body: 0 < churn_alert_clear <= churn_alert_threshold < 1 is needed");
     }
     Ok(Thresholds {
         lateness_ms: (body.lateness_hours * HOUR_MS as f64) as i64,
-        future_ms: (body.future_minutes * MINUTE_MS as f64) as i64,
+        max_future_skew_ms: (body.max_future_skew_minutes * MINUTE_MS as f64) as i64,
         dedupe_ids: body.dedupe_ids,
-        warn_raise: body.warn_raise,
-        warn_clear: body.warn_clear,
+        churn_alert_threshold: body.churn_alert_threshold,
+        churn_alert_clear: body.churn_alert_clear,
         answer_minutes: body.answer_minutes,
     })
 }
@@ -284,7 +296,7 @@ fn settings(body: &SettingsBody) -> Result<Settings, Error> {
     }
     settings.quiet = hours;
     settings.holdout = body.holdout.unwrap_or(0);
-    if settings.holdout > PLACES {
+    if settings.holdout > BUCKETS {
         return refused("body.holdout: is out of 10,000: 500 is 5 %");
     }
     settings.daily_cap = body.daily_cap.unwrap_or(settings.daily_cap);
@@ -323,7 +335,7 @@ mod tests {
             assert_eq!((read.kind.as_str(), read.version), (kind, 1));
             match body {
                 Body::Experiment(experiment) => {
-                    assert_eq!((experiment.coverage, experiment.arms[1].1), (10_000, 3))
+                    assert_eq!((experiment.traffic_allocation, experiment.arms[1].1), (10_000, 3))
                 }
                 Body::Thresholds(thresholds) => {
                     assert_eq!(
@@ -356,7 +368,7 @@ mod tests {
         let cases = [
             (definition("experiments", "{}"), "kind"),
             (definition("thresholds", r#"{"latenes_hours":1}"#), "latenes_hours"),
-            (definition("thresholds", r#"{"warn_raise":0.2}"#), "warn_clear"),
+            (definition("thresholds", r#"{"churn_alert_threshold":0.2}"#), "churn_alert_clear"),
             (definition("settings", r#"{"timezone":"Mars"}"#), "timezone"),
             (definition("stages", r#"{"names":{"x":"y"}}"#), "names.x"),
             (

@@ -121,7 +121,7 @@ impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged, expecting = "expected an RFC 3339 time, or milliseconds since 1970")]
-        enum Written {
+        enum EmittedVersion {
             Millis(i64),
             Text(String),
         }
@@ -129,9 +129,9 @@ impl<'de> Deserialize<'de> for Time {
         if !deserializer.is_human_readable() {
             return i64::deserialize(deserializer).map(Self::Millis);
         }
-        Ok(match Written::deserialize(deserializer)? {
-            Written::Millis(millis) => Self::Millis(millis),
-            Written::Text(text) => Self::Text(text),
+        Ok(match EmittedVersion::deserialize(deserializer)? {
+            EmittedVersion::Millis(millis) => Self::Millis(millis),
+            EmittedVersion::Text(text) => Self::Text(text),
         })
     }
 }

@@ -85,7 +85,7 @@ pub enum InboxEntry {
         after: Offset,
     },
     /// All counts of an experiment in one partition so far.
-    Partial {
+    PartitionReport {
         /// The experiment.
         experiment: ExperimentKey,
         /// The partition that counted.
@@ -104,7 +104,7 @@ struct WireEntry {
     at: i64,
     tick: Option<WireTick>,
     completion: Option<WireCompletion>,
-    partial: Option<WirePartial>,
+    report: Option<WireReport>,
     erase: Option<WireErase>,
 }
 
@@ -115,8 +115,8 @@ struct WireTick {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename = "Partial")]
-struct WirePartial {
+#[serde(rename = "PartitionReport")]
+struct WireReport {
     tenant_id: String,
     experiment: String,
     version: i32,
@@ -198,7 +198,7 @@ pub fn inbox_bytes(entry: &InboxEntry) -> Vec<u8> {
         at,
         tick: None,
         completion: None,
-        partial: None,
+        report: None,
         erase: None,
     };
     let int = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
@@ -207,8 +207,8 @@ pub fn inbox_bytes(entry: &InboxEntry) -> Vec<u8> {
             tick: Some(WireTick { after: i64::try_from(after.0).unwrap_or(i64::MAX) }),
             ..wire("tick", at.0)
         },
-        InboxEntry::Partial { experiment, source, at, tally } => WireEntry {
-            partial: Some(WirePartial {
+        InboxEntry::PartitionReport { experiment, source, at, tally } => WireEntry {
+            report: Some(WireReport {
                 tenant_id: experiment.tenant.as_str().to_owned(),
                 experiment: experiment.name.clone(),
                 version: int(experiment.version),
@@ -216,7 +216,7 @@ pub fn inbox_bytes(entry: &InboxEntry) -> Vec<u8> {
                 counts: arms(tally),
                 tally: Some(ByteBuf::from(rows::row_bytes(&Row::Tally(tally.clone())))),
             }),
-            ..wire("partial", at.0)
+            ..wire("report", at.0)
         },
     })
 }
@@ -231,20 +231,20 @@ pub fn inbox(bytes: &[u8]) -> Result<InboxEntry, Error> {
         let after = u64::try_from(tick.after).map_err(|_| broken("after is below 0"))?;
         return Ok(InboxEntry::Tick { at: AppendTime(wire.at), after: Offset(after) });
     }
-    let ("partial", Some(partial)) = (wire.kind.as_str(), wire.partial) else {
+    let ("report", Some(report)) = (wire.kind.as_str(), wire.report) else {
         return Err(broken("inbox entry of an unknown kind"));
     };
     let experiment = ExperimentKey {
-        tenant: Tenant::new(&partial.tenant_id).map_err(|error| broken(&error.to_string()))?,
-        name: partial.experiment,
-        version: u32::try_from(partial.version).map_err(|_| broken("version is below 0"))?,
+        tenant: Tenant::new(&report.tenant_id).map_err(|error| broken(&error.to_string()))?,
+        name: report.experiment,
+        version: u32::try_from(report.version).map_err(|_| broken("version is below 0"))?,
     };
-    let source = Partition(u32::try_from(partial.source).map_err(|_| broken("source is below 0"))?);
-    let tally = match partial.tally {
+    let source = Partition(u32::try_from(report.source).map_err(|_| broken("source is below 0"))?);
+    let tally = match report.tally {
         Some(bytes) => whole(&experiment, &bytes)?,
-        None => tally(partial.counts),
+        None => tally(report.counts),
     };
-    Ok(InboxEntry::Partial { experiment, source, at: EventTime(wire.at), tally })
+    Ok(InboxEntry::PartitionReport { experiment, source, at: EventTime(wire.at), tally })
 }
 
 fn whole(experiment: &ExperimentKey, bytes: &[u8]) -> Result<Tally, Error> {
@@ -315,7 +315,7 @@ mod tests {
 
     use super::*;
     use crate::domain::attribution::journeys::Journeys;
-    use crate::domain::experiment::by_agent::{ByAgent, Stretch};
+    use crate::domain::experiment::by_agent::{ByAgent, Period};
     use crate::domain::experiment::outcome::Outcome;
     use crate::domain::experiment::stratum::Stratum;
     use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group};
@@ -340,8 +340,8 @@ mod tests {
         tally.agents = Agents::of("assertive", "agent-1", group.clone());
         let sums = Stratum { units: 1, nonzero: 1, sum: i128::MIN, squares: i128::MAX };
         tally.by_agent =
-            ByAgent::of("agent-2", Stretch { number: -9, version: 3 }, Some(("assertive", sums)));
-        tally.crossed = 3;
+            ByAgent::of("agent-2", Period { number: -9, version: 3 }, Some(("assertive", sums)));
+        tally.multi_exposed = 3;
         tally.journeys =
             Arc::new(Journeys::of(&[("assertive", 5.0), ("own", 1.0)], journey::Outcome::Won));
         tally.cohorts.insert(
@@ -352,7 +352,7 @@ mod tests {
             ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 2 };
         let entries = [
             InboxEntry::Tick { at: AppendTime(5), after: Offset(9) },
-            InboxEntry::Partial {
+            InboxEntry::PartitionReport {
                 experiment: experiment.clone(),
                 source: Partition(3),
                 at: EventTime(-1),
@@ -371,7 +371,7 @@ mod tests {
         };
         assert_eq!(switch(&switch_bytes(&change)).unwrap(), change);
         for tenant in [None, Some(Tenant::new("acme").unwrap())] {
-            let told = Definition {
+            let reported = Definition {
                 tenant,
                 kind: "stages".into(),
                 name: "x".into(),
@@ -379,7 +379,7 @@ mod tests {
                 effective_at: EventTime(7),
                 body: r#"{"names":{}}"#.into(),
             };
-            assert_eq!(definition(&definition_bytes(&told)).unwrap(), told);
+            assert_eq!(definition(&definition_bytes(&reported)).unwrap(), reported);
         }
     }
 }

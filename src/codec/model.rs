@@ -56,8 +56,8 @@ struct Prediction {
     name: String,
     label: String,
     horizon_hours: f64,
-    base_log_odds: f64,
-    base_reason: String,
+    intercept: f64,
+    intercept_reason: String,
     #[serde(default)]
     term: Vec<TermEntry>,
 }
@@ -113,8 +113,8 @@ fn card(prediction: Prediction) -> Result<Card, Error> {
     Ok(Card {
         label: prediction.label,
         horizon_hours: prediction.horizon_hours,
-        base_log_odds: prediction.base_log_odds,
-        base_reason: prediction.base_reason,
+        intercept: prediction.intercept,
+        intercept_reason: prediction.intercept_reason,
         terms,
     })
 }

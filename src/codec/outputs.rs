@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::codec::avro::{self, Coded};
+use crate::codec::avro::{self, TopicSchema};
 use crate::codec::hex;
 use crate::domain::alerts::Alert;
 use crate::domain::coaching::Prompt;
@@ -27,7 +27,7 @@ pub struct Output {
 /// The record of a decision; `None` for what stays inside.
 #[must_use]
 pub fn output(decision: &Decision) -> Option<Output> {
-    let record = |coded: &Coded, key: &LeadKey, value: Vec<u8>| {
+    let record = |coded: &TopicSchema, key: &LeadKey, value: Vec<u8>| {
         Some(Output { topic: coded.topic, key: key.as_str().to_owned(), value: Some(value) })
     };
     match decision {
@@ -83,8 +83,8 @@ fn contributions(list: &[Contribution]) -> Vec<WireContribution> {
 #[serde(rename = "Score")]
 struct WireScore {
     probability: f64,
-    confidence: f64,
-    base_log_odds: f64,
+    data_completeness: f64,
+    intercept: f64,
     log_odds: f64,
     contributions: Vec<WireContribution>,
 }
@@ -93,8 +93,8 @@ impl From<&Score> for WireScore {
     fn from(score: &Score) -> Self {
         Self {
             probability: score.probability,
-            confidence: score.confidence,
-            base_log_odds: score.base_log_odds,
+            data_completeness: score.data_completeness,
+            intercept: score.intercept,
             log_odds: score.log_odds,
             contributions: contributions(&score.contributions),
         }
@@ -305,7 +305,7 @@ impl<'a> From<&'a Exposure> for WireExposure<'a> {
 struct WireSignal<'a> {
     kind: &'a str,
     value: &'a str,
-    confidence: f64,
+    data_completeness: f64,
     source: &'a str,
     at: i64,
 }
@@ -315,7 +315,7 @@ impl<'a> From<&'a Signal> for WireSignal<'a> {
         Self {
             kind: &signal.kind,
             value: &signal.value,
-            confidence: signal.confidence,
+            data_completeness: signal.data_completeness,
             source: &signal.source,
             at: signal.at.0,
         }

@@ -16,7 +16,7 @@ pub struct Record {
     /// When the log took it, milliseconds.
     pub appended_ms: i64,
     /// The ingest run that brought it; 0: none.
-    pub source: u32,
+    pub ingest_run: u32,
     /// Where a dead letter or late record was first.
     pub origin: Option<Origin>,
 }

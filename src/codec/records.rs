@@ -10,7 +10,7 @@ use crate::domain::event::Interaction;
 use crate::domain::hash::partition_of;
 use crate::domain::rules::{Body, Definition, Refusal, Rules};
 use crate::domain::units::{AppendTime, Offset, Partition};
-use crate::pipeline::{Effect, Input, Source};
+use crate::pipeline::{Effect, Input, InputTopic};
 
 /// Bytes of a reason that are kept: names of fields and types may come from a foreign schema.
 const REASON_BYTES_MAX: usize = 500;
@@ -28,7 +28,7 @@ pub fn coded(record: &Record) -> &[u8] {
 /// Why it is none.
 pub fn event(record: &Record, writers: &Writers) -> Result<Interaction, interaction::Error> {
     let value = record.value.as_deref().unwrap_or_default();
-    let is_line = record.source != 0 && avro::frame(value).is_err();
+    let is_line = record.ingest_run != 0 && avro::frame(value).is_err();
     if is_line {
         interaction::from_json(value)
     } else {
@@ -69,8 +69,8 @@ pub fn input(
 pub fn inbox(record: &Record) -> (Input, Offset) {
     match internal::inbox(record.value.as_deref().unwrap_or_default()) {
         Ok(InboxEntry::Tick { at, after }) => (Input::Tick { at }, after),
-        Ok(InboxEntry::Partial { experiment, source, at, tally }) => {
-            (Input::Partial { experiment, source, at, tally }, Offset(0))
+        Ok(InboxEntry::PartitionReport { experiment, source, at, tally }) => {
+            (Input::PartitionReport { experiment, source, at, tally }, Offset(0))
         }
         Err(error) => (Input::Undecodable(format!("inbox: {error}")), Offset(0)),
     }
@@ -146,7 +146,7 @@ impl<'a> Defined<'a> {
 /// The records that the effects of one input become, in order.
 pub fn emit(
     partition: Partition,
-    (source, offset, record): (Source, Offset, &Record),
+    (source, offset, record): (InputTopic, Offset, &Record),
     effects: &mut Vec<Effect>,
     batches: &mut Batches,
 ) {
@@ -154,31 +154,33 @@ pub fn emit(
         let place = if topic == DEFINITIONS { 0 } else { partition.0 };
         batches.entry((topic, place)).or_default().push(record);
     };
-    let made = |key: String, value| Record {
+    let created = |key: String, value| Record {
         key: Some(key.into()),
         value,
         reason: None,
         appended_ms: record.appended_ms,
-        source: 0,
+        ingest_run: 0,
         origin: None,
     };
     let defined = |definition: &Definition| {
-        made(internal::definition_key(definition), Some(internal::definition_bytes(definition)))
+        created(internal::definition_key(definition), Some(internal::definition_bytes(definition)))
     };
     let kept = |reason| letter(reason, (source, partition, offset), record);
     for effect in effects.drain(..) {
         match effect {
             Effect::Decided(decision) => {
                 if let Some(output) = outputs::output(&decision) {
-                    put(output.topic, made(output.key, output.value));
+                    put(output.topic, created(output.key, output.value));
                 }
             }
             Effect::Measured(metrics) => {
                 let (key, value) = results::metrics_record(&metrics);
-                put(avro::METRICS.topic, made(key, Some(value)));
+                put(avro::METRICS.topic, created(key, Some(value)));
             }
             Effect::Concluded(concluded) => put(DEFINITIONS, defined(&conclusion(&concluded))),
-            Effect::Reweighted(reweighted) => put(DEFINITIONS, defined(&reweighting(&reweighted))),
+            Effect::AllocationUpdated(reweighted) => {
+                put(DEFINITIONS, defined(&reweighting(&reweighted)))
+            }
             Effect::DeadLetter(reason) => put(DEAD_LETTERS, kept(reason)),
             Effect::Late => put(LATE, kept("late".to_owned())),
         }
@@ -189,7 +191,7 @@ pub fn emit(
 #[must_use]
 pub fn letter(
     mut reason: String,
-    (source, partition, offset): (Source, Partition, Offset),
+    (source, partition, offset): (InputTopic, Partition, Offset),
     record: &Record,
 ) -> Record {
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));

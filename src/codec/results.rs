@@ -5,11 +5,11 @@ use serde::Serialize;
 use crate::codec::avro;
 use crate::codec::internal::{WireCounts, arms};
 use crate::domain::attribution::journeys::{Credited, Journeys, conversions};
-use crate::domain::experiment::analysis::bandit::Worth;
-use crate::domain::experiment::analysis::business::Net;
+use crate::domain::experiment::analysis::bandit::PolicyValue;
+use crate::domain::experiment::analysis::business::NetBenefit;
 use crate::domain::experiment::analysis::decision::{Dropped, Look, Report};
 use crate::domain::experiment::analysis::inference::{Bounded, Comparison, Display};
-use crate::domain::experiment::analysis::insights::Insight;
+use crate::domain::experiment::analysis::segments::SegmentEffect;
 use crate::domain::experiment::analysis::verdicts::Verdict;
 use crate::domain::experiment::plan::Role;
 use crate::domain::experiment::{ExperimentKey, Metrics};
@@ -23,7 +23,7 @@ struct WireMetrics<'a> {
     version: i32,
     at: i64,
     arms: Vec<WireCounts>,
-    crossed_units: Option<i64>,
+    multi_exposed_units: Option<i64>,
     results: Option<WireResults<'a>>,
     attribution: Option<WireAttribution>,
 }
@@ -69,14 +69,14 @@ struct WireResults<'a> {
     comparisons: Vec<WireComparison<'a>>,
     looks: Vec<WireLook<'a>>,
     dropped: Option<Vec<WireDropped<'a>>>,
-    always: Option<Vec<WireAlways<'a>>>,
-    nets: Option<Vec<WireNet<'a>>>,
-    insights: Option<Vec<WireInsight<'a>>>,
+    arm_values: Option<Vec<WireArmValue<'a>>>,
+    net_benefits: Option<Vec<WireNet<'a>>>,
+    segments: Option<Vec<WireSegmentEffect<'a>>>,
 }
 
 #[derive(Serialize)]
-#[serde(rename = "Insight")]
-struct WireInsight<'a> {
+#[serde(rename = "SegmentEffect")]
+struct WireSegmentEffect<'a> {
     stratum: &'a str,
     metric: &'static str,
     arm: &'a str,
@@ -87,12 +87,12 @@ struct WireInsight<'a> {
     lift: Option<f64>,
     lift_lower: Option<f64>,
     lift_upper: Option<f64>,
-    may_be_acted_on: bool,
+    meets_minimum_sample: bool,
     is_shown: bool,
 }
 
 #[derive(Serialize)]
-#[serde(rename = "Net")]
+#[serde(rename = "NetBenefit")]
 struct WireNet<'a> {
     metric: &'static str,
     arm: &'a str,
@@ -111,8 +111,8 @@ struct WireNet<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(rename = "Always")]
-struct WireAlways<'a> {
+#[serde(rename = "ArmValue")]
+struct WireArmValue<'a> {
     arm: &'a str,
     effective_units: f64,
     mean: Option<f64>,
@@ -141,13 +141,13 @@ struct WireComparison<'a> {
     outcomes: i64,
     control_mean: f64,
     mean: f64,
-    may_be_acted_on: bool,
+    meets_minimum_sample: bool,
     lift: Option<f64>,
     lift_lower: Option<f64>,
     lift_upper: Option<f64>,
     p_value: Option<f64>,
-    loss_max: Option<f64>,
-    gain_max: Option<f64>,
+    one_sided_lower: Option<f64>,
+    one_sided_upper: Option<f64>,
     difference: Option<f64>,
     difference_lower: Option<f64>,
     difference_upper: Option<f64>,
@@ -224,13 +224,13 @@ fn comparison<'a>(
         outcomes: long(comparison.outcomes.treatment),
         control_mean: comparison.means.control,
         mean: comparison.means.treatment,
-        may_be_acted_on: comparison.is_open,
+        meets_minimum_sample: comparison.meets_minimum_sample,
         lift: lift.and_then(|lift| finite(lift.estimate)),
         lift_lower: lower(lift.map(|lift| lift.interval)),
         lift_upper: upper(lift.map(|lift| lift.interval)),
         p_value: comparison.p_value,
-        loss_max: comparison.loss_max.and_then(finite),
-        gain_max: comparison.gain_max.and_then(finite),
+        one_sided_lower: comparison.one_sided_lower.and_then(finite),
+        one_sided_upper: comparison.one_sided_upper.and_then(finite),
         difference: difference.and_then(|difference| finite(difference.estimate)),
         difference_lower: lower(difference.map(|difference| difference.interval)),
         difference_upper: upper(difference.map(|difference| difference.interval)),
@@ -245,22 +245,22 @@ fn comparison<'a>(
         expected_loss: display.expected_loss.and_then(finite),
         exact_p_value: display.exact_p,
         p_adjusted: comparison.p_adjusted,
-        covariate_coefficient: adjustment.and_then(|told| finite(told.coefficient)),
-        variance_removed: adjustment.and_then(|told| finite(told.variance_removed)),
-        unadjusted_lift: adjustment.and_then(|told| told.plain_lift),
-        adjusted_p_value: adjustment.map(|told| told.fixed_p),
-        adjusted_lower: lower(adjustment.map(|told| told.fixed)),
-        adjusted_upper: upper(adjustment.map(|told| told.fixed)),
-        stratified_difference: stratified.map(|told| told.difference),
-        stratified_p_value: stratified.map(|told| told.p_value),
-        stratified_lower: lower(stratified.map(|told| told.interval)),
-        stratified_upper: upper(stratified.map(|told| told.interval)),
+        covariate_coefficient: adjustment.and_then(|reported| finite(reported.coefficient)),
+        variance_removed: adjustment.and_then(|reported| finite(reported.variance_removed)),
+        unadjusted_lift: adjustment.and_then(|reported| reported.plain_lift),
+        adjusted_p_value: adjustment.map(|reported| reported.fixed_p),
+        adjusted_lower: lower(adjustment.map(|reported| reported.fixed)),
+        adjusted_upper: upper(adjustment.map(|reported| reported.fixed)),
+        stratified_difference: stratified.map(|reported| reported.difference),
+        stratified_p_value: stratified.map(|reported| reported.p_value),
+        stratified_lower: lower(stratified.map(|reported| reported.interval)),
+        stratified_upper: upper(stratified.map(|reported| reported.interval)),
     }
 }
 
-fn insight(insight: &Insight) -> WireInsight<'_> {
-    let Insight { stratum, goal } = insight;
-    WireInsight {
+fn insight(insight: &SegmentEffect) -> WireSegmentEffect<'_> {
+    let SegmentEffect { stratum, goal } = insight;
+    WireSegmentEffect {
         stratum,
         metric: goal.metric.as_str(),
         arm: &goal.arm,
@@ -271,7 +271,7 @@ fn insight(insight: &Insight) -> WireInsight<'_> {
         lift: goal.lift.and_then(|lift| finite(lift.estimate)),
         lift_lower: lower(goal.lift.map(|lift| lift.interval)),
         lift_upper: upper(goal.lift.map(|lift| lift.interval)),
-        may_be_acted_on: goal.is_open,
+        meets_minimum_sample: goal.meets_minimum_sample,
         is_shown: insight.is_shown(),
     }
 }
@@ -291,9 +291,9 @@ fn dropped(Dropped { arm, rule, at }: &Dropped) -> WireDropped<'_> {
     WireDropped { arm, rule, at: at.0 }
 }
 
-fn always(Worth { arm, value, effective_size }: &Worth) -> WireAlways<'_> {
+fn arm_values(PolicyValue { arm, value, effective_size }: &PolicyValue) -> WireArmValue<'_> {
     let interval = value.map(|value| value.interval);
-    WireAlways {
+    WireArmValue {
         arm,
         effective_units: *effective_size,
         mean: value.and_then(|value| finite(value.estimate)),
@@ -302,12 +302,12 @@ fn always(Worth { arm, value, effective_size }: &Worth) -> WireAlways<'_> {
     }
 }
 
-fn net(net: &Net) -> WireNet<'_> {
+fn net(net: &NetBenefit) -> WireNet<'_> {
     let minor = |value: f64| value.round() as i64;
     let (weekly, year, payback) = (net.weekly, net.first_year(), net.payback());
-    let estimate = |told: Option<Bounded>| told.map(|told| minor(told.estimate));
-    let lower = |told: Option<Bounded>| told.map(|told| minor(told.interval.lower));
-    let upper = |told: Option<Bounded>| told.map(|told| minor(told.interval.upper));
+    let estimate = |reported: Option<Bounded>| reported.map(|reported| minor(reported.estimate));
+    let lower = |reported: Option<Bounded>| reported.map(|reported| minor(reported.interval.lower));
+    let upper = |reported: Option<Bounded>| reported.map(|reported| minor(reported.interval.upper));
     WireNet {
         metric: net.metric.as_str(),
         arm: &net.arm,
@@ -320,13 +320,13 @@ fn net(net: &Net) -> WireNet<'_> {
         first_year_minor: estimate(year),
         first_year_lower_minor: lower(year),
         first_year_upper_minor: upper(year),
-        payback_weeks: payback.and_then(|told| told.estimate),
-        payback_soonest_weeks: payback.and_then(|told| told.soonest),
-        payback_latest_weeks: payback.and_then(|told| told.latest),
+        payback_weeks: payback.and_then(|reported| reported.estimate),
+        payback_soonest_weeks: payback.and_then(|reported| reported.soonest),
+        payback_latest_weeks: payback.and_then(|reported| reported.latest),
     }
 }
 
-fn results<'a>(report: &'a Report, nets: &'a [Net]) -> WireResults<'a> {
+fn results<'a>(report: &'a Report, net_benefits: &'a [NetBenefit]) -> WireResults<'a> {
     WireResults {
         decision: report.decision.verdict.as_str(),
         promoted: if let Verdict::Promote(arm) = &report.decision.verdict {
@@ -343,13 +343,18 @@ fn results<'a>(report: &'a Report, nets: &'a [Net]) -> WireResults<'a> {
         full_days: report.days,
         units_per_week: report.units_per_week(),
         sample_ratio_log_evidence: finite(report.sample_ratio),
-        comparisons: report.comparisons.iter().map(|told| comparison(report, told)).collect(),
+        comparisons: report
+            .comparisons
+            .iter()
+            .map(|reported| comparison(report, reported))
+            .collect(),
         looks: report.looks.iter().map(look).collect(),
         dropped: Some(report.dropped.iter().map(dropped).collect()),
-        always: Some(report.worth_of_arms.iter().map(always).collect())
-            .filter(|told: &Vec<_>| !told.is_empty()),
-        nets: Some(nets.iter().map(net).collect()).filter(|told: &Vec<_>| !told.is_empty()),
-        insights: report.insights.as_ref().map(|told| told.iter().map(insight).collect()),
+        arm_values: Some(report.worth_of_arms.iter().map(arm_values).collect())
+            .filter(|reported: &Vec<_>| !reported.is_empty()),
+        net_benefits: Some(net_benefits.iter().map(net).collect())
+            .filter(|reported: &Vec<_>| !reported.is_empty()),
+        segments: report.segments.as_ref().map(|reported| reported.iter().map(insight).collect()),
     }
 }
 
@@ -387,8 +392,8 @@ pub fn metrics_record(metrics: &Metrics) -> (String, Vec<u8>) {
         version: i32::try_from(*version).unwrap_or(i32::MAX),
         at: metrics.at.0,
         arms: arms(&metrics.tally),
-        crossed_units: Some(long(metrics.tally.crossed)),
-        results: metrics.report.as_deref().map(|report| results(report, &metrics.nets)),
+        multi_exposed_units: Some(long(metrics.tally.multi_exposed)),
+        results: metrics.report.as_deref().map(|report| results(report, &metrics.net_benefits)),
         attribution: (metrics.experiment == ExperimentKey::attribution(tenant))
             .then(|| attribution(&metrics.tally.journeys)),
     });
@@ -412,7 +417,7 @@ mod tests {
             at: EventTime(4),
             tally,
             report: None,
-            nets: Vec::new(),
+            net_benefits: Vec::new(),
         });
         let shown = avro::describe(&value).unwrap();
         assert_eq!((key.as_str(), shown["arms"][0]["exposures"].as_i64()), ("acme:tone", Some(3)));

@@ -37,9 +37,9 @@ pub fn key_text(key: &Key) -> String {
         Key::Lead(lead) => format!("L{}", lead.as_str()),
         Key::Clock(tenant) => format!("C{tenant}"),
         Key::Tally(key) => format!("T{}", experiment(key)),
-        Key::Trial(key) => format!("R{}", experiment(key)),
-        Key::Partial(key, source) => format!("E{source}:{}", experiment(key)),
-        Key::Written(key) => format!("W{}", experiment(key)),
+        Key::ExperimentReport(key) => format!("R{}", experiment(key)),
+        Key::PartitionReport(key, source) => format!("E{source}:{}", experiment(key)),
+        Key::EmittedVersion(key) => format!("W{}", experiment(key)),
         Key::Counters(source) => format!("N{source}"),
         Key::Unmapped(tenant) => format!("U{tenant}"),
         Key::Positions => "P".to_owned(),
@@ -59,12 +59,12 @@ pub fn key(text: &[u8]) -> Result<Key, Error> {
         Some(b'C') => Key::Clock(tenant()?),
         Some(b'U') => Key::Unmapped(tenant()?),
         Some(b'T') => Key::Tally(experiment(rest)?),
-        Some(b'R') => Key::Trial(experiment(rest)?),
+        Some(b'R') => Key::ExperimentReport(experiment(rest)?),
         Some(b'E') => {
             let (source, key) = rest.split_once(':').ok_or(Error::Key)?;
-            Key::Partial(experiment(key)?, source.parse().map_err(|_| Error::Key)?)
+            Key::PartitionReport(experiment(key)?, source.parse().map_err(|_| Error::Key)?)
         }
-        Some(b'W') => Key::Written(experiment(rest)?),
+        Some(b'W') => Key::EmittedVersion(experiment(rest)?),
         Some(b'P') if rest.is_empty() => Key::Positions,
         Some(b'N') => Key::Counters(rest.parse().map_err(|_| Error::Key)?),
         _ => return Err(Error::Key),
@@ -88,9 +88,9 @@ pub fn row_bytes(row: &Row) -> Vec<u8> {
         Row::Lead(lead) => lead.put(&mut out),
         Row::Clock(clock) => clock.put(&mut out),
         Row::Tally(tally) => tally.put(&mut out),
-        Row::Trial(trial) => trial.put(&mut out),
-        Row::Partial(report) => report.put(&mut out),
-        Row::Written(written) => written.put(&mut out),
+        Row::ExperimentReport(trial) => trial.put(&mut out),
+        Row::PartitionReport(report) => report.put(&mut out),
+        Row::EmittedVersion(written) => written.put(&mut out),
         Row::Counters(counters) => counters.put(&mut out),
         Row::Unmapped(unmapped) => unmapped.put(&mut out),
         Row::Positions(positions) => positions.put(&mut out),
@@ -112,9 +112,9 @@ pub fn row(key: &Key, bytes: &[u8]) -> Result<Row, Error> {
         Key::Lead(_) => Stored::get(input).map(Row::Lead),
         Key::Clock(_) => Stored::get(input).map(Row::Clock),
         Key::Tally(_) => Stored::get(input).map(Row::Tally),
-        Key::Trial(_) => Stored::get(input).map(Row::Trial),
-        Key::Partial(..) => Stored::get(input).map(Row::Partial),
-        Key::Written(_) => Stored::get(input).map(Row::Written),
+        Key::ExperimentReport(_) => Stored::get(input).map(Row::ExperimentReport),
+        Key::PartitionReport(..) => Stored::get(input).map(Row::PartitionReport),
+        Key::EmittedVersion(_) => Stored::get(input).map(Row::EmittedVersion),
         Key::Counters(_) => Stored::get(input).map(Row::Counters),
         Key::Unmapped(_) => Stored::get(input).map(Row::Unmapped),
         Key::Positions => Stored::get(input).map(Row::Positions),
@@ -129,7 +129,10 @@ mod tests {
     use super::*;
     use crate::domain::experiment::{Counts, Tally};
     use crate::domain::units::{EventTime, Offset};
-    use crate::pipeline::{Clock, Counters, Partial, Positions, Source, Trial, Unmapped, Written};
+    use crate::pipeline::{
+        Clock, Counters, EmittedVersion, ExperimentReport, InputTopic, PartitionReport, Positions,
+        Unmapped,
+    };
 
     fn experiment_key() -> ExperimentKey {
         ExperimentKey {
@@ -141,7 +144,7 @@ mod tests {
 
     fn small_rows() -> Vec<(Key, Row)> {
         let tenant = Tenant::new("acme").unwrap();
-        let current = Source::Inbox;
+        let current = InputTopic::Inbox;
         let tally =
             Tally::of("assertive", Counts { exposures: 3, revenue_minor: -7, ..Counts::default() });
         vec![
@@ -155,9 +158,18 @@ mod tests {
                 }),
             ),
             (Key::Tally(experiment_key()), Row::Tally(tally.clone())),
-            (Key::Trial(experiment_key()), Row::Trial(Trial { sources: BTreeSet::from([2, 300]) })),
-            (Key::Partial(experiment_key(), 2), Row::Partial(Partial { at: EventTime(9), tally })),
-            (Key::Written(experiment_key()), Row::Written(Written { version: 300, epoch: 4 })),
+            (
+                Key::ExperimentReport(experiment_key()),
+                Row::ExperimentReport(ExperimentReport { sources: BTreeSet::from([2, 300]) }),
+            ),
+            (
+                Key::PartitionReport(experiment_key(), 2),
+                Row::PartitionReport(PartitionReport { at: EventTime(9), tally }),
+            ),
+            (
+                Key::EmittedVersion(experiment_key()),
+                Row::EmittedVersion(EmittedVersion { version: 300, epoch: 4 }),
+            ),
             (Key::Counters(7), Row::Counters(Counters { advanced: 300, ..Counters::default() })),
             (
                 Key::Unmapped(tenant),

@@ -4,9 +4,9 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use crate::codec::avro::{self, Coded};
+use crate::codec::avro::{self, TopicSchema};
 use crate::domain::units::Partition;
-use crate::pipeline::Source;
+use crate::pipeline::InputTopic;
 
 /// Lead interaction events.
 pub const INTERACTIONS: &str = "lead.interactions.v1";
@@ -74,7 +74,7 @@ pub struct Topic {
     /// Its name; a prefix of the configuration stands before it on Kafka.
     pub name: &'static str,
     /// Schema of its values; `None` where they are rows, JSON or bytes of others.
-    pub schema: Option<&'static LazyLock<Coded>>,
+    pub schema: Option<&'static LazyLock<TopicSchema>>,
     /// How many partitions it has.
     pub partitions: Partitions,
     /// What may be removed from it.
@@ -123,7 +123,11 @@ impl Topic {
     }
 }
 
-const fn topic(role: Role, name: &'static str, schema: Option<&'static LazyLock<Coded>>) -> Topic {
+const fn topic(
+    role: Role,
+    name: &'static str,
+    schema: Option<&'static LazyLock<TopicSchema>>,
+) -> Topic {
     Topic { name, schema, partitions: Partitions::Many, cleanup: Cleanup::Delete, role }
 }
 
@@ -165,11 +169,11 @@ pub fn output_topics() -> impl Iterator<Item = &'static str> {
 
 /// Where an input of a partition is read.
 #[must_use]
-pub fn inputs_of(source: Source, partition: Partition) -> (&'static str, Partition) {
+pub fn inputs_of(source: InputTopic, partition: Partition) -> (&'static str, Partition) {
     match source {
-        Source::Interactions => (INTERACTIONS, partition),
-        Source::Inbox => (INBOX, partition),
-        Source::Definitions => (DEFINITIONS, Partition(0)),
+        InputTopic::Interactions => (INTERACTIONS, partition),
+        InputTopic::Inbox => (INBOX, partition),
+        InputTopic::Definitions => (DEFINITIONS, Partition(0)),
     }
 }
 

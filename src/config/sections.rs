@@ -36,7 +36,7 @@ pub struct Log {
     /// Days that inputs and outputs are kept; 0: for ever.
     pub retention_days: u32,
     /// Minutes between two passes of compaction and retention; 0: never.
-    pub upkeep_minutes: u32,
+    pub cleanup_interval_minutes: u32,
 }
 
 /// See [`Config::kafka`].
@@ -46,7 +46,7 @@ pub struct Kafka {
     /// `host:port,...`; empty: the embedded log.
     pub bootstrap_servers: String,
     /// Consumer group, and first part of transactional ids.
-    pub application: String,
+    pub application_id: String,
     /// Name of this instance, the same after a restart; empty: drawn once and kept in the data
     /// directory.
     pub instance: String,
@@ -57,25 +57,25 @@ pub struct Kafka {
     /// Partitions of topics that are made.
     pub partitions: u32,
     /// Copies of topics that are made.
-    pub replication: u32,
+    pub replication_factor: u32,
     /// Silence after which the group gives a member's partitions away, milliseconds.
     pub session_timeout_ms: u32,
     /// Age at which the broker aborts a transaction, milliseconds.
     pub transaction_timeout_ms: u32,
     /// Longest time between two commits of offsets, milliseconds: idle partitions commit theirs
     /// again.
-    pub renew_offsets_ms: u64,
+    pub idle_offset_commit_interval_ms: u64,
     /// How long one try to reach the cluster may take, milliseconds.
-    pub reach_timeout_ms: u32,
+    pub connect_timeout_ms: u32,
     /// How long `run` waits at its start for a cluster that does not answer, milliseconds; 0: it
     /// ends at once.
-    pub start_wait_ms: u64,
+    pub startup_timeout_ms: u64,
     /// Records of one input of one partition that may wait in memory.
     pub buffer_records: usize,
     /// Threads that take partitions, each with transactions of its own.
-    pub workers: u32,
+    pub num_threads: u32,
     /// Instances that keep a warm copy of each partition beside the one that has it; 0: none.
-    pub standbys: u32,
+    pub num_standby_replicas: u32,
     /// Records of the changelog that an instance reads for its copies in a second at most.
     pub standby_records_per_second: u32,
     /// Before the name of every topic.
@@ -111,16 +111,16 @@ pub struct Worker {
     /// Timers fired in one partition before a commit.
     pub commit_timers: usize,
     /// Milliseconds between two commits on Kafka at least.
-    pub commit_ms: u64,
+    pub commit_interval_ms_min: u64,
     /// What that may grow to while commits are expensive.
-    pub commit_ms_max: u64,
+    pub commit_interval_ms_max: u64,
     /// Milliseconds between two ticks of a partition.
-    pub tick_ms: u64,
+    pub punctuate_interval_ms: u64,
     /// Milliseconds between two reports of experiment counts.
     pub report_ms: u64,
     /// Share of dead letters among the newest interactions of a partition beyond which it pauses;
     /// 1: never.
-    pub dead_letter_share_max: f64,
+    pub dead_letter_ratio_max: f64,
     /// How many interactions that looks at.
     pub dead_letter_window: usize,
 }
@@ -135,7 +135,7 @@ pub struct State {
     /// directory.
     pub checkpoint_rows: usize,
     /// Memory in which pages of the state directory are kept, MiB, of all partitions together.
-    pub pages_mib: u64,
+    pub cache_mib: u64,
 }
 
 /// See [`Config::ingest`].
@@ -170,7 +170,12 @@ impl Default for Http {
 impl Default for Log {
     fn default() -> Self {
         let log::Options { partitions, cache_bytes, .. } = log::Options::default();
-        Self { partitions, cache_mib: cache_bytes >> 20, retention_days: 0, upkeep_minutes: 10 }
+        Self {
+            partitions,
+            cache_mib: cache_bytes >> 20,
+            retention_days: 0,
+            cleanup_interval_minutes: 10,
+        }
     }
 }
 
@@ -178,20 +183,20 @@ impl Default for Kafka {
     fn default() -> Self {
         Self {
             bootstrap_servers: String::new(),
-            application: "leadstream".into(),
+            application_id: "leadstream".into(),
             instance: String::new(),
             static_membership: false,
             create_topics: true,
             partitions: 12,
-            replication: 3,
+            replication_factor: 3,
             session_timeout_ms: 10_000,
             transaction_timeout_ms: 10_000,
-            renew_offsets_ms: millis(worker::Options::default().renew),
-            reach_timeout_ms: 8_000,
-            start_wait_ms: 300_000,
+            idle_offset_commit_interval_ms: millis(worker::Options::default().renew),
+            connect_timeout_ms: 8_000,
+            startup_timeout_ms: 300_000,
             buffer_records: 10_000,
-            workers: 1,
-            standbys: 0,
+            num_threads: 1,
+            num_standby_replicas: 0,
             standby_records_per_second: 20_000,
             topic_prefix: String::new(),
             guarantee: Guarantee::default(),
@@ -214,17 +219,17 @@ impl Default for SchemaRegistry {
 
 impl Default for Worker {
     fn default() -> Self {
-        let worker::Options { commit_records, commit_timers, tick, report, flood, .. } =
+        let worker::Options { commit_records, commit_timers, tick, report, breaker, .. } =
             worker::Options::default();
         Self {
             commit_records,
             commit_timers,
-            commit_ms: 3,
-            commit_ms_max: 100,
-            tick_ms: millis(tick),
+            commit_interval_ms_min: 3,
+            commit_interval_ms_max: 100,
+            punctuate_interval_ms: millis(tick),
             report_ms: millis(report),
-            dead_letter_share_max: flood.share_max,
-            dead_letter_window: flood.window,
+            dead_letter_ratio_max: breaker.ratio_max,
+            dead_letter_window: breaker.window,
         }
     }
 }
@@ -232,7 +237,7 @@ impl Default for Worker {
 impl Default for State {
     fn default() -> Self {
         let Bounds { cached_rows, checkpoint_rows, pages_bytes } = Bounds::default();
-        Self { cached_rows, checkpoint_rows, pages_mib: pages_bytes >> 20 }
+        Self { cached_rows, checkpoint_rows, cache_mib: pages_bytes >> 20 }
     }
 }
 

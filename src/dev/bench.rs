@@ -166,7 +166,7 @@ impl Bench {
         own.http.listen = "127.0.0.1:0".to_owned();
         let name = format!("bench-{run}-{}", mode.as_str());
         own.kafka.topic_prefix = format!("{name}.");
-        own.kafka.application = name;
+        own.kafka.application_id = name;
         own.kafka.create_topics = true;
         own.kafka.session_timeout_ms = 45_000;
         // One that was killed is replaced at once instead of after its session.
@@ -181,7 +181,7 @@ impl Bench {
         std::fs::write(&file, toml::to_string(&own).map_err(std::io::Error::other)?)?;
         let settings = own.kafka_settings()?.ok_or(Error::NoCluster)?;
         let cluster = kafka::open(settings, &topics::ALL)?;
-        let group = cluster.settings.consumer(&cluster.settings.application).create()?;
+        let group = cluster.settings.consumer(&cluster.settings.application_id).create()?;
         let sent = vec![0; cluster.partitions as usize];
         Ok(Job { cluster, config: file, folder: own.data_dir, group, sent })
     }
@@ -244,7 +244,7 @@ impl Job {
                 std::fs::write(&file, serde_json::to_vec(script).map_err(std::io::Error::other)?)?;
                 let (file, ready_text) =
                     (file.to_string_lossy().into_owned(), ready.to_string_lossy().into_owned());
-                Subject::start(
+                Subject::start_raw(
                     &["--config", &config, "bench", "raw", &file, &ready_text],
                     ready,
                     &log,

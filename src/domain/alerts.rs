@@ -94,7 +94,7 @@ pub struct Alert {
 
 /// A warning that stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct RaisedAlert {
     /// What about.
     pub rule: Rule,
     /// When it was raised.
@@ -105,7 +105,7 @@ pub struct Standing {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Risk {
     /// Those that stand, by rule.
-    pub standing: Vec<Standing>,
+    pub standing: Vec<RaisedAlert>,
     /// When the lead is looked at next; `None`: only at its next event.
     pub due: Option<EventTime>,
 }
@@ -195,10 +195,10 @@ impl Risk {
             let standing = self.standing.iter().position(|standing| standing.rule == rule);
             match (holds(lead, rule, now), standing) {
                 (Some(true), None) => {
-                    self.standing.push(Standing { rule, raised_at: now });
+                    self.standing.push(RaisedAlert { rule, raised_at: now });
                     alerts.push(alert(
                         lead,
-                        Standing { rule, raised_at: now },
+                        RaisedAlert { rule, raised_at: now },
                         Change::Raised,
                         now,
                     ));
@@ -233,8 +233,8 @@ impl Risk {
     }
 }
 
-fn alert(lead: &Sources<'_>, standing: Standing, change: Change, now: EventTime) -> Alert {
-    let Standing { rule, raised_at } = standing;
+fn alert(lead: &Sources<'_>, standing: RaisedAlert, change: Change, now: EventTime) -> Alert {
+    let RaisedAlert { rule, raised_at } = standing;
     Alert {
         alert_id: EventId::named(&format!(
             "{}/{}/{}",

@@ -17,11 +17,11 @@ pub struct Audit {
     /// Units seen.
     pub units: u64,
     /// Units that were exposed to more than one arm.
-    pub crossed: u64,
+    pub multi_exposed: u64,
     /// Everything that is not as the definitions and the chain say.
     pub wrong: u64,
     /// The first of those in words.
-    pub told: Vec<String>,
+    pub reported: Vec<String>,
     chains: BTreeMap<(String, String, u32), Link>,
     arms: BTreeMap<(String, String, u32, String), String>,
 }
@@ -35,41 +35,42 @@ struct Link {
 }
 
 impl Audit {
-    /// Notes something that is not as it has to be; `place` says where it is.
-    pub fn find(&mut self, place: &str, what: impl Into<String>) {
+    /// Notes something that is not as it has to be; `enrollment` says where it is.
+    pub fn find(&mut self, enrollment: &str, what: impl Into<String>) {
         self.wrong += 1;
-        if self.told.len() < TOLD_MAX {
-            self.told.push(format!("{place}: {}", what.into()));
+        if self.reported.len() < TOLD_MAX {
+            self.reported.push(format!("{enrollment}: {}", what.into()));
         }
     }
 
     /// Looks at the next exposure of its partition, in the order of the log.
-    pub fn take(&mut self, rules: &Rules, place: &str, exposure: &Exposure) {
+    pub fn take(&mut self, rules: &Rules, enrollment: &str, exposure: &Exposure) {
         self.exposures += 1;
         let tenant = exposure.key.tenant();
         let Some(version) = rules.experiment(tenant, &exposure.experiment, exposure.version) else {
             let Exposure { experiment, version, .. } = exposure;
             return self.find(
-                place,
+                enrollment,
                 format!("version {version} of experiment {experiment} is not defined"),
             );
         };
         if version.config_sha256 != exposure.config_sha256 {
-            self.find(place, "config_sha256 is not that of the definition");
+            self.find(enrollment, "config_sha256 is not that of the definition");
         }
         let given = Assignment {
             arm: exposure.arm.clone(),
             bucket: exposure.bucket,
             propensity: exposure.propensity,
         };
-        let name = (exposure.key.as_str().to_owned(), exposure.experiment.clone(), version.began);
+        let name =
+            (exposure.key.as_str().to_owned(), exposure.experiment.clone(), version.base_version);
         let before = self.chains.get(&name).cloned();
         let is_first = exposure.reason == "assigned";
         // A lead that was erased and came back is assigned once more.
         let follows = is_first || exposure.reason == "sticky" && before.is_some();
         if !follows {
             self.find(
-                place,
+                enrollment,
                 format!("reason {:?} does not follow from what came before", exposure.reason),
             );
         }
@@ -80,7 +81,7 @@ impl Audit {
         });
         if seal != exposure.chain {
             self.find(
-                place,
+                enrollment,
                 "the chain is broken: this exposure was changed, or one before it was \
                 changed or removed",
             );
@@ -94,7 +95,7 @@ impl Audit {
         };
         if version.unit != exposure.unit || expected.as_ref() != Some(&given) {
             self.find(
-                place,
+                enrollment,
                 format!(
                     "arm {}, bucket {} and propensity are not what {} gets",
                     given.arm, given.bucket, exposure.unit_id
@@ -106,15 +107,15 @@ impl Audit {
             Link { chain: exposure.chain, assignment: given, version: exposure.version },
         );
         if exposure.unit == Unit::Lead || is_first {
-            self.see(exposure, version.began, place);
+            self.see(exposure, version.base_version, enrollment);
         }
     }
 
-    fn see(&mut self, exposure: &Exposure, began: u32, place: &str) {
+    fn see(&mut self, exposure: &Exposure, base_version: u32, enrollment: &str) {
         let unit = (
             exposure.key.tenant().to_string(),
             exposure.experiment.clone(),
-            began,
+            base_version,
             exposure.unit_id.clone(),
         );
         match self.arms.get(&unit) {
@@ -123,8 +124,8 @@ impl Audit {
                 self.arms.insert(unit, exposure.arm.clone());
             }
             Some(arm) if *arm != exposure.arm => {
-                self.crossed += 1;
-                self.find(place, format!("unit {} was in arm {arm} before", exposure.unit_id));
+                self.multi_exposed += 1;
+                self.find(enrollment, format!("unit {} was in arm {arm} before", exposure.unit_id));
             }
             Some(_) => {}
         }

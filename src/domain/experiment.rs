@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::domain::experiment::analysis::business::{Costs, Net};
+use crate::domain::experiment::analysis::business::{Costs, NetBenefit};
 use crate::domain::experiment::analysis::decision::Report;
 use crate::domain::experiment::plan::Plan;
 use crate::domain::features::{Feature, Features};
@@ -28,11 +28,11 @@ use crate::domain::hash::murmur3;
 use crate::domain::journey::Stage;
 use crate::domain::units::{EventId, EventTime, LeadKey, Tenant};
 
-pub use crate::domain::experiment::enrollments::{Place, Places};
-pub use crate::domain::experiment::tally::{Change, Counts, Tally};
+pub use crate::domain::experiment::enrollments::{Enrollment, Enrollments};
+pub use crate::domain::experiment::tally::{Counts, Tally, Update};
 
 /// Places of a layer and of a holdout.
-pub const PLACES: u32 = 10_000;
+pub const BUCKETS: u32 = 10_000;
 
 /// What is assigned as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ pub struct Experiment {
     /// Strategies and their integer weights, in the order of the definition; the sum is above 0.
     pub arms: Vec<(String, u32)>,
     /// Share of units let in, of 10,000.
-    pub coverage: u32,
+    pub traffic_allocation: u32,
     /// Stages it applies to; empty: all.
     pub stages: Vec<Stage>,
     /// Conditions on features; all must hold.
@@ -158,7 +158,7 @@ pub struct Experiment {
     /// Where it stands.
     pub state: State,
     /// The version that began it: this one, or the one that this one continues.
-    pub began: u32,
+    pub base_version: u32,
     /// The body as it was written: a version that only has other weights is written from it.
     pub source: Arc<str>,
     /// What was registered; `None`: exposures and outcomes are counted and nothing is concluded.
@@ -195,7 +195,7 @@ fn bucket(text: &str, total: u32) -> u32 {
 /// Whether a unit gets the default policy whatever experiments there are; `share` of 10,000 do.
 #[must_use]
 pub fn is_held_out(tenant: &Tenant, unit: &str, share: u32) -> bool {
-    share > 0 && bucket(&format!("{tenant}:holdout:{unit}"), PLACES) < share
+    share > 0 && bucket(&format!("{tenant}:holdout:{unit}"), BUCKETS) < share
 }
 
 impl Experiment {
@@ -203,11 +203,13 @@ impl Experiment {
     #[must_use]
     pub fn assign(&self, unit: &str) -> Option<Assignment> {
         // The gate has its own salt, so that changing the coverage never moves a unit between arms.
-        let admitted =
-            || bucket(&format!("{}:gate:{}:{unit}", self.salt, self.name), PLACES) < self.coverage;
+        let admitted = || {
+            bucket(&format!("{}:gate:{}:{unit}", self.salt, self.name), BUCKETS)
+                < self.traffic_allocation
+        };
         let owned = |layer: &Layer| {
             (layer.from..layer.to)
-                .contains(&bucket(&format!("{}:layer:{}:{unit}", self.tenant, layer.name), PLACES))
+                .contains(&bucket(&format!("{}:layer:{}:{unit}", self.tenant, layer.name), BUCKETS))
         };
         if self.state != State::Running || !self.layer.as_ref().is_none_or(owned) || !admitted() {
             return None;
@@ -260,7 +262,11 @@ impl Experiment {
     /// Its name over all versions that continue it.
     #[must_use]
     pub fn key(&self) -> ExperimentKey {
-        ExperimentKey { tenant: self.tenant.clone(), name: self.name.clone(), version: self.began }
+        ExperimentKey {
+            tenant: self.tenant.clone(),
+            name: self.name.clone(),
+            version: self.base_version,
+        }
     }
 
     /// What may not differ from the version that is continued, by field; `None`: it may be
@@ -372,14 +378,14 @@ pub struct Metrics {
     /// What follows; `None` for an experiment without a plan, or whose definition is not known.
     pub report: Option<Box<Report>>,
     /// What arms are worth once their costs are taken off; empty where none are recorded.
-    pub nets: Vec<Net>,
+    pub net_benefits: Vec<NetBenefit>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn experiment(arms: &[(&str, u32)], coverage: u32) -> Experiment {
+    fn experiment(arms: &[(&str, u32)], traffic_allocation: u32) -> Experiment {
         Experiment {
             tenant: Tenant::new("acme").unwrap(),
             name: "tone".into(),
@@ -388,13 +394,13 @@ mod tests {
             unit: Unit::Lead,
             salt: "s1".into(),
             arms: arms.iter().map(|(arm, weight)| ((*arm).to_owned(), *weight)).collect(),
-            coverage,
+            traffic_allocation,
             stages: Vec::new(),
             target: Vec::new(),
             layer: None,
             window_hours: 24,
             state: State::Running,
-            began: 1,
+            base_version: 1,
             source: "".into(),
             plan: None,
             costs: Costs::new(),

@@ -16,7 +16,7 @@ use crate::domain::coaching::{self, Prompt};
 use crate::domain::contact::Contact;
 use crate::domain::conversation::Conversation;
 use crate::domain::event::{EventType, Interaction};
-use crate::domain::experiment::{Change, ExperimentKey, Exposure, Places, Tally};
+use crate::domain::experiment::{Enrollments, ExperimentKey, Exposure, Tally, Update};
 use crate::domain::features::{self, Features};
 use crate::domain::journey::{self, Journey, Outcome, View};
 use crate::domain::lexicon::{Signals, Topic};
@@ -48,7 +48,7 @@ pub struct Lead {
     /// Warnings and the next due time.
     pub risk: Risk,
     /// Experiments.
-    pub places: Places,
+    pub enrollments: Enrollments,
     /// What it was coached with before it ended.
     pub touches: Touches,
     /// Mark of the profile that was last emitted.
@@ -107,7 +107,7 @@ pub enum Decision {
     /// The profile changed; `None`: the lead was erased.
     Profile(LeadKey, Option<Box<Profile>>),
     /// What an experiment counts otherwise than before.
-    Count(ExperimentKey, Box<Change>),
+    Count(ExperimentKey, Box<Update>),
     /// A word of the CRM that no map knows.
     Unmapped(String),
 }
@@ -156,8 +156,8 @@ impl Lead {
 
     fn remember(&mut self, event: &Interaction, rules: &InForce<'_>) {
         let entry = (event.occurred_at, short(event.event_id));
-        let place = self.seen.partition_point(|other| *other < entry);
-        self.seen.insert(place, entry);
+        let enrollment = self.seen.partition_point(|other| *other < entry);
+        self.seen.insert(enrollment, entry);
         let newest = self.activity.last.map_or(entry.0, |last| last.max(entry.0));
         // What is older than the allowed lateness is late by itself: its ids need not be kept.
         let expired =
@@ -201,9 +201,10 @@ impl Lead {
         if let Some(name) = evidence.unmapped {
             decisions.push(Decision::Unmapped(name));
         }
-        if !(rules.experiments.is_empty() && self.places.list.is_empty()) {
-            let find = |experiment: &str, began: u32| rules.version(experiment, began);
-            let counted = self.places.outcomes(
+        if !(rules.experiments.is_empty() && self.enrollments.list.is_empty()) {
+            let find =
+                |experiment: &str, base_version: u32| rules.version(experiment, base_version);
+            let counted = self.enrollments.outcomes(
                 (event, evidence.outcome),
                 newest,
                 rules.thresholds.lateness_ms,
@@ -228,7 +229,7 @@ impl Lead {
         let now = self.touches.journeys();
         let tally = |journeys: Journeys| Tally { journeys: Arc::new(journeys), ..Tally::default() };
         (now != counted).then(|| {
-            let change = Change { removed: tally(counted), added: tally(now) };
+            let change = Update { retract: tally(counted), add: tally(now) };
             Decision::Count(ExperimentKey::attribution(event.key.tenant()), Box::new(change))
         })
     }
@@ -284,7 +285,7 @@ impl Lead {
         let scores = scoring::predict(rules.model, &features, self.activity.events);
         let choice = self.choose(rules, turn, &features, &scores);
         let next = self.next(rules, &scores, now);
-        let place = decisions.len();
+        let enrollment = decisions.len();
         decisions.extend(self.warn(rules, &event.key, &scores, now));
         if let (EventType::MessageReceived, Some(signals)) = (&event.kind, signals) {
             decisions.extend(self.coach(rules, (turn, signals), (&features, &scores, &choice)));
@@ -303,7 +304,7 @@ impl Lead {
             choice,
             next,
         };
-        decisions.insert(place, Decision::Prediction(Box::new(prediction)));
+        decisions.insert(enrollment, Decision::Prediction(Box::new(prediction)));
     }
 
     fn warn(
@@ -320,7 +321,7 @@ impl Lead {
             appointments: &self.appointments,
             owner: self.contact.owner.as_deref(),
             churn: &scores[Target::ChurnRisk.index()],
-            levels: (rules.thresholds.warn_raise, rules.thresholds.warn_clear),
+            levels: (rules.thresholds.churn_alert_threshold, rules.thresholds.churn_alert_clear),
             answer_minutes: rules.thresholds.answer_minutes,
         };
         self.risk
@@ -431,7 +432,7 @@ impl Lead {
             reply: advice.reply,
             quote: advice.quote,
         }))];
-        self.touches.touch(event.occurred_at, rules.told_apart(&choice.strategy));
+        self.touches.touch(event.occurred_at, rules.attribution_label(&choice.strategy));
         if let Source::Experiment { experiment, arm } = &choice.source {
             decisions.extend(self.expose(rules, event, (experiment, arm), (features, scores)));
         }

@@ -66,7 +66,7 @@ pub enum Body {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// The strategy; `None`: it stays what it was.
-    pub strategy: Option<Manner>,
+    pub strategy: Option<DefaultPolicy>,
     /// Stages it holds for; empty: all.
     pub stages: Vec<Stage>,
     /// The experiment that is over: its name and the version that began it.
@@ -76,16 +76,16 @@ pub struct Policy {
 }
 
 impl Policy {
-    fn ends(&self, experiment: &str, began: u32) -> bool {
+    fn ends(&self, experiment: &str, base_version: u32) -> bool {
         self.concludes
             .as_ref()
-            .is_some_and(|(name, version)| (name.as_str(), *version) == (experiment, began))
+            .is_some_and(|(name, version)| (name.as_str(), *version) == (experiment, base_version))
     }
 }
 
 /// What the default policy becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum DefaultPolicy {
     /// The rules of [`crate::domain::strategy::policy`].
     Rules,
     /// One strategy.
@@ -103,13 +103,13 @@ pub struct Thresholds {
     /// Events older than the lead's newest by more than this are late, milliseconds.
     pub lateness_ms: i64,
     /// Events further ahead of the log's append time are dead-lettered, milliseconds.
-    pub future_ms: i64,
+    pub max_future_skew_ms: i64,
     /// Ids kept per lead to recognise duplicates.
     pub dedupe_ids: usize,
     /// A warning is raised at this churn risk, 0..=1; see [`crate::domain::alerts`].
-    pub warn_raise: f64,
+    pub churn_alert_threshold: f64,
     /// And cleared below this one.
-    pub warn_clear: f64,
+    pub churn_alert_clear: f64,
     /// A lead that waits longer than this for an answer is a warning, minutes.
     pub answer_minutes: i64,
 }
@@ -118,10 +118,10 @@ impl Default for Thresholds {
     fn default() -> Self {
         Self {
             lateness_ms: DAY_MS,
-            future_ms: HOUR_MS,
+            max_future_skew_ms: HOUR_MS,
             dedupe_ids: 256,
-            warn_raise: 0.7,
-            warn_clear: 0.5,
+            churn_alert_threshold: 0.7,
+            churn_alert_clear: 0.5,
             answer_minutes: 60,
         }
     }
@@ -245,7 +245,7 @@ impl<'a> InForce<'a> {
     /// definitions of the tenant named, by the order of the log, which is the same in every
     /// partition.
     #[must_use]
-    pub fn told_apart(&self, strategy: &Strategy) -> Strategy {
+    pub fn attribution_label(&self, strategy: &Strategy) -> Strategy {
         let Strategy::Other(name) = strategy else { return strategy.clone() };
         let whose = [None, Some(self.tenant.clone())];
         let own = || whose.iter().filter_map(|whose| self.rules.named.get(whose)).flatten();
@@ -259,16 +259,16 @@ impl<'a> InForce<'a> {
     #[must_use]
     pub fn policy(&self, stage: Stage) -> Option<(&'a str, &'a str)> {
         let own = self.rules.policies.iter().filter(|version| version.holds(self.tenant, self.at));
-        let told = own.filter(|version| {
+        let reported = own.filter(|version| {
             version.rule.stages.is_empty() || version.rule.stages.contains(&stage)
         });
-        let told = told.filter(|version| version.rule.strategy.is_some());
-        let newest = told.max_by_key(|version| {
+        let reported = reported.filter(|version| version.rule.strategy.is_some());
+        let newest = reported.max_by_key(|version| {
             (version.tenant.is_some(), version.effective_at, &version.name, version.version)
         })?;
         match newest.rule.strategy.as_ref()? {
-            Manner::Rules => None,
-            Manner::Strategy(strategy) => Some((strategy, &newest.rule.reason)),
+            DefaultPolicy::Rules => None,
+            DefaultPolicy::Strategy(strategy) => Some((strategy, &newest.rule.reason)),
         }
     }
 }
@@ -321,7 +321,7 @@ impl Rules {
             Body::Policy(policy) => {
                 let policy = Version { tenant, name, version, effective_at, rule: policy };
                 if !policy.is_in(&self.policies) {
-                    if let Some(Manner::Strategy(strategy)) = &policy.rule.strategy {
+                    if let Some(DefaultPolicy::Strategy(strategy)) = &policy.rule.strategy {
                         self.name(policy.tenant.as_ref(), strategy);
                     }
                     self.policies.push(policy);
@@ -351,28 +351,29 @@ impl Rules {
     }
 
     fn check(&self, experiment: &Experiment, effective_at: EventTime) -> Result<(), Refusal> {
-        let Experiment { tenant, name, version, began, .. } = experiment;
-        if began != version {
-            let Some(first) = self.experiment(tenant, name, *began) else {
+        let Experiment { tenant, name, version, base_version, .. } = experiment;
+        if base_version != version {
+            let Some(first) = self.experiment(tenant, name, *base_version) else {
                 return Err(Refusal(format!(
-                    "body.continues: version {began} of {name} is not there: define it first"
+                    "body.continues: version {base_version} of {name} is not there: define it first"
                 )));
             };
-            if first.began != *began {
-                let began = first.began;
+            if first.base_version != *base_version {
+                let base_version = first.base_version;
                 return Err(Refusal(format!(
-                    "body.continues: name the version that began it, {began}"
+                    "body.continues: name the version that began it, {base_version}"
                 )));
             }
             if let Some(field) = experiment.differs(first) {
                 return Err(Refusal(format!(
-                    "body.{field}: was registered with version {began} and may not change in a \
+                    "body.{field}: was registered with version {base_version} and may not change \
+                        in a \
                         version that continues it: leave out \
                      continues to begin a new experiment"
                 )));
             }
         }
-        let plan = experiment.plan.as_ref().filter(|_| began == version);
+        let plan = experiment.plan.as_ref().filter(|_| base_version == version);
         if let Some((end, days)) = plan.and_then(|plan| Some((plan.ends_at?, plan.days_min)))
             && end < effective_at.plus(days * DAY_MS)
         {
@@ -427,7 +428,7 @@ impl Rules {
         own.filter(|known| {
             known.tenant == experiment.tenant
                 && known.name == experiment.name
-                && known.began == experiment.version
+                && known.base_version == experiment.version
         })
     }
 
@@ -467,7 +468,7 @@ impl Rules {
         }
         let over = |experiment: &&Experiment| {
             let mut holding = self.policies.iter().filter(|policy| policy.holds(tenant, at));
-            holding.any(|policy| policy.rule.ends(&experiment.name, experiment.began))
+            holding.any(|policy| policy.rule.ends(&experiment.name, experiment.base_version))
         };
         experiments.retain(|experiment| experiment.state.keeps() && !over(experiment));
         InForce {

@@ -79,9 +79,9 @@ pub struct Card {
     /// The horizon, hours from the event.
     pub horizon_hours: f64,
     /// Log odds of a lead of whom nothing is known.
-    pub base_log_odds: f64,
+    pub intercept: f64,
     /// Why the base is what it is.
-    pub base_reason: String,
+    pub intercept_reason: String,
     /// The terms.
     pub terms: Vec<Term>,
 }
@@ -166,9 +166,9 @@ pub struct Score {
     pub probability: f64,
     /// 0..=1: share of the card's weight whose features are known, times `n / (n + 4)` for `n`
     /// events.
-    pub confidence: f64,
+    pub data_completeness: f64,
     /// Log odds before any term.
-    pub base_log_odds: f64,
+    pub intercept: f64,
     /// Base and all terms.
     pub log_odds: f64,
     /// What it rests on most.
@@ -189,7 +189,7 @@ pub fn predict(model: &Model, features: &Features, events: u32) -> [Score; 6] {
 }
 
 fn score(card: &Card, features: &Features, history: f64) -> Score {
-    let mut log_odds = card.base_log_odds;
+    let mut log_odds = card.intercept;
     let (mut known, mut all) = (0.0, 0.0);
     let mut contributions = Top::EMPTY;
     for term in &card.terms {
@@ -203,8 +203,8 @@ fn score(card: &Card, features: &Features, history: f64) -> Score {
     }
     Score {
         probability: logistic(log_odds),
-        confidence: if all > 0.0 { history * known / all } else { 0.0 },
-        base_log_odds: card.base_log_odds,
+        data_completeness: if all > 0.0 { history * known / all } else { 0.0 },
+        intercept: card.intercept,
         log_odds,
         contributions,
     }

@@ -162,9 +162,9 @@ impl LeadKey {
     ///
     /// # Errors
     /// As [`LeadKey::parse`].
-    pub fn parse_beside(text: &str, beside: Option<&Tenant>) -> Result<Self, NameError> {
+    pub fn parse_beside(text: &str, alongside: Option<&Tenant>) -> Result<Self, NameError> {
         let (tenant, lead_id) = text.split_once(':').ok_or(NameError::Tenant)?;
-        let tenant = beside
+        let tenant = alongside
             .filter(|other| other.as_str() == tenant)
             .cloned()
             .map_or_else(|| Tenant::new(tenant), Ok)?;
@@ -208,10 +208,10 @@ mod tests {
 
     #[test]
     fn a_length_of_time_is_told_in_the_unit_that_fits() {
-        let told =
+        let reported =
             [0, MINUTE_MS, 119 * MINUTE_MS, 2 * HOUR_MS, 47 * HOUR_MS, 2 * DAY_MS, -5].map(span);
         assert_eq!(
-            told,
+            reported,
             ["under a minute", "1 min", "119 min", "2 h", "47 h", "2 days", "under a minute"]
         );
     }

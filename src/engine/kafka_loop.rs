@@ -17,10 +17,11 @@ use crate::engine::standby::{self, Keeper, Standbys};
 use crate::engine::store::{Bounds, Error, Trees};
 use crate::engine::worker::{Options, Restored, Views, Worker};
 use crate::log::kafka::{
-    Client, Cluster, Fetch, Group, Hub, Lane, Librdkafka, Moves, Part, Topics,
+    Client, Cluster, Fetch, Group, Librdkafka, PartitionAssignment, Rebalance, Topics,
+    TransactionalLog, WorkerSlot,
 };
 use crate::log::{self, CommitError, chain};
-use crate::pipeline::Source;
+use crate::pipeline::InputTopic;
 use crate::telemetry::metrics::Metrics;
 
 /// First and longest wait after a commit that did not happen.
@@ -65,7 +66,7 @@ impl Pace {
 }
 
 /// What the threads of a share tell their instance.
-pub struct Told<'a> {
+pub struct WorkerEvents<'a> {
     /// End after the step under way.
     pub stop: &'a AtomicBool,
     /// Called by each worker, with its number, once in each turn.
@@ -85,11 +86,11 @@ pub struct Told<'a> {
 }
 
 /// The loop of one worker of a share, turn by turn.
-pub struct Share<'a, C: Client = Librdkafka> {
-    hub: Arc<Hub>,
-    part: Part,
-    worker: Worker<Lane<C>>,
-    told: &'a Told<'a>,
+pub struct MemberLoop<'a, C: Client = Librdkafka> {
+    assignment: Arc<PartitionAssignment>,
+    part: WorkerSlot,
+    worker: Worker<TransactionalLog<C>>,
+    reported: &'a WorkerEvents<'a>,
     interval: Duration,
     pace: Pace,
     failures: u32,
@@ -106,48 +107,50 @@ pub struct Share<'a, C: Client = Librdkafka> {
 /// # Errors
 /// When the state directory cannot be trusted, or when Kafka fails for longer than is waited.
 pub fn work(
-    (cluster, hub): (&Arc<Cluster>, &Arc<Hub>),
+    (cluster, assignment): (&Arc<Cluster>, &Arc<PartitionAssignment>),
     directory: &Path,
     (options, pace): (Options, Pace),
-    told: &Told<'_>,
+    reported: &WorkerEvents<'_>,
 ) -> Result<(), Error> {
-    let topics = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
-    let group = Arc::new(Group::join(&cluster.settings, hub, topics[0])?);
-    let _fetch = Fetch::start(&cluster.settings, hub, topics)?;
-    let of = cluster.settings.workers;
+    let topics = InputTopic::ALL.map(|source| inputs_of(source, Partition(0)).0);
+    let group = Arc::new(Group::join(&cluster.settings, assignment, topics[0])?);
+    let _fetch = Fetch::start(&cluster.settings, assignment, topics)?;
+    let of = cluster.settings.num_threads;
     // What the last process left open is settled while the state is opened.
-    let (lanes, trees) = std::thread::scope(|scope| {
-        let lanes = scope.spawn(|| {
+    let (transactional, trees) = std::thread::scope(|scope| {
+        let transactional = scope.spawn(|| {
             (0..of)
-                .map(|number| Lane::new(cluster, hub, (&group, number), topics))
+                .map(|number| TransactionalLog::new(cluster, assignment, (&group, number), topics))
                 .collect::<Result<Vec<_>, _>>()
         });
         let trees = Trees::open(directory, cluster.identity, options.bounds.pages_bytes);
-        (lanes.join(), trees)
+        (transactional.join(), trees)
     });
-    let (lanes, trees) = (lanes.map_err(|_| Error::Panicked)??, trees?);
+    let (transactional, trees) = (transactional.map_err(|_| Error::Panicked)??, trees?);
     let ended = AtomicBool::new(false);
-    let work_on = |(number, lane)| {
-        let worker = Worker::new(lane, trees.clone(), options.clone(), told.metrics.clone());
-        let mut share = Share::new(hub, worker, pace, told).part(Part { number, of });
+    let work_on = |(number, transactional)| {
+        let worker =
+            Worker::new(transactional, trees.clone(), options.clone(), reported.metrics.clone());
+        let mut share =
+            MemberLoop::new(assignment, worker, pace, reported).part(WorkerSlot { number, of });
         let outcome = share.run(options.tick, &ended);
         // One that fails ends the others. Whoever asks for partitions from here on need not wait:
         // nothing more is committed.
         ended.store(true, Ordering::Relaxed);
-        hub.ended(share.part);
+        assignment.ended(share.part);
         outcome.and_then(|()| share.checkpoint())
     };
-    let keeps = cluster.settings.standbys > 0;
-    told.standbys.turn_on(keeps);
+    let keeps = cluster.settings.num_standby_replicas > 0;
+    reported.standbys.turn_on(keeps);
     let keep_up = || {
-        let outcome = keep(cluster, &trees, options.bounds, (told, &ended));
+        let outcome = keep(cluster, &trees, options.bounds, (reported, &ended));
         ended.store(true, Ordering::Relaxed);
         outcome
     };
     let outcome = std::thread::scope(|scope| {
         let keeper = keeps.then(|| scope.spawn(keep_up));
         let workers: Vec<_> = (0..of)
-            .zip(lanes)
+            .zip(transactional)
             .map(|worker| {
                 let work_on = &work_on;
                 scope.spawn(move || work_on(worker))
@@ -160,7 +163,7 @@ pub fn work(
             .into_iter()
             .collect()
     });
-    told.standbys.clear();
+    reported.standbys.clear();
     outcome
 }
 
@@ -169,21 +172,21 @@ fn keep(
     cluster: &Cluster,
     trees: &Trees,
     bounds: Bounds,
-    (told, ended): (&Told<'_>, &AtomicBool),
+    (reported, ended): (&WorkerEvents<'_>, &AtomicBool),
 ) -> Result<(), Error> {
     let topics = Topics::new(&cluster.settings)?;
     let rate = cluster.settings.standby_records_per_second;
     let mut keeper =
-        Keeper::new(told.standbys, (topics, trees.clone()), (bounds, rate), told.metrics);
-    let is_over = || told.stop.load(Ordering::Relaxed) || ended.load(Ordering::Relaxed);
+        Keeper::new(reported.standbys, (topics, trees.clone()), (bounds, rate), reported.metrics);
+    let is_over = || reported.stop.load(Ordering::Relaxed) || ended.load(Ordering::Relaxed);
     while !is_over() {
-        keeper.turn(&(told.wanted)(), &is_over)?;
+        keeper.turn(&(reported.wanted)(), &is_over)?;
         let until = Instant::now() + standby::LOOK;
         while !is_over() && Instant::now() < until {
             std::thread::sleep(STOPS);
         }
     }
-    told.standbys.put_all_away()
+    reported.standbys.put_all_away()
 }
 
 /// What is waited for before the next turn.
@@ -195,14 +198,19 @@ pub enum Wait {
     Time(Duration),
 }
 
-impl<'a, C: Client> Share<'a, C> {
+impl<'a, C: Client> MemberLoop<'a, C> {
     /// A share whose worker has no partition yet.
-    pub fn new(hub: &Arc<Hub>, worker: Worker<Lane<C>>, pace: Pace, told: &'a Told<'a>) -> Self {
+    pub fn new(
+        assignment: &Arc<PartitionAssignment>,
+        worker: Worker<TransactionalLog<C>>,
+        pace: Pace,
+        reported: &'a WorkerEvents<'a>,
+    ) -> Self {
         Self {
-            hub: hub.clone(),
-            part: Part::WHOLE,
+            assignment: assignment.clone(),
+            part: WorkerSlot::WHOLE,
             worker,
-            told,
+            reported,
             interval: pace.shortest,
             pace,
             failures: 0,
@@ -213,14 +221,14 @@ impl<'a, C: Client> Share<'a, C> {
 
     /// The same for some of the partitions.
     #[must_use]
-    pub fn part(self, part: Part) -> Self {
+    pub fn part(self, part: WorkerSlot) -> Self {
         Self { part, ..self }
     }
 
     fn run(&mut self, tick: Duration, ended: &AtomicBool) -> Result<(), Error> {
-        while !self.told.stop.load(Ordering::Relaxed) && !ended.load(Ordering::Relaxed) {
+        while !self.reported.stop.load(Ordering::Relaxed) && !ended.load(Ordering::Relaxed) {
             match self.round()? {
-                Wait::News(seen) => self.hub.wait(seen, Instant::now() + tick),
+                Wait::News(seen) => self.assignment.wait(seen, Instant::now() + tick),
                 Wait::Time(time) => std::thread::sleep(time),
             }
         }
@@ -232,26 +240,26 @@ impl<'a, C: Client> Share<'a, C> {
     /// # Errors
     /// When the share cannot go on.
     pub fn round(&mut self) -> Result<Wait, Error> {
-        (self.told.beat)(self.part.number);
-        if let Some(why) = self.hub.failure() {
+        (self.reported.beat)(self.part.number);
+        if let Some(why) = self.assignment.failure() {
             return Err(log::Error::Offsets(why).into());
         }
-        let seen = self.hub.news();
+        let seen = self.assignment.news();
         let began = Instant::now();
         match self.turn() {
             Ok(0) => {
-                (self.told.fails)(self.part.number, None);
+                (self.reported.fails)(self.part.number, None);
                 let is_waiting = self.worker.is_waiting() || !self.held_up.is_empty();
-                if self.hub.is_settled() && !is_waiting {
-                    (self.told.caught_up)(self.part.number);
+                if self.assignment.is_settled() && !is_waiting {
+                    (self.reported.caught_up)(self.part.number);
                 }
                 self.chores()?;
                 Ok(if is_waiting { Wait::Time(REGISTRY) } else { Wait::News(seen) })
             }
             Ok(_) => {
                 self.failures = 0;
-                (self.told.fails)(self.part.number, None);
-                self.told.metrics.handled(&self.hub.handled(self.part));
+                (self.reported.fails)(self.part.number, None);
+                self.reported.metrics.handled(&self.assignment.handled(self.part));
                 self.chores()?;
                 Ok(Wait::Time(self.rest(began)))
             }
@@ -274,47 +282,47 @@ impl<'a, C: Client> Share<'a, C> {
             self.worker.learn()?;
             self.in_doubt = false;
         }
-        self.follow(&self.hub.moves(self.part))?;
+        self.follow(&self.assignment.moves(self.part))?;
         self.worker.step()
     }
 
     /// Gives up and takes over what moved.
-    fn follow(&mut self, moves: &Moves) -> Result<(), Error> {
-        if !moves.leaving.is_empty() {
-            let left = self.worker.remove(&moves.leaving, self.told.views);
-            self.hub.released(&moves.leaving);
-            for leaving in left {
-                let store = leaving.written()?;
-                self.told.standbys.give(store.shared().partition(), Some(store));
+    fn follow(&mut self, moves: &Rebalance) -> Result<(), Error> {
+        if !moves.revoked.is_empty() {
+            let left = self.worker.remove(&moves.revoked, self.reported.views);
+            self.assignment.released(&moves.revoked);
+            for revoked in left {
+                let store = revoked.written()?;
+                self.reported.standbys.give(store.shared().partition(), Some(store));
             }
         }
-        self.held_up.retain(|partition, _| moves.arrived.contains(partition));
-        for partition in &moves.arrived {
+        self.held_up.retain(|partition, _| moves.assigned.contains(partition));
+        for partition in &moves.assigned {
             if self.is_held_up(*partition)? {
                 continue;
             }
-            if self.hub.taken(*partition).is_none() {
+            if self.assignment.processed(*partition).is_none() {
                 continue;
             }
             let began = Instant::now();
-            let kept = self.told.standbys.take(*partition);
+            let kept = self.reported.standbys.take(*partition);
             let is_warm = kept.is_some();
-            let restored = match self.worker.add(*partition, kept, self.told.views) {
+            let restored = match self.worker.add(*partition, kept, self.reported.views) {
                 Ok(restored) => restored,
                 Err(error) => {
-                    self.told.standbys.give(*partition, None);
-                    self.hub.released(&[*partition]);
+                    self.reported.standbys.give(*partition, None);
+                    self.assignment.released(&[*partition]);
                     return Err(error);
                 }
             };
             if let Some(positions) = self.worker.positions(*partition) {
-                self.hub.fetch(*partition, &positions);
+                self.assignment.fetch(*partition, &positions);
             }
             let Restored { records, records_per_second } = restored;
             tracing::info!(partition = partition.0, took = ?began.elapsed(), records, records_per_second, is_warm, "took over partition");
-            (self.told.beat)(self.part.number);
+            (self.reported.beat)(self.part.number);
         }
-        self.worker.know_due()
+        self.worker.load_timers()
     }
 
     /// Whether the last owner of a partition left a transaction that has not ended: the other
@@ -373,7 +381,7 @@ impl<'a, C: Client> Share<'a, C> {
             "the batch in hand is dropped"
         );
         if self.failures >= FAILURES_TOLD {
-            (self.told.fails)(self.part.number, Some(chain(&error)));
+            (self.reported.fails)(self.part.number, Some(chain(&error)));
         }
         self.worker.roll_back();
         let (shortest, longest) = BACKOFF;

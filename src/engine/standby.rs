@@ -20,7 +20,7 @@ use crate::domain::units::{Offset, Partition};
 use crate::engine::store::{Bounds, Error, Shared, Store, Trees};
 use crate::log::chain;
 use crate::log::kafka::{Isolation, Reads, Tail, Topics};
-use crate::pipeline::{Key, Row, Rows, Source};
+use crate::pipeline::{InputTopic, Key, Row, StateStore};
 use crate::telemetry::metrics::Metrics;
 
 /// Rows of one copy kept decoded in memory. Chosen: nothing is decided on them, so few are asked
@@ -48,16 +48,16 @@ struct Kept {
     /// Definitions up to here are in the rules; `None`: none were read.
     defined: Option<Offset>,
     /// What the last look found; `None`: there was none.
-    looked: Option<Looked>,
+    looked: Option<Checked>,
 }
 
 #[derive(Clone, Copy)]
-struct Looked {
+struct Checked {
     behind: u64,
     interactions: Offset,
 }
 
-enum Place {
+enum InputPartition {
     /// A worker has the partition.
     Taken,
     /// The copy is opened or written.
@@ -68,7 +68,7 @@ enum Place {
 }
 
 /// How a copy stands.
-pub struct Standing {
+pub struct StandbyView {
     /// Its rows.
     pub shared: Arc<Shared>,
     /// Committed records of the changelog that it had not read when it looked last; ends of
@@ -82,7 +82,7 @@ pub struct Standing {
 #[derive(Default)]
 pub struct Standbys {
     is_on: AtomicBool,
-    places: Mutex<(u64, BTreeMap<Partition, Place>)>,
+    slots: Mutex<(u64, BTreeMap<Partition, InputPartition>)>,
     freed: Condvar,
 }
 
@@ -92,20 +92,20 @@ impl Standbys {
         self.is_on.store(is_on, Ordering::Relaxed);
     }
 
-    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<Partition, Place>)> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<Partition, InputPartition>)> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A worker takes a partition: its copy, if there is one. Waits while that is opened or
     /// written.
     pub fn take(&self, partition: Partition) -> Option<Store> {
-        let is_busy = |places: &mut (u64, BTreeMap<Partition, Place>)| {
-            matches!(places.1.get(&partition), Some(Place::Busy))
+        let is_busy = |slots: &mut (u64, BTreeMap<Partition, InputPartition>)| {
+            matches!(slots.1.get(&partition), Some(InputPartition::Busy))
         };
-        let mut places =
+        let mut slots =
             self.freed.wait_while(self.lock(), is_busy).unwrap_or_else(PoisonError::into_inner);
-        match places.1.insert(partition, Place::Taken) {
-            Some(Place::Kept(kept)) => Some(kept.store),
+        match slots.1.insert(partition, InputPartition::Taken) {
+            Some(InputPartition::Kept(kept)) => Some(kept.store),
             _ => None,
         }
     }
@@ -122,28 +122,28 @@ impl Standbys {
     }
 
     fn keep(&self, partition: Partition, store: Store) {
-        let mut places = self.lock();
-        places.0 += 1;
+        let mut slots = self.lock();
+        slots.0 += 1;
         let kept = Kept {
-            number: places.0,
+            number: slots.0,
             store,
             wanted: None,
             rules: Arc::new(starting_rules()),
             defined: None,
             looked: None,
         };
-        places.1.insert(partition, Place::Kept(Box::new(kept)));
-        drop(places);
+        slots.1.insert(partition, InputPartition::Kept(Box::new(kept)));
+        drop(slots);
         self.freed.notify_all();
     }
 
-    fn leave(&self, partition: Partition, place: Option<Place>) {
-        let mut places = self.lock();
+    fn leave(&self, partition: Partition, place: Option<InputPartition>) {
+        let mut slots = self.lock();
         let before = match place {
-            Some(place) => places.1.insert(partition, place),
-            None => places.1.remove(&partition),
+            Some(place) => slots.1.insert(partition, place),
+            None => slots.1.remove(&partition),
         };
-        drop(places);
+        drop(slots);
         self.freed.notify_all();
         // A copy waits for what it is writing, which nobody else has to wait for.
         drop(before);
@@ -151,18 +151,18 @@ impl Standbys {
 
     /// Forgets everything: the workers have ended, or the state directory is to be thrown away.
     pub fn clear(&self) {
-        let places = std::mem::take(&mut self.lock().1);
+        let slots = std::mem::take(&mut self.lock().1);
         self.freed.notify_all();
-        drop(places);
+        drop(slots);
     }
 
     /// How the copy of a partition stands, once it was brought up.
     #[must_use]
-    pub fn of(&self, partition: Partition) -> Option<Standing> {
+    pub fn of(&self, partition: Partition) -> Option<StandbyView> {
         match self.lock().1.get(&partition) {
-            Some(Place::Kept(kept)) => {
-                let Looked { behind, interactions } = kept.looked?;
-                Some(Standing { shared: kept.store.shared().clone(), behind, interactions })
+            Some(InputPartition::Kept(kept)) => {
+                let Checked { behind, interactions } = kept.looked?;
+                Some(StandbyView { shared: kept.store.shared().clone(), behind, interactions })
             }
             _ => None,
         }
@@ -171,8 +171,8 @@ impl Standbys {
     /// How far each copy that was brought up is behind, by partition.
     #[must_use]
     pub fn behind(&self) -> BTreeMap<u32, u64> {
-        let behind = |(partition, place): (&Partition, &Place)| match place {
-            Place::Kept(kept) => Some((partition.0, kept.looked?.behind)),
+        let behind = |(partition, place): (&Partition, &InputPartition)| match place {
+            InputPartition::Kept(kept) => Some((partition.0, kept.looked?.behind)),
             _ => None,
         };
         self.lock().1.iter().filter_map(behind).collect()
@@ -180,8 +180,8 @@ impl Standbys {
 
     /// Numbers of the copies that there are.
     fn kept(&self) -> Vec<(Partition, u64)> {
-        let number = |(partition, place): (&Partition, &Place)| match place {
-            Place::Kept(kept) => Some((*partition, kept.number)),
+        let number = |(partition, place): (&Partition, &InputPartition)| match place {
+            InputPartition::Kept(kept) => Some((*partition, kept.number)),
             _ => None,
         };
         self.lock().1.iter().filter_map(number).collect()
@@ -194,22 +194,23 @@ impl Standbys {
         work: impl FnOnce(&mut Kept) -> T,
     ) -> Option<T> {
         match self.lock().1.get_mut(&partition) {
-            Some(Place::Kept(kept)) if kept.number == number => Some(work(kept)),
+            Some(InputPartition::Kept(kept)) if kept.number == number => Some(work(kept)),
             _ => None,
         }
     }
 
     /// Writes a copy to the state directory and lets go of it, where it is still that one.
     fn put_away(&self, (partition, number): (Partition, u64)) -> Result<(), Error> {
-        let mut places = self.lock();
-        let Some(Place::Kept(kept)) = places.1.get(&partition) else { return Ok(()) };
+        let mut slots = self.lock();
+        let Some(InputPartition::Kept(kept)) = slots.1.get(&partition) else { return Ok(()) };
         if kept.number != number {
             return Ok(());
         }
-        let Some(Place::Kept(kept)) = places.1.insert(partition, Place::Busy) else {
+        let Some(InputPartition::Kept(kept)) = slots.1.insert(partition, InputPartition::Busy)
+        else {
             return Ok(());
         };
-        drop(places);
+        drop(slots);
         let written = kept.store.checkpoint();
         drop(kept);
         self.leave(partition, None);
@@ -287,7 +288,7 @@ impl<'a, R: Reads> Keeper<'a, R> {
                         error = chain(&error),
                         "no copy is kept of this partition"
                     );
-                    self.standbys.leave(partition, Some(Place::Refused));
+                    self.standbys.leave(partition, Some(InputPartition::Refused));
                 }
                 Err(Error::Log(error)) => {
                     if !self.is_told && !is_told {
@@ -335,12 +336,12 @@ impl<'a, R: Reads> Keeper<'a, R> {
         }
         let (start, end) =
             self.topics.reads().watermarks((STATE, partition), Isolation::Uncommitted)?;
-        let mut places = self.standbys.lock();
-        if places.1.contains_key(&partition) {
+        let mut slots = self.standbys.lock();
+        if slots.1.contains_key(&partition) {
             return Ok(());
         }
-        places.1.insert(partition, Place::Busy);
-        drop(places);
+        slots.1.insert(partition, InputPartition::Busy);
+        drop(slots);
         match Store::open(
             &self.trees,
             (partition, self.bounds),
@@ -367,39 +368,41 @@ impl<'a, R: Reads> Keeper<'a, R> {
     /// Reads what is new for a copy.
     fn follow(&self, copy: (Partition, u64), is_over: &dyn Fn() -> bool) -> Result<(), Error> {
         let place = (STATE, copy.0);
-        let Some(from) = self.standbys.with(copy, |kept| kept.store.next()) else { return Ok(()) };
+        let Some(from) = self.standbys.with(copy, |kept| kept.store.next()) else {
+            return Ok(());
+        };
         let (start, end) = self.topics.reads().watermarks(place, Isolation::Uncommitted)?;
         if !(start..=end).contains(&from) {
             // The changelog is another one: what is there of it is opened anew by the next turn,
             // and thrown away.
             return self.standbys.put_away(copy);
         }
-        let (began, mut taken) = (self.topics.reads().time(), 0);
+        let (began, mut processed) = (self.topics.reads().time(), 0);
         let tail = self.topics.tail::<Error>(place, from, &mut |offset, record| {
             let Some(applied) = self.standbys.with(copy, |kept| kept.store.apply(offset, &record))
             else {
                 return Ok(ControlFlow::Break(()));
             };
             applied?;
-            taken += 1;
+            processed += 1;
             self.metrics.stood_by(1);
-            if taken % PACED_RECORDS == 0 {
-                self.rest(began, taken);
+            if processed % PACED_RECORDS == 0 {
+                self.rest(began, processed);
             }
-            Ok(if taken >= TURN_RECORDS || is_over() {
+            Ok(if processed >= TURN_RECORDS || is_over() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             })
         })?;
-        self.rest(began, taken);
+        self.rest(began, processed);
         self.tell(copy, tail)
     }
 
     /// Waits until so many records may have been read since then.
-    fn rest(&self, began: Duration, taken: u64) {
+    fn rest(&self, began: Duration, processed: u64) {
         let due =
-            began + Duration::from_secs_f64(taken as f64 / f64::from(self.records_per_second));
+            began + Duration::from_secs_f64(processed as f64 / f64::from(self.records_per_second));
         let left = due.saturating_sub(self.topics.reads().time());
         if !left.is_zero() {
             self.topics.reads().pause(left);
@@ -417,17 +420,17 @@ impl<'a, R: Reads> Keeper<'a, R> {
             Ok::<_, Error>((positions, kept.defined))
         });
         let Some((positions, defined)) = found.transpose()? else { return Ok(()) };
-        let until = positions.next[Source::Definitions as usize];
+        let until = positions.next[InputTopic::Definitions as usize];
         let rules =
             if defined == Some(until) { None } else { Some(Arc::new(self.rules_until(until)?)) };
-        let (topic, place) = inputs_of(Source::Interactions, copy.0);
+        let (topic, place) = inputs_of(InputTopic::Interactions, copy.0);
         let interactions = self.topics.stable(topic, place)?;
         self.standbys.with(copy, |kept| {
             if let Some(rules) = rules {
                 (kept.rules, kept.defined) = (rules, Some(until));
             }
             kept.store.tell(positions, &kept.rules);
-            kept.looked = Some(Looked {
+            kept.looked = Some(Checked {
                 behind: tail.stable.0.saturating_sub(kept.store.next().0),
                 interactions,
             });
@@ -437,7 +440,7 @@ impl<'a, R: Reads> Keeper<'a, R> {
 
     fn rules_until(&self, until: Offset) -> Result<Rules, Error> {
         let mut rules = starting_rules();
-        let place = inputs_of(Source::Definitions, Partition(0));
+        let place = inputs_of(InputTopic::Definitions, Partition(0));
         self.topics.each::<Error>(place, (Offset(0), until), &mut |_, record| {
             // What cannot be used was told of when it was taken.
             drop(define(&mut rules, &record));

@@ -26,8 +26,8 @@ use crate::domain::units::{EventTime, LeadKey, Offset, Partition, Tenant};
 use crate::engine::store::cache::Cache;
 use crate::engine::store::tree::due_of;
 use crate::log::{CommitError, Reader, TimeSource};
-use crate::pipeline::{Due, Key, Positions, Row, Rows};
-use crate::telemetry::restore_progress::Stretch;
+use crate::pipeline::{Key, Positions, Row, StateStore, Timers};
+use crate::telemetry::restore_progress::RestoreProgress;
 
 pub use crate::engine::store::tree::{Changes, Disk, Disks, Trees};
 
@@ -178,7 +178,7 @@ pub struct Store {
     shared: Arc<Shared>,
     overlay: BTreeMap<Key, Option<Row>>,
     /// Who is due when; `None` until somebody takes inputs.
-    due: Option<Due>,
+    due: Option<Timers>,
     /// Changes of the due times that the batch in hand made: lead, before, after.
     moved: Vec<(LeadKey, Option<EventTime>, Option<EventTime>)>,
     /// Where the lead is missing that was lent last.
@@ -206,7 +206,7 @@ impl Store {
         reader: &impl Reader,
         (partition, bounds): (Partition, Bounds),
         rules: Arc<Rules>,
-        restored: &mut dyn FnMut(Stretch),
+        restored: &mut dyn FnMut(RestoreProgress),
     ) -> Result<Self, Error> {
         let there = reader.start(STATE, partition)?..=reader.end(STATE, partition)?;
         let many = Bounds {
@@ -254,7 +254,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Cache`].
-    pub fn know_due(&mut self) -> Result<(), Error> {
+    pub fn load_timers(&mut self) -> Result<(), Error> {
         if self.due.is_some() {
             return Ok(());
         }
@@ -281,13 +281,13 @@ impl Store {
     pub fn catch_up(
         &mut self,
         reader: &impl Reader,
-        restored: &mut dyn FnMut(Stretch),
+        restored: &mut dyn FnMut(RestoreProgress),
     ) -> Result<Offset, Error> {
         let partition = self.shared.partition;
         let (from, end) = (self.next(), reader.end(STATE, partition)?);
         reader.each::<Error>((STATE, partition), (from, end), &mut |offset, record| {
             self.apply(offset, &record)?;
-            restored(Stretch { from, next: Offset(offset.0 + 1), end });
+            restored(RestoreProgress { from, next: Offset(offset.0 + 1), end });
             Ok(())
         })?;
         self.reach(end)?;
@@ -328,7 +328,7 @@ impl Store {
         self.shared.cache().bound(bounds);
     }
 
-    fn known_due(&self) -> &Due {
+    fn known_due(&self) -> &Timers {
         self.due.as_ref().expect("who is due is learnt before inputs are taken")
     }
 
@@ -362,7 +362,7 @@ impl Store {
             value: row.as_ref().map(rows::row_bytes),
             reason: None,
             appended_ms,
-            source: 0,
+            ingest_run: 0,
             origin: None,
         };
         self.overlay.iter().map(record).collect()
@@ -438,7 +438,7 @@ pub fn changed(
     Ok((key, row))
 }
 
-impl Rows for Store {
+impl StateStore for Store {
     type Error = Error;
 
     fn load(&mut self, key: &Key) -> Result<Option<Row>, Error> {
@@ -502,7 +502,7 @@ mod tests {
         let place = (Partition(0), Bounds::default());
         let mut store =
             Store::open(&trees, place, &(Offset(0)..=Offset(0)), Arc::new(rules)).unwrap();
-        store.know_due().unwrap();
+        store.load_timers().unwrap();
         let [known, unknown] =
             ["acme:known", "acme:unknown"].map(|key| LeadKey::parse(key).unwrap());
         let key = Key::Lead(known.clone());

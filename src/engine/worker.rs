@@ -23,11 +23,11 @@ use crate::engine::store::{Bounds, Error, Shared, Store, Trees, View};
 use crate::engine::worker::task::{Task, home};
 use crate::log::registry::Schemas;
 use crate::log::{Log, Reader};
-use crate::pipeline::{Counters, Key, Positions, Row, Rows};
+use crate::pipeline::{Counters, Key, Positions, Row, StateStore};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::restore_progress::Restores;
 
-pub use crate::engine::worker::dead_letter_breaker::{Gate, Limit, Pause};
+pub use crate::engine::worker::dead_letter_breaker::{BreakerLimit, BreakerSwitch, PartitionPause};
 
 /// How the worker works.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub struct Options {
     /// the brokers let them expire.
     pub renew: Duration,
     /// When a partition pauses because of dead letters.
-    pub flood: Limit,
+    pub breaker: BreakerLimit,
     /// Bounds of the state in memory.
     pub bounds: Bounds,
     /// Where schemas of others are found, and how own values are framed.
@@ -59,7 +59,7 @@ impl Default for Options {
             tick: Duration::from_secs(1),
             report: Duration::from_secs(1),
             renew: Duration::from_secs(3_600),
-            flood: Limit::default(),
+            breaker: BreakerLimit::default(),
             bounds: Bounds::default(),
             schemas: Schemas::default(),
         }
@@ -70,12 +70,12 @@ impl Default for Options {
 #[derive(Default)]
 pub struct Views {
     partitions: RwLock<Vec<Arc<Shared>>>,
-    gates: RwLock<BTreeMap<Partition, Arc<Gate>>>,
+    gates: RwLock<BTreeMap<Partition, Arc<BreakerSwitch>>>,
     restores: Restores,
 }
 
 impl Views {
-    fn add(&self, shared: Arc<Shared>, gate: Arc<Gate>) {
+    fn add(&self, shared: Arc<Shared>, gate: Arc<BreakerSwitch>) {
         let partition = shared.partition();
         self.remove(partition);
         self.partitions.write().unwrap_or_else(PoisonError::into_inner).push(shared);
@@ -119,7 +119,7 @@ impl Views {
 
     /// The partitions that are here, each with why it pauses where it does.
     #[must_use]
-    pub fn pauses(&self) -> Vec<(Partition, Option<Pause>)> {
+    pub fn pauses(&self) -> Vec<(Partition, Option<PartitionPause>)> {
         let gates = self.gates.read().unwrap_or_else(PoisonError::into_inner);
         gates.iter().map(|(partition, gate)| (*partition, gate.pause())).collect()
     }
@@ -201,7 +201,7 @@ impl<L: Log> Worker<L> {
                 .map(Partition)
                 .try_for_each(|partition| worker.add(partition, None, views).map(drop))?;
             while worker.is_waiting() {
-                worker.know_due()?;
+                worker.load_timers()?;
             }
             Ok(())
         };
@@ -224,7 +224,7 @@ impl<L: Log> Worker<L> {
     }
 
     /// Takes over a partition: brings its state, or the copy that was `kept` of it, to what is
-    /// committed. [`Worker::know_due`] follows.
+    /// committed. [`Worker::load_timers`] follows.
     ///
     /// # Errors
     /// [`Error::Cache`] when the state directory cannot be trusted, or when the log cannot be read.
@@ -244,7 +244,7 @@ impl<L: Log> Worker<L> {
             &self.options,
             (&self.metrics, &mut watch),
         )?;
-        views.add(task.store.shared().clone(), task.flood.gate().clone());
+        views.add(task.store.shared().clone(), task.breaker.gate().clone());
         self.tasks.insert(partition, task);
         Ok(Restored { records: watch.records(), records_per_second: watch.records_per_second() })
     }
@@ -254,7 +254,7 @@ impl<L: Log> Worker<L> {
     ///
     /// # Errors
     /// [`Error::Cache`] when the state directory cannot be trusted.
-    pub fn know_due(&mut self) -> Result<(), Error> {
+    pub fn load_timers(&mut self) -> Result<(), Error> {
         let mut left: Vec<&mut Store> = self
             .tasks
             .values_mut()
@@ -268,7 +268,7 @@ impl<L: Log> Worker<L> {
         left.truncate(std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
         std::thread::scope(|scope| {
             let running: Vec<_> =
-                left.into_iter().map(|store| scope.spawn(|| store.know_due())).collect();
+                left.into_iter().map(|store| scope.spawn(|| store.load_timers())).collect();
             running.into_iter().try_for_each(|thread| thread.join().unwrap_or(Err(Error::Panicked)))
         })
     }
@@ -305,16 +305,16 @@ impl<L: Log> Worker<L> {
     pub fn step(&mut self) -> Result<u64, Error> {
         let reader = self.log.reader()?;
         let mut batches = Batches::new();
-        let mut taken = 0;
+        let mut processed = 0;
         for task in self.tasks.values_mut().filter(|task| task.store.knows_due()) {
-            taken += task.take_batch(&reader, &self.options, &mut batches, &self.metrics)?;
+            processed += task.take_batch(&reader, &self.options, &mut batches, &self.metrics)?;
         }
         drop(reader);
         self.metrics.registry_waiting(self.tasks.values().filter(|task| task.is_waiting()).count());
         let is_due = L::POSITIONS_ARE_ROWS
             && !self.tasks.is_empty()
             && self.committed.elapsed() >= self.options.renew;
-        if taken == 0 && !is_due {
+        if processed == 0 && !is_due {
             return Ok(0);
         }
         let began = Instant::now();
@@ -335,7 +335,7 @@ impl<L: Log> Worker<L> {
         }
         self.metrics.committed(&batches, began.elapsed());
         self.metrics.end_to_end(now, self.tasks.values_mut().flat_map(|task| task.times.drain(..)));
-        Ok(taken)
+        Ok(processed)
     }
 
     /// Whether a partition waits for the schema registry, or to know who is due.
@@ -367,9 +367,10 @@ impl<L: Log> Worker<L> {
         let restored: Vec<_> = self.tasks.values_mut().flat_map(Task::take_restored).collect();
         for (source, experiment) in restored {
             let own = self.tasks.get_mut(&home(&experiment, partitions));
-            let heard = own.map(|task| task.heard(&experiment, source)).transpose()?.flatten();
+            let received_reports =
+                own.map(|task| task.last_report(&experiment, source)).transpose()?.flatten();
             if let Some(task) = self.tasks.get_mut(&source) {
-                task.go_on(experiment, heard)?;
+                task.go_on(experiment, received_reports)?;
             }
         }
         Ok(())
@@ -388,7 +389,7 @@ impl<L: Log> Worker<L> {
         for task in self.tasks.values_mut() {
             // A tick is taken only behind the interactions before it: while those wait, one after
             // the other would pile up.
-            let takes = task.flood.is_open() && !task.is_waiting() && task.store.knows_due();
+            let takes = task.breaker.is_open() && !task.is_waiting() && task.store.knows_due();
             if takes
                 && task.ticked.is_none_or(|at| at.elapsed() >= tick)
                 && task.is_somebody_due(now)?
@@ -445,7 +446,7 @@ fn put(batches: &mut Batches, partition: Partition, entry: &InboxEntry, appended
         value: Some(inbox_bytes(entry)),
         reason: None,
         appended_ms,
-        source: 0,
+        ingest_run: 0,
         origin: None,
     };
     batches.entry((INBOX, partition.0)).or_default().push(record);

@@ -30,7 +30,7 @@ use crate::http::blocking::{Shared, blocking};
 use crate::http::peer;
 use crate::http::problem::{Problem, bad, failed};
 use crate::log::Reader;
-use crate::pipeline::{Key, Row, Source};
+use crate::pipeline::{InputTopic, Key, Row};
 
 /// Bytes of lines in one append.
 const APPEND_BYTES_MAX: usize = LINE_BYTES_MAX + (16 << 20);
@@ -154,7 +154,7 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
     let (definition, body) = definition::from_json(&body).map_err(|error| bad(&error))?;
     blocking(move || {
         let key = internal::definition_key(&definition);
-        let (topic, partition) = inputs_of(Source::Definitions, Partition(0));
+        let (topic, partition) = inputs_of(InputTopic::Definitions, Partition(0));
         let snapshot = instance.log.embedded()?.snapshot()?;
         let value = internal::definition_bytes(&definition);
         let mut defined = Defined::new(&key, starting_rules());
@@ -178,7 +178,7 @@ async fn define(State(instance): Shared, body: Bytes) -> Result<Json<Value>, Pro
             value: Some(value),
             reason: None,
             appended_ms: instance.log.embedded()?.now().0,
-            source: 0,
+            ingest_run: 0,
             origin: None,
         };
         instance
@@ -317,12 +317,12 @@ fn tail_topic(
 async fn replay_all(State(instance): Shared) -> Response {
     stream(move |lines| {
         let snapshot = instance.log.embedded()?.snapshot()?;
-        let mut taken = 0_u64;
+        let mut processed = 0_u64;
         let report =
             replay::replay(&snapshot, &starting_rules(), &instance.schemas, &mut |inputs| {
-                taken += inputs;
-                if taken.is_multiple_of(5_000) {
-                    lines.put(&json!({ "taken": taken }));
+                processed += inputs;
+                if processed.is_multiple_of(5_000) {
+                    lines.put(&json!({ "taken": processed }));
                 }
             });
         lines.put(&match report {
@@ -331,11 +331,11 @@ async fn replay_all(State(instance): Shared) -> Response {
                 let mean = report.lead_bytes.iter().sum::<usize>() / leads.max(1);
                 let most = report.lead_bytes.last().copied().unwrap_or(0);
                 json!({
-                    "taken": taken, "digest": report.digest, "difference": report.difference,
+                    "taken": processed, "digest": report.digest, "difference": report.difference,
                     "leads": leads, "bytes_per_lead": { "mean": mean, "max": most },
                 })
             }
-            Err(error) => json!({ "taken": taken, "error": error.to_string() }),
+            Err(error) => json!({ "taken": processed, "error": error.to_string() }),
         });
         Ok(())
     })

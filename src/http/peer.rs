@@ -21,7 +21,7 @@ use crate::domain::units::{LeadKey, Partition, Tenant};
 use crate::engine::store::View;
 use crate::http::blocking::{Shared, blocking};
 use crate::http::problem::{Problem, bad};
-use crate::pipeline::{Key, Row, Source};
+use crate::pipeline::{InputTopic, Key, Row};
 
 /// Where other instances ask for a lead.
 const LEAD: &str = "/peer/v1/lead";
@@ -144,7 +144,7 @@ async fn standby(
 
 /// Up to where the interactions are taken.
 fn offset(view: &View) -> u64 {
-    view.positions.next[Source::Interactions as usize].0
+    view.positions.next[InputTopic::Interactions as usize].0
 }
 
 fn show(key: &LeadKey, view: View, as_of: Value) -> Result<Value, Problem> {
@@ -165,16 +165,16 @@ fn show(key: &LeadKey, view: View, as_of: Value) -> Result<Value, Problem> {
 /// Says that a partition is on its way here, and how far it is.
 fn restoring(instance: &Instance, partition: Partition) -> Problem {
     let under_way = instance.views.restores().of(partition);
-    let (mut as_of, told) =
+    let (mut as_of, reported) =
         (json!({ "partition": partition.0, "state": "restoring" }), "try again in a moment");
     let sentence = match under_way {
         Some(restoring) => {
             as_of["read"] = restoring.stretch.read().into();
             as_of["whole"] = restoring.stretch.whole().into();
             as_of["seconds_left"] = restoring.seconds_left().map(f64::ceil).into();
-            format!("{restoring}: {told}")
+            format!("{restoring}: {reported}")
         }
-        None => format!("partition {} is being restored: {told}", partition.0),
+        None => format!("partition {} is being restored: {reported}", partition.0),
     };
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "restoring", sentence).telling(as_of)
 }

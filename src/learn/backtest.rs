@@ -78,7 +78,7 @@ pub struct Report {
 
 /// Takes events through the pipeline and measures what their outcomes can label.
 #[must_use]
-pub fn evaluate(inputs: impl Iterator<Item = Input>) -> Report {
+pub fn backtest(inputs: impl Iterator<Item = Input>) -> Report {
     let (stories, end) = stories(inputs);
     let mut ordered: Vec<&Story> = stories.values().collect();
     ordered.sort_by_key(|story| story.rows.first().map(|row| row.at));

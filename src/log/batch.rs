@@ -21,7 +21,7 @@ pub(crate) fn encode<'a>(records: impl Iterator<Item = (u64, &'a Record)>) -> Ve
             record.origin.as_ref().map(Origin::to_string).as_deref().map(str::as_bytes),
         );
         bytes.extend_from_slice(&record.appended_ms.to_le_bytes());
-        bytes.extend_from_slice(&record.source.to_le_bytes());
+        bytes.extend_from_slice(&record.ingest_run.to_le_bytes());
     }
     let checksum = crc32fast::hash(&bytes[4..]);
     bytes[..4].copy_from_slice(&checksum.to_le_bytes());
@@ -55,14 +55,14 @@ pub(crate) fn decode(first: u64, bytes: &[u8]) -> Option<Vec<(Offset, Record)>> 
             None => None,
         };
         let (appended, rest) = body.split_first_chunk::<8>()?;
-        let (source, rest) = rest.split_first_chunk::<4>()?;
+        let (ingest_run, rest) = rest.split_first_chunk::<4>()?;
         body = rest;
         let record = Record {
             key,
             value,
             reason,
             appended_ms: i64::from_le_bytes(*appended),
-            source: u32::from_le_bytes(*source),
+            ingest_run: u32::from_le_bytes(*ingest_run),
             origin,
         };
         records.push((Offset(first + u64::from(u32::from_le_bytes(*behind))), record));
@@ -89,7 +89,7 @@ mod tests {
             value: Some(Vec::new()),
             reason: None,
             appended_ms: 7,
-            source: 3,
+            ingest_run: 3,
             origin: None,
         };
         let records = [

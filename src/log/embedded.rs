@@ -17,9 +17,9 @@ use crate::codec::topics::STATE;
 use crate::domain::hash::partition_of;
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::log::{CommitError, Error, Log, Options, Reader, Sources, TimeSource, batch};
-use crate::pipeline::{Positions, Source};
+use crate::pipeline::{InputTopic, Positions};
 
-pub use crate::log::embedded::cleaner::Upkeep;
+pub use crate::log::embedded::cleaner::Cleaned;
 
 /// Topic, partition, first offset of the batch -> batch.
 const BATCHES: TableDefinition<(&str, u32, u64), &[u8]> = TableDefinition::new("batches");
@@ -303,7 +303,7 @@ impl Snapshot {
         Ok(row.map_or_else(Positions::default, |(interactions, inbox, definitions, current)| {
             Positions {
                 next: [Offset(interactions), Offset(inbox), Offset(definitions)],
-                current: Source::ALL
+                current: InputTopic::ALL
                     .get(usize::from(current & !BEGUN))
                     .copied()
                     .unwrap_or_default(),
@@ -457,7 +457,7 @@ mod tests {
             value: Some(value.to_vec()),
             reason: None,
             appended_ms: 7,
-            source: 3,
+            ingest_run: 3,
             origin: None,
         }
     }
@@ -473,7 +473,7 @@ mod tests {
         };
         let positions = Positions {
             next: [Offset(2), Offset(0), Offset(5)],
-            current: Source::Definitions,
+            current: InputTopic::Definitions,
             has_begun: true,
         };
         log.append(&batch(&[b"0", b"1"]), Some(("file", b"s1"))).unwrap();

@@ -3,9 +3,9 @@
 //!
 //! Three clients with one job each. `group` is a member of the consumer group and learns which
 //! partitions are owned; it fetches nothing. `fetch` reads the inputs of owned partitions from
-//! explicit offsets. `lane` has the transactional producer of one worker. They meet in the `hub`,
-//! under one lock. What they decide does not depend on librdkafka: under them lies `client`, with
-//! librdkafka behind it, or a broker that a test simulates.
+//! explicit offsets. `transactional` has the transactional producer of one worker. They meet in the
+//! `assignment`, under one lock. What they decide does not depend on librdkafka: under them lies
+//! `client`, with librdkafka behind it, or a broker that a test simulates.
 
 pub(crate) mod settings;
 mod assignment;
@@ -32,18 +32,22 @@ use crate::codec::topics::Topic;
 use crate::log::Error;
 
 pub use crate::log::kafka::appender::{Appender, Followed};
-pub use crate::log::kafka::assignment::{Hub, Moves, Part, Place};
-pub use crate::log::kafka::client::{Client, Inputs, Polled, Producer, Reads, Refusal, Remedy};
+pub use crate::log::kafka::assignment::{
+    InputPartition, PartitionAssignment, Rebalance, WorkerSlot,
+};
+pub use crate::log::kafka::client::{
+    Client, Inputs, Polled, Producer, Reads, TransactionError, TransactionErrorKind,
+};
 pub use crate::log::kafka::fetch::{Fetch, Fetching};
 pub use crate::log::kafka::group::Group;
 pub use crate::log::kafka::librdkafka::producer::Transactional;
 pub(crate) use crate::log::kafka::librdkafka::producer::{drain, send};
 pub use crate::log::kafka::librdkafka::{Consumers, Librdkafka};
-pub use crate::log::kafka::probe::{Standing, Survey, connect, release};
+pub use crate::log::kafka::probe::{ClusterProbe, GroupOffsets, connect, release};
 pub use crate::log::kafka::read::{Tail, Topics};
 pub use crate::log::kafka::settings::{Guarantee, Isolation, Settings, masked};
-pub use crate::log::kafka::topics::{Looked, look, remove};
-pub use crate::log::kafka::transactions::{KafkaReader, Lane};
+pub use crate::log::kafka::topics::{TopicCheck, look, remove};
+pub use crate::log::kafka::transactions::{KafkaReader, TransactionalLog};
 
 /// What headers say of a record, in this order: why it is no event, in one word; what there is to
 /// say about that; where a dead letter, a late record or one that was appended again stood before;
@@ -57,7 +61,7 @@ const HEADERS: [&str; 8] = [
     "leadstream-offset",
     "leadstream-attempt",
     "leadstream-timestamp",
-    "leadstream-source",
+    "leadstream-ingest-run",
 ];
 /// Header with the schema that the value of a dead letter or late record names; for people, the
 /// value has it too.
@@ -109,7 +113,7 @@ fn record_of(message: &BorrowedMessage<'_>) -> Record {
             values[place] = header.value.map(|value| String::from_utf8_lossy(value).into_owned());
         }
     }
-    let [reason, error, topic, partition, offset, attempt, timestamp, source] = values;
+    let [reason, error, topic, partition, offset, attempt, timestamp, ingest_run] = values;
     let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
     let small = |text| number(text).and_then(|number| u32::try_from(number).ok());
     let place = topic.zip(small(partition)).zip(number(offset));
@@ -127,15 +131,15 @@ fn record_of(message: &BorrowedMessage<'_>) -> Record {
             error.map_or_else(|| reason.clone(), |error| format!("{reason}: {error}"))
         }),
         appended_ms: kept_ms.or(message.timestamp().to_millis()).unwrap_or(0),
-        source: small(source).unwrap_or(0),
+        ingest_run: small(ingest_run).unwrap_or(0),
         origin,
     }
 }
 
 /// The headers of a record, where it has any.
 fn headers_of(record: &Record) -> Option<OwnedHeaders> {
-    let Record { reason, origin, source, .. } = record;
-    if reason.is_none() && origin.is_none() && *source == 0 {
+    let Record { reason, origin, ingest_run, .. } = record;
+    if reason.is_none() && origin.is_none() && *ingest_run == 0 {
         return None;
     }
     let (word, error) =
@@ -153,7 +157,7 @@ fn headers_of(record: &Record) -> Option<OwnedHeaders> {
         of_origin(&|origin| origin.offset.to_string()),
         of_origin(&|origin| origin.attempt.to_string()),
         was_kept.then(|| record.appended_ms.to_string()),
-        (*source != 0).then(|| source.to_string()),
+        (*ingest_run != 0).then(|| ingest_run.to_string()),
     ];
     let schema = record.value.as_deref().filter(|_| was_kept).and_then(avro::named_schema);
     let all = HEADERS.into_iter().zip(values).chain([(SCHEMA, schema)]);
@@ -171,12 +175,12 @@ pub fn open(settings: Settings, topics: &[Topic]) -> Result<Arc<Cluster>, Error>
     let (partitions, cluster) = topics::prepare(
         &settings,
         topics,
-        Duration::from_millis(u64::from(settings.reach_timeout_ms)),
+        Duration::from_millis(u64::from(settings.connect_timeout_ms)),
     )?;
     let id = cluster.unwrap_or_default();
     let name = uuid::Uuid::new_v5(
         &uuid::Uuid::NAMESPACE_URL,
-        format!("{id}/{}", settings.application).as_bytes(),
+        format!("{id}/{}", settings.application_id).as_bytes(),
     );
     Ok(Arc::new(Cluster { settings, partitions, identity: name.as_u64_pair().0 }))
 }

@@ -49,7 +49,7 @@ pub enum Found {
 }
 
 /// What is known of a schema that is not here.
-enum Standing {
+enum Lookup {
     /// The thread asks for it, after so many failures.
     Asked(u32),
     /// The registry did not know it.
@@ -60,7 +60,7 @@ enum Standing {
 
 struct State {
     writers: Writers,
-    others: LruCache<Key, Standing>,
+    others: LruCache<Key, Lookup>,
     /// Why the registry could not be used when it was last asked.
     failure: Option<String>,
 }
@@ -116,13 +116,13 @@ impl Registry {
         if let Some(found) = state.look(key) {
             return (state, found);
         }
-        let failures = if let Some(Standing::Failed(failures, _)) = state.others.peek(&key) {
+        let failures = if let Some(Lookup::Failed(failures, _)) = state.others.peek(&key) {
             *failures
         } else {
             0
         };
         if self.asked.try_send(key).is_ok() {
-            state.others.put(key, Standing::Asked(failures));
+            state.others.put(key, Lookup::Asked(failures));
         }
         (state, Found::Waiting)
     }
@@ -145,9 +145,9 @@ impl State {
         }
         let now = Instant::now();
         match self.others.get(&key)? {
-            Standing::Asked(_) => Some(Found::Waiting),
-            Standing::Unknown(since) => (now - *since < UNKNOWN).then_some(Found::Unknown),
-            Standing::Failed(_, again) => (now < *again).then_some(Found::Waiting),
+            Lookup::Asked(_) => Some(Found::Waiting),
+            Lookup::Unknown(since) => (now - *since < UNKNOWN).then_some(Found::Unknown),
+            Lookup::Failed(_, again) => (now < *again).then_some(Found::Waiting),
         }
     }
 }
@@ -161,7 +161,7 @@ impl Shared {
     fn learn(&self, key: Key, answer: Result<Option<String>, Error>) {
         let mut state = self.lock();
         let failures =
-            if let Some(Standing::Asked(failures)) = state.others.pop(&key) { failures } else { 0 };
+            if let Some(Lookup::Asked(failures)) = state.others.pop(&key) { failures } else { 0 };
         let (kind, failure) = match answer {
             Ok(Some(text)) => {
                 if let Err(error) = state.writers.add(key, &text) {
@@ -176,12 +176,12 @@ impl Shared {
                 (Answer::Known, None)
             }
             Ok(None) => {
-                state.others.put(key, Standing::Unknown(Instant::now()));
+                state.others.put(key, Lookup::Unknown(Instant::now()));
                 (Answer::Unknown, None)
             }
             Err(error) => {
                 let wait = (RETRY.0 * 2_u32.saturating_pow(failures.min(16))).min(RETRY.1);
-                state.others.put(key, Standing::Failed(failures + 1, Instant::now() + wait));
+                state.others.put(key, Lookup::Failed(failures + 1, Instant::now() + wait));
                 (Answer::Unreachable, Some(chain(&error)))
             }
         };

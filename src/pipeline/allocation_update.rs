@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use crate::domain::experiment::analysis::allocation::{Chance, chances, epochs};
+use crate::domain::experiment::analysis::allocation::{ArmProbability, arm_probabilities, epochs};
 use crate::domain::experiment::analysis::decision::Report;
 use crate::domain::experiment::analysis::verdicts::Verdict;
 use crate::domain::experiment::plan::{Act, Plan, Setup};
 use crate::domain::experiment::{Experiment, ExperimentKey, Metrics};
 use crate::domain::rules::Rules;
 use crate::domain::units::EventTime;
-use crate::pipeline::{Key, Row, Rows, Written};
+use crate::pipeline::{EmittedVersion, Key, Row, StateStore};
 
 /// A version that continues an experiment with other weights, to be put in force through the log.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reweighting {
+pub struct AllocationUpdate {
     /// The experiment.
     pub experiment: ExperimentKey,
     /// The body of the version in force, which it is written from.
@@ -48,11 +48,11 @@ pub(crate) fn setup<'a>(
 ///
 /// # Errors
 /// When a row cannot be loaded.
-pub(crate) fn reweight<R: Rows>(
+pub(crate) fn reweight<R: StateStore>(
     rules: &Rules,
     rows: &mut R,
     metrics: &Metrics,
-) -> Result<Option<Reweighting>, R::Error> {
+) -> Result<Option<AllocationUpdate>, R::Error> {
     let key = &metrics.experiment;
     let in_force = rules.in_force(&key.tenant, metrics.at);
     let newest = in_force.experiments.iter().find(|experiment| experiment.key() == *key);
@@ -68,18 +68,18 @@ pub(crate) fn reweight<R: Rows>(
     if rules.is_concluded(key) {
         return Ok(None);
     }
-    let row = Key::Written(key.clone());
-    let written = rows.load(&row)?.and_then(Row::into_written).unwrap_or_default();
+    let row = Key::EmittedVersion(key.clone());
+    let written = rows.load(&row)?.and_then(Row::into_emitted_version).unwrap_or_default();
     let known = rules.version_max(&key.tenant, &key.name);
     if written.version > known {
         return Ok(None);
     }
     let (arms, reasons, epoch) = weights(rules, metrics, (newest, plan, report), written.epoch);
     let version = if arms == newest.arms { written.version } else { known + 1 };
-    if (Written { version, epoch }) != written {
-        rows.save(row, Some(Row::Written(Written { version, epoch })));
+    if (EmittedVersion { version, epoch }) != written {
+        rows.save(row, Some(Row::EmittedVersion(EmittedVersion { version, epoch })));
     }
-    let told = Reweighting {
+    let reported = AllocationUpdate {
         experiment: key.clone(),
         source: newest.source.clone(),
         version,
@@ -87,7 +87,7 @@ pub(crate) fn reweight<R: Rows>(
         reason: reasons.join("; "),
         at: metrics.at,
     };
-    Ok(Some(told).filter(|told| told.arms != newest.arms))
+    Ok(Some(reported).filter(|reported| reported.arms != newest.arms))
 }
 
 /// Arms with their weights, why they change, and the newest epoch that was looked at.
@@ -113,8 +113,8 @@ fn weights(
     if ended > looked_at {
         epoch = ended;
         let setup = setup(rules, &metrics.experiment, metrics.at, (plan, newest.window_hours));
-        for Chance { arm, best, weight } in
-            chances(&setup, &metrics.tally, &arms, epoch).unwrap_or_default()
+        for ArmProbability { arm, best, weight } in
+            arm_probabilities(&setup, &metrics.tally, &arms, epoch).unwrap_or_default()
         {
             reasons.push(format!("epoch {epoch}: {arm} is the best with probability {best:.4}"));
             arms.iter_mut().filter(|(own, _)| *own == arm).for_each(|(_, own)| *own = weight);

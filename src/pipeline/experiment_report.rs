@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
 use crate::domain::units::{EventTime, Partition};
-use crate::pipeline::{Key, Row, Rows};
+use crate::pipeline::{Key, Row, StateStore};
 
 /// Counts of an experiment in one partition, and how far the tenant's clock was there. Counts grow,
 /// so the last report takes the place of the one before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Partial {
+pub struct PartitionReport {
     /// The clock.
     pub at: EventTime,
     /// The counts.
@@ -19,7 +19,7 @@ pub struct Partial {
 
 /// Which partitions have reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trial {
+pub struct ExperimentReport {
     /// By number.
     pub sources: BTreeSet<u32>,
 }
@@ -28,48 +28,51 @@ pub struct Trial {
 ///
 /// # Errors
 /// When the store fails.
-pub fn heard<R: Rows>(
+pub fn last_report<R: StateStore>(
     rows: &mut R,
     experiment: &ExperimentKey,
     source: Partition,
-) -> Result<Option<Partial>, R::Error> {
-    let row = rows.load(&Key::Partial(experiment.clone(), source.0))?;
-    Ok(row.and_then(Row::into_partial))
+) -> Result<Option<PartitionReport>, R::Error> {
+    let row = rows.load(&Key::PartitionReport(experiment.clone(), source.0))?;
+    Ok(row.and_then(Row::into_partition_report))
 }
 
 /// Takes a report; gives the counts of all partitions, unless it says nothing new: neither other
 /// counts nor another day, on which more windows have passed.
-pub(crate) fn take<R: Rows>(
+pub(crate) fn take<R: StateStore>(
     rows: &mut R,
     experiment: &ExperimentKey,
-    (source, report): (Partition, Partial),
+    (source, report): (Partition, PartitionReport),
 ) -> Result<Option<Metrics>, R::Error> {
-    let known = heard(rows, experiment, source)?;
+    let known = last_report(rows, experiment, source)?;
     if known.is_some_and(|known| known.tally == report.tally && report.at.day() <= known.at.day()) {
         return Ok(None);
     }
-    let key = Key::Trial(experiment.clone());
-    let mut trial = rows.load(&key)?.and_then(Row::into_trial).unwrap_or_default();
-    rows.save(Key::Partial(experiment.clone(), source.0), Some(Row::Partial(report)));
+    let key = Key::ExperimentReport(experiment.clone());
+    let mut trial = rows.load(&key)?.and_then(Row::into_experiment_report).unwrap_or_default();
+    rows.save(
+        Key::PartitionReport(experiment.clone(), source.0),
+        Some(Row::PartitionReport(report)),
+    );
     let is_new = trial.sources.insert(source.0);
-    let mut whole = Partial::default();
+    let mut whole = PartitionReport::default();
     for source in &trial.sources {
         let of = rows
-            .load(&Key::Partial(experiment.clone(), *source))?
-            .and_then(Row::into_partial)
+            .load(&Key::PartitionReport(experiment.clone(), *source))?
+            .and_then(Row::into_partition_report)
             .unwrap_or_default();
         whole.at = whole.at.max(of.at);
         whole.tally.merge(&of.tally);
     }
     if is_new {
-        rows.save(key, Some(Row::Trial(trial)));
+        rows.save(key, Some(Row::ExperimentReport(trial)));
     }
     Ok(Some(Metrics {
         experiment: experiment.clone(),
         at: whole.at,
         tally: whole.tally,
         report: None,
-        nets: Vec::new(),
+        net_benefits: Vec::new(),
     }))
 }
 
@@ -87,7 +90,7 @@ mod tests {
     #[derive(Default)]
     struct Noted(Memory, BTreeSet<Key>);
 
-    impl Rows for Noted {
+    impl StateStore for Noted {
         type Error = Infallible;
 
         fn load(&mut self, key: &Key) -> Result<Option<Row>, Infallible> {
@@ -131,14 +134,14 @@ mod tests {
             ExperimentKey { tenant: Tenant::new("acme").unwrap(), name: "tone".into(), version: 1 };
         let report = |day: i64, exposures| {
             let tally = Tally::of("assertive", Counts { exposures, ..Counts::default() });
-            Partial { at: EventTime(day * DAY_MS), tally }
+            PartitionReport { at: EventTime(day * DAY_MS), tally }
         };
         let mut rows = Noted::default();
         for (source, report) in [(4, report(3, 10)), (7, report(9, 20))] {
             take(&mut rows, &experiment, (Partition(source), report)).unwrap();
         }
-        assert_eq!(heard(&mut rows, &experiment, Partition(7)), Ok(Some(report(9, 20))));
-        let mut told = |source, report| {
+        assert_eq!(last_report(&mut rows, &experiment, Partition(7)), Ok(Some(report(9, 20))));
+        let mut reported = |source, report| {
             rows.1.clear();
             let metrics = take(&mut rows, &experiment, (Partition(source), report)).unwrap();
             (
@@ -147,17 +150,18 @@ mod tests {
                 rows.1.clone(),
             )
         };
-        let (trial, own) =
-            (Key::Trial(experiment.clone()), |source| Key::Partial(experiment.clone(), source));
+        let (trial, own) = (Key::ExperimentReport(experiment.clone()), |source| {
+            Key::PartitionReport(experiment.clone(), source)
+        });
         let all = BTreeSet::from([trial.clone(), own(4), own(7), own(0)]);
         // A report replaces what was known of its partition; the first one of a partition also adds
         // the partition to the list.
-        assert_eq!(told(7, report(9, 20)), (None, BTreeSet::new()));
-        assert_eq!(told(7, report(9, 21)), (Some((9, 31)), BTreeSet::from([own(7)])));
-        assert_eq!(told(0, report(2, 5)), (Some((9, 36)), BTreeSet::from([trial, own(0)])));
-        assert_eq!(told(4, report(3, 10)), (None, BTreeSet::new()));
-        assert_eq!(told(4, report(10, 10)), (Some((10, 36)), BTreeSet::from([own(4)])));
-        assert_eq!(told(0, report(1, 6)), (Some((10, 37)), BTreeSet::from([own(0)])));
+        assert_eq!(reported(7, report(9, 20)), (None, BTreeSet::new()));
+        assert_eq!(reported(7, report(9, 21)), (Some((9, 31)), BTreeSet::from([own(7)])));
+        assert_eq!(reported(0, report(2, 5)), (Some((9, 36)), BTreeSet::from([trial, own(0)])));
+        assert_eq!(reported(4, report(3, 10)), (None, BTreeSet::new()));
+        assert_eq!(reported(4, report(10, 10)), (Some((10, 36)), BTreeSet::from([own(4)])));
+        assert_eq!(reported(0, report(1, 6)), (Some((10, 37)), BTreeSet::from([own(0)])));
         assert!(all.into_iter().all(|key| rows.load(&key).unwrap().is_some()));
     }
 }

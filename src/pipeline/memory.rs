@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use crate::domain::lead::Lead;
 use crate::domain::rules::Rules;
 use crate::domain::units::{EventTime, LeadKey, Tenant};
-use crate::pipeline::{Due, Effect, Input, Key, Outcome, Row, Rows, Taken, take};
+use crate::pipeline::{Effect, Input, Key, Outcome, Row, StateStore, Taken, Timers, take};
 
 /// All rows of a partition.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,10 +15,10 @@ pub struct Memory {
     leads: BTreeMap<LeadKey, Option<Box<Lead>>>,
     /// All other rows: few beside the leads, so that they are found fast.
     others: BTreeMap<Key, Row>,
-    due: Due,
+    due: Timers,
 }
 
-impl Rows for Memory {
+impl StateStore for Memory {
     type Error = Infallible;
 
     fn load(&mut self, key: &Key) -> Result<Option<Row>, Infallible> {

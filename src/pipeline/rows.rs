@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::experiment::{ExperimentKey, Tally};
 use crate::domain::lead::Lead;
 use crate::domain::units::{EventTime, LeadKey, Offset, Tenant};
-use crate::pipeline::{Outcome, Partial, Trial};
+use crate::pipeline::{ExperimentReport, Outcome, PartitionReport};
 
 /// CRM stage names counted per tenant by name; further ones are counted together.
 const UNMAPPED_NAMES_MAX: usize = 100;
@@ -15,7 +15,7 @@ const UNMAPPED_NAME_BYTES_MAX: usize = 64;
 
 /// The three inputs of a partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
+pub enum InputTopic {
     /// `lead.interactions.v1`.
     #[default]
     Interactions,
@@ -25,7 +25,7 @@ pub enum Source {
     Definitions,
 }
 
-impl Source {
+impl InputTopic {
     /// In the order of their numbers.
     pub const ALL: [Self; 3] = [Self::Interactions, Self::Inbox, Self::Definitions];
 
@@ -43,10 +43,10 @@ impl Source {
 /// How far a partition took its inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Positions {
-    /// Next offset by [`Source`].
+    /// Next offset by [`InputTopic`].
     pub next: [Offset; 3],
     /// Which input was taken last.
-    pub current: Source,
+    pub current: InputTopic,
     /// Whether its next record has begun: its timers did not fit into one commit. It goes on before
     /// anything else is taken.
     pub has_begun: bool,
@@ -62,11 +62,11 @@ pub enum Key {
     /// The counts of an experiment in this partition.
     Tally(ExperimentKey),
     /// Which partitions have reported of an experiment, kept in the experiment's own.
-    Trial(ExperimentKey),
+    ExperimentReport(ExperimentKey),
     /// What a partition reported of an experiment, kept there too.
-    Partial(ExperimentKey, u32),
+    PartitionReport(ExperimentKey, u32),
     /// What the partition of an experiment wrote of it itself.
-    Written(ExperimentKey),
+    EmittedVersion(ExperimentKey),
     /// How the inputs of one source came out; 0: those of no ingest run.
     Counters(u32),
     /// CRM stage names of a tenant that no map knows.
@@ -84,12 +84,12 @@ pub enum Row {
     Clock(Clock),
     /// See [`Key::Tally`].
     Tally(Tally),
-    /// See [`Key::Trial`].
-    Trial(Trial),
-    /// See [`Key::Partial`].
-    Partial(Partial),
-    /// See [`Key::Written`].
-    Written(Written),
+    /// See [`Key::ExperimentReport`].
+    ExperimentReport(ExperimentReport),
+    /// See [`Key::PartitionReport`].
+    PartitionReport(PartitionReport),
+    /// See [`Key::EmittedVersion`].
+    EmittedVersion(EmittedVersion),
     /// See [`Key::Counters`].
     Counters(Counters),
     /// See [`Key::Unmapped`].
@@ -118,11 +118,11 @@ into! {
     /// The tally; `None` for a row of another kind.
     into_tally Tally Tally,
     /// The trial; `None` for a row of another kind.
-    into_trial Trial Trial,
+    into_experiment_report ExperimentReport ExperimentReport,
     /// The report; `None` for a row of another kind.
-    into_partial Partial Partial,
+    into_partition_report PartitionReport PartitionReport,
     /// What was written; `None` for a row of another kind.
-    into_written Written Written,
+    into_emitted_version EmittedVersion EmittedVersion,
     /// The counters; `None` for a row of another kind.
     into_counters Counters Counters,
     /// The names; `None` for a row of another kind.
@@ -143,7 +143,7 @@ pub struct Clock {
 
 /// What the partition of an experiment wrote of it itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
+pub struct EmittedVersion {
     /// The newest version; 0 before any.
     pub version: u32,
     /// The newest epoch of a bandit whose weights were looked at; 0 before any.
@@ -231,7 +231,7 @@ impl Unmapped {
 }
 
 /// What a step reads and writes of a partition.
-pub trait Rows {
+pub trait StateStore {
     /// Why a row cannot be loaded.
     type Error;
 
@@ -241,10 +241,10 @@ pub trait Rows {
     /// When the store fails.
     fn load(&mut self, key: &Key) -> Result<Option<Row>, Self::Error>;
 
-    /// A lead to be changed; `None` when it is new. It goes back through [`Rows::save`], or
-    /// unchanged through [`Rows::keep`], before another one is lent and without anything in between
-    /// that may fail: the lead itself may be handed over instead of a copy, and is missing here
-    /// until then.
+    /// A lead to be changed; `None` when it is new. It goes back through [`StateStore::save`], or
+    /// unchanged through [`StateStore::keep`], before another one is lent and without anything in
+    /// between that may fail: the lead itself may be handed over instead of a copy, and is missing
+    /// here until then.
     ///
     /// # Errors
     /// When the store fails.
@@ -268,11 +268,11 @@ pub trait Rows {
 
 /// Which leads are due when: derived from the rows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Due {
+pub struct Timers {
     tenants: BTreeMap<Tenant, BTreeSet<(EventTime, LeadKey)>>,
 }
 
-impl FromIterator<(LeadKey, EventTime)> for Due {
+impl FromIterator<(LeadKey, EventTime)> for Timers {
     /// Leads that are due, each once. Many at once cost less than one by one.
     fn from_iter<T: IntoIterator<Item = (LeadKey, EventTime)>>(leads: T) -> Self {
         let mut tenants: BTreeMap<Tenant, Vec<(EventTime, LeadKey)>> = BTreeMap::new();
@@ -291,7 +291,7 @@ impl FromIterator<(LeadKey, EventTime)> for Due {
     }
 }
 
-impl Due {
+impl Timers {
     /// Moves the timer of a lead.
     pub fn reschedule(
         &mut self,
@@ -311,13 +311,13 @@ impl Due {
         }
     }
 
-    /// See [`Rows::first_due`].
+    /// See [`StateStore::first_due`].
     #[must_use]
     pub fn first(&self, tenant: &Tenant, until: EventTime) -> Option<(EventTime, LeadKey)> {
         self.tenants.get(tenant)?.first().filter(|(due, _)| *due <= until).cloned()
     }
 
-    /// See [`Rows::tenants_due`].
+    /// See [`StateStore::tenants_due`].
     #[must_use]
     pub fn tenants(&self, until: EventTime) -> Vec<Tenant> {
         let due = self

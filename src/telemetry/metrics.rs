@@ -10,17 +10,18 @@ use prometheus::{
 };
 
 use crate::codec::record::Batches;
+use crate::codec::topics;
 use crate::domain::experiment::analysis::verdicts::Verdict;
 use crate::domain::units::AppendTime;
 use crate::pipeline::{Counters, Effect};
-use crate::telemetry::restore_progress::Restoring;
+use crate::telemetry::restore_progress::PartitionRestore;
 
 /// Bounds of short durations, seconds: from 10 microseconds to 10 seconds.
 const SHORT: [f64; 15] = [
     1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.25, 1.0, 10.0,
 ];
 /// Name of the histogram of the time in this process.
-pub const HANDLED: &str = "leadstream_fetch_to_commit_call_seconds";
+pub const HANDLED: &str = "leadstream_processing_seconds";
 /// Name of the counter of what was read from the changelog.
 pub const RESTORED: &str = "leadstream_restored_rows_total";
 /// Bounds of ages of events, seconds: from 10 milliseconds to 30 days.
@@ -73,7 +74,7 @@ impl Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alarm {
     /// Units were seen in two arms.
-    Crossed,
+    MultiExposed,
     /// Units are not shared out as planned.
     SampleRatio,
 }
@@ -82,17 +83,18 @@ impl Alarm {
     /// What the results of an experiment alarm of.
     pub fn of(effect: &Effect) -> impl Iterator<Item = Self> {
         let metrics = if let Effect::Measured(metrics) = effect { Some(metrics) } else { None };
-        let crossed = metrics.filter(|metrics| metrics.tally.crossed > 0).map(|_| Self::Crossed);
+        let multi_exposed =
+            metrics.filter(|metrics| metrics.tally.multi_exposed > 0).map(|_| Self::MultiExposed);
         let report = metrics.and_then(|metrics| metrics.report.as_ref());
         let uneven = report
             .filter(|report| report.decision.verdict == Verdict::SampleRatio)
             .map(|_| Self::SampleRatio);
-        crossed.into_iter().chain(uneven)
+        multi_exposed.into_iter().chain(uneven)
     }
 
     fn as_str(self) -> &'static str {
         match self {
-            Self::Crossed => "crossed",
+            Self::MultiExposed => "crossed",
             Self::SampleRatio => "sample_ratio",
         }
     }
@@ -101,11 +103,7 @@ impl Alarm {
 /// All metrics of a process.
 pub struct Metrics {
     registry: Registry,
-    received: IntCounter,
-    advanced: IntCounter,
-    duplicate: IntCounter,
-    late: IntCounter,
-    dead_lettered: IntCounter,
+    interactions: IntCounterVec,
     outputs: IntCounterVec,
     alarms: IntCounterVec,
     stages: [Histogram; 3],
@@ -142,8 +140,11 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
-        let counters = |(name, label): (&str, &str), help: &str| {
-            register(&registry, IntCounterVec::new(Opts::new(name, help), &[label]))
+        let counters = |(name, label): (&str, &str), help: &str, values: &[&str]| {
+            let counters = register(&registry, IntCounterVec::new(Opts::new(name, help), &[label]));
+            // `increase()` sees the first event only of a series that was 0 before.
+            values.iter().for_each(|value| counters.with_label_values(&[value]).reset());
+            counters
         };
         let of_partitions = |name: &str, help: &str| {
             register(&registry, IntGaugeVec::new(Opts::new(name, help), &["partition"]))
@@ -167,33 +168,20 @@ impl Metrics {
             ),
         );
         Self {
-            received: counter(
-                "leadstream_received_interactions_total",
-                "Interactions taken from the log.",
-            ),
-            advanced: counter(
-                "leadstream_advanced_interactions_total",
-                "Interactions applied to their lead.",
-            ),
-            duplicate: counter(
-                "leadstream_duplicate_interactions_total",
-                "Interactions seen before.",
-            ),
-            late: counter(
-                "leadstream_late_interactions_total",
-                "Interactions beyond the allowed lateness.",
-            ),
-            dead_lettered: counter(
-                "leadstream_dead_lettered_interactions_total",
-                "Interactions that cannot be used.",
+            interactions: counters(
+                ("leadstream_interactions_total", "outcome"),
+                "Interactions whose outcome is committed.",
+                &["advanced", "duplicate", "late", "dead_lettered"],
             ),
             outputs: counters(
                 ("leadstream_committed_records_total", "topic"),
                 "Records committed, by topic.",
+                &topics::ALL.map(|topic| topic.name),
             ),
             alarms: counters(
-                ("leadstream_alarming_records_total", "alarm"),
-                "Results of experiments that someone has to look at, by why.",
+                ("leadstream_experiment_alerts_total", "alert"),
+                "Results of experiments that need attention, by reason.",
+                &[Alarm::MultiExposed, Alarm::SampleRatio].map(Alarm::as_str),
             ),
             stages: [Stage::Decode, Stage::Take, Stage::Commit]
                 .map(|stage| stages.with_label_values(&[stage.as_str()])),
@@ -220,11 +208,11 @@ impl Metrics {
                     "Of the changelog of a partition that is restored: offsets read.",
                 ),
                 (
-                    "leadstream_restore_whole_records",
+                    "leadstream_restore_total_records",
                     "Of the changelog of a partition that is restored: offsets to read in all.",
                 ),
                 (
-                    "leadstream_restore_left_seconds",
+                    "leadstream_restore_remaining_seconds",
                     "Until a partition is restored if it goes on as it went so far.",
                 ),
             ]
@@ -239,7 +227,7 @@ impl Metrics {
             ),
             lag: of_partitions("leadstream_lag_records", "Interactions not yet taken."),
             paused: of_partitions(
-                "leadstream_paused_state",
+                "leadstream_partition_paused",
                 "1 while a partition pauses because of dead letters, else 0.",
             ),
             state_bytes: gauge("leadstream_state_size_bytes", "Size of the state directory."),
@@ -249,7 +237,7 @@ impl Metrics {
                 "Committed rows that are not in the state directory yet.",
             ),
             ready: gauge(
-                "leadstream_ready_state",
+                "leadstream_ready",
                 "1 while all partitions are restored and taken, else 0.",
             ),
             requests: register(
@@ -281,13 +269,17 @@ impl Metrics {
         }
     }
 
-    /// Adds the outcomes of a batch.
+    /// Adds the outcomes of a committed batch.
     pub fn counted(&self, counters: &Counters) {
-        self.received.inc_by(counters.received());
-        self.advanced.inc_by(counters.advanced);
-        self.duplicate.inc_by(counters.duplicate);
-        self.late.inc_by(counters.late);
-        self.dead_lettered.inc_by(counters.dead_lettered);
+        let Counters { advanced, duplicate, late, dead_lettered } = *counters;
+        for (outcome, count) in [
+            ("advanced", advanced),
+            ("duplicate", duplicate),
+            ("late", late),
+            ("dead_lettered", dead_lettered),
+        ] {
+            self.interactions.with_label_values(&[outcome]).inc_by(count);
+        }
     }
 
     /// Counts results of experiments that alarm.
@@ -332,7 +324,10 @@ impl Metrics {
 
     /// Tells how many interactions wait, by partition; partitions that are not named have left.
     pub fn lag(&self, partitions: &BTreeMap<u32, u64>) {
-        tell(&self.lag, partitions.iter().map(|(partition, records)| (*partition, *records)));
+        set_by_partition(
+            &self.lag,
+            partitions.iter().map(|(partition, records)| (*partition, *records)),
+        );
     }
 
     /// Counts rows read from the changelog for copies.
@@ -343,18 +338,21 @@ impl Metrics {
     /// Tells how far copies are behind, by partition; those that are not named are not kept any
     /// more.
     pub fn behind(&self, partitions: &BTreeMap<u32, u64>) {
-        tell(&self.behind, partitions.iter().map(|(partition, records)| (*partition, *records)));
+        set_by_partition(
+            &self.behind,
+            partitions.iter().map(|(partition, records)| (*partition, *records)),
+        );
     }
 
     /// Tells how far the restores under way are; those that are not named have ended.
-    pub fn restoring(&self, restores: &[Restoring]) {
+    pub fn restoring(&self, restores: &[PartitionRestore]) {
         self.restoring.iter().for_each(IntGaugeVec::reset);
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         for restoring in restores {
             let (stretch, seconds) =
                 (restoring.stretch, restoring.seconds_left().map(|seconds| seconds.ceil() as i64));
-            let told = [Some(whole(stretch.read())), Some(whole(stretch.whole())), seconds];
-            for (gauge, value) in self.restoring.iter().zip(told) {
+            let reported = [Some(whole(stretch.read())), Some(whole(stretch.whole())), seconds];
+            for (gauge, value) in self.restoring.iter().zip(reported) {
                 value.into_iter().for_each(|value| {
                     gauge.with_label_values(&[&restoring.partition.0.to_string()]).set(value)
                 });
@@ -364,7 +362,7 @@ impl Metrics {
 
     /// Tells which of the partitions that are here pause.
     pub fn paused(&self, partitions: impl Iterator<Item = (u32, bool)>) {
-        tell(
+        set_by_partition(
             &self.paused,
             partitions.map(|(partition, is_paused)| (partition, u64::from(is_paused))),
         );
@@ -409,7 +407,7 @@ impl Metrics {
 }
 
 /// Sets a gauge for each partition, and forgets the others.
-fn tell(gauge: &IntGaugeVec, partitions: impl Iterator<Item = (u32, u64)>) {
+fn set_by_partition(gauge: &IntGaugeVec, partitions: impl Iterator<Item = (u32, u64)>) {
     gauge.reset();
     for (partition, value) in partitions {
         gauge
@@ -420,9 +418,9 @@ fn tell(gauge: &IntGaugeVec, partitions: impl Iterator<Item = (u32, u64)>) {
 
 fn register<C: prometheus::core::Collector + Clone + 'static>(
     registry: &Registry,
-    made: prometheus::Result<C>,
+    created: prometheus::Result<C>,
 ) -> C {
-    let collector = made.expect("metric names are well formed");
+    let collector = created.expect("metric names are well formed");
     registry.register(Box::new(collector.clone())).expect("metric names are distinct");
     collector
 }
@@ -431,7 +429,7 @@ fn register<C: prometheus::core::Collector + Clone + 'static>(
 mod tests {
     use super::*;
     use crate::domain::units::{Offset, Partition};
-    use crate::telemetry::restore_progress::{Restores, Stretch};
+    use crate::telemetry::restore_progress::{RestoreProgress, Restores};
 
     #[test]
     fn names_follow_the_grammar_and_counters_end_in_total() {
@@ -441,12 +439,12 @@ mod tests {
         metrics.behind(&BTreeMap::from([(0, 1)]));
         metrics.registry_answered(Answer::Known);
         metrics.paused([(0, true)].into_iter());
-        metrics.alarmed([Alarm::Crossed, Alarm::SampleRatio].into_iter());
+        metrics.alarmed([Alarm::MultiExposed, Alarm::SampleRatio].into_iter());
         let restores = Restores::default();
         let mut watch = restores.begin(Partition(0));
-        watch.read(Stretch { from: Offset(0), next: Offset(1), end: Offset(4) });
+        watch.read(RestoreProgress { from: Offset(0), next: Offset(1), end: Offset(4) });
         metrics.restoring(&restores.all());
-        assert!(metrics.text().contains("leadstream_restore_whole_records{partition=\"0\"} 4"));
+        assert!(metrics.text().contains("leadstream_restore_total_records{partition=\"0\"} 4"));
         metrics
             .committed(&Batches::from([(("lead.predictions.v1", 0), Vec::new())]), Duration::ZERO);
         let text = metrics.text();

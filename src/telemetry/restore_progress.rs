@@ -13,7 +13,7 @@ const TOLD: Duration = Duration::from_secs(5);
 
 /// A stretch of the changelog, and how far it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stretch {
+pub struct RestoreProgress {
     /// Where reading began.
     pub from: Offset,
     /// Behind the last record read.
@@ -22,7 +22,7 @@ pub struct Stretch {
     pub end: Offset,
 }
 
-impl Stretch {
+impl RestoreProgress {
     /// Offsets that were read. Ends of transactions and what compaction removed take offsets too.
     #[must_use]
     pub fn read(self) -> u64 {
@@ -44,18 +44,18 @@ impl Stretch {
 
 /// A partition that reads its changelog.
 #[derive(Clone, Copy, Debug)]
-pub struct Restoring {
+pub struct PartitionRestore {
     /// The partition.
     pub partition: Partition,
     /// What is read.
-    pub stretch: Stretch,
+    pub stretch: RestoreProgress,
     /// Records that were there.
     pub records: u64,
     began: Instant,
     moved: Instant,
 }
 
-impl Restoring {
+impl PartitionRestore {
     /// Seconds until the rest is read if it goes on as it went so far; `None` before the first
     /// record.
     #[must_use]
@@ -66,7 +66,7 @@ impl Restoring {
     }
 }
 
-impl fmt::Display for Restoring {
+impl fmt::Display for PartitionRestore {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { partition, stretch, .. } = self;
         if stretch.whole() == 0 {
@@ -89,32 +89,32 @@ impl fmt::Display for Restoring {
 /// The restores under way in a process, at most one for each partition.
 #[derive(Debug, Default)]
 pub struct Restores {
-    under_way: Mutex<BTreeMap<Partition, Restoring>>,
+    under_way: Mutex<BTreeMap<Partition, PartitionRestore>>,
 }
 
 impl Restores {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, Restoring>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, PartitionRestore>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A restore begins; it ends when what is given back is dropped.
     pub fn begin(&self, partition: Partition) -> Watch<'_> {
         let now = Instant::now();
-        let stretch = Stretch { from: Offset(0), next: Offset(0), end: Offset(0) };
-        let restoring = Restoring { partition, stretch, records: 0, began: now, moved: now };
+        let stretch = RestoreProgress { from: Offset(0), next: Offset(0), end: Offset(0) };
+        let restoring = PartitionRestore { partition, stretch, records: 0, began: now, moved: now };
         self.lock().insert(partition, restoring);
-        Watch { restores: self, restoring, told: now }
+        Watch { restores: self, restoring, reported: now }
     }
 
     /// Those under way, by partition.
     #[must_use]
-    pub fn all(&self) -> Vec<Restoring> {
+    pub fn all(&self) -> Vec<PartitionRestore> {
         self.lock().values().copied().collect()
     }
 
     /// That of a partition.
     #[must_use]
-    pub fn of(&self, partition: Partition) -> Option<Restoring> {
+    pub fn of(&self, partition: Partition) -> Option<PartitionRestore> {
         self.lock().get(&partition).copied()
     }
 
@@ -128,20 +128,20 @@ impl Restores {
 /// One restore.
 pub struct Watch<'a> {
     restores: &'a Restores,
-    restoring: Restoring,
-    told: Instant,
+    restoring: PartitionRestore,
+    reported: Instant,
 }
 
 impl Watch<'_> {
     /// A record was read.
-    pub fn read(&mut self, stretch: Stretch) {
+    pub fn read(&mut self, stretch: RestoreProgress) {
         let now = Instant::now();
         let restoring = &mut self.restoring;
         (restoring.stretch, restoring.moved) = (stretch, now);
         restoring.records += 1;
         self.restores.lock().insert(restoring.partition, *restoring);
-        if now - self.told >= TOLD {
-            self.told = now;
+        if now - self.reported >= TOLD {
+            self.reported = now;
             let seconds_left = restoring.seconds_left().unwrap_or_default().ceil();
             let (partition, rate) = (restoring.partition.0, self.records_per_second());
             tracing::info!(
@@ -187,7 +187,8 @@ mod tests {
             (found.seconds_left(), found.to_string()),
             (None, "partition 3: looks for the end of its changelog".to_owned())
         );
-        let until = |next| Stretch { from: Offset(100), next: Offset(next), end: Offset(500) };
+        let until =
+            |next| RestoreProgress { from: Offset(100), next: Offset(next), end: Offset(500) };
         (101..=200).for_each(|next| watch.read(until(next)));
         let found = restores.of(Partition(3)).unwrap();
         assert_eq!(
@@ -207,6 +208,9 @@ mod tests {
 
     #[test]
     fn an_empty_stretch_is_read() {
-        assert_eq!(Stretch { from: Offset(7), next: Offset(7), end: Offset(7) }.percent(), 100);
+        assert_eq!(
+            RestoreProgress { from: Offset(7), next: Offset(7), end: Offset(7) }.percent(),
+            100
+        );
     }
 }

@@ -169,7 +169,7 @@ impl Place {
     fn command(&self, arguments: &[&str]) -> Command {
         let config = self.folder.path().join("leadstream.toml");
         let text = format!(
-            "data_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\n[kafka]\nbootstrap_servers = \"{}\"\nreplication = 1\n\
+            "data_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\n[kafka]\nbootstrap_servers = \"{}\"\nreplication_factor = 1\n\
              partitions = {PARTITIONS}\n[schema_registry]\nurl = \"{}/\"\ntimeout_ms = 3000\n",
             self.data().display(),
             self.broker.servers,
@@ -181,14 +181,14 @@ impl Place {
         command
     }
 
-    fn told(&self, arguments: &[&str]) -> (bool, String, String) {
+    fn reported(&self, arguments: &[&str]) -> (bool, String, String) {
         let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
         (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
     }
 
     fn run(&self) -> Running {
-        let told = fs::File::create(self.folder.path().join("log")).unwrap();
-        Running(self.command(&["run"]).stdout(Stdio::null()).stderr(told).spawn().unwrap())
+        let reported = fs::File::create(self.folder.path().join("log")).unwrap();
+        Running(self.command(&["run"]).stdout(Stdio::null()).stderr(reported).spawn().unwrap())
     }
 
     fn produce(&self, lead: &str, value: &[u8]) {
@@ -202,7 +202,7 @@ impl Place {
 
     /// Records of a topic as `tail` shows them.
     fn tail(&self, topic: &str) -> Vec<Value> {
-        let (fine, text, error) = self.told(&["tail", topic, "--from-start", "--until-end"]);
+        let (fine, text, error) = self.reported(&["tail", topic, "--from-start", "--until-end"]);
         assert!(fine, "{error}");
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -292,7 +292,7 @@ fn own_schemas_are_registered_once_and_what_is_incompatible_is_refused() {
         return;
     }
     let place = Place::start();
-    let (fine, _, error) = place.told(&["run"]);
+    let (fine, _, error) = place.reported(&["run"]);
     assert!(
         !fine
             && error.contains("leadstream schemas register")
@@ -300,20 +300,20 @@ fn own_schemas_are_registered_once_and_what_is_incompatible_is_refused() {
         "{error}"
     );
     place.registry.register("lead.alerts.v1", "\"string\"");
-    let outcomes = |told: &(bool, String, String)| {
-        let lines = told.1.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let outcomes = |reported: &(bool, String, String)| {
+        let lines = reported.1.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.map(|line| line["outcome"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    let told = place.told(&["schemas", "register", "--json"]);
-    assert!(!told.0 && told.2.contains("refused 1 of 7"), "{told:?}");
-    assert_eq!(outcomes(&told), ["new", "new", "refused", "new", "new", "new", "new"]);
-    assert!(told.1.contains("ncompatible"), "{told:?}");
+    let reported = place.reported(&["schemas", "register", "--json"]);
+    assert!(!reported.0 && reported.2.contains("refused 1 of 7"), "{reported:?}");
+    assert_eq!(outcomes(&reported), ["new", "new", "refused", "new", "new", "new", "new"]);
+    assert!(reported.1.contains("ncompatible"), "{reported:?}");
     let (status, text) =
         http("DELETE", &format!("{}/subjects/lead.alerts.v1-value", place.registry.url), None);
     assert_eq!(status, 200, "{text}");
-    let told = place.told(&["schemas", "register", "--json"]);
+    let reported = place.reported(&["schemas", "register", "--json"]);
     assert_eq!(
-        (told.0, outcomes(&told)),
+        (reported.0, outcomes(&reported)),
         (
             true,
             ["known", "known", "new", "known", "known", "known", "known"]
@@ -321,7 +321,7 @@ fn own_schemas_are_registered_once_and_what_is_incompatible_is_refused() {
                 .to_vec()
         )
     );
-    let (fine, table, error) = place.told(&["schemas", "register"]);
+    let (fine, table, error) = place.reported(&["schemas", "register"]);
     assert!(fine, "{error}");
     assert_eq!(table.lines().filter(|line| line.ends_with("known")).count(), 7, "{table}");
     assert_eq!(
@@ -344,7 +344,7 @@ fn values_of_registered_schemas_are_taken_exactly_once_also_when_the_registry_is
         return;
     }
     let place = Place::start();
-    let (fine, table, error) = place.told(&["schemas", "register"]);
+    let (fine, table, error) = place.reported(&["schemas", "register"]);
     assert!(fine, "{error}");
     let line = table.lines().find(|line| line.starts_with("lead.predictions.v1-value")).unwrap();
     let predictions: u32 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
@@ -391,7 +391,7 @@ fn values_of_registered_schemas_are_taken_exactly_once_also_when_the_registry_is
             .says("/metrics")
             .1
             .lines()
-            .any(|line| line == "leadstream_advanced_interactions_total 3")
+            .any(|line| line == "leadstream_interactions_total{outcome=\"advanced\"} 3")
     };
     place.await_that("the other partition goes on", counted);
     assert_eq!(place.says("/livez").0, 200);
@@ -405,9 +405,10 @@ fn values_of_registered_schemas_are_taken_exactly_once_also_when_the_registry_is
         place.first("lead.predictions.v1")[..5],
         [&[0], &predictions.to_be_bytes()[..]].concat()
     );
-    let told = Command::new("kill").args(["-TERM", &instance.0.id().to_string()]).status().unwrap();
-    assert!(told.success() && instance.0.wait().is_ok());
-    let (fine, _, error) = place.told(&["replay"]);
+    let reported =
+        Command::new("kill").args(["-TERM", &instance.0.id().to_string()]).status().unwrap();
+    assert!(reported.success() && instance.0.wait().is_ok());
+    let (fine, _, error) = place.reported(&["replay"]);
     assert!(fine, "{error}");
 }
 
@@ -456,7 +457,7 @@ fn programs_of_others_write_events_and_read_predictions_with_the_registry() {
         return;
     }
     let place = Place::start();
-    let (fine, table, error) = place.told(&["schemas", "register"]);
+    let (fine, table, error) = place.reported(&["schemas", "register"]);
     assert!(fine, "{error}");
     let id = |topic: &str| -> u32 {
         let line = table.lines().find(|line| line.starts_with(topic)).unwrap();

@@ -597,10 +597,10 @@ fn measure() {
         assert_eq!(answer, *code, "{}", &schema[schema.len() - 60..]);
         within(schema);
     }
-    for (schema, taken) in &schemas {
+    for (schema, processed) in &schemas {
         assert_eq!(
             Writers::new().add(Key::Id(7), schema).is_ok(),
-            *taken,
+            *processed,
             "{}",
             &schema[schema.len() - 60..]
         );
@@ -640,10 +640,10 @@ fn hostile_values_and_schemas_stay_within_their_memory() {
         ])
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&child.stdout);
+    let reported = String::from_utf8_lossy(&child.stdout);
     assert!(
-        child.status.success() && told.contains("1 passed"),
-        "{told}{}",
+        child.status.success() && reported.contains("1 passed"),
+        "{reported}{}",
         String::from_utf8_lossy(&child.stderr)
     );
 }

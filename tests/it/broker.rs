@@ -166,8 +166,8 @@ pub fn certificate(folder: &Path, name: &str, authority: Option<&str>) -> PathBu
         command.arg("-CA").arg(path(authority, "pem")).arg("-CAkey").arg(path(authority, "key"));
         command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
     }
-    let made = command.stdin(Stdio::null()).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let created = command.stdin(Stdio::null()).output().unwrap();
+    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
     path(name, "pem")
 }
 
@@ -207,14 +207,14 @@ impl Broker {
         );
         fs::write(&file, settings).unwrap();
         format_storage(&file, &["--standalone"]);
-        let told = fs::File::create(folder.join("controller.log")).unwrap();
+        let reported = fs::File::create(folder.join("controller.log")).unwrap();
         let process = java_with(
             &["-Dorg.slf4j.simpleLogger.log.org.apache.kafka.controller=info"],
             "kafka.Kafka",
             &[file.to_str().unwrap()],
         )
         .stdout(Stdio::null())
-        .stderr(told)
+        .stderr(reported)
         .spawn()
         .unwrap();
 

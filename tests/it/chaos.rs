@@ -167,15 +167,15 @@ const HELD: Duration = Duration::from_secs(14);
 fn results(command: &mut Command) -> Value {
     let output =
         command.args(["--json", "experiment", "results", "demo-realty", "tone"]).output().unwrap();
-    let mut told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    told.as_object_mut().and_then(|told| told.remove("at"));
-    told
+    let mut reported: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    reported.as_object_mut().and_then(|reported| reported.remove("at"));
+    reported
 }
 
 /// The same events in one process on the embedded log, which nothing disturbs.
 fn undisturbed(folder: &Path, (definition, events): (&str, &str)) -> Value {
     let data = folder.join("undisturbed");
-    output(&data, &["define", definition]);
+    output(&data, &["apply", definition]);
     output(&data, &["ingest", events]);
     results(&mut leadstream(&data, &[]))
 }
@@ -199,11 +199,11 @@ fn survive(
         (rate.to_string(), file.to_str().unwrap().to_owned(), definition.to_str().unwrap());
     let counted = undisturbed(folder.path(), (definition, &file));
     assert!(
-        counted["results"]["comparisons"].as_array().is_some_and(|told| !told.is_empty()),
+        counted["results"]["comparisons"].as_array().is_some_and(|reported| !reported.is_empty()),
         "nothing was compared: {counted}"
     );
     assert_eq!(
-        send(stage.fleet.command(9, &["define", definition])),
+        send(stage.fleet.command(9, &["apply", definition])),
         "demo-realty:experiment:tone:1"
     );
 
@@ -302,7 +302,7 @@ fn every_event_is_taken_exactly_once_while_instances_come_and_go() {
         let seconds = number("LEADSTREAM_MOVES_SECONDS", 3);
         let mut is_held = false;
         // The fourth comes, and one of the first three goes and comes back.
-        let told =
+        let reported =
             survive((number("LEADSTREAM_MOVES_ROUNDS", 4), seconds.max(6), 60), |stage, round| {
                 let began = Instant::now();
                 let instance = if round % 4 < 2 { 3 } else { round / 4 % 3 };
@@ -321,7 +321,7 @@ fn every_event_is_taken_exactly_once_while_instances_come_and_go() {
                 pause(Duration::from_secs(seconds as u64).saturating_sub(began.elapsed()));
                 name
             });
-        let is_late = told.contains("partitions were taken back before their commit had ended");
+        let is_late = reported.contains("partitions were taken back before their commit had ended");
         assert_eq!(is_late, is_held, "what was held back was not what had to be given away");
     }
 }

@@ -22,11 +22,11 @@ fn every_event_of_the_public_files_advances_once_and_a_replay_agrees() {
     let data = tempfile::tempdir().unwrap();
     for again in [false, true] {
         for (name, events) in FILES {
-            let told = output(
+            let reported = output(
                 data.path(),
                 &["ingest", folder.join(format!("{name}.ndjson.gz")).to_str().unwrap()],
             );
-            let last = told.lines().last().unwrap();
+            let last = reported.lines().last().unwrap();
             let advanced = if again { 0 } else { events };
             assert!(
                 last.starts_with(&format!("received={events} advanced={advanced} ")),

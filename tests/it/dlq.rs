@@ -23,7 +23,7 @@ use leadstream::codec::record::{Batches, Record};
 use leadstream::codec::topics::DEAD_LETTERS;
 use leadstream::domain::hash::partition_of;
 use leadstream::domain::units::{AppendTime, HOUR_MS, Offset, Partition};
-use leadstream::engine::worker::{Limit, Options, Views, Worker};
+use leadstream::engine::worker::{BreakerLimit, Options, Views, Worker};
 use leadstream::log::kafka::Topics;
 use leadstream::log::registry::Schemas;
 use leadstream::log::{
@@ -56,7 +56,7 @@ fn record(key: Option<&[u8]>, value: &[u8], source: u32) -> Record {
         value: Some(value.to_vec()),
         reason: None,
         appended_ms: START,
-        source,
+        ingest_run: source,
         origin: None,
     }
 }
@@ -84,7 +84,8 @@ impl Directory {
     }
 
     fn take(&self) {
-        let options = Options { flood: Limit { share_max: 1.0, window: 1 }, ..Options::default() };
+        let options =
+            Options { breaker: BreakerLimit { ratio_max: 1.0, window: 1 }, ..Options::default() };
         self.worker(options, &Views::default()).settle().unwrap();
     }
 
@@ -206,7 +207,7 @@ fn each_dead_letter_is_appended_again_once_wherever_a_redrive_is_killed() {
                 600,
                 Record {
                     reason: Some("bad_json: it is none".to_owned()),
-                    source: 1,
+                    ingest_run: 1,
                     ..record(None, b"{", 0)
                 },
             );
@@ -310,12 +311,12 @@ fn what_is_an_event_now_is_taken_as_one_and_its_run_counts_it() {
     };
     let List { groups, letters } = listed(Choice { limit: Some(2), ..Choice::default() }, i64::MIN);
     assert_eq!(letters.len(), 2, "no more are listed, all are counted");
-    let told: Vec<_> = groups
+    let reported: Vec<_> = groups
         .iter()
         .map(|group| (group.reason.as_str(), group.topic.as_str(), group.letters, group.waiting))
         .collect();
     let of = |reason| (reason, INTERACTIONS, 1, 1);
-    assert_eq!(told, [of("bad_magic"), of("future_timestamp"), of("misrouted")]);
+    assert_eq!(reported, [of("bad_magic"), of("future_timestamp"), of("misrouted")]);
     assert_eq!(groups[1].taken_ms, [START; 2]);
     assert_eq!(listed(Choice::default(), START + 1), List::default());
     let placed = listed(Choice { partition: Some(own.0), ..Choice::default() }, START).letters;
@@ -382,7 +383,7 @@ fn a_flood_of_dead_letters_stops_its_partition_alone_and_nothing_is_lost_or_deci
         let views = Views::default();
         let options = Options {
             commit_records,
-            flood: Limit { share_max: 0.5, window: 50 },
+            breaker: BreakerLimit { ratio_max: 0.5, window: 50 },
             ..Options::default()
         };
         let mut worker = directory.worker(options, &views);
@@ -426,7 +427,7 @@ fn an_aborted_batch_does_not_count_towards_a_flood() {
     let views = Views::default();
     let options = Options {
         commit_records: 25,
-        flood: Limit { share_max: 0.5, window: 100 },
+        breaker: BreakerLimit { ratio_max: 0.5, window: 100 },
         ..Options::default()
     };
     let mut worker = directory.worker(options, &views);
@@ -448,10 +449,10 @@ fn the_commands_list_show_forecast_and_redrive() {
     .unwrap();
     let output = |arguments: &[&str]| crate::command::output(&data, arguments);
     output(&["ingest", file.to_str().unwrap()]);
-    let told = output(&["dlq", "list"]);
+    let reported = output(&["dlq", "list"]);
     assert!(
-        told.starts_with("reason") && told.contains("bad_json  lead.interactions.v1  2"),
-        "{told}"
+        reported.starts_with("reason") && reported.contains("bad_json  lead.interactions.v1  2"),
+        "{reported}"
     );
     let listed: Value =
         serde_json::from_str(&output(&["dlq", "list", "--since", "1h", "--json"])).unwrap();
@@ -592,23 +593,23 @@ fn on_kafka_dead_letters_go_back_with_their_bytes_once_and_what_was_an_event_alr
     );
     assert_eq!(sent(&broker), before, "nothing was sent");
 
-    let told = run(&fleet, &["dlq", "redrive"]);
-    let lines: Vec<&str> = told.lines().collect();
+    let reported = run(&fleet, &["dlq", "redrive"]);
+    let lines: Vec<&str> = reported.lines().collect();
     assert_eq!(
         lines.last(),
         Some(&"received=3 advanced=1 duplicate=1 late=0 dead_lettered=1"),
-        "{told}"
+        "{reported}"
     );
     assert_eq!(
         lines.iter().filter(|line| line.starts_with(&format!("appended {other}/"))).count(),
         3,
-        "{told}"
+        "{reported}"
     );
     assert!(
         lines
             .iter()
             .any(|line| line.ends_with(&format!("misrouted to partition {own}, attempt 1"))),
-        "{told}"
+        "{reported}"
     );
     let again: Vec<_> =
         sent(&broker).into_iter().filter(|(_, record)| record.origin.is_some()).collect();
@@ -626,10 +627,12 @@ fn on_kafka_dead_letters_go_back_with_their_bytes_once_and_what_was_an_event_alr
             && *place == partition_of(record.key.as_ref().unwrap(), PARTITIONS)
     }));
     // Again: only what failed again, with one attempt more.
-    let told = run(&fleet, &["dlq", "redrive"]);
+    let reported = run(&fleet, &["dlq", "redrive"]);
     assert!(
-        told.lines().count() == 2 && told.contains("bad_json") && told.contains("attempt 2"),
-        "{told}"
+        reported.lines().count() == 2
+            && reported.contains("bad_json")
+            && reported.contains("attempt 2"),
+        "{reported}"
     );
     fleet.end(0);
     run(&fleet, &["replay"]);

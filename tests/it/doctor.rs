@@ -88,11 +88,14 @@ fn every_check_is_told_soon_when_everything_is_down_and_no_secret_is() {
         assert!(found.iter().all(|row| (row["grade"] == "fail") == is_red), "{check}: {found:?}");
     }
     assert!(rows.iter().all(|row| row["grade"] == "ok" || row["remedy"] != ""), "{rows:?}");
-    let shown = run(&["check"]);
+    let shown = run(&["config", "check"]);
     for output in [&json, &table, &shown] {
-        let told = [&output.stdout[..], &output.stderr[..]].concat();
-        let told = String::from_utf8_lossy(&told);
-        assert!(!told.contains("open-sesame") && !told.contains("shibboleth"), "{told}");
+        let reported = [&output.stdout[..], &output.stderr[..]].concat();
+        let reported = String::from_utf8_lossy(&reported);
+        assert!(
+            !reported.contains("open-sesame") && !reported.contains("shibboleth"),
+            "{reported}"
+        );
     }
     assert!(!folder.path().join("file/data").exists());
 }

@@ -8,10 +8,10 @@ mod bandit;
 mod by_agent;
 mod costs;
 mod covariate;
-mod insights;
-mod crossed;
+mod segments;
+mod multi_exposed;
 mod strata;
-mod team;
+mod switchback;
 mod times;
 
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ fn with(more: &[(&str, Value)]) -> Value {
     body
 }
 
-fn told(version: u32, day: i64, body: &Value) -> String {
+fn reported(version: u32, day: i64, body: &Value) -> String {
     let at = START + day * DAY_MS;
     let at = midnight(at);
     json!({"tenant": "acme", "kind": "experiment", "name": "tone", "version": version, "effective_at": at, "body": body}).to_string()
@@ -93,12 +93,12 @@ fn each_is_refused(cases: &[(String, &str)]) {
 
 fn rules(body: &Value) -> Rules {
     let mut rules = none();
-    define(&mut rules, &told(1, 0, body)).unwrap();
+    define(&mut rules, &reported(1, 0, body)).unwrap();
     rules
 }
 
 fn experiment(body: &Value) -> Experiment {
-    match from_json(told(1, 0, body).as_bytes()).unwrap().1 {
+    match from_json(reported(1, 0, body).as_bytes()).unwrap().1 {
         Body::Experiment(experiment) => experiment,
         other => panic!("{other:?}"),
     }
@@ -214,8 +214,9 @@ impl Ran {
 
     fn take(&mut self, rules: &Rules, events: impl IntoIterator<Item = Interaction>) {
         for event in events {
-            let place = murmur3(event.key.as_str().as_bytes(), 0) as usize % self.partitions.len();
-            self.partitions[place].run(rules, &input(event), &mut self.effects);
+            let enrollment =
+                murmur3(event.key.as_str().as_bytes(), 0) as usize % self.partitions.len();
+            self.partitions[enrollment].run(rules, &input(event), &mut self.effects);
         }
     }
 
@@ -227,16 +228,16 @@ impl Ran {
     fn report_of(&mut self, rules: &Rules, key: &ExperimentKey, seed: u64) -> Vec<Effect> {
         let mut random = Random::new(seed, 3);
         let mut reports = Vec::new();
-        for (place, memory) in self.partitions.iter().enumerate() {
+        for (enrollment, memory) in self.partitions.iter().enumerate() {
             let row =
                 |wanted: Key| memory.rows().find(|(key, _)| *key == wanted).map(|(_, row)| row);
             let Some(tally) = row(Key::Tally(key.clone())).and_then(Row::into_tally) else {
                 continue;
             };
             let at = row(Key::Clock(key.tenant.clone())).and_then(Row::into_clock).unwrap().at;
-            reports.push(Input::Partial {
+            reports.push(Input::PartitionReport {
                 experiment: key.clone(),
-                source: Partition(place as u32),
+                source: Partition(enrollment as u32),
                 at,
                 tally,
             });
@@ -365,7 +366,8 @@ fn a_unit_counts_what_falls_into_its_window_once_and_only_after_it() {
     let metrics = measured(&ran.report(&rules, 0)).clone();
     assert_eq!(metrics.report.unwrap().units, 2);
     let groups: Vec<_> = metrics.tally.cohorts.values().flat_map(|arms| arms.values()).collect();
-    let sum = |place: usize| groups.iter().map(|group| group.cells[place].sum).sum::<i128>();
+    let sum =
+        |enrollment: usize| groups.iter().map(|group| group.cells[enrollment].sum).sum::<i128>();
     // Goal, reply, an appointment after its own shorter window, and revenue up to the cap.
     assert_eq!([sum(0), sum(1), sum(2), sum(3)], [1_000_000, 1_000_000, 0, 20_000_000_000]);
     let counts = metrics.tally.arms.values().fold([0; 4], |sum, arm| {
@@ -501,11 +503,11 @@ fn units_that_are_not_shared_out_as_planned_stop_all_conclusions() {
 fn a_unit_keeps_its_arm_through_pause_and_new_weights_and_loses_it_when_stopped() {
     let mut rules = rules(&body());
     let weights = |first: u32| json!([{"strategy": "empathetic", "weight": first}, {"strategy": "assertive", "weight": 1}]);
-    define(&mut rules, &told(2, 2, &with(&[("continues", 1.into()), ("arms", weights(9))])))
+    define(&mut rules, &reported(2, 2, &with(&[("continues", 1.into()), ("arms", weights(9))])))
         .unwrap();
     define(
         &mut rules,
-        &told(
+        &reported(
             3,
             4,
             &with(&[("continues", 1.into()), ("arms", weights(9)), ("state", "paused".into())]),
@@ -514,7 +516,7 @@ fn a_unit_keeps_its_arm_through_pause_and_new_weights_and_loses_it_when_stopped(
     .unwrap();
     define(
         &mut rules,
-        &told(
+        &reported(
             4,
             6,
             &with(&[("continues", 1.into()), ("arms", weights(9)), ("state", "stopped".into())]),
@@ -563,7 +565,7 @@ fn a_unit_keeps_its_arm_through_pause_and_new_weights_and_loses_it_when_stopped(
 fn a_layer_a_holdout_and_a_target_keep_units_out_and_a_lead_that_is_in_stays_in() {
     let in_layer = |name: &str, from: u32, to: u32| {
         let body = with(&[("layer", json!({"name": "tone", "from": from, "to": to}))]);
-        told(1, 0, &body)
+        reported(1, 0, &body)
             .replace("\"name\":\"tone\",\"tenant\"", &format!("\"name\":\"{name}\",\"tenant\""))
     };
     let mut rules = none();
@@ -622,8 +624,8 @@ fn what_was_registered_may_not_change_and_a_refusal_names_the_field() {
             "arms": [{"strategy": "empathetic", "weight": weight}, {"strategy": "assertive", "weight": 1}]})
     };
     let mut rules = rules(&body());
-    define(&mut rules, &told(1, 0, &agent(1)).replace("\"tone\"", "\"team\"")).unwrap();
-    let next = |more: &[(&str, Value)]| told(2, 1, &with(more));
+    define(&mut rules, &reported(1, 0, &agent(1)).replace("\"tone\"", "\"team\"")).unwrap();
+    let next = |more: &[(&str, Value)]| reported(2, 1, &with(more));
     let mut changed = agent(2);
     changed["continues"] = 1.into();
     let by_agent = |end: &str| {
@@ -645,10 +647,10 @@ fn what_was_registered_may_not_change_and_a_refusal_names_the_field() {
         (next(&[("continues", 1.into()), ("salt", "2".into())]), "body.salt"),
         (next(&[("continues", 2.into())]), "body.continues"),
         (
-            told(3, 1, &with(&[("continues", 2.into())])),
+            reported(3, 1, &with(&[("continues", 2.into())])),
             "body.continues: version 2 of tone is not there",
         ),
-        (told(2, 1, &changed).replace("\"tone\"", "\"team\""), "body.arms: was registered"),
+        (reported(2, 1, &changed).replace("\"tone\"", "\"team\""), "body.arms: was registered"),
         (next(&[("running", true.into()), ("state", "running".into())]), "body.running"),
         (next(&[("state", "over".into())]), "body.state"),
         (next(&[("goal", json!({"metric": "luck"}))]), "body.goal.metric"),
@@ -695,7 +697,7 @@ fn what_was_registered_may_not_change_and_a_refusal_names_the_field() {
     // What was valid before there were goals stays valid.
     let old = json!({"unit": "lead", "salt": "s", "window_hours": 24, "running": false,
         "arms": [{"strategy": "a", "weight": 1}, {"strategy": "b", "weight": 1}]});
-    define(&mut rules, &told(9, 9, &old)).unwrap();
+    define(&mut rules, &reported(9, 9, &old)).unwrap();
 }
 
 #[test]
@@ -737,7 +739,8 @@ fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
     let mut rules = rules(&body());
     let weights =
         json!([{"strategy": "empathetic", "weight": 9}, {"strategy": "assertive", "weight": 1}]);
-    define(&mut rules, &told(2, 2, &with(&[("continues", 1.into()), ("arms", weights)]))).unwrap();
+    define(&mut rules, &reported(2, 2, &with(&[("continues", 1.into()), ("arms", weights)])))
+        .unwrap();
     let mut ran = Ran::new(1);
     ran.take(
         &rules,
@@ -758,29 +761,29 @@ fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
         .collect();
     let audit = |records: &[(Value, Vec<u8>)]| {
         let mut audit = Audit::default();
-        for (place, (key, value)) in records.iter().enumerate() {
+        for (enrollment, (key, value)) in records.iter().enumerate() {
             let exposure = avro::describe(value)
                 .map_err(|error| error.to_string())
                 .and_then(|value| shown::exposure(key, &value));
             match exposure {
-                Ok(Some(exposure)) => audit.take(&rules, &place.to_string(), &exposure),
-                Ok(None) => audit.find(&place.to_string(), "no chain"),
-                Err(reason) => audit.find(&place.to_string(), reason),
+                Ok(Some(exposure)) => audit.take(&rules, &enrollment.to_string(), &exposure),
+                Ok(None) => audit.find(&enrollment.to_string(), "no chain"),
+                Err(reason) => audit.find(&enrollment.to_string(), reason),
             }
         }
         audit
     };
     let clean = audit(&records);
-    assert_eq!((clean.exposures, clean.units, clean.wrong), (44, 22, 0), "{:?}", clean.told);
-    for (place, bit) in [(5, 0), (5, 3), (5, 5), (40, 1), (40, 5), (40, 7)] {
-        for byte in 0..records[place].1.len() {
+    assert_eq!((clean.exposures, clean.units, clean.wrong), (44, 22, 0), "{:?}", clean.reported);
+    for (enrollment, bit) in [(5, 0), (5, 3), (5, 5), (40, 1), (40, 5), (40, 7)] {
+        for byte in 0..records[enrollment].1.len() {
             let mut flipped = records.clone();
-            flipped[place].1[byte] ^= 1 << bit;
+            flipped[enrollment].1[byte] ^= 1 << bit;
             let found = audit(&flipped);
             assert!(
-                found.wrong > 0 && found.told[0].starts_with(&place.to_string()),
+                found.wrong > 0 && found.reported[0].starts_with(&enrollment.to_string()),
                 "bit {bit} of byte {byte}: {:?}",
-                found.told
+                found.reported
             );
         }
     }
@@ -793,16 +796,21 @@ fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
     other.chain = other.sealed([0; 16]);
     let mut found = Audit::default();
     found.take(&rules, "0/0", &other);
-    assert!(found.wrong == 1 && found.told[0].contains("are not what a gets"), "{:?}", found.told);
+    assert!(
+        found.wrong == 1 && found.reported[0].contains("are not what a gets"),
+        "{:?}",
+        found.reported
+    );
     // And a unit in two arms.
-    let [mut first, mut second] = [0, 2].map(|place| exposures(&ran.effects)[place].clone());
+    let [mut first, mut second] =
+        [0, 2].map(|enrollment| exposures(&ran.effects)[enrollment].clone());
     (first.reason, second.reason) = ("assigned".to_owned(), "assigned".to_owned());
     second.arm =
         if first.arm == "assertive" { "empathetic".to_owned() } else { "assertive".to_owned() };
     let mut found = Audit::default();
     found.take(&rules, "0/0", &first);
     found.take(&rules, "0/1", &second);
-    assert_eq!(found.crossed, 1);
+    assert_eq!(found.multi_exposed, 1);
 }
 
 /// Verdicts of experiments on markets of their own, each through a pipeline of its own.

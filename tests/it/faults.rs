@@ -15,9 +15,11 @@ use leadstream::codec::record::{Batches, Record};
 use leadstream::codec::topics::inputs_of;
 use leadstream::dev::mutate::predict;
 use leadstream::domain::units::{Offset, Partition};
-use leadstream::log::kafka::{Appender, Fetch, Group, Hub, Lane, Settings, Topics};
+use leadstream::log::kafka::{
+    Appender, Fetch, Group, PartitionAssignment, Settings, Topics, TransactionalLog,
+};
 use leadstream::log::{Log, Reader, Sources};
-use leadstream::pipeline::{Positions, Source};
+use leadstream::pipeline::{InputTopic, Positions};
 
 const START_MS: i64 = 1_767_225_600_000;
 
@@ -81,7 +83,7 @@ fn an_instance_that_starts_before_its_cluster_waits_for_it() {
 
     // Who does not want to wait is told at once, and an end in order is one while it waits.
     broker.kill();
-    fleet.more = "start_wait_ms = 0";
+    fleet.more = "startup_timeout_ms = 0";
     let output = fleet.command(1, &["run"]).output().unwrap();
     assert!(
         !output.status.success()
@@ -101,7 +103,7 @@ fn several_workers_share_the_partitions_of_an_instance_under_prefixed_names() {
     }
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
-    let more = "workers = 3\ntopic_prefix = \"sales.\"";
+    let more = "num_threads = 3\ntopic_prefix = \"sales.\"";
     let mut fleet = Fleet::new(folder.path(), &broker.servers, more);
     let lines = events(3_000);
     let expected = predict(&lines, START_MS * 2).to_string();
@@ -138,14 +140,14 @@ fn lag_is_zero_at_the_end_although_transactions_end_behind_the_last_record() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
     let cluster = cluster(&broker, "behind");
-    let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
+    let inputs = InputTopic::ALL.map(|source| inputs_of(source, Partition(0)).0);
     let appender = Appender::new(&cluster, "lag").unwrap();
     let record = |number: u64| Record {
         key: Some(b"t:l".to_vec()),
         value: Some(number.to_string().into_bytes()),
         reason: None,
         appended_ms: START_MS,
-        source: 0,
+        ingest_run: 0,
         origin: None,
     };
     for batch in 0..20 {
@@ -153,34 +155,35 @@ fn lag_is_zero_at_the_end_although_transactions_end_behind_the_last_record() {
         appender.append_from(&Batches::from([((inputs[0], 0), records)]), ("lag", b"")).unwrap();
     }
     // Fewer fit into memory than there are, so most are counted where they stand.
-    let hub = Arc::new(Hub::default());
-    let group = Arc::new(Group::join(&cluster.settings, &hub, inputs[0]).unwrap());
-    await_that(|| hub.owned().len() == PARTITIONS as usize);
+    let assignment = Arc::new(PartitionAssignment::default());
+    let group = Arc::new(Group::join(&cluster.settings, &assignment, inputs[0]).unwrap());
+    await_that(|| assignment.owned().len() == PARTITIONS as usize);
     let few = Settings { buffer_records: 300, ..cluster.settings.clone() };
-    let _fetch = Fetch::start(&few, &hub, inputs).unwrap();
-    let lane = Lane::new(&cluster, &hub, (&group, 0), inputs).unwrap();
-    assert!(hub.taken(Partition(0)).is_some());
-    hub.fetch(Partition(0), &Positions::default());
-    let is_about =
-        |records: u64| hub.lag().get(&0).is_some_and(|lag| (records..=records + 20).contains(lag));
+    let _fetch = Fetch::start(&few, &assignment, inputs).unwrap();
+    let transactional = TransactionalLog::new(&cluster, &assignment, (&group, 0), inputs).unwrap();
+    assert!(assignment.processed(Partition(0)).is_some());
+    assignment.fetch(Partition(0), &Positions::default());
+    let is_about = |records: u64| {
+        assignment.lag().get(&0).is_some_and(|lag| (records..=records + 20).contains(lag))
+    };
     await_that(|| is_about(20 * EACH));
     let mut next = Offset(0);
-    let mut taken = 0;
-    while taken < 20 * EACH {
-        let records = lane.reader().unwrap().read(inputs[0], Partition(0), next).unwrap();
+    let mut processed = 0;
+    while processed < 20 * EACH {
+        let records = transactional.reader().unwrap().read(inputs[0], Partition(0), next).unwrap();
         let Some((last, _)) = records.last() else {
             pause(Duration::from_millis(5));
             continue;
         };
-        taken += records.len() as u64;
+        processed += records.len() as u64;
         next = Offset(last.0 + 1);
         let positions = Positions { next: [next, Offset(0), Offset(0)], ..Positions::default() };
-        lane.commit(&Batches::new(), &BTreeMap::from([(0, positions)])).unwrap();
-        if taken < 10 * EACH {
-            await_that(|| is_about(20 * EACH - taken));
+        transactional.commit(&Batches::new(), &BTreeMap::from([(0, positions)])).unwrap();
+        if processed < 10 * EACH {
+            await_that(|| is_about(20 * EACH - processed));
         }
     }
-    await_that(|| hub.lag() == BTreeMap::from([(0, 0)]));
-    hub.released(&[Partition(0)]);
-    assert_eq!(hub.lag(), BTreeMap::new());
+    await_that(|| assignment.lag() == BTreeMap::from([(0, 0)]));
+    assignment.released(&[Partition(0)]);
+    assert_eq!(assignment.lag(), BTreeMap::new());
 }

@@ -20,9 +20,12 @@ use leadstream::dev::market::Market;
 use leadstream::dev::mutate::predict;
 use leadstream::domain::hash::partition_of;
 use leadstream::domain::units::{DAY_MS, Offset, Partition};
-use leadstream::log::kafka::{self, Cluster, Group, Guarantee, Hub, Lane, Part, Settings, Topics};
+use leadstream::log::kafka::{
+    self, Cluster, Group, Guarantee, PartitionAssignment, Settings, Topics, TransactionalLog,
+    WorkerSlot,
+};
 use leadstream::log::{CommitError, Log, TimeSource};
-use leadstream::pipeline::{Positions, Source};
+use leadstream::pipeline::{InputTopic, Positions};
 
 const START_MS: i64 = 1_767_225_600_000;
 pub const PARTITIONS: u32 = 12;
@@ -95,13 +98,17 @@ impl Fleet {
     }
 
     pub fn start(&mut self, instance: usize) {
-        let told = fs::OpenOptions::new()
+        let reported = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.folder.join(format!("{instance}.log")))
             .unwrap();
-        let child =
-            self.command(instance, &["run"]).stdout(Stdio::null()).stderr(told).spawn().unwrap();
+        let child = self
+            .command(instance, &["run"])
+            .stdout(Stdio::null())
+            .stderr(reported)
+            .spawn()
+            .unwrap();
         self.running.insert(instance, child);
     }
 
@@ -170,18 +177,18 @@ impl Drop for Fleet {
 pub fn settings(servers: &str) -> Settings {
     Settings {
         bootstrap_servers: servers.to_owned(),
-        application: "verifier".to_owned(),
+        application_id: "verifier".to_owned(),
         instance: "verifier".to_owned(),
         is_static: false,
         partitions: PARTITIONS,
-        replication: 1,
+        replication_factor: 1,
         creates_topics: false,
         session_timeout_ms: 6_000,
         transaction_timeout_ms: 5_000,
-        reach_timeout_ms: 10_000,
+        connect_timeout_ms: 10_000,
         buffer_records: 1_000,
-        workers: 1,
-        standbys: 0,
+        num_threads: 1,
+        num_standby_replicas: 0,
         standby_records_per_second: 20_000,
         topic_prefix: String::new(),
         guarantee: Guarantee::ExactlyOnce,
@@ -222,7 +229,7 @@ pub fn assert_taken(read: &Topics, events: usize) {
     let sent = by_lead(read, "lead.interactions.v1", |event| {
         (id(event), event["event_type"].as_str().unwrap().to_owned())
     });
-    let taken = by_lead(read, PREDICTIONS, |prediction| {
+    let processed = by_lead(read, PREDICTIONS, |prediction| {
         let reasons =
             prediction["engagement_receptivity"]["contributions"].as_array().into_iter().flatten();
         let messages = reasons.clone().find(|reason| reason["feature"] == "messages_in_total");
@@ -230,13 +237,13 @@ pub fn assert_taken(read: &Topics, events: usize) {
     });
     let mut compared = 0;
     for (lead, sent) in &sent {
-        let taken = taken.get(lead).map_or(&[][..], Vec::as_slice);
-        let first = (0..sent.len().max(taken.len())).find(|place| {
-            sent.get(*place).map(|(id, _)| id) != taken.get(*place).map(|(id, _)| id)
+        let processed = processed.get(lead).map_or(&[][..], Vec::as_slice);
+        let first = (0..sent.len().max(processed.len())).find(|place| {
+            sent.get(*place).map(|(id, _)| id) != processed.get(*place).map(|(id, _)| id)
         });
-        assert_eq!(first, None, "{lead}: {} sent, {} taken", sent.len(), taken.len());
+        assert_eq!(first, None, "{lead}: {} sent, {} taken", sent.len(), processed.len());
         let mut messages = 0.0;
-        for ((id, kind), (_, said)) in sent.iter().zip(taken) {
+        for ((id, kind), (_, said)) in sent.iter().zip(processed) {
             match kind.as_str() {
                 "message.received" => messages += 1.0,
                 // Nothing of the lead is kept.
@@ -251,7 +258,7 @@ pub fn assert_taken(read: &Topics, events: usize) {
         }
     }
     assert!(compared > 0, "no prediction says how many messages its lead has sent");
-    assert_eq!((sent.len(), sent.values().map(Vec::len).sum::<usize>()), (taken.len(), events));
+    assert_eq!((sent.len(), sent.values().map(Vec::len).sum::<usize>()), (processed.len(), events));
 }
 
 /// A replay of everything agrees; no instance may be running.
@@ -286,9 +293,9 @@ pub fn events(count: usize) -> Vec<Vec<u8>> {
 }
 
 /// The cluster of a broker, with its topics.
-pub fn cluster(broker: &Broker, application: &str) -> Arc<Cluster> {
+pub fn cluster(broker: &Broker, application_id: &str) -> Arc<Cluster> {
     let settings = Settings {
-        application: application.to_owned(),
+        application_id: application_id.to_owned(),
         creates_topics: true,
         ..settings(&broker.servers)
     };
@@ -301,7 +308,7 @@ fn record(value: &str) -> Record {
         value: Some(value.as_bytes().to_vec()),
         reason: None,
         appended_ms: START_MS,
-        source: 0,
+        ingest_run: 0,
         origin: None,
     }
 }
@@ -325,36 +332,40 @@ fn a_commit_that_holds_a_partition_which_has_moved_is_aborted() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
     let cluster = cluster(&broker, "moved");
-    let inputs = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
-    let (hub, other) = (Arc::new(Hub::default()), Arc::new(Hub::default()));
-    let group = Arc::new(Group::join(&cluster.settings, &hub, inputs[0]).unwrap());
-    await_that(|| hub.owned().len() == PARTITIONS as usize);
-    let lane = Lane::new(&cluster, &hub, (&group, 0), inputs).unwrap();
-    let all: Vec<Partition> = hub.moves(Part::WHOLE).arrived;
-    all.iter().for_each(|partition| assert!(hub.taken(*partition).is_some()));
+    let inputs = InputTopic::ALL.map(|source| inputs_of(source, Partition(0)).0);
+    let (assignment, other) =
+        (Arc::new(PartitionAssignment::default()), Arc::new(PartitionAssignment::default()));
+    let group = Arc::new(Group::join(&cluster.settings, &assignment, inputs[0]).unwrap());
+    await_that(|| assignment.owned().len() == PARTITIONS as usize);
+    let transactional = TransactionalLog::new(&cluster, &assignment, (&group, 0), inputs).unwrap();
+    let all: Vec<Partition> = assignment.moves(WorkerSlot::WHOLE).assigned;
+    all.iter().for_each(|partition| assert!(assignment.processed(*partition).is_some()));
     let batches = |value: &str| {
         Batches::from_iter(
             all.iter().map(|partition| ((PREDICTIONS, partition.0), vec![record(value)])),
         )
     };
     let positions = || all.iter().map(|partition| (partition.0, Positions::default())).collect();
-    lane.commit(&batches("before"), &positions()).unwrap();
+    transactional.commit(&batches("before"), &positions()).unwrap();
 
     // The worker is slow: it neither gives up nor commits until the group has given half of its
     // partitions away.
     let _second = Group::join(&cluster.settings, &other, inputs[0]).unwrap();
     await_that(|| other.owned().len() == PARTITIONS as usize / 2);
-    assert!(matches!(lane.commit(&batches("moved"), &positions()), Err(CommitError::Aborted(_))));
+    assert!(matches!(
+        transactional.commit(&batches("moved"), &positions()),
+        Err(CommitError::Aborted(_))
+    ));
     let read = Topics::new(&cluster.settings).unwrap();
     all.iter().for_each(|partition| assert_eq!(values(&read, PREDICTIONS, *partition), ["before"]));
 
     // With what it still owns it goes on.
-    hub.released(&hub.moves(Part::WHOLE).leaving);
+    assignment.released(&assignment.moves(WorkerSlot::WHOLE).revoked);
     let kept: BTreeMap<u32, Positions> =
-        hub.owned().iter().map(|partition| (partition.0, Positions::default())).collect();
+        assignment.owned().iter().map(|partition| (partition.0, Positions::default())).collect();
     let batch =
         kept.keys().map(|partition| ((PREDICTIONS, *partition), vec![record("after")])).collect();
-    lane.commit(&batch, &kept).unwrap();
+    transactional.commit(&batch, &kept).unwrap();
     kept.keys().for_each(|partition| {
         assert_eq!(values(&read, PREDICTIONS, Partition(*partition)), ["before", "after"])
     });
@@ -390,16 +401,16 @@ fn the_end_of_a_changelog_waits_for_an_open_transaction_before_it() {
     done.commit_transaction(Duration::from_secs(20)).unwrap();
 
     let read = Topics::new(&cluster.settings).unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, reported) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| tell.send(read.end(STATE, Partition(0)).unwrap()).unwrap());
         assert!(
-            told.recv_timeout(Duration::from_secs(2)).is_err(),
+            reported.recv_timeout(Duration::from_secs(2)).is_err(),
             "an end was given while a transaction before it was open"
         );
         hanging.abort_transaction(Duration::from_secs(20)).unwrap();
         // Behind both records; markers that were not written yet when it was asked are not counted.
-        assert!(told.recv_timeout(SETTLES).unwrap() >= Offset(2));
+        assert!(reported.recv_timeout(SETTLES).unwrap() >= Offset(2));
     });
     assert_eq!(values(&read, STATE, Partition(0)), ["committed behind it"]);
 }
@@ -412,12 +423,12 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
     let mut fleet = Fleet::new(folder.path(), &broker.servers, "");
-    let told = |fleet: &Fleet, arguments: &[&str]| {
+    let reported = |fleet: &Fleet, arguments: &[&str]| {
         let output = fleet.command(0, arguments).output().unwrap();
         let fine = output.status.success();
         (fine, String::from_utf8(if fine { output.stdout } else { output.stderr }).unwrap())
     };
-    let (fine, text) = told(&fleet, &["lead", "acme", "ann"]);
+    let (fine, text) = reported(&fleet, &["lead", "acme", "ann"]);
     assert!(!fine && text.contains("start `leadstream run`"), "{text}");
 
     let line = |lead: &str, id: u32| {
@@ -448,15 +459,18 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     assert!(!waiting.wait().unwrap().success());
     fleet.start(0);
     assert_eq!(
-        told(&fleet, &ingest).1.lines().last(),
+        reported(&fleet, &ingest).1.lines().last(),
         Some("received=4 advanced=2 duplicate=1 late=0 dead_lettered=1")
     );
     let definition = folder.path().join("settings.json");
     let body = r#"{"kind":"settings","name":"main","version":1,"effective_at":"2026-01-01T00:00:00Z","body":{"timezone":"Europe/Berlin"}}"#;
     fs::write(&definition, body).unwrap();
-    let define = ["define", definition.to_str().unwrap()];
-    assert_eq!(told(&fleet, &define), (true, "*:settings:main:1\n".to_owned()));
-    assert_eq!(told(&fleet, &define), (true, "*:settings:main:1 (was known already)\n".to_owned()));
+    let define = ["apply", definition.to_str().unwrap()];
+    assert_eq!(reported(&fleet, &define), (true, "*:settings:main:1\n".to_owned()));
+    assert_eq!(
+        reported(&fleet, &define),
+        (true, "*:settings:main:1 (was known already)\n".to_owned())
+    );
 
     // A producer with another partitioner.
     let event = interaction::from_json(line("carl", 3).as_bytes()).unwrap();
@@ -486,7 +500,7 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     producer.flush(Duration::from_secs(20)).unwrap();
     let letters = || {
         let (fine, text) =
-            told(&fleet, &["tail", "lead.dead-letters.v1", "--from-start", "--until-end"]);
+            reported(&fleet, &["tail", "lead.dead-letters.v1", "--from-start", "--until-end"]);
         assert!(fine, "{text}");
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
     };
@@ -506,10 +520,10 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     );
     let origin = of("misrouted")["origin"].as_str().unwrap();
     assert!(origin.starts_with(&format!("lead.interactions.v1/{wrong}/")), "{origin}");
-    let (fine, text) = told(&fleet, &["lead", "acme", "ann"]);
+    let (fine, text) = reported(&fleet, &["lead", "acme", "ann"]);
     assert!(fine && text.contains("conversion_likelihood"), "{text}");
     fleet.end(0);
-    let (fine, text) = told(&fleet, &["replay"]);
+    let (fine, text) = reported(&fleet, &["replay"]);
     assert!(fine, "{text}");
 }
 
@@ -528,9 +542,9 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
     let file = folder.path().join("events.ndjson");
     let ingest = |fleet: &Fleet, lines: &[Vec<u8>]| {
         fs::write(&file, lines.join(&b'\n')).unwrap();
-        let told = fleet.command(9, &["ingest", file.to_str().unwrap()]).output().unwrap();
-        assert!(told.status.success());
-        String::from_utf8(told.stdout).unwrap().lines().last().unwrap().to_owned()
+        let reported = fleet.command(9, &["ingest", file.to_str().unwrap()]).output().unwrap();
+        assert!(reported.status.success());
+        String::from_utf8(reported.stdout).unwrap().lines().last().unwrap().to_owned()
     };
     fleet.start(0);
     assert_eq!(
@@ -544,14 +558,14 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
     fleet.start(0);
     let mut child = fleet.running.remove(&0).unwrap();
     assert!(!child.wait().unwrap().success());
-    let told = fleet.log(0);
-    let partitions = told.matches("--reset-offsets").count();
-    assert!(partitions >= 1, "{told}");
+    let reported = fleet.log(0);
+    let partitions = reported.matches("--reset-offsets").count();
+    assert!(partitions >= 1, "{reported}");
     // The command that it names, for each partition in turn.
     for _ in 0..PARTITIONS {
-        let told = fleet.log(0);
-        let place = told.rfind("--topic ").unwrap();
-        let words: Vec<&str> = told[place..].split_whitespace().take(6).collect();
+        let reported = fleet.log(0);
+        let place = reported.rfind("--topic ").unwrap();
+        let words: Vec<&str> = reported[place..].split_whitespace().take(6).collect();
         assert_eq!(
             (words[2], words[3], words[5].trim_end_matches('"')),
             ("--reset-offsets", "--to-offset", "--execute"),
@@ -570,12 +584,12 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
                 "--execute",
             ],
         );
-        let taken = |fleet: &Fleet| fleet.log(0).matches("took over partition").count();
-        let before = taken(&fleet);
+        let processed = |fleet: &Fleet| fleet.log(0).matches("took over partition").count();
+        let before = processed(&fleet);
         fleet.start(0);
         let until = Instant::now() + SETTLES;
         let mut has_ended = false;
-        while !has_ended && taken(&fleet) < before + PARTITIONS as usize {
+        while !has_ended && processed(&fleet) < before + PARTITIONS as usize {
             assert!(Instant::now() < until, "{}", fleet.log(0));
             pause(Duration::from_millis(50));
             has_ended = fleet.running.get_mut(&0).unwrap().try_wait().unwrap().is_some();
@@ -587,10 +601,11 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
     }
     fleet.look();
     // What was taken before the group was deleted is known still.
-    let told = ingest(&fleet, &lines);
+    let reported = ingest(&fleet, &lines);
     assert!(
-        told.starts_with("received=600 advanced=300 ") && told.ends_with(" dead_lettered=0"),
-        "{told}"
+        reported.starts_with("received=600 advanced=300 ")
+            && reported.ends_with(" dead_lettered=0"),
+        "{reported}"
     );
     fleet.end(0);
     replays(&fleet);
@@ -599,9 +614,12 @@ fn a_group_that_was_deleted_or_a_topic_that_is_wrong_stops_with_the_remedy_and_n
         "org.apache.kafka.tools.TopicCommand",
         &["--alter", "--topic", "lead.alerts.v1", "--partitions", "13"],
     );
-    let told = fleet.command(0, &["run"]).output().unwrap();
-    let told = String::from_utf8(told.stderr).unwrap();
-    assert!(told.contains("topic lead.alerts.v1: it has 13 partitions, wanted are 12"), "{told}");
+    let reported = fleet.command(0, &["run"]).output().unwrap();
+    let reported = String::from_utf8(reported.stderr).unwrap();
+    assert!(
+        reported.contains("topic lead.alerts.v1: it has 13 partitions, wanted are 12"),
+        "{reported}"
+    );
 }
 
 pub fn await_that(holds: impl Fn() -> bool) {

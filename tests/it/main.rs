@@ -4,35 +4,35 @@
 
 mod architecture;
 mod avro;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod apicurio;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod proxy;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod broker;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod chaos;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod command;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod data;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod dlq;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod doctor;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod kafka;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod secure;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod states;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod faults;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod peers;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod standby;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod mutate;
 mod pipeline;
 mod properties;
@@ -40,13 +40,13 @@ mod vectors;
 mod simulation;
 mod experiments;
 mod scenarios;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod registry;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod runtime;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod worker;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod server;
-#[cfg(feature = "runtime")]
+#[cfg(feature = "dev")]
 mod sim;

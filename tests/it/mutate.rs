@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use crate::command::{leadstream, output};
+use crate::command::output;
 use leadstream::app::ingest::Lines;
 use leadstream::codec::interaction;
 use leadstream::dev::market::Market;
@@ -147,8 +148,8 @@ fn dead_letters(data: &Path) -> BTreeMap<Vec<u8>, usize> {
 #[test]
 fn ten_thousand_malformed_lines_are_accounted_for_and_kept_with_their_bytes() {
     let folder = tempfile::tempdir().unwrap();
-    let made = malformed::malformed(3, 10_000);
-    let expected = made.expected;
+    let created = malformed::malformed(3, 10_000);
+    let expected = created.expected;
     assert!(
         expected.advanced > 500
             && expected.duplicate > 50
@@ -156,11 +157,11 @@ fn ten_thousand_malformed_lines_are_accounted_for_and_kept_with_their_bytes() {
             && expected.dead_lettered > 5_000,
         "{expected}"
     );
-    assert_eq!(ingested(folder.path(), &made.lines), expected.to_string());
+    assert_eq!(ingested(folder.path(), &created.lines), expected.to_string());
 
     let now_ms = TimeSource::World.now().0;
     let mut sent: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
-    for line in made.lines {
+    for line in created.lines {
         if interaction::from_json(&line).map_or(true, |event| event.occurred_at.0 > now_ms + DAY_MS)
         {
             *sent.entry(line).or_default() += 1;
@@ -182,14 +183,23 @@ fn the_commands_write_the_file_and_tell_what_is_counted() {
     let file = folder.path().join("market.ndjson");
     fs::write(&file, text(&lines)).unwrap();
     let run = |arguments: &[&str]| {
-        let output = leadstream(folder.path(), arguments).output().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leadstream-dev"));
+        let output = command.args(arguments).output().unwrap();
         assert!(output.status.success());
         (output.stdout, String::from_utf8(output.stderr).unwrap())
     };
     let mutated = mutate(lines, Kind::Late, 9, TimeSource::World.now().0);
-    let told = run(&["mutate", file.to_str().unwrap(), "--seed", "9", "--kind", "late"]);
-    assert!(told == (text(&mutated.lines), format!("{}\n", mutated.expected)), "{}", told.1);
-    let made = malformed::malformed(9, 300);
-    let told = run(&["malformed", "--seed", "9", "--lines", "300"]);
-    assert!(told == (text(&made.lines), format!("{}\n", made.expected)), "{}", told.1);
+    let reported = run(&["mutate", file.to_str().unwrap(), "--seed", "9", "--kind", "late"]);
+    assert!(
+        reported == (text(&mutated.lines), format!("{}\n", mutated.expected)),
+        "{}",
+        reported.1
+    );
+    let created = malformed::malformed(9, 300);
+    let reported = run(&["malformed", "--seed", "9", "--lines", "300"]);
+    assert!(
+        reported == (text(&created.lines), format!("{}\n", created.expected)),
+        "{}",
+        reported.1
+    );
 }

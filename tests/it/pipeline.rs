@@ -90,7 +90,8 @@ fn every_advanced_event_has_exactly_one_prediction_within_bounds() {
     for prediction in predictions {
         for score in &prediction.scores {
             assert!(
-                (0.0..=1.0).contains(&score.probability) && (0.0..=1.0).contains(&score.confidence)
+                (0.0..=1.0).contains(&score.probability)
+                    && (0.0..=1.0).contains(&score.data_completeness)
             );
         }
         let sum: f64 = prediction.journey.probabilities.iter().sum();

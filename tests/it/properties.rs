@@ -33,7 +33,7 @@ struct Told {
     stage: Option<String>,
 }
 
-fn told() -> impl Strategy<Value = Told> {
+fn reported() -> impl Strategy<Value = Told> {
     let texts = prop_oneof![
         Just("Can we see it Saturday? I have 3 bedrooms in mind under $500,000".to_owned()),
         Just("not right now, that's too expensive".to_owned()),
@@ -53,20 +53,20 @@ fn told() -> impl Strategy<Value = Told> {
 
 fn inputs(story: &[Told]) -> Vec<Input> {
     let mut at = START;
-    let event = |(number, told): (usize, &Told)| {
-        at += (told.step_hours * HOUR_MS as f64) as i64;
+    let event = |(number, reported): (usize, &Told)| {
+        at += (reported.step_hours * HOUR_MS as f64) as i64;
         let text = json!({
             "event_id": format!("00000000-0000-5000-8000-{number:012}"),
-            "event_type": EventType::WORDS[told.kind],
+            "event_type": EventType::WORDS[reported.kind],
             "tenant_id": "acme",
-            "lead_id": format!("lead-{}", told.lead),
+            "lead_id": format!("lead-{}", reported.lead),
             "occurred_at": at,
             "received_at": at,
             "source_system": "crm",
             "channel": "sms",
-            "agent_id": format!("agent-{}", told.kind % 3),
-            "content": { "text": told.text },
-            "pipeline": { "stage_id": told.stage, "value_minor": 5 },
+            "agent_id": format!("agent-{}", reported.kind % 3),
+            "content": { "text": reported.text },
+            "pipeline": { "stage_id": reported.stage, "value_minor": 5 },
             "measures": { "call_seconds": 60.5 },
             "attributes": { "timezone": "Asia/Kolkata" },
         });
@@ -86,14 +86,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn probabilities_and_beliefs_stay_within_bounds(story in vec(told(), 1..40)) {
+    fn probabilities_and_beliefs_stay_within_bounds(story in vec(reported(), 1..40)) {
         let (_, effects, outcomes) = run(&inputs(&story));
         let mut predictions = 0;
         for effect in &effects {
             let Effect::Decided(Decision::Prediction(prediction)) = effect else { continue };
             predictions += 1;
             for score in &prediction.scores {
-                prop_assert!((0.0..=1.0).contains(&score.probability) && (0.0..=1.0).contains(&score.confidence), "{score:?}");
+                prop_assert!((0.0..=1.0).contains(&score.probability) && (0.0..=1.0).contains(&score.data_completeness), "{score:?}");
             }
             prop_assert!((prediction.journey.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-4);
             prop_assert!(prediction.next.reason.len() <= 200);
@@ -102,29 +102,29 @@ proptest! {
     }
 
     #[test]
-    fn what_is_delivered_again_at_once_or_at_the_end_changes_nothing(story in vec(told(), 1..30), again in vec(any::<prop::sample::Index>(), 1..5)) {
+    fn what_is_delivered_again_at_once_or_at_the_end_changes_nothing(story in vec(reported(), 1..30), again in vec(any::<prop::sample::Index>(), 1..5)) {
         // One lead: a timer that is due in the past of its tenant's clock fires with whatever input
         // comes next.
-        let story: Vec<_> = story.into_iter().map(|told| Told { lead: 0, ..told }).collect();
+        let story: Vec<_> = story.into_iter().map(|reported| Told { lead: 0, ..reported }).collect();
         let once = inputs(&story);
         let mut twice = once.clone();
         for index in &again {
-            let place = index.index(once.len());
-            twice.push(once[place].clone());
+            let enrollment = index.index(once.len());
+            twice.push(once[enrollment].clone());
         }
-        let place = again[0].index(once.len());
-        twice.insert(place + 1, once[place].clone());
+        let enrollment = again[0].index(once.len());
+        twice.insert(enrollment + 1, once[enrollment].clone());
         let ((expected, effects, _), (found, repeated, outcomes)) = (run(&once), run(&twice));
         // What the first delivery found late is late again and told again; nothing else may be told
         // or kept.
-        let told = |effects: &[Effect]| effects.iter().filter(|effect| **effect != Effect::Late).cloned().collect::<Vec<_>>();
-        prop_assert!(told(&effects) == told(&repeated));
+        let reported = |effects: &[Effect]| effects.iter().filter(|effect| **effect != Effect::Late).cloned().collect::<Vec<_>>();
+        prop_assert!(reported(&effects) == reported(&repeated));
         prop_assert!(expected == found);
         prop_assert!(outcomes[once.len() + 1..].iter().all(|outcome| matches!(outcome, Outcome::Duplicate | Outcome::Late)));
     }
 
     #[test]
-    fn every_row_survives_its_bytes(story in vec(told(), 1..40)) {
+    fn every_row_survives_its_bytes(story in vec(reported(), 1..40)) {
         let (memory, ..) = run(&inputs(&story));
         for (key, row) in memory.rows() {
             let bytes = rows::row_bytes(&row);
@@ -134,9 +134,9 @@ proptest! {
     }
 
     #[test]
-    fn totals_last_times_and_decayed_counts_do_not_depend_on_the_order_of_arrival(story in vec(told(), 1..20), seed in any::<u64>()) {
+    fn totals_last_times_and_decayed_counts_do_not_depend_on_the_order_of_arrival(story in vec(reported(), 1..20), seed in any::<u64>()) {
         // One lead, within the allowed lateness, told in another order.
-        let close: Vec<_> = story.into_iter().map(|told| Told { lead: 0, step_hours: told.step_hours.abs() / 200.0, ..told }).collect();
+        let close: Vec<_> = story.into_iter().map(|reported| Told { lead: 0, step_hours: reported.step_hours.abs() / 200.0, ..reported }).collect();
         let sorted = inputs(&close);
         let mut shuffled = sorted.clone();
         shuffled.sort_by_key(|input| match input {
@@ -173,9 +173,9 @@ proptest! {
             parts.iter().for_each(|part| sum.merge(&tally(part)));
             sum
         };
-        let place = if parts.is_empty() { 0 } else { split.index(parts.len()) };
-        let mut grouped = merged(&parts[place..]);
-        grouped.merge(&merged(&parts[..place]));
+        let enrollment = if parts.is_empty() { 0 } else { split.index(parts.len()) };
+        let mut grouped = merged(&parts[enrollment..]);
+        grouped.merge(&merged(&parts[..enrollment]));
         prop_assert_eq!(grouped, merged(&parts));
     }
 }

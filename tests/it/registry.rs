@@ -294,7 +294,7 @@ impl Place {
             value: Some(value),
             reason: None,
             appended_ms,
-            source: 0,
+            ingest_run: 0,
             origin: None,
         };
         self.log.append(&Batches::from([((INTERACTIONS, partition), vec![record])]), None).unwrap();

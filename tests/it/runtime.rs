@@ -119,8 +119,8 @@ fn every_bad_line_is_a_dead_letter_with_its_bytes_and_a_reason() {
     bad.iter().for_each(|line| text.extend(line.iter().copied().chain([b'\n'])));
     fs::write(&events, text).unwrap();
     let data = folder.path().join("data");
-    let told = output(&data, &["ingest", events.to_str().unwrap()]);
-    assert_eq!(last_line(&told), "received=8 advanced=1 duplicate=0 late=0 dead_lettered=7");
+    let reported = output(&data, &["ingest", events.to_str().unwrap()]);
+    assert_eq!(last_line(&reported), "received=8 advanced=1 duplicate=0 late=0 dead_lettered=7");
     let log = open(&data);
     let letters: Vec<_> = (0..log.partitions())
         .flat_map(|partition| read_all(&log, "lead.dead-letters.v1", partition))
@@ -237,11 +237,11 @@ fn a_replay_notices_one_output_one_row_one_event_and_one_weight_that_differ() {
             );
         let found =
             replay(&copy.snapshot().unwrap(), &starting_rules(), &Schemas::default(), &mut |_| {});
-        let told = match found {
+        let reported = match found {
             Ok(report) => report.difference.unwrap(),
             Err(error) => format!("{topic} partition {error}"),
         };
-        assert!(told.contains(names), "{topic}: {told}");
+        assert!(reported.contains(names), "{topic}: {reported}");
     }
     let heavier = model::STARTING.replacen("points = [-1.75,", "points = [-1.74,", 1);
     let other = Rules::new(Arc::new(model::parse(&heavier).unwrap()), Arc::new(Lexicon::english()));
@@ -323,8 +323,8 @@ fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn the_demo_shows_predictions_alerts_and_coaching() {
     let folder = tempfile::tempdir().unwrap();
-    let told = output(folder.path(), &["demo", "--leads", "60", "--seconds", "2", "--score"]);
-    assert!(told.contains("AUC"));
+    let reported = output(folder.path(), &["demo", "--leads", "60", "--seconds", "2", "--score"]);
+    assert!(reported.contains("AUC"));
 }
 
 #[test]

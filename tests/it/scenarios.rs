@@ -56,7 +56,7 @@ fn event(line: &str, number: usize) -> (Value, i64) {
         "received_at": at,
         "source_system": "crm",
     });
-    let mut taken = at;
+    let mut processed = at;
     if let Some(text) = what.trim().strip_prefix("says ") {
         let outbound = who.contains(" to ");
         event["event_type"] = if outbound { "message.sent" } else { "message.received" }.into();
@@ -77,7 +77,7 @@ fn event(line: &str, number: usize) -> (Value, i64) {
                     "value" => {
                         event["pipeline"]["value_minor"] = value.parse::<i64>().unwrap().into()
                     }
-                    "taken" => taken = moment(&value).0,
+                    "taken" => processed = moment(&value).0,
                     _ => event[name] = value.into(),
                 },
             }
@@ -89,11 +89,11 @@ fn event(line: &str, number: usize) -> (Value, i64) {
     if let Some(agent) = agent {
         event["agent_id"] = agent.into();
     }
-    (event, taken)
+    (event, processed)
 }
 
 /// What an effect tells a person.
-fn told(effect: &Effect, lead: &str) -> Option<String> {
+fn reported(effect: &Effect, lead: &str) -> Option<String> {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     match effect {
         Effect::Decided(Decision::Prediction(prediction)) => {
@@ -142,9 +142,10 @@ fn told(effect: &Effect, lead: &str) -> Option<String> {
             prompt.guidance.join(" "),
             prompt.reply
         )),
-        Effect::Decided(_) | Effect::Measured(_) | Effect::Concluded(_) | Effect::Reweighted(_) => {
-            None
-        }
+        Effect::Decided(_)
+        | Effect::Measured(_)
+        | Effect::Concluded(_)
+        | Effect::AllocationUpdated(_) => None,
         Effect::DeadLetter(reason) => Some(format!("dead letter: {reason}")),
         Effect::Late => Some("late".to_owned()),
     }
@@ -162,10 +163,13 @@ fn tell(story: &str) -> String {
         let input = match line {
             "again" => before.clone().unwrap(),
             day if day.starts_with("day ") => {
-                let (event, taken) = event(day, number);
+                let (event, processed) = event(day, number);
                 let lead = event["lead_id"].as_str().unwrap().to_owned();
                 let event = interaction::from_json(event.to_string().as_bytes()).unwrap();
-                (lead, Input::Interaction { event: Box::new(event), appended: AppendTime(taken) })
+                (
+                    lead,
+                    Input::Interaction { event: Box::new(event), appended: AppendTime(processed) },
+                )
             }
             _ => continue,
         };
@@ -177,7 +181,7 @@ fn tell(story: &str) -> String {
         }
         effects
             .iter()
-            .filter_map(|effect| told(effect, lead))
+            .filter_map(|effect| reported(effect, lead))
             .for_each(|text| writeln!(out, "    {text}").unwrap());
     }
     out
@@ -197,12 +201,12 @@ fn every_story_is_told_as_its_file_says() {
             .filter(|line| !line.starts_with("    "))
             .map(|line| format!("{line}\n"))
             .collect();
-        let told = tell(&bare);
+        let reported = tell(&bare);
         if std::env::var_os("LEADSTREAM_BLESS").is_some() {
-            fs::write(&path, &told).unwrap();
+            fs::write(&path, &reported).unwrap();
         } else {
-            let differs = told.lines().zip(text.lines()).find(|(now, file)| now != file);
-            assert!(told == text, "{}: now and in the file: {differs:#?}", path.display());
+            let differs = reported.lines().zip(text.lines()).find(|(now, file)| now != file);
+            assert!(reported == text, "{}: now and in the file: {differs:#?}", path.display());
         }
         stories += 1;
     }

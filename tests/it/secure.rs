@@ -39,10 +39,10 @@ fn fleet(
 fn run(fleet: &Fleet, arguments: &[&str]) -> (bool, String) {
     let output =
         fleet.command(0, arguments).env("LEADSTREAM__LOGGING__LEVEL", "debug").output().unwrap();
-    (output.status.success(), told(&output))
+    (output.status.success(), reported(&output))
 }
 
-fn told(output: &Output) -> String {
+fn reported(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
@@ -70,7 +70,8 @@ fn each_listener_is_used_and_what_it_refuses_is_told_with_the_remedy_and_without
             "{protocol}: {ingested} {}",
             fleet.log(0)
         );
-        let ((is_fine, doctor), (_, check)) = (run(&fleet, &["doctor"]), run(&fleet, &["check"]));
+        let ((is_fine, doctor), (_, check)) =
+            (run(&fleet, &["doctor"]), run(&fleet, &["config", "check"]));
         assert!(is_fine, "{doctor}");
         assert!(
             !protocol.starts_with("SASL") || check.contains("\"sasl.password\" = \"***\""),
@@ -125,9 +126,9 @@ fn a_user_who_may_do_nothing_is_told_what_to_allow() {
     let folder = tempfile::tempdir().unwrap();
     let (broker, secured) = Broker::start_secured(folder.path(), USER.0, USER.1);
     let settings = crate::kafka::settings(&broker.servers);
-    let made = leadstream::log::kafka::Settings { creates_topics: true, ..settings };
+    let created = leadstream::log::kafka::Settings { creates_topics: true, ..settings };
     assert_eq!(
-        leadstream::log::kafka::open(made, &leadstream::codec::topics::ALL).unwrap().partitions,
+        leadstream::log::kafka::open(created, &leadstream::codec::topics::ALL).unwrap().partitions,
         PARTITIONS
     );
     let protocol = "SASL_PLAINTEXT";

@@ -118,10 +118,10 @@ fn commands_reach_a_running_instance_at_the_same_time_and_metrics_tell_what_happ
         .map(|file| leadstream(&data, &["ingest", file]).stdout(Stdio::piped()).spawn().unwrap())
         .collect();
     for ingest in ingests {
-        let told = String::from_utf8(ingest.wait_with_output().unwrap().stdout).unwrap();
+        let reported = String::from_utf8(ingest.wait_with_output().unwrap().stdout).unwrap();
         assert!(
-            told.ends_with("received=300 advanced=300 duplicate=0 late=0 dead_lettered=0\n"),
-            "{told}"
+            reported.ends_with("received=300 advanced=300 duplicate=0 late=0 dead_lettered=0\n"),
+            "{reported}"
         );
     }
     let mut more = 4;
@@ -136,12 +136,10 @@ fn commands_reach_a_running_instance_at_the_same_time_and_metrics_tell_what_happ
 
     let (status, text) = instance.get("/metrics", None);
     assert_eq!(status, 200);
-    let count = |name: &str| metric(&text, &format!("leadstream_{name}_interactions_total"));
+    let count =
+        |name: &str| metric(&text, &format!("leadstream_interactions_total{{outcome=\"{name}\"}}"));
     assert_eq!(count("advanced"), 1_200.0 + f64::from(more - 4));
-    assert_eq!(
-        count("received"),
-        count("advanced") + count("duplicate") + count("late") + count("dead_lettered")
-    );
+    assert_eq!(count("late") + count("dead_lettered"), 0.0);
     assert!(text.contains("leadstream_lag_records{partition=\"0\"} 0"), "{text}");
     let lead: Value = serde_json::from_str(&output(&data, &["lead", "acme", "lead-2"])).unwrap();
     assert_eq!(lead["events"], 300);
@@ -190,7 +188,7 @@ fn a_definition_is_put_in_force_once_and_a_version_never_changes() {
         );
         fs::write(&file, text).unwrap();
     };
-    let define = || leadstream(&data, &["define", file.to_str().unwrap()]).output().unwrap();
+    let define = || leadstream(&data, &["apply", file.to_str().unwrap()]).output().unwrap();
     write(r#"{"Stufe 7":"evaluation"}"#);
     assert_eq!(String::from_utf8(define().stdout).unwrap(), "acme:stages:crm:1\n");
     assert!(String::from_utf8(define().stdout).unwrap().contains("known"));
@@ -244,8 +242,12 @@ fn a_followed_file_is_taken_as_it_grows() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-    let advanced =
-        || metric(&instance.get("/metrics", None).1, "leadstream_advanced_interactions_total");
+    let advanced = || {
+        metric(
+            &instance.get("/metrics", None).1,
+            "leadstream_interactions_total{outcome=\"advanced\"}",
+        )
+    };
     let whole_lines = text[..half].iter().filter(|byte| **byte == b'\n').count() as f64;
     eventually("the whole lines of the first half", || (advanced() == whole_lines).then_some(()));
     fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(&text[half..]).unwrap();
@@ -266,12 +268,15 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
             "goal":{{"metric":"reply_rate"}},"planned_units":100{more}}}}}"#
         );
         fs::write(&path, text).unwrap();
-        leadstream(&data, &["define", path.to_str().unwrap()]).output().unwrap()
+        leadstream(&data, &["apply", path.to_str().unwrap()]).output().unwrap()
     };
     assert!(define(1, r#","agents_max":2"#).status.success());
     let refused = define(2, r#","agents_max":2,"continues":1,"alpha":0.1"#);
-    let told = String::from_utf8(refused.stderr).unwrap();
-    assert!(!refused.status.success() && told.contains("was registered with version 1"), "{told}");
+    let reported = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && reported.contains("was registered with version 1"),
+        "{reported}"
+    );
     assert!(define(2, r#","agents_max":2,"continues":1,"coverage":9000"#).status.success());
     let day_ms = 86_400_000_i64;
     let mut lines = String::new();
@@ -315,10 +320,10 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
     );
 
     let results = output(&data, &["experiment", "results", "acme", "tone"]);
-    let told: Value =
+    let reported: Value =
         serde_json::from_str(&output(&data, &["--json", "experiment", "results", "acme", "tone"]))
             .unwrap();
-    let looks = told["results"]["looks"].as_array().unwrap().len();
+    let looks = reported["results"]["looks"].as_array().unwrap().len();
     assert!(
         looks >= 5
             && results
@@ -329,7 +334,7 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
         "{results}"
     );
     assert!(results.contains("continue:") && results.contains("reply_rate  goal"), "{results}");
-    let insights = output(&data, &["experiment", "insights", "acme"]);
+    let insights = output(&data, &["experiment", "segments", "acme"]);
     assert!(
         insights.lines().nth(1) == Some("nothing can be said of any of them yet"),
         "{insights}"
@@ -358,7 +363,7 @@ fn the_life_of_an_experiment_goes_on_by_versions_that_differ_in_the_state_alone(
     let definition = r#"{"tenant":"acme","kind":"experiment","name":"tone","version":1,"effective_at":"2026-01-02T00:00:00Z","body":{"unit":"lead",
         "salt":"1","arms":[{"strategy":"empathetic","weight":1},{"strategy":"assertive","weight":1}],"window_hours":72,"state":"draft"}}"#;
     fs::write(&path, definition).unwrap();
-    output(&data, &["define", path.to_str().unwrap()]);
+    output(&data, &["apply", path.to_str().unwrap()]);
     let change = |arguments: &[&str]| {
         leadstream(&data, &[&["experiment"], arguments].concat()).output().unwrap()
     };
@@ -377,8 +382,8 @@ fn the_life_of_an_experiment_goes_on_by_versions_that_differ_in_the_state_alone(
     };
     let refused = |arguments: &[&str], why: &str| {
         let output = change(arguments);
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && told.contains(why), "{told}");
+        let reported = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && reported.contains(why), "{reported}");
     };
     refused(
         &["start", "acme", "tone", "--at", "2026-01-01T12:00:00Z"],

@@ -34,7 +34,7 @@ use crate::sim::instance::{BUFFER_RECORDS, Instance};
 use crate::sim::shared::{START_MS, Sim};
 use crate::sim::world::{PANICKED, Stage, cluster, places, run};
 use leadstream::codec::record::Record;
-use leadstream::log::kafka::Remedy;
+use leadstream::log::kafka::TransactionErrorKind;
 
 /// Runs without `LEADSTREAM_SIM_SEEDS`.
 const SEEDS: u64 = 500;
@@ -117,7 +117,7 @@ fn an_instance_without_events_commits_its_offsets_again() {
     for renew in [Duration::MAX, Duration::ZERO] {
         let sim = Rc::new(Sim::new(Broker::new(places(3).into_iter(), 3), 1, 1, None));
         sim.renew.set(renew);
-        let instance = Instance::start(&sim, 0, &cluster(3), Stage::new().told(0));
+        let instance = Instance::start(&sim, 0, &cluster(3), Stage::new().reported(0));
         let turns = |count| {
             for _ in 0..count {
                 sim.broker.borrow_mut().advance(100);
@@ -126,7 +126,7 @@ fn an_instance_without_events_commits_its_offsets_again() {
             }
         };
         turns(200);
-        assert!(instance.hub.is_settled());
+        assert!(instance.assignment.is_settled());
         // As if the brokers had let them expire.
         sim.broker.borrow_mut().group.offsets.clear();
         turns(200);
@@ -142,13 +142,13 @@ fn an_instance_without_events_commits_its_offsets_again() {
 #[test]
 fn a_commit_in_doubt_that_happened_makes_room_for_what_is_fetched_next() {
     let sim = Rc::new(Sim::new(Broker::new(places(1).into_iter(), 1), 1, 1, None));
-    let instance = Instance::start(&sim, 0, &cluster(1), Stage::new().told(0));
+    let instance = Instance::start(&sim, 0, &cluster(1), Stage::new().reported(0));
     let no_event = Record {
         key: None,
         value: None,
         reason: None,
         appended_ms: START_MS,
-        source: 0,
+        ingest_run: 0,
         origin: None,
     };
     let records = vec![no_event; BUFFER_RECORDS * 2];
@@ -157,7 +157,7 @@ fn a_commit_in_doubt_that_happened_makes_room_for_what_is_fetched_next() {
     let lost = Planned {
         call: Call::Commit,
         after: 0,
-        fault: Fault::Lose(Remedy::Renew),
+        fault: Fault::Lose(TransactionErrorKind::Fatal),
         while_pinned: false,
     };
     sim.plan.replace(vec![lost; records.len()]);

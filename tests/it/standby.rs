@@ -44,14 +44,14 @@ fn taken_over(log: &str) -> Vec<(u32, u64, bool)> {
         let rest = &line[line.find(&format!(" {name}=")).unwrap() + name.len() + 2..];
         rest.split_whitespace().next().unwrap().to_owned()
     };
-    let taken = |line: &str| {
+    let processed = |line: &str| {
         (
             field(line, "partition").parse().unwrap(),
             field(line, "records").parse().unwrap(),
             field(line, "is_warm") == "true",
         )
     };
-    log.lines().filter(|line| line.contains("took over partition")).map(taken).collect()
+    log.lines().filter(|line| line.contains("took over partition")).map(processed).collect()
 }
 
 fn changelog_records(topics: &Topics, partition: u32) -> u64 {
@@ -69,7 +69,7 @@ fn who_keeps_a_copy_answers_while_the_owner_is_dead_and_takes_over_with_the_rest
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(folder.path());
     let folder = folder.path().to_owned();
-    let mut fleet = Fleet::new(&folder, &broker.servers, "standbys = 1");
+    let mut fleet = Fleet::new(&folder, &broker.servers, "num_standby_replicas = 1");
     let lines = events(9_000);
     let (most, rest) = lines.split_at(8_200);
     let files = ["most.ndjson", "rest.ndjson"].map(|name| folder.join(name));
@@ -219,18 +219,19 @@ fn a_restore_counts_every_row_and_is_forgotten_with_its_end() {
         assert!(began.elapsed() < Duration::from_secs(600), "{}", fleet.log(0));
     }
     let took = began.elapsed();
-    let taken = taken_over(&fleet.log(0));
-    assert_eq!(taken.len(), PARTITIONS as usize);
-    assert_eq!(taken.iter().map(|(_, records, _)| *records).sum::<u64>(), count as u64);
+    let processed = taken_over(&fleet.log(0));
+    assert_eq!(processed.len(), PARTITIONS as usize);
+    assert_eq!(processed.iter().map(|(_, records, _)| *records).sum::<u64>(), count as u64);
     let (_, metrics) = get(&format!("{}/metrics", address(&fleet, 0).unwrap().0), None);
     assert!(
         metrics.contains(&format!("leadstream_restored_rows_total {count}"))
             && !metrics.contains("leadstream_restore_"),
         "{metrics}"
     );
-    let told = seen.iter().rfind(|text| text.contains(" % of "));
+    let reported = seen.iter().rfind(|text| text.contains(" % of "));
     println!(
-        "{count} rows of {} bytes restored, {took:?} from start to ready; /readyz said: {told:?}",
+        "{count} rows of {} bytes restored, {took:?} from start to ready; /readyz said: \
+            {reported:?}",
         value.len()
     );
     fleet

@@ -114,13 +114,13 @@ fn a_full_disk_ends_the_instance_with_the_remedy_and_with_room_it_goes_on() {
         }
     }
     pieces.for_each(|piece| produce(&broker, piece));
-    let told = fs::read_to_string(said).unwrap();
-    assert!(!child.wait().unwrap().success(), "{told}");
+    let reported = fs::read_to_string(said).unwrap();
+    assert!(!child.wait().unwrap().success(), "{reported}");
     assert!(
-        told.contains(
+        reported.contains(
             "the disk of the state directory is full: make room or name another place with data_dir"
         ),
-        "{told}"
+        "{reported}"
     );
 
     fleet.start(0);
@@ -186,18 +186,18 @@ fn offsets_that_expired_stop_the_instance_with_the_command_that_sets_them() {
     );
 
     let output = fleet.command(0, &["run"]).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let reported = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    let named = told
+    let named = reported
         .rfind("kafka-consumer-groups ")
-        .map(|at| told[at..].split_whitespace().skip(1).take(8).collect::<Vec<_>>())
+        .map(|at| reported[at..].split_whitespace().skip(1).take(8).collect::<Vec<_>>())
         .unwrap();
     let named: Vec<&str> = named.into_iter().map(|word| word.trim_matches('"')).collect();
     let topic = format!("{INTERACTIONS}:2");
     assert_eq!(
         named[..6],
         ["--group", "leadstream", "--topic", &topic, "--reset-offsets", "--to-offset"],
-        "{told}"
+        "{reported}"
     );
     broker.tool(groups, &named);
     fleet.start(0);

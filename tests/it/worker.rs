@@ -23,7 +23,7 @@ use leadstream::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS, Offset, Partition};
 use leadstream::engine::worker::{Options, Views, Worker};
 use leadstream::log::registry::Schemas;
 use leadstream::log::{Embedded, Error as LogError, Options as LogOptions, Reader, TimeSource};
-use leadstream::pipeline::{Memory, Source};
+use leadstream::pipeline::{InputTopic, Memory};
 use leadstream::telemetry::metrics::Metrics;
 
 const START: i64 = 1_767_225_600_000;
@@ -83,7 +83,7 @@ impl Directory {
             value: Some(interaction::to_avro(&event)),
             reason: None,
             appended_ms: self.log.now().0,
-            source: 0,
+            ingest_run: 0,
             origin: None,
         };
         let partition = self.log.partition_of(key.as_bytes()).0;
@@ -106,7 +106,7 @@ impl Directory {
             value: Some(definition_bytes(&definition)),
             reason: None,
             appended_ms: self.log.now().0,
-            source: 0,
+            ingest_run: 0,
             origin: None,
         };
         self.log
@@ -291,7 +291,7 @@ fn a_public_file_taken_with_a_hundred_restarts_gives_what_one_run_gives() {
                     value,
                     reason: None,
                     appended_ms: 1_900_000_000_000,
-                    source: 1,
+                    ingest_run: 1,
                     origin: None,
                 };
                 batches.entry(("lead.interactions.v1", partition)).or_default().push(record);
@@ -339,7 +339,7 @@ fn the_worker_puts_out_what_the_driver_in_memory_does() {
             );
             emit(
                 Partition(partition),
-                (Source::Interactions, offset, &record),
+                (InputTopic::Interactions, offset, &record),
                 &mut effects,
                 &mut batches,
             );
@@ -458,11 +458,11 @@ fn a_decision_is_taken_in_one_partition_and_holds_in_all_of_them_through_the_log
     let predictions = directory.values("lead.predictions.v1");
     let new: Vec<_> = predictions
         .iter()
-        .filter(|told| told["lead_id"].as_str().unwrap().starts_with("new"))
+        .filter(|reported| reported["lead_id"].as_str().unwrap().starts_with("new"))
         .collect();
     assert!(
         new.len() == 8
-            && new.iter().all(|told| (&told["strategy"], &told["strategy_source"])
+            && new.iter().all(|reported| (&reported["strategy"], &reported["strategy_source"])
                 == (&"assertive".into(), &"policy".into()))
     );
     assert_eq!(
@@ -504,7 +504,7 @@ fn weights_of_a_bandit_are_written_through_the_log_once_per_epoch_and_a_replay_w
     }
     let definitions = directory.values("leadstream.definitions.v1");
     let versions: Vec<i64> =
-        definitions.iter().map(|told| told["version"].as_i64().unwrap()).collect();
+        definitions.iter().map(|reported| reported["version"].as_i64().unwrap()).collect();
     assert!(
         versions.len() >= 3 && versions == (1..=versions.len() as i64).collect::<Vec<_>>(),
         "{versions:?}"
@@ -518,7 +518,7 @@ fn weights_of_a_bandit_are_written_through_the_log_once_per_epoch_and_a_replay_w
     let of_newest = directory
         .values("experiment.exposures.v1")
         .iter()
-        .filter(|told| told["version"] == *versions.last().unwrap())
+        .filter(|reported| reported["version"] == *versions.last().unwrap())
         .count();
     assert!(of_newest > 0 && directory.records("lead.dead-letters.v1", 0).is_empty());
     directory.replays();
@@ -543,7 +543,7 @@ fn a_definition_holds_from_its_effective_time_and_a_bad_one_is_a_dead_letter() {
         value: Some(b"no definition".to_vec()),
         reason: None,
         appended_ms: 7,
-        source: 0,
+        ingest_run: 0,
         origin: None,
     };
     directory

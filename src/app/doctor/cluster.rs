@@ -7,9 +7,9 @@ use rdkafka::types::RDKafkaErrorCode;
 use crate::app::doctor::{ASK, Finding, Grade, failed, fine};
 use crate::codec::topics::{self, STATE, inputs_of};
 use crate::domain::units::Partition;
-use crate::log::kafka::{self, Looked, Settings, Standing, Survey};
+use crate::log::kafka::{self, ClusterProbe, GroupOffsets, Settings, TopicCheck};
 use crate::log::{Error, TimeSource, chain};
-use crate::pipeline::Source;
+use crate::pipeline::InputTopic;
 
 /// How far the brokers may be ahead of this machine, milliseconds.
 const AHEAD_MS: i64 = 2_000;
@@ -60,7 +60,7 @@ pub(crate) fn broker(name: &str, server: &str, is_plain: bool) -> Vec<Finding> {
 }
 
 pub(crate) fn cluster(settings: &Settings, name: &'static str) -> Vec<Finding> {
-    let survey = match Survey::new(settings, ASK) {
+    let survey = match ClusterProbe::new(settings, ASK) {
         Ok(survey) => survey,
         // It says by itself what to do.
         Err(error) => return failed(name, chain(&error), "then run doctor again"),
@@ -71,10 +71,10 @@ pub(crate) fn cluster(settings: &Settings, name: &'static str) -> Vec<Finding> {
         survey.brokers.len()
     );
     let brokers = i32::try_from(survey.brokers.len()).unwrap_or(i32::MAX);
-    if brokers < settings.replication {
+    if brokers < settings.replication_factor {
         let remedy = format!(
-            "topics with {} copies cannot be made: add brokers, or lower kafka.replication",
-            settings.replication
+            "topics with {} copies cannot be made: add brokers, or lower kafka.replication_factor",
+            settings.replication_factor
         );
         return vec![Finding::new(name, Grade::Fail, found, remedy)];
     }
@@ -102,8 +102,8 @@ pub(crate) fn unanswered(name: &str, error: &Error) -> Vec<Finding> {
 
 pub(crate) fn look(settings: &Settings, name: &'static str) -> Vec<Finding> {
     let all = topics::ALL;
-    let asked = Survey::new(settings, ASK).and_then(|_| kafka::look(settings, &all, ASK));
-    let Looked { partitions, missing, wrong, thin, .. } = match asked {
+    let asked = ClusterProbe::new(settings, ASK).and_then(|_| kafka::look(settings, &all, ASK));
+    let TopicCheck { partitions, missing, wrong, thin, .. } = match asked {
         Ok(looked) => looked,
         Err(error) => return unanswered(name, &error),
     };
@@ -128,7 +128,7 @@ pub(crate) fn look(settings: &Settings, name: &'static str) -> Vec<Finding> {
     let remedy = "correct it with kafka-topics, kafka-configs or kafka-acls; partitions cannot be \
         changed once there is state";
     findings.extend(wrong.into_iter().map(|line| Finding::new(name, Grade::Fail, line, remedy)));
-    let remedy = "reassign it with kafka-reassign-partitions, or lower kafka.replication";
+    let remedy = "reassign it with kafka-reassign-partitions, or lower kafka.replication_factor";
     findings.extend(thin.into_iter().map(|line| Finding::new(name, Grade::Warn, line, remedy)));
     if findings.is_empty() {
         return fine(name, format!("{} as they have to be, {partitions} partitions", all.len()));
@@ -138,18 +138,18 @@ pub(crate) fn look(settings: &Settings, name: &'static str) -> Vec<Finding> {
 
 /// Whether what is read may be read. Writing cannot be asked for without writing.
 pub(crate) fn access(settings: &Settings, name: &'static str) -> Vec<Finding> {
-    let survey = match Survey::new(settings, ASK) {
+    let survey = match ClusterProbe::new(settings, ASK) {
         Ok(survey) => survey,
         Err(error) => return unanswered(name, &error),
     };
     let read =
-        Source::ALL.map(|source| inputs_of(source, Partition(0)).0).into_iter().chain([STATE]);
-    let told = |topic| {
-        survey
-            .refusal(topic)
-            .map(|refusal| format!("topic {} cannot be read: {refusal}", settings.topic(topic)))
+        InputTopic::ALL.map(|source| inputs_of(source, Partition(0)).0).into_iter().chain([STATE]);
+    let reported = |topic| {
+        survey.access_error(topic).map(|access_error| {
+            format!("topic {} cannot be read: {access_error}", settings.topic(topic))
+        })
     };
-    let refused: Vec<String> = read.filter_map(told).collect();
+    let refused: Vec<String> = read.filter_map(reported).collect();
     if refused.is_empty() {
         return fine(
             name,
@@ -162,9 +162,9 @@ pub(crate) fn access(settings: &Settings, name: &'static str) -> Vec<Finding> {
 
 /// A cluster, and how many partitions the inputs have there; `None`: they or the changelog do not
 /// exist yet.
-pub(crate) fn surveyed(settings: &Settings) -> Result<(Survey, Option<u32>), Error> {
-    let survey = Survey::new(settings, ASK)?;
-    let (interactions, _) = inputs_of(Source::Interactions, Partition(0));
+pub(crate) fn surveyed(settings: &Settings) -> Result<(ClusterProbe, Option<u32>), Error> {
+    let survey = ClusterProbe::new(settings, ASK)?;
+    let (interactions, _) = inputs_of(InputTopic::Interactions, Partition(0));
     let both: Vec<_> = topics::ALL
         .iter()
         .filter(|topic| [interactions, STATE].contains(&topic.name))
@@ -175,7 +175,7 @@ pub(crate) fn surveyed(settings: &Settings) -> Result<(Survey, Option<u32>), Err
 }
 
 pub(crate) fn group(settings: &Settings, name: &'static str) -> Vec<Finding> {
-    let (topic, _) = inputs_of(Source::Interactions, Partition(0));
+    let (topic, _) = inputs_of(InputTopic::Interactions, Partition(0));
     let asked = surveyed(settings).and_then(|(survey, partitions)| {
         let standings = partitions
             .map_or(Ok(Vec::new()), |partitions| survey.standings((topic, partitions)))?;
@@ -185,23 +185,23 @@ pub(crate) fn group(settings: &Settings, name: &'static str) -> Vec<Finding> {
         Ok(asked) => asked,
         Err(error) => return unanswered(name, &error),
     };
-    let (group, topic) = (&settings.application, settings.topic(topic));
+    let (group, topic) = (&settings.application_id, settings.topic(topic));
     let findings: Vec<Finding> =
         standings.iter().filter_map(|standing| stands(name, (group, &topic), standing)).collect();
     if !findings.is_empty() {
         return findings;
     }
     let (state, members) = state.unwrap_or_else(|| ("not there yet".to_owned(), 0));
-    let taken = standings.iter().filter(|standing| standing.committed.is_some()).count();
+    let processed = standings.iter().filter(|standing| standing.committed.is_some()).count();
     let found = format!(
-        "{group}: {state}, {members} members, offsets of {taken} of {} partitions",
+        "{group}: {state}, {members} members, offsets of {processed} of {} partitions",
         standings.len()
     );
-    let wanted = settings.standbys as usize + 1;
+    let wanted = settings.num_standby_replicas as usize + 1;
     if (1..wanted).contains(&members) {
         let remedy = format!(
-            "kafka.standbys = {} wants {wanted} instances: start more, or lower it",
-            settings.standbys
+            "kafka.num_standby_replicas = {} wants {wanted} instances: start more, or lower it",
+            settings.num_standby_replicas
         );
         return vec![Finding::new(name, Grade::Warn, found, remedy)];
     }
@@ -211,9 +211,9 @@ pub(crate) fn group(settings: &Settings, name: &'static str) -> Vec<Finding> {
 pub(crate) fn stands(
     name: &str,
     (group, topic): (&str, &str),
-    standing: &Standing,
+    standing: &GroupOffsets,
 ) -> Option<Finding> {
-    let Standing { partition, committed, interactions: (first, _), has_changelog } = *standing;
+    let GroupOffsets { partition, committed, interactions: (first, _), has_changelog } = *standing;
     let reset = format!(
         "kafka-consumer-groups --group {group} --topic {topic}:{partition} --reset-offsets"
     );
@@ -248,7 +248,7 @@ pub(crate) fn stands(
 /// Compares this machine's clock with the times that the brokers gave to records: one that is
 /// behind them is seen.
 pub(crate) fn clock(settings: &Settings, name: &'static str) -> Vec<Finding> {
-    let (topic, _) = inputs_of(Source::Interactions, Partition(0));
+    let (topic, _) = inputs_of(InputTopic::Interactions, Partition(0));
     let asked = surveyed(settings).and_then(|(survey, partitions)| {
         let now_ms = TimeSource::World.now().0;
         partitions.map_or(Ok(false), |partitions| {

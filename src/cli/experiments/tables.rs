@@ -1,6 +1,5 @@
 //! Results of an experiment as tables and a plot for a terminal.
 
-
 use serde_json::Value;
 
 use leadstream::domain::experiment::analysis::business::WEEKS_PER_YEAR;
@@ -34,27 +33,28 @@ pub(crate) fn comparisons(results: &Value) -> Vec<Vec<String>> {
         "bounds",
     ];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    for told in results["comparisons"].as_array().into_iter().flatten() {
-        let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
+    for reported in results["comparisons"].as_array().into_iter().flatten() {
+        let text = |field: &str| reported[field].as_str().unwrap_or_default().to_owned();
         let mean = |field: &str| {
-            told[field].as_f64().map_or_else(|| "-".to_owned(), |mean| format!("{mean:.4}"))
+            reported[field].as_f64().map_or_else(|| "-".to_owned(), |mean| format!("{mean:.4}"))
         };
-        let chance = told["chance_to_win"]
+        let chance = reported["chance_to_win"]
             .as_f64()
             .map_or_else(|| "-".to_owned(), |chance| format!("{chance:.3}"));
-        let exact =
-            told["exact_p_value"].as_f64().map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
-        let bounds = if told["may_be_acted_on"] == true { "hold" } else { "too early" };
+        let exact = reported["exact_p_value"]
+            .as_f64()
+            .map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
+        let bounds = if reported["meets_minimum_sample"] == true { "hold" } else { "too early" };
         rows.push(vec![
             text("metric"),
             text("role"),
             text("arm"),
             mean("control_mean"),
             mean("mean"),
-            percent(&told["lift"]),
-            percent(&told["lift_lower"]),
-            percent(&told["lift_upper"]),
-            percent(&told["loss_max"]),
+            percent(&reported["lift"]),
+            percent(&reported["lift_lower"]),
+            percent(&reported["lift_upper"]),
+            percent(&reported["one_sided_lower"]),
             chance,
             exact,
             bounds.to_owned(),
@@ -66,54 +66,55 @@ pub(crate) fn comparisons(results: &Value) -> Vec<Vec<String>> {
 /// What a covariate and strata do to the goal of each arm.
 pub(crate) fn adjusted(results: &Value) -> Vec<String> {
     let all = || results["comparisons"].as_array().into_iter().flatten();
-    let number = |told: &Value, field: &str| {
-        told[field].as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:+.4}"))
+    let number = |reported: &Value, field: &str| {
+        reported[field].as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:+.4}"))
     };
-    let covariate = |told: &Value| {
+    let covariate = |reported: &Value| {
         format!(
             "{} of {} is adjusted by the covariate, which removes {} of the variance; without it \
                 the effect is {}. At one planned look the \
              adjusted difference is from {} to {}, p-value {:.4}",
-            told["metric"].as_str().unwrap_or_default(),
-            told["arm"].as_str().unwrap_or_default(),
-            percent(&told["variance_removed"]).trim_start_matches('+'),
-            percent(&told["unadjusted_lift"]),
-            number(told, "adjusted_lower"),
-            number(told, "adjusted_upper"),
-            told["adjusted_p_value"].as_f64().unwrap_or(1.0),
+            reported["metric"].as_str().unwrap_or_default(),
+            reported["arm"].as_str().unwrap_or_default(),
+            percent(&reported["variance_removed"]).trim_start_matches('+'),
+            percent(&reported["unadjusted_lift"]),
+            number(reported, "adjusted_lower"),
+            number(reported, "adjusted_upper"),
+            reported["adjusted_p_value"].as_f64().unwrap_or(1.0),
         )
     };
-    let strata = |told: &Value| {
+    let strata = |reported: &Value| {
         format!(
             "{} of {} within strata, at one planned look: difference {}, from {} to {}, p-value \
                 {:.4}",
-            told["metric"].as_str().unwrap_or_default(),
-            told["arm"].as_str().unwrap_or_default(),
-            number(told, "stratified_difference"),
-            number(told, "stratified_lower"),
-            number(told, "stratified_upper"),
-            told["stratified_p_value"].as_f64().unwrap_or(1.0),
+            reported["metric"].as_str().unwrap_or_default(),
+            reported["arm"].as_str().unwrap_or_default(),
+            number(reported, "stratified_difference"),
+            number(reported, "stratified_lower"),
+            number(reported, "stratified_upper"),
+            reported["stratified_p_value"].as_f64().unwrap_or(1.0),
         )
     };
-    let of_covariate = all().filter(|told| !told["variance_removed"].is_null()).map(covariate);
+    let of_covariate =
+        all().filter(|reported| !reported["variance_removed"].is_null()).map(covariate);
     of_covariate
-        .chain(all().filter(|told| !told["stratified_difference"].is_null()).map(strata))
+        .chain(all().filter(|reported| !reported["stratified_difference"].is_null()).map(strata))
         .collect()
 }
 
 /// What always giving an arm of a bandit is worth.
-pub(crate) fn always(results: &Value) -> Vec<Vec<String>> {
+pub(crate) fn arm_values(results: &Value) -> Vec<Vec<String>> {
     let mut rows =
         vec![["arm", "effective leads", "mean", "from", "to"].map(str::to_owned).to_vec()];
-    for told in results["always"].as_array().into_iter().flatten() {
+    for reported in results["arm_values"].as_array().into_iter().flatten() {
         let mean = |field: &str| {
-            told[field]
+            reported[field]
                 .as_f64()
                 .map_or_else(|| "not yet known".to_owned(), |mean| format!("{mean:.4}"))
         };
-        let leads = format!("{:.0}", told["effective_units"].as_f64().unwrap_or(0.0));
+        let leads = format!("{:.0}", reported["effective_units"].as_f64().unwrap_or(0.0));
         rows.push(vec![
-            told["arm"].as_str().unwrap_or_default().to_owned(),
+            reported["arm"].as_str().unwrap_or_default().to_owned(),
             leads,
             mean("mean"),
             mean("mean_lower"),
@@ -129,14 +130,14 @@ pub(crate) fn worth(results: &Value) -> Vec<Vec<String>> {
     let mut rows = vec![
         ["metric", "arm", "a week", "from", "to", "a year, from", "to"].map(str::to_owned).to_vec(),
     ];
-    for told in results["comparisons"].as_array().into_iter().flatten() {
+    for reported in results["comparisons"].as_array().into_iter().flatten() {
         let cell = |field: &str, weeks: f64| {
-            told[field].as_f64().map_or_else(
+            reported[field].as_f64().map_or_else(
                 || "not yet known".to_owned(),
                 |worth| format!("{:+.1}", worth * weeks),
             )
         };
-        let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
+        let text = |field: &str| reported[field].as_str().unwrap_or_default().to_owned();
         let (week, year) = (1.0, WEEKS_PER_YEAR);
         let mut row = vec![text("metric"), text("arm"), cell("weekly", week)];
         let bounds = [
@@ -171,16 +172,17 @@ pub(crate) fn money(results: &Value) -> Vec<Vec<String>> {
         "to",
     ];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    for told in results["nets"].as_array().into_iter().flatten() {
-        let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
+    for reported in results["net_benefits"].as_array().into_iter().flatten() {
+        let text = |field: &str| reported[field].as_str().unwrap_or_default().to_owned();
         let or = |value: Option<String>, without: &str| value.unwrap_or_else(|| without.to_owned());
-        let ones =
-            |field: &str| told[field].as_i64().map(|minor| format!("{:.2}", minor as f64 / 100.0));
+        let ones = |field: &str| {
+            reported[field].as_i64().map(|minor| format!("{:.2}", minor as f64 / 100.0))
+        };
         let net = |field: &str| or(ones(field), "not yet known");
-        let is_known = told["weekly_minor"].is_i64();
+        let is_known = reported["weekly_minor"].is_i64();
         let weeks = |field: &str| {
             let without = if is_known { "never" } else { "not yet known" };
-            or(told[field].as_f64().map(|weeks| format!("{weeks:.1}")), without)
+            or(reported[field].as_f64().map(|weeks| format!("{weeks:.1}")), without)
         };
         let mut row = vec![
             text("metric"),

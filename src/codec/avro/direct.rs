@@ -32,15 +32,15 @@ struct Direct<'de> {
 
 impl<'de> Direct<'de> {
     fn take(&mut self, length: usize) -> Result<&'de [u8], Unfit> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Unfit)?;
+        let (processed, rest) = self.rest.split_at_checked(length).ok_or(Unfit)?;
         self.rest = rest;
-        Ok(taken)
+        Ok(processed)
     }
 
     fn array<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Unfit> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or(Unfit)?;
+        let (processed, rest) = self.rest.split_first_chunk().ok_or(Unfit)?;
         self.rest = rest;
-        Ok(*taken)
+        Ok(*processed)
     }
 
     /// Seven bits a byte, then zigzag.

@@ -144,17 +144,17 @@ impl<'a> Walk<'a> {
     }
 
     fn take_array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (taken, rest) =
+        let (processed, rest) =
             self.rest.split_first_chunk().ok_or_else(|| self.wrong("the value is cut short"))?;
         self.rest = rest;
-        Ok(*taken)
+        Ok(*processed)
     }
 
     fn take(&mut self, size: usize) -> Result<&'a [u8], Error> {
-        let (taken, rest) =
+        let (processed, rest) =
             self.rest.split_at_checked(size).ok_or_else(|| self.wrong("the value is cut short"))?;
         self.rest = rest;
-        Ok(taken)
+        Ok(processed)
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), Error> {
@@ -179,22 +179,22 @@ mod tests {
 
     use super::*;
 
-    fn told(schema: &str, datum: &[u8]) -> Option<String> {
+    fn reported(schema: &str, datum: &[u8]) -> Option<String> {
         let shapes = Shapes::of(&Schema::parse_str(schema).unwrap()).unwrap();
         check(&shapes, datum).err().map(|error| error.to_string())
     }
 
     #[track_caller]
     fn fine(schema: &str, datum: &[u8]) {
-        assert_eq!(told(schema, datum), None, "{schema} {datum:?}");
+        assert_eq!(reported(schema, datum), None, "{schema} {datum:?}");
     }
 
     #[track_caller]
     fn wrong(schema: &str, datum: &[u8], names: &str) {
-        let told = told(schema, datum);
+        let reported = reported(schema, datum);
         assert!(
-            told.as_ref().is_some_and(|told| told.contains(names)),
-            "{schema} {datum:?}: {told:?}, not {names}"
+            reported.as_ref().is_some_and(|reported| reported.contains(names)),
+            "{schema} {datum:?}: {reported:?}, not {names}"
         );
     }
 

@@ -94,9 +94,9 @@ impl Writers {
             }
             Key::Fingerprint(_) | Key::Id(_) | Key::Guid(_) => Ok(writer),
         });
-        let told = writer.as_ref().map(|_| ()).map_err(Clone::clone);
+        let reported = writer.as_ref().map(|_| ()).map_err(Clone::clone);
         self.keep(key, writer);
-        told
+        reported
     }
 
     /// Learns that a schema cannot be taken, and why.

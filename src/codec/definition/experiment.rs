@@ -12,7 +12,7 @@ use crate::codec::definition::{Error, read, refused, stages_of};
 use crate::codec::hex;
 use crate::domain::experiment::analysis::business::{Cost, Costs};
 use crate::domain::experiment::plan::{Metric, Plan};
-use crate::domain::experiment::{Condition, Experiment, Layer, PLACES, State, Unit};
+use crate::domain::experiment::{BUCKETS, Condition, Experiment, Layer, State, Unit};
 use crate::domain::features::Feature;
 use crate::domain::units::Tenant;
 
@@ -41,7 +41,7 @@ struct ExperimentBody {
     salt: String,
     arms: Vec<Arm>,
     #[serde(default = "everybody")]
-    coverage: u32,
+    traffic_allocation: u32,
     #[serde(default)]
     stages: Vec<String>,
     #[serde(default)]
@@ -133,7 +133,7 @@ struct CostBody {
 }
 
 fn everybody() -> u32 {
-    PLACES
+    BUCKETS
 }
 
 pub(crate) fn experiment(
@@ -153,10 +153,10 @@ pub(crate) fn experiment(
         ));
     };
     let arms = arms(&body.arms)?;
-    if body.coverage > PLACES || !(1..=WINDOW_MAX).contains(&body.window_hours) {
+    if body.traffic_allocation > BUCKETS || !(1..=WINDOW_MAX).contains(&body.window_hours) {
         return refused("body: coverage must be 0 to 10,000 and window_hours 1 to 8,760");
     }
-    if body.continues.is_some_and(|began| began == 0 || began >= version) {
+    if body.continues.is_some_and(|base_version| base_version == 0 || base_version >= version) {
         return refused(
             "body.continues: names an earlier version, the one that began the experiment",
         );
@@ -174,13 +174,13 @@ pub(crate) fn experiment(
         unit,
         salt: body.salt,
         arms,
-        coverage: body.coverage,
+        traffic_allocation: body.traffic_allocation,
         stages: stages_of(&body.stages)?,
         target: body.target.into_iter().enumerate().map(condition).collect::<Result<_, _>>()?,
         layer: body.layer.map(layer).transpose()?,
         window_hours: body.window_hours,
         state: state(body.running, body.state.as_deref())?,
-        began: body.continues.unwrap_or(version),
+        base_version: body.continues.unwrap_or(version),
         source: String::from_utf8_lossy(text).into(),
         plan: plan.map(Arc::new),
         costs,
@@ -287,7 +287,7 @@ fn condition((place, target): (usize, Target)) -> Result<Condition, Error> {
 
 fn layer(body: LayerBody) -> Result<Layer, Error> {
     let LayerBody { name, from, to } = body;
-    if name.is_empty() || name.len() > 64 || from >= to || to > PLACES {
+    if name.is_empty() || name.len() > 64 || from >= to || to > BUCKETS {
         return refused(
             "body.layer: a name of 1 to 64 bytes and a range from .. to within 0 to 10,000 are \
                 needed",

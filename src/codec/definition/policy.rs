@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::definition::{Error, read, refused, stages_of};
-use crate::domain::rules::{Definition, Manner, Policy};
+use crate::domain::rules::{DefaultPolicy, Definition, Policy};
 use crate::pipeline::Conclusion;
 
 /// The word for the built-in rules.
@@ -41,9 +41,9 @@ pub(crate) fn policy(text: &[u8]) -> Result<Policy, Error> {
         return refused("body.strategy: must have 1 to 64 bytes");
     }
     Ok(Policy {
-        strategy: body
-            .strategy
-            .map(|name| if name == RULES { Manner::Rules } else { Manner::Strategy(name) }),
+        strategy: body.strategy.map(|name| {
+            if name == RULES { DefaultPolicy::Rules } else { DefaultPolicy::Strategy(name) }
+        }),
         stages: stages_of(&body.stages)?,
         concludes: body.concludes.map(|concluded| (concluded.experiment, concluded.version)),
         reason: body.reason,
@@ -56,8 +56,8 @@ pub(crate) fn policy(text: &[u8]) -> Result<Policy, Error> {
 pub fn conclusion(conclusion: &Conclusion) -> Definition {
     let Conclusion { experiment, policy, at } = conclusion;
     let strategy = policy.strategy.as_ref().map(|manner| match manner {
-        Manner::Rules => RULES.to_owned(),
-        Manner::Strategy(name) => name.clone(),
+        DefaultPolicy::Rules => RULES.to_owned(),
+        DefaultPolicy::Strategy(name) => name.clone(),
     });
     let concludes =
         policy.concludes.clone().map(|(experiment, version)| Concludes { experiment, version });

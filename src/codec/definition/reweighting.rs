@@ -3,13 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::rules::Definition;
-use crate::pipeline::Reweighting;
+use crate::pipeline::AllocationUpdate;
 
 /// The definition that puts new weights in force: the body of the version before it but for arms,
 /// `continues` and the reason.
 #[must_use]
-pub fn reweighting(reweighting: &Reweighting) -> Definition {
-    let Reweighting { experiment, source, version, arms, reason, at } = reweighting;
+pub fn reweighting(reweighting: &AllocationUpdate) -> Definition {
+    let AllocationUpdate { experiment, source, version, arms, reason, at } = reweighting;
     let mut body: Map<String, Value> =
         serde_json::from_str(source).expect("the body of a version was read before");
     body.insert(

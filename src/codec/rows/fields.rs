@@ -2,24 +2,27 @@
 
 use crate::codec::rows::stored::{Stored, take};
 use crate::domain::activity::{Activity, Count};
-use crate::domain::alerts::{Risk, Rule, Standing};
+use crate::domain::alerts::{RaisedAlert, Risk, Rule};
 use crate::domain::appointments::{Appointments, Status};
 use crate::domain::attribution::journeys::{Credits, Journeys, Steps};
 use crate::domain::attribution::touches::{End, Touch, Touches};
 use crate::domain::contact::{Contact, Reach};
 use crate::domain::conversation::Conversation;
-use crate::domain::experiment::by_agent::{ByAgent, Stretch};
-use crate::domain::experiment::outcome::{Did, Mark, Marks};
-use crate::domain::experiment::pre_exposure::Before;
+use crate::domain::experiment::by_agent::{ByAgent, Period};
+use crate::domain::experiment::outcome::{OutcomeEvent, OutcomeEvents, OutcomeKind};
+use crate::domain::experiment::pre_exposure::PreExposure;
 use crate::domain::experiment::stratum::Stratum;
 use crate::domain::experiment::tally::{Agents, Cell, Cohort, Covaried, Group};
-use crate::domain::experiment::{Counts, Place, Places, Tally};
+use crate::domain::experiment::{Counts, Enrollment, Enrollments, Tally};
 use crate::domain::journey::{Journey, Outcome, Stage};
 use crate::domain::lead::Lead;
 use crate::domain::lexicon::{Fact, FactKind, ObjectionKind};
 use crate::domain::strategy::Strategy;
 use crate::domain::units::{EventTime, Offset};
-use crate::pipeline::{Clock, Counters, Partial, Positions, Source, Trial, Unmapped, Written};
+use crate::pipeline::{
+    Clock, Counters, EmittedVersion, ExperimentReport, InputTopic, PartitionReport, Positions,
+    Unmapped,
+};
 
 /// A family that never occurred is one byte.
 impl<const N: usize> Stored for [Count; N] {
@@ -127,12 +130,12 @@ fields! {
     Fact { kind, value }
     Conversation { said, decayed, at, asked_viewing, sentiment, facts, open, open_count }
     Appointments { asked, kept, missed, no_shows, status, starts_at, changed_at }
-    Standing { rule, raised_at }
+    RaisedAlert { rule, raised_at }
     Risk { standing, due }
-    Place { experiment, began, version, arm, bucket, propensity, exposed_at, until, exposures, chain, agent, before }
-    Before { covariate, stratum, agent }
-    Mark { at, did }
-    Places { list, marks }
+    Enrollment { experiment, base_version, version, arm, bucket, propensity, exposed_at, until, exposures, chain, agent, before }
+    PreExposure { covariate, stratum, agent }
+    OutcomeEvent { at, kind }
+    Enrollments { list, outcome_events }
     Counts { exposed_units, exposures, replies, appointments, conversions, losses, revenue_minor }
     Cohort { day, version }
     Cell { nonzero, sum, squares, base, base_squares, products }
@@ -140,18 +143,18 @@ fields! {
     Stratum { units, nonzero, sum, squares }
     Group { units, cells, waits, covaried, strata }
     Agents { arms, is_full }
-    Stretch { number, version }
+    Period { number, version }
     ByAgent { agents, newest, is_full }
     Credits { journeys, first, last, linear, position, age, shapley }
     Steps { next, conversions, nulls }
     Journeys { conversions, nulls, untouched, cut, credits, steps }
-    Tally { arms, crossed, cohorts, agents, by_agent, journeys }
+    Tally { arms, multi_exposed, cohorts, agents, by_agent, journeys }
     Touch { at, strategy }
     End { at, outcome }
     Touches { list, ends, ended }
-    Partial { at, tally }
-    Trial { sources }
-    Written { version, epoch }
+    PartitionReport { at, tally }
+    ExperimentReport { sources }
+    EmittedVersion { version, epoch }
     Clock { at, live }
     Counters { advanced, duplicate, late, dead_lettered }
     Unmapped { names, others }
@@ -181,21 +184,21 @@ impl Stored for Positions {
     fn put(&self, out: &mut Vec<u8>) {
         let Self { next, current, has_begun } = self;
         next.put(out);
-        let place = *current as usize + if *has_begun { Source::ALL.len() } else { 0 };
+        let place = *current as usize + if *has_begun { InputTopic::ALL.len() } else { 0 };
         (place as u64).put(out);
     }
 
     fn get(input: &mut &[u8]) -> Option<Self> {
         let next = Stored::get(input)?;
         let place = usize::try_from(u64::get(input)?).ok()?;
-        let has_begun = place >= Source::ALL.len();
+        let has_begun = place >= InputTopic::ALL.len();
         let current =
-            *Source::ALL.get(if has_begun { place - Source::ALL.len() } else { place })?;
+            *InputTopic::ALL.get(if has_begun { place - InputTopic::ALL.len() } else { place })?;
         Some(Self { next, current, has_begun })
     }
 }
 
-impl Stored for Marks {
+impl Stored for OutcomeEvents {
     fn put(&self, out: &mut Vec<u8>) {
         self.0.put(out);
     }
@@ -206,7 +209,7 @@ impl Stored for Marks {
 }
 
 /// The kind, then the value of kinds that have one.
-impl Stored for Did {
+impl Stored for OutcomeKind {
     fn put(&self, out: &mut Vec<u8>) {
         let (kind, value) = match self {
             Self::Received => (0_u8, None),
@@ -253,7 +256,7 @@ impl Stored for Lead {
             conversation,
             appointments,
             risk,
-            places,
+            enrollments,
             touches,
             profile_mark,
         } = self;
@@ -266,7 +269,7 @@ impl Stored for Lead {
         conversation.put(out);
         appointments.put(out);
         risk.put(out);
-        places.put(out);
+        enrollments.put(out);
         touches.put(out);
         profile_mark.put(out);
     }
@@ -282,7 +285,7 @@ impl Stored for Lead {
             conversation: Stored::get(input)?,
             appointments: Stored::get(input)?,
             risk: Stored::get(input)?,
-            places: Stored::get(input)?,
+            enrollments: Stored::get(input)?,
             touches: Stored::get(input)?,
             profile_mark: Stored::get(input)?,
         })

@@ -52,7 +52,7 @@ pub struct Load {
     /// Sum of shares up to and with each lead; empty where all are alike.
     reached: Vec<f64>,
     leads: usize,
-    made: u64,
+    created: u64,
     /// Makes ids of this stream its own.
     stream: u64,
 }
@@ -66,7 +66,7 @@ impl Load {
             Some(*sum)
         });
         let reached = if spread == Spread::Zipf { shares.collect() } else { Vec::new() };
-        Self { random: Random::new(stream, 0), reached, leads: leads.max(1), made: 0, stream }
+        Self { random: Random::new(stream, 0), reached, leads: leads.max(1), created: 0, stream }
     }
 
     fn lead(&mut self) -> usize {
@@ -92,12 +92,12 @@ impl Load {
     pub fn of(&mut self, lead: usize, now_ms: i64) -> Record {
         let (kind, more) =
             KINDS.get(self.random.below(KINDS.len())).expect("a draw is below its bound");
-        self.made += 1;
+        self.created += 1;
         let line = format!(
             r#"{{"event_id":"{:08x}-{:04x}-5000-8000-{:012x}","event_type":"{kind}","tenant_id":"bench","lead_id":"lead-{lead}","occurred_at":{now_ms},"received_at":{now_ms},"source_system":"bench","agent_id":"agent-{}"{more}}}"#,
             (self.stream >> 16) & 0xffff_ffff,
             self.stream & 0xffff,
-            self.made,
+            self.created,
             lead % 40
         );
         let event = interaction::from_json(line.as_bytes()).expect("the events are well formed");
@@ -107,7 +107,7 @@ impl Load {
             value: Some(interaction::into_avro(event)),
             reason: None,
             appended_ms: now_ms,
-            source: 0,
+            ingest_run: 0,
             origin: None,
         }
     }

@@ -22,13 +22,13 @@ use crate::log::kafka::{Settings, Topics};
 const ASK: Duration = Duration::from_secs(30);
 
 /// Key and value of a record.
-type Written = (Option<Vec<u8>>, Option<Vec<u8>>);
+type EmittedVersion = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// The records of one partition of one topic, and how many of them were written.
 struct Copy {
     topic: String,
     partition: u32,
-    records: Vec<Written>,
+    records: Vec<EmittedVersion>,
     written: usize,
 }
 
@@ -40,7 +40,7 @@ pub fn run(settings: &Settings, script: &Script, pace: Pace, ready: &Path) -> Re
     let input = settings.topic("lead.interactions.v1");
     let mut copies = read(settings, script)?;
     // A static member: the next round takes its place at once, although this process is killed.
-    let mut member = settings.consumer(&settings.application);
+    let mut member = settings.consumer(&settings.application_id);
     member.set("auto.offset.reset", "earliest").set("group.instance.id", "raw");
     let consumer: BaseConsumer = member.create()?;
     consumer.subscribe(&[&input])?;
@@ -49,7 +49,7 @@ pub fn run(settings: &Settings, script: &Script, pace: Pace, ready: &Path) -> Re
     std::fs::write(ready, "")?;
     let mut interval = pace.shortest;
     let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-    let mut taken = vec![0_u64; script.events.len()];
+    let mut processed = vec![0_u64; script.events.len()];
     loop {
         let began = Instant::now();
         next.clear();
@@ -59,7 +59,7 @@ pub fn run(settings: &Settings, script: &Script, pace: Pace, ready: &Path) -> Re
                     next.insert(message.partition(), message.offset() + 1);
                     if let Some(count) = usize::try_from(message.partition())
                         .ok()
-                        .and_then(|place| taken.get_mut(place))
+                        .and_then(|place| processed.get_mut(place))
                     {
                         *count += 1;
                     }
@@ -76,8 +76,8 @@ pub fn run(settings: &Settings, script: &Script, pace: Pace, ready: &Path) -> Re
         for copy in &mut copies {
             let place = copy.partition as usize;
             let of = script.events.get(place).copied().unwrap_or(0).max(1);
-            let due =
-                (copy.records.len() as u64 * taken.get(place).copied().unwrap_or(0) / of) as usize;
+            let due = (copy.records.len() as u64 * processed.get(place).copied().unwrap_or(0) / of)
+                as usize;
             send(&producer, copy, due)?;
         }
         while producer.in_flight_count() > 0 {

@@ -26,18 +26,30 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Starts this program with other arguments; it is ready once the file `ready` is there.
+    /// Starts `leadstream` with these arguments; it is ready once the file `ready` is there.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn start(arguments: &[&str], ready: PathBuf, log: &Path) -> Result<Self, Error> {
-        let told = fs::OpenOptions::new().create(true).append(true).open(log)?;
-        let mut command = Command::new(std::env::current_exe()?);
+        Self::run(&std::env::current_exe()?.with_file_name("leadstream"), arguments, ready, log)
+    }
+
+    /// Starts this program, a process of its own that copies records as a script says.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_raw(arguments: &[&str], ready: PathBuf, log: &Path) -> Result<Self, Error> {
+        Self::run(&std::env::current_exe()?, arguments, ready, log)
+    }
+
+    fn run(program: &Path, arguments: &[&str], ready: PathBuf, log: &Path) -> Result<Self, Error> {
+        let reported = fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let mut command = Command::new(program);
         let child = command
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(told)
+            .stderr(reported)
             .spawn()?;
         Ok(Self { child, ready })
     }
@@ -56,7 +68,7 @@ impl Subject {
     /// When it ends instead, or takes longer.
     pub fn await_restored(&mut self, wait: Duration) -> Result<(), Error> {
         let is_restored = |subject: &Self| {
-            subject.metrics().is_ok_and(|text| text.contains("\nleadstream_ready_state 1\n"))
+            subject.metrics().is_ok_and(|text| text.contains("\nleadstream_ready 1\n"))
         };
         self.await_that(wait, "has not restored everything", is_restored)
     }

@@ -34,7 +34,7 @@ impl Bench {
     ///
     /// # Errors
     /// When a job fails.
-    pub fn warm(&mut self, plan: &Plan, told: &mut dyn FnMut(u64)) -> Result<(), Error> {
+    pub fn warm(&mut self, plan: &Plan, reported: &mut dyn FnMut(u64)) -> Result<(), Error> {
         let mut load = Load::new(0, plan.leads, Spread::Uniform);
         let mut subjects = self.stateful()?;
         for first in (0..plan.leads).step_by(PIECE) {
@@ -43,9 +43,9 @@ impl Bench {
                 (first..(first + PIECE).min(plan.leads)).map(|lead| load.of(lead, now)).collect();
             for (mode, subject) in &mut subjects {
                 self.send(*mode, &records)?;
-                self.taken(*mode, subject)?;
+                self.processed(*mode, subject)?;
             }
-            told(records.len() as u64);
+            reported(records.len() as u64);
         }
         subjects.into_values().try_for_each(Subject::end)
     }
@@ -58,7 +58,7 @@ impl Bench {
         &mut self,
         plan: &Plan,
         spread: Spread,
-        told: &mut dyn FnMut(u64),
+        reported: &mut dyn FnMut(u64),
     ) -> Result<(BTreeMap<Mode, Throughput>, Script), Error> {
         let mut results: BTreeMap<Mode, Throughput> = BTreeMap::new();
         let mut script = None;
@@ -71,22 +71,22 @@ impl Bench {
             let mut subjects = self.stateful()?;
             for (mode, subject) in &mut subjects {
                 self.measure(*mode, subject, &records, results.entry(*mode).or_default())?;
-                told(records.len() as u64);
+                reported(records.len() as u64);
             }
             subjects.into_values().try_for_each(Subject::end)?;
             let exactly = self.job_of(Mode::ExactlyOnce)?;
             let events =
                 exactly.sent.iter().zip(before).map(|(sent, before)| sent - before).collect();
-            let made = Script {
+            let created = Script {
                 prefix: exactly.cluster.settings.topic_prefix.clone(),
                 from,
                 until: exactly.ends()?,
                 events,
             };
-            let mut raw = self.job_of(Mode::Raw)?.start(Some(&made))?;
+            let mut raw = self.job_of(Mode::Raw)?.start(Some(&created))?;
             self.measure(Mode::Raw, &mut raw, &records, results.entry(Mode::Raw).or_default())?;
-            told(records.len() as u64);
-            script = Some(made);
+            reported(records.len() as u64);
+            script = Some(created);
         }
         let script = script.ok_or_else(|| Error::Ended("there was no round".to_owned()))?;
         Ok((results, script))
@@ -104,14 +104,14 @@ impl Bench {
         self.send(mode, records)?;
         let before = subject.cpu_seconds()?;
         subject.resume()?;
-        let took = self.taken(mode, subject)?;
+        let took = self.processed(mode, subject)?;
         let cpu = subject.cpu_seconds()? - before;
         result.per_cpu_second.push(records.len() as f64 / cpu.max(0.01));
         result.per_second.push(records.len() as f64 / took.as_secs_f64());
         Ok(())
     }
 
-    fn taken(&self, mode: Mode, subject: &mut Subject) -> Result<std::time::Duration, Error> {
+    fn processed(&self, mode: Mode, subject: &mut Subject) -> Result<std::time::Duration, Error> {
         self.job_of(mode)?.await_taken(subject)
     }
 

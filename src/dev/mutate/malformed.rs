@@ -213,24 +213,24 @@ fn pick<T: Copy>(table: &[T], random: &mut Random) -> Option<T> {
 #[must_use]
 pub fn malformed(seed: u64, lines: usize) -> Mutated {
     let mut random = Random::new(seed, 0);
-    let mut made = Mutated { lines: Vec::with_capacity(lines), expected: Counters::default() };
-    while made.lines.len() < lines {
-        let number = made.lines.len();
+    let mut created = Mutated { lines: Vec::with_capacity(lines), expected: Counters::default() };
+    while created.lines.len() < lines {
+        let number = created.lines.len();
         let draw = random.below(20);
         match (number % HUGE_EVERY, draw) {
-            (0, _) => made.refuse([b"\xef\xbb\xbf".as_slice(), &whole(number)].concat()),
-            (place @ 10..=17, _) => made.huge(place, number),
-            (_, 0..=1) => made.accept(whole(number)),
-            (_, 2..=4) => made.accept(odd(number, &mut random)),
-            (_, 5) if number + 1 < lines => made.twice(number, &mut random),
-            (_, 6) if number + 1 < lines => made.behind(number, &mut random),
+            (0, _) => created.refuse([b"\xef\xbb\xbf".as_slice(), &whole(number)].concat()),
+            (place @ 10..=17, _) => created.huge(place, number),
+            (_, 0..=1) => created.accept(whole(number)),
+            (_, 2..=4) => created.accept(odd(number, &mut random)),
+            (_, 5) if number + 1 < lines => created.twice(number, &mut random),
+            (_, 6) if number + 1 < lines => created.behind(number, &mut random),
             _ => {
                 let end: &[u8] = if random.is_once_in(4) { b"\r" } else { b"" };
-                made.refuse([broken(number, &mut random).as_slice(), end].concat());
+                created.refuse([broken(number, &mut random).as_slice(), end].concat());
             }
         }
     }
-    made
+    created
 }
 
 /// A line that must be taken.
@@ -363,11 +363,11 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_lines_and_none_holds_a_line_end() {
-        let made = malformed(3, 1_000);
-        assert_eq!((made.lines.len(), made.expected.received()), (1_000, 1_000));
-        assert!(made == malformed(3, 1_000) && made.lines != malformed(4, 1_000).lines);
-        assert!(made.lines.iter().all(|line| !line.contains(&b'\n')));
-        let longest = made.lines.iter().map(Vec::len).max();
+        let created = malformed(3, 1_000);
+        assert_eq!((created.lines.len(), created.expected.received()), (1_000, 1_000));
+        assert!(created == malformed(3, 1_000) && created.lines != malformed(4, 1_000).lines);
+        assert!(created.lines.iter().all(|line| !line.contains(&b'\n')));
+        let longest = created.lines.iter().map(Vec::len).max();
         assert!(longest > Some(4 << 20), "{longest:?}");
     }
 }

@@ -146,7 +146,7 @@ impl Journeys {
     }
 
     /// Takes back what was added before.
-    pub fn take_back(&mut self, other: &Self) {
+    pub fn retract(&mut self, other: &Self) {
         self.combine(other, u64::wrapping_sub);
     }
 
@@ -186,12 +186,12 @@ impl Journeys {
     pub fn credited(&self) -> Vec<Credited> {
         let names: Vec<&String> = self.steps.keys().filter(|name| *name != START).collect();
         let markov = (self.conversions > 0).then(|| self.chain(&names).credits);
-        let told = names.into_iter().enumerate().map(|(place, strategy)| Credited {
+        let reported = names.into_iter().enumerate().map(|(place, strategy)| Credited {
             strategy: strategy.clone(),
             parts: self.credits.get(strategy).copied().unwrap_or_default(),
             markov: markov.as_ref().and_then(|credits| credits.get(place)).copied(),
         });
-        told.collect()
+        reported.collect()
     }
 
     fn chain(&self, names: &[&String]) -> Chain {
@@ -263,7 +263,7 @@ mod tests {
             for parts in [sum(|own| own.first), sum(|own| own.last), sum(|own| own.linear), sum(|own| own.position), sum(|own| own.age), sum(|own| own.shapley)] {
                 prop_assert!(parts == whole.conversions * PARTS, "{parts}: {whole:?}");
             }
-            whole.take_back(&parts[0]);
+            whole.retract(&parts[0]);
             prop_assert_eq!(merged(parts[1..].iter()), whole);
         }
 
@@ -276,17 +276,17 @@ mod tests {
                 let touches = newest.iter().map(|(name, _)| usize::from(*name)).collect();
                 Seen { touches, conversions: u64::from(*is_won), nulls: u64::from(!is_won) }
             }).collect();
-            let near = |told: f64, expected: f64| (told - expected).abs() < 1e-9;
+            let near = |reported: f64, expected: f64| (reported - expected).abs() < 1e-9;
             let linear = by_rule(&seen, 4, Rule::Linear).unwrap();
             let position = by_rule(&seen, 4, Rule::Position).unwrap();
             let shapley = shapley(&seen, 4).unwrap();
             let markov = markov(&seen, 4).ok();
-            for told in whole.credited() {
-                let place = usize::from(told.strategy.as_bytes()[0] - b'a');
-                prop_assert!(near(conversions(told.parts.linear), linear[place]) && near(conversions(told.parts.position), position[place]));
-                prop_assert!(near(conversions(told.parts.shapley), shapley[place]));
-                prop_assert_eq!(told.markov.is_some(), markov.is_some());
-                prop_assert!(told.markov.zip(markov.as_ref()).is_none_or(|(told, chain)| near(told, chain.credits[place])));
+            for reported in whole.credited() {
+                let place = usize::from(reported.strategy.as_bytes()[0] - b'a');
+                prop_assert!(near(conversions(reported.parts.linear), linear[place]) && near(conversions(reported.parts.position), position[place]));
+                prop_assert!(near(conversions(reported.parts.shapley), shapley[place]));
+                prop_assert_eq!(reported.markov.is_some(), markov.is_some());
+                prop_assert!(reported.markov.zip(markov.as_ref()).is_none_or(|(reported, chain)| near(reported, chain.credits[place])));
             }
         }
     }

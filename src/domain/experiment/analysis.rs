@@ -3,7 +3,7 @@
 pub mod adjusted;
 pub mod stratified;
 pub mod inference;
-pub mod insights;
+pub mod segments;
 pub mod bandit;
 pub mod verdicts;
 pub mod decision;

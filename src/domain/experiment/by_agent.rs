@@ -25,7 +25,7 @@ const DAYS_MIN: i64 = 7;
 
 /// Units first exposed within one stretch of days under one version of the definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stretch {
+pub struct Period {
     /// Stretches since 1970-01-01, UTC.
     pub number: i64,
     /// Version of the definition.
@@ -33,7 +33,7 @@ pub struct Stretch {
 }
 
 /// Leads of one agent by arm and stretch.
-pub type Own = BTreeMap<String, BTreeMap<Stretch, Stratum>>;
+pub type Own = BTreeMap<String, BTreeMap<Period, Stratum>>;
 
 /// Leads by agent, of experiments with insights by agent. Merging adds them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl ByAgent {
     /// A lead of an agent, or with `None` for its arm and goal that there was one which does not
     /// count.
     #[must_use]
-    pub fn of(agent: &str, stretch: Stretch, lead: Option<(&str, Stratum)>) -> Self {
+    pub fn of(agent: &str, stretch: Period, lead: Option<(&str, Stratum)>) -> Self {
         let own: Own = lead
             .map(|(arm, sums)| (arm.to_owned(), BTreeMap::from([(stretch, sums)])))
             .into_iter()
@@ -93,13 +93,13 @@ impl ByAgent {
     }
 
     /// Takes back what was added before. A stretch that was counted with the oldest is found there.
-    pub(crate) fn take_back(&mut self, other: &Self) {
+    pub(crate) fn retract(&mut self, other: &Self) {
         for (agent, own) in other.agents.iter().filter(|_| !self.is_full) {
             let place = Arc::make_mut(self.agents.entry(agent.clone()).or_default());
             for (arm, stretches) in own.iter() {
                 let left = place.entry(arm.clone()).or_default();
                 stretches.iter().for_each(|(stretch, sums)| {
-                    left.entry(kept(*stretch, self.newest)).or_default().take_back(sums)
+                    left.entry(kept(*stretch, self.newest)).or_default().retract(sums)
                 });
                 left.retain(|_, sums| *sums != Stratum::default());
             }
@@ -110,7 +110,7 @@ impl ByAgent {
     /// Counts stretches that are too old with the oldest that is kept.
     fn fold(&mut self) {
         let newest = self.newest;
-        let is_old = |stretches: &BTreeMap<Stretch, Stratum>| {
+        let is_old = |stretches: &BTreeMap<Period, Stratum>| {
             stretches.keys().any(|stretch| kept(*stretch, newest) != *stretch)
         };
         for own in self.agents.values_mut().filter(|own| own.values().any(is_old)) {
@@ -123,7 +123,7 @@ impl ByAgent {
     }
 }
 
-impl Stretch {
+impl Period {
     /// That of an exposure under a version.
     #[must_use]
     pub fn of(exposed_at: EventTime, version: u32, window_hours: i64) -> Self {
@@ -143,8 +143,8 @@ fn days(window_hours: i64) -> i64 {
 }
 
 /// The stretch with which one is counted.
-fn kept(stretch: Stretch, newest: Option<i64>) -> Stretch {
-    Stretch {
+fn kept(stretch: Period, newest: Option<i64>) -> Period {
+    Period {
         number: newest.map_or(stretch.number, |newest| stretch.number.max(newest - STRETCHES + 1)),
         ..stretch
     }
@@ -164,7 +164,7 @@ mod tests {
                 Stratum::of(Outcome { value, base: 1_000_000 }),
             )
         });
-        ByAgent::of(&format!("agent-{agent}"), Stretch { number, version }, lead)
+        ByAgent::of(&format!("agent-{agent}"), Period { number, version }, lead)
     }
 
     fn merged(parts: &[ByAgent]) -> ByAgent {
@@ -191,13 +191,13 @@ mod tests {
         }
 
         #[test]
-        fn of_a_lead_that_is_taken_back_only_its_agent_and_stretch_stay(units in leads(30), taken in any::<prop::sample::Index>()) {
-            let taken = taken.index(units.len());
+        fn of_a_lead_that_is_taken_back_only_its_agent_and_stretch_stay(units in leads(30), processed in any::<prop::sample::Index>()) {
+            let processed = processed.index(units.len());
             let mut whole = merged(&units.iter().copied().map(lead).collect::<Vec<_>>());
-            let (agent, number, version, _) = units[taken];
+            let (agent, number, version, _) = units[processed];
             // What is 0 in thirds is a lead that does not count.
-            let left = |place: usize| if place == taken { lead((agent, number, version, 0)) } else { lead(units[place]) };
-            whole.take_back(&lead(units[taken]));
+            let left = |place: usize| if place == processed { lead((agent, number, version, 0)) } else { lead(units[place]) };
+            whole.retract(&lead(units[processed]));
             prop_assert_eq!(whole, merged(&(0..units.len()).map(left).collect::<Vec<_>>()));
         }
     }
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn the_windows_of_the_oldest_stretch_are_over_when_the_newest_begins() {
         for window_hours in 1..=24 * 365 {
-            let oldest = Stretch { number: 100 - STRETCHES + 1, version: 1 };
+            let oldest = Period { number: 100 - STRETCHES + 1, version: 1 };
             // The day, its windows, and a day for what comes late.
             let look_hours = (oldest.last_day(window_hours) + 1) * 24 + window_hours + 24;
             assert!(look_hours <= 100 * days(window_hours) * 24, "{window_hours}");

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::domain::event::Interaction;
-use crate::domain::experiment::by_agent::{ByAgent, Stretch};
-use crate::domain::experiment::outcome::{Did, Mark, Marks, Outcome as Goal, revenue_minor};
+use crate::domain::experiment::by_agent::{ByAgent, Period};
+use crate::domain::experiment::outcome::{
+    Outcome as Goal, OutcomeEvent, OutcomeEvents, OutcomeKind, revenue_minor,
+};
 use crate::domain::experiment::plan::{Plan, Shape};
-use crate::domain::experiment::pre_exposure::Before;
+use crate::domain::experiment::pre_exposure::PreExposure;
 use crate::domain::experiment::stratum::Stratum;
 use crate::domain::experiment::tally::{
-    Agents, Cell, Change, Cohort, Counts, Covaried, Group, Tally, bucket,
+    Agents, Cell, Cohort, Counts, Covaried, Group, Tally, Update, bucket,
 };
 use crate::domain::experiment::{Assignment, Experiment, Exposure, Unit};
 use crate::domain::hash::murmur3;
@@ -25,11 +27,11 @@ const PLACES_MAX: usize = 8;
 
 /// A lead's place in an experiment, kept so that it stays in its arm.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
+pub struct Enrollment {
     /// The experiment.
     pub experiment: String,
     /// Version of the definition that began the experiment.
-    pub began: u32,
+    pub base_version: u32,
     /// Version of the definition that assigned the arm.
     pub version: u32,
     /// The arm.
@@ -49,22 +51,22 @@ pub struct Place {
     /// The agent, or the block of the team, whose arm the lead got; `None`: its own.
     pub agent: Option<String>,
     /// What was known of the lead when it was first exposed.
-    pub before: Before,
+    pub before: PreExposure,
 }
 
 /// The places of one lead in experiments, and what it did lately.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Places {
+pub struct Enrollments {
     /// The places, in the order in which they were entered.
-    pub list: Vec<Place>,
+    pub list: Vec<Enrollment>,
     /// What the windows of the places may still count.
-    pub marks: Marks,
+    pub outcome_events: OutcomeEvents,
 }
 
 /// Finds an experiment by its name and the version that began it.
 pub type Find<'a> = &'a dyn Fn(&str, u32) -> Option<&'a Experiment>;
 
-impl Places {
+impl Enrollments {
     /// Counts what an event brings to the experiments this lead was exposed to. `newest` is the
     /// lead's newest event time before it.
     pub fn outcomes(
@@ -73,45 +75,50 @@ impl Places {
         newest: EventTime,
         lateness_ms: i64,
         find: Find<'_>,
-    ) -> Vec<(String, u32, Change)> {
-        let open = |place: &Place| newest.since(place.until) <= lateness_ms;
-        let count = |places: &Self| -> Vec<Option<Tally>> {
-            places
+    ) -> Vec<(String, u32, Update)> {
+        let open = |enrollment: &Enrollment| newest.since(enrollment.until) <= lateness_ms;
+        let count = |enrollments: &Self| -> Vec<Option<Tally>> {
+            enrollments
                 .list
                 .iter()
-                .map(|place| open(place).then(|| places.counted(place, find)))
+                .map(|enrollment| open(enrollment).then(|| enrollments.counted(enrollment, find)))
                 .collect()
         };
         let before = count(self);
         let agent = event.agent_id.as_deref();
-        let handed =
-            self.list.iter().filter(|place| agent.is_some_and(|agent| place.is_other(agent, find)));
-        self.marks.keep(event, outcome, handed.map(Place::number));
+        let handed = self
+            .list
+            .iter()
+            .filter(|enrollment| agent.is_some_and(|agent| enrollment.is_other(agent, find)));
+        self.outcome_events.keep(event, outcome, handed.map(Enrollment::number));
         let after = count(self);
         let newest = newest.max(event.occurred_at);
         // A message may still come late and turn out to be the first exposure.
         let list = &self.list;
-        self.marks.forget(|at| {
-            let in_window = |place: &Place| {
-                newest.since(place.until) <= lateness_ms
-                    && at >= place.exposed_at
-                    && at <= place.until
+        self.outcome_events.forget(|at| {
+            let in_window = |enrollment: &Enrollment| {
+                newest.since(enrollment.until) <= lateness_ms
+                    && at >= enrollment.exposed_at
+                    && at <= enrollment.until
             };
             newest.since(at) <= lateness_ms || list.iter().any(in_window)
         });
         let changes = self.list.iter().zip(before.into_iter().zip(after));
-        let changed = changes.filter_map(|(place, (before, after))| {
-            let (removed, added) = (before?, after?);
-            (removed != added)
-                .then(|| (place.experiment.clone(), place.began, Change { removed, added }))
+        let changed = changes.filter_map(|(enrollment, (before, after))| {
+            let (retract, add) = (before?, after?);
+            (retract != add).then(|| {
+                (enrollment.experiment.clone(), enrollment.base_version, Update { retract, add })
+            })
         });
         changed.collect()
     }
 
     /// The place in an experiment.
     #[must_use]
-    pub fn find(&self, experiment: &str, began: u32) -> Option<&Place> {
-        self.list.iter().find(|place| place.experiment == experiment && place.began == began)
+    pub fn find(&self, experiment: &str, base_version: u32) -> Option<&Enrollment> {
+        self.list.iter().find(|enrollment| {
+            enrollment.experiment == experiment && enrollment.base_version == base_version
+        })
     }
 
     /// Whether the lead may be let into another experiment at a time, while these give arms.
@@ -124,89 +131,94 @@ impl Places {
     /// again, perhaps after a change of weights, the lead would be a second unit. So does one that
     /// crosses another.
     fn over(&self, at: EventTime, giving: &[&Experiment]) -> Option<usize> {
-        let gives = |place: &Place| giving.iter().any(|experiment| place.is_of(experiment));
-        self.list
-            .iter()
-            .position(|place| at > place.until && !gives(place) && !self.meets_another(place))
+        let gives =
+            |enrollment: &Enrollment| giving.iter().any(|experiment| enrollment.is_of(experiment));
+        self.list.iter().position(|enrollment| {
+            at > enrollment.until && !gives(enrollment) && !self.meets_another(enrollment)
+        })
     }
 
     /// Notes the first exposure to an arm; without room for it nothing is noted.
-    pub fn enter(&mut self, place: Place, giving: &[&Experiment]) {
+    pub fn enroll(&mut self, enrollment: Enrollment, giving: &[&Experiment]) {
         if self.list.len() >= PLACES_MAX {
-            let Some(over) = self.over(place.exposed_at, giving) else { return };
+            let Some(over) = self.over(enrollment.exposed_at, giving) else { return };
             self.list.remove(over);
         }
-        self.list.push(place);
+        self.list.push(enrollment);
     }
 
     /// Counts a use of the arm's strategy and seals its record; the first use by time begins the
     /// window.
     pub fn expose(&mut self, experiment: &Experiment, exposure: &mut Exposure) {
-        if let Some(place) = self.list.iter_mut().find(|place| place.is_of(experiment)) {
-            if exposure.at < place.exposed_at {
-                place.until = place.until.plus(exposure.at.since(place.exposed_at));
-                place.exposed_at = exposure.at;
+        if let Some(enrollment) =
+            self.list.iter_mut().find(|enrollment| enrollment.is_of(experiment))
+        {
+            if exposure.at < enrollment.exposed_at {
+                enrollment.until = enrollment.until.plus(exposure.at.since(enrollment.exposed_at));
+                enrollment.exposed_at = exposure.at;
             }
-            place.exposures += 1;
-            place.chain = exposure.sealed(place.chain);
-            exposure.chain = place.chain;
+            enrollment.exposures += 1;
+            enrollment.chain = exposure.sealed(enrollment.chain);
+            exposure.chain = enrollment.chain;
         }
     }
 
     /// What this unit comes to now in every experiment of a name, by the version that began it.
     #[must_use]
     pub fn counted_as(&self, experiment: &str, find: Find<'_>) -> BTreeMap<u32, Tally> {
-        let own = self.list.iter().filter(|place| place.experiment == experiment);
-        own.map(|place| (place.began, self.counted(place, find))).collect()
+        let own = self.list.iter().filter(|enrollment| enrollment.experiment == experiment);
+        own.map(|enrollment| (enrollment.base_version, self.counted(enrollment, find))).collect()
     }
 
-    fn counted(&self, place: &Place, find: Find<'_>) -> Tally {
-        let plan =
-            find(&place.experiment, place.began).and_then(|experiment| experiment.plan.as_deref());
-        let is_crossed = self.is_crossed(place);
-        if is_crossed || plan.is_some_and(|plan| place.is_washed_out(plan)) {
-            let counts = Counts { exposures: place.exposures, ..Counts::default() };
+    fn counted(&self, enrollment: &Enrollment, find: Find<'_>) -> Tally {
+        let plan = find(&enrollment.experiment, enrollment.base_version)
+            .and_then(|experiment| experiment.plan.as_deref());
+        let is_crossed = self.is_crossed(enrollment);
+        if is_crossed || plan.is_some_and(|plan| enrollment.is_washed_out(plan)) {
+            let counts = Counts { exposures: enrollment.exposures, ..Counts::default() };
             return Tally {
-                crossed: u64::from(is_crossed),
-                by_agent: place.by_agent(None),
-                ..Tally::of(&place.arm, counts)
+                multi_exposed: u64::from(is_crossed),
+                by_agent: enrollment.by_agent(None),
+                ..Tally::of(&enrollment.arm, counts)
             };
         }
-        place.counted(&self.marks, plan)
+        enrollment.counted(&self.outcome_events, plan)
     }
 
     /// Whether the unit was in another arm within its window: an experiment of this name began anew
     /// and gave it that, or an agent of that arm had the lead.
-    fn is_crossed(&self, place: &Place) -> bool {
-        let number = place.number();
-        self.meets_another(place)
+    fn is_crossed(&self, enrollment: &Enrollment) -> bool {
+        let number = enrollment.number();
+        self.meets_another(enrollment)
             || self
-                .marks
-                .within(place.exposed_at, place.hours())
-                .any(|did| did == Did::Handed(number))
+                .outcome_events
+                .within(enrollment.exposed_at, enrollment.hours())
+                .any(|kind| kind == OutcomeKind::Handed(number))
     }
 
-    fn meets_another(&self, place: &Place) -> bool {
-        let differs =
-            |other: &Place| other.experiment == place.experiment && other.arm != place.arm;
-        let meets =
-            |other: &Place| other.exposed_at <= place.until && place.exposed_at <= other.until;
+    fn meets_another(&self, enrollment: &Enrollment) -> bool {
+        let differs = |other: &Enrollment| {
+            other.experiment == enrollment.experiment && other.arm != enrollment.arm
+        };
+        let meets = |other: &Enrollment| {
+            other.exposed_at <= enrollment.until && enrollment.exposed_at <= other.until
+        };
         self.list.iter().any(|other| differs(other) && meets(other))
     }
 }
 
-impl Place {
+impl Enrollment {
     /// A place that a lead entered at a time, with the arm of a unit.
     #[must_use]
     pub fn new(
         experiment: &Experiment,
         (unit, assignment): (&str, Assignment),
         at: EventTime,
-        before: Before,
+        before: PreExposure,
     ) -> Self {
         Self {
             experiment: experiment.name.clone(),
-            began: experiment.began,
+            base_version: experiment.base_version,
             version: experiment.version,
             arm: assignment.arm,
             bucket: assignment.bucket,
@@ -223,18 +235,18 @@ impl Place {
     /// Tells experiments apart in the marks of one lead.
     #[must_use]
     pub fn number(&self) -> u32 {
-        murmur3(self.experiment.as_bytes(), self.began)
+        murmur3(self.experiment.as_bytes(), self.base_version)
     }
 
     fn is_of(&self, experiment: &Experiment) -> bool {
-        self.experiment == experiment.name && self.began == experiment.began
+        self.experiment == experiment.name && self.base_version == experiment.base_version
     }
 
     /// Whether an agent's own arm is another one. The weights of agents never change, so any
     /// version says it.
     fn is_other(&self, agent: &str, find: Find<'_>) -> bool {
-        let experiment =
-            find(&self.experiment, self.began).filter(|experiment| experiment.unit == Unit::Agent);
+        let experiment = find(&self.experiment, self.base_version)
+            .filter(|experiment| experiment.unit == Unit::Agent);
         experiment
             .and_then(|experiment| experiment.arm_of(agent))
             .is_some_and(|own| own.arm != self.arm)
@@ -258,8 +270,8 @@ impl Place {
         self.before.agent.as_ref().map(|_| self.stretch(at).number)
     }
 
-    fn stretch(&self, at: EventTime) -> Stretch {
-        Stretch::of(at, self.version, self.hours())
+    fn stretch(&self, at: EventTime) -> Period {
+        Period::of(at, self.version, self.hours())
     }
 
     /// What the lead counts for its agent. Of one that does not count it stays known that its agent
@@ -273,26 +285,26 @@ impl Place {
 
     /// What this unit comes to now.
     #[must_use]
-    pub fn counted(&self, marks: &Marks, plan: Option<&Plan>) -> Tally {
-        let did = || marks.within(self.exposed_at, self.hours());
-        let has = |is: fn(&Did) -> bool| u64::from(did().any(|did| is(&did)));
+    pub fn counted(&self, outcome_events: &OutcomeEvents, plan: Option<&Plan>) -> Tally {
+        let kind = || outcome_events.within(self.exposed_at, self.hours());
+        let has = |is: fn(&OutcomeKind) -> bool| u64::from(kind().any(|kind| is(&kind)));
         let mut tally = Tally::of(
             &self.arm,
             Counts {
                 exposed_units: 1,
                 exposures: self.exposures,
-                replies: did().filter(|did| *did == Did::Received).count() as u64,
-                appointments: has(|did| *did == Did::Appointment),
-                conversions: has(|did| matches!(did, Did::Won(_))),
-                losses: has(|did| *did == Did::Lost),
-                revenue_minor: revenue_minor(did()),
+                replies: kind().filter(|kind| *kind == OutcomeKind::Received).count() as u64,
+                appointments: has(|kind| *kind == OutcomeKind::Appointment),
+                conversions: has(|kind| matches!(kind, OutcomeKind::Won(_))),
+                losses: has(|kind| *kind == OutcomeKind::Lost),
+                revenue_minor: revenue_minor(kind()),
             },
         );
         if let Some(plan) = plan {
             let outcomes: Vec<_> = plan
                 .measures
                 .iter()
-                .map(|measure| marks.outcome(self.exposed_at, measure))
+                .map(|measure| outcome_events.outcome(self.exposed_at, measure))
                 .collect();
             let cells = outcomes.iter().copied().map(Cell::of).collect();
             let goal = outcomes.first().copied().unwrap_or_default();
@@ -305,7 +317,9 @@ impl Place {
             let timed =
                 plan.measures.iter().filter(|measure| measure.metric.shape() == Shape::Median);
             let waits = timed
-                .map(|measure| (bucket(marks.wait_ms(self.exposed_at, measure.window_hours)), 1))
+                .map(|measure| {
+                    (bucket(outcome_events.wait_ms(self.exposed_at, measure.window_hours)), 1)
+                })
                 .collect();
             let strata = self
                 .before
@@ -326,10 +340,10 @@ impl Place {
     /// Marks that stand for what a place of the first row format had counted, so that it is not
     /// counted again.
     #[must_use]
-    pub fn counted_before(&self, has_appointment: bool, has_ended: bool) -> Vec<Mark> {
-        let mark = |did| Mark { at: self.exposed_at, did };
-        let appointment = has_appointment.then(|| mark(Did::Appointment));
-        let ended = has_ended.then(|| [mark(Did::Won(i64::MAX)), mark(Did::Lost)]);
+    pub fn counted_before(&self, has_appointment: bool, has_ended: bool) -> Vec<OutcomeEvent> {
+        let mark = |kind| OutcomeEvent { at: self.exposed_at, kind };
+        let appointment = has_appointment.then(|| mark(OutcomeKind::Appointment));
+        let ended = has_ended.then(|| [mark(OutcomeKind::Won(i64::MAX)), mark(OutcomeKind::Lost)]);
         appointment.into_iter().chain(ended.into_iter().flatten()).collect()
     }
 }

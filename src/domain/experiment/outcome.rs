@@ -20,7 +20,7 @@ const MICRO_MAX: i64 = 1_000_000_000 * MICRO;
 
 /// What a mark says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Did {
+pub enum OutcomeKind {
     /// The lead wrote.
     Received,
     /// We wrote.
@@ -40,22 +40,22 @@ pub enum Did {
     /// A coaching session or prompt was rated so, millionths.
     Satisfaction(i64),
     /// An agent of another arm had the lead: of the experiment with this number, see
-    /// [`crate::domain::experiment::enrollments::Place::number`].
+    /// [`crate::domain::experiment::enrollments::Enrollment::number`].
     Handed(u32),
 }
 
 /// Something a lead did that an experiment may count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
+pub struct OutcomeEvent {
     /// When.
     pub at: EventTime,
     /// What.
-    pub did: Did,
+    pub kind: OutcomeKind,
 }
 
 /// What a lead did lately, by time.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Marks(pub Vec<Mark>);
+pub struct OutcomeEvents(pub Vec<OutcomeEvent>);
 
 /// The outcome of a unit in one metric, both parts in millionths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub struct Outcome {
 }
 
 /// What an event says, in the order in which it counts.
-fn said(event: &Interaction, ended: Option<journey::Outcome>) -> Vec<Did> {
+fn said(event: &Interaction, ended: Option<journey::Outcome>) -> Vec<OutcomeKind> {
     let measure = |name: &str| {
         event
             .measures
@@ -77,34 +77,35 @@ fn said(event: &Interaction, ended: Option<journey::Outcome>) -> Vec<Did> {
     };
     let mut said = Vec::new();
     match event.kind {
-        EventType::MessageReceived => said.push(Did::Received),
-        EventType::MessageSent => said.push(Did::Sent),
+        EventType::MessageReceived => said.push(OutcomeKind::Received),
+        EventType::MessageSent => said.push(OutcomeKind::Sent),
         EventType::AppointmentBooked | EventType::AppointmentRequested => {
-            said.push(Did::Appointment)
+            said.push(OutcomeKind::Appointment)
         }
-        EventType::ObjectionRaised => said.push(Did::Raised),
-        EventType::ObjectionResolved => said.push(Did::Resolved),
+        EventType::ObjectionRaised => said.push(OutcomeKind::Raised),
+        EventType::ObjectionResolved => said.push(OutcomeKind::Resolved),
         EventType::CoachingSessionEnded => {
-            said.extend(measure("engagement_score").map(|value| Did::Engagement(value as i64)));
             said.extend(
-                measure("coaching_satisfaction").map(|value| Did::Satisfaction(value as i64)),
+                measure("engagement_score").map(|value| OutcomeKind::Engagement(value as i64)),
+            );
+            said.extend(
+                measure("coaching_satisfaction")
+                    .map(|value| OutcomeKind::Satisfaction(value as i64)),
             );
         }
         EventType::CoachingFeedback => {
-            said.extend(measure("rating").map(|value| Did::Satisfaction(value as i64)))
+            said.extend(measure("rating").map(|value| OutcomeKind::Satisfaction(value as i64)))
         }
         _ => {}
     }
     let value = || event.opportunity.as_ref().and_then(|deal| deal.value_minor).unwrap_or(0);
-    said.extend(
-        ended.map(
-            |ended| if ended == journey::Outcome::Won { Did::Won(value()) } else { Did::Lost },
-        ),
-    );
+    said.extend(ended.map(|ended| {
+        if ended == journey::Outcome::Won { OutcomeKind::Won(value()) } else { OutcomeKind::Lost }
+    }));
     said
 }
 
-impl Marks {
+impl OutcomeEvents {
     /// Keeps what an event says, and that it hands the lead to another arm of these experiments.
     pub fn keep(
         &mut self,
@@ -112,11 +113,12 @@ impl Marks {
         ended: Option<journey::Outcome>,
         handed: impl Iterator<Item = u32>,
     ) {
-        for did in said(event, ended).into_iter().chain(handed.map(Did::Handed)) {
-            let is_many = matches!(did, Did::Received | Did::Sent | Did::Handed(_));
+        for kind in said(event, ended).into_iter().chain(handed.map(OutcomeKind::Handed)) {
+            let is_many =
+                matches!(kind, OutcomeKind::Received | OutcomeKind::Sent | OutcomeKind::Handed(_));
             let room = if is_many { MARKS_MAX } else { MARKS_MAX + MARKS_RESERVED };
             if self.0.len() < room {
-                let mark = Mark { at: event.occurred_at, did };
+                let mark = OutcomeEvent { at: event.occurred_at, kind };
                 self.0.insert(self.0.partition_point(|other| *other < mark), mark);
             }
         }
@@ -129,13 +131,19 @@ impl Marks {
 
     /// What was done from the exposure on for so many hours. The message that was answered with the
     /// exposure is no reply to it.
-    pub fn within(&self, exposed_at: EventTime, hours: i64) -> impl Iterator<Item = Did> + '_ {
+    pub fn within(
+        &self,
+        exposed_at: EventTime,
+        hours: i64,
+    ) -> impl Iterator<Item = OutcomeKind> + '_ {
         let until = exposed_at.plus(hours.saturating_mul(HOUR_MS));
-        let counts = move |mark: &&Mark| match mark.did {
-            Did::Received | Did::Sent | Did::Handed(_) => mark.at > exposed_at && mark.at <= until,
+        let counts = move |mark: &&OutcomeEvent| match mark.kind {
+            OutcomeKind::Received | OutcomeKind::Sent | OutcomeKind::Handed(_) => {
+                mark.at > exposed_at && mark.at <= until
+            }
             _ => mark.at >= exposed_at && mark.at <= until,
         };
-        self.0.iter().filter(counts).map(|mark| mark.did)
+        self.0.iter().filter(counts).map(|mark| mark.kind)
     }
 
     /// How long a unit waited for our answer to the message that was exposed; `None`: longer than
@@ -143,45 +151,50 @@ impl Marks {
     #[must_use]
     pub fn wait_ms(&self, exposed_at: EventTime, hours: i64) -> Option<i64> {
         let until = exposed_at.plus(hours.saturating_mul(HOUR_MS));
-        let answers =
-            |mark: &&Mark| mark.did == Did::Sent && mark.at > exposed_at && mark.at <= until;
+        let answers = |mark: &&OutcomeEvent| {
+            mark.kind == OutcomeKind::Sent && mark.at > exposed_at && mark.at <= until
+        };
         self.0.iter().find(answers).map(|mark| mark.at.since(exposed_at))
     }
 
     /// The outcome of a unit exposed at a time; of a median whether there is one.
     #[must_use]
     pub fn outcome(&self, exposed_at: EventTime, measure: &Measure) -> Outcome {
-        let did = || self.within(exposed_at, measure.window_hours);
-        let share = |is: fn(&Did) -> bool| Outcome {
-            value: if did().any(|did| is(&did)) { MICRO } else { 0 },
+        let kind = || self.within(exposed_at, measure.window_hours);
+        let share = |is: fn(&OutcomeKind) -> bool| Outcome {
+            value: if kind().any(|kind| is(&kind)) { MICRO } else { 0 },
             base: MICRO,
         };
         let cap = measure
             .cap
             .map_or(MICRO_MAX, |cap| i64::from(cap).saturating_mul(MICRO).min(MICRO_MAX));
-        let count = |is: fn(&Did) -> bool| (did().filter(is).count() as i64) * MICRO;
+        let count = |is: fn(&OutcomeKind) -> bool| (kind().filter(is).count() as i64) * MICRO;
         match measure.metric {
-            Metric::ConversionRate => share(|did| matches!(did, Did::Won(_))),
-            Metric::AppointmentRate => share(|did| *did == Did::Appointment),
-            Metric::ReplyRate => share(|did| *did == Did::Received),
-            Metric::ResponseTime => share(|did| *did == Did::Sent),
+            Metric::ConversionRate => share(|kind| matches!(kind, OutcomeKind::Won(_))),
+            Metric::AppointmentRate => share(|kind| *kind == OutcomeKind::Appointment),
+            Metric::ReplyRate => share(|kind| *kind == OutcomeKind::Received),
+            Metric::ResponseTime => share(|kind| *kind == OutcomeKind::Sent),
             Metric::Revenue => Outcome {
-                value: revenue_minor(did()).saturating_mul(MICRO / 100).clamp(-cap, cap),
+                value: revenue_minor(kind()).saturating_mul(MICRO / 100).clamp(-cap, cap),
                 base: MICRO,
             },
             Metric::ConversationLength => Outcome {
-                value: count(|did| matches!(did, Did::Received | Did::Sent)).min(cap),
+                value: count(|kind| matches!(kind, OutcomeKind::Received | OutcomeKind::Sent))
+                    .min(cap),
                 base: MICRO,
             },
             Metric::ObjectionResolution => {
-                let raised = count(|did| *did == Did::Raised);
-                Outcome { value: count(|did| *did == Did::Resolved).min(raised), base: raised }
+                let raised = count(|kind| *kind == OutcomeKind::Raised);
+                Outcome {
+                    value: count(|kind| *kind == OutcomeKind::Resolved).min(raised),
+                    base: raised,
+                }
             }
-            Metric::EngagementScore => mean(did().filter_map(|did| {
-                if let Did::Engagement(value) = did { Some(value) } else { None }
+            Metric::EngagementScore => mean(kind().filter_map(|kind| {
+                if let OutcomeKind::Engagement(value) = kind { Some(value) } else { None }
             })),
-            Metric::CoachingSatisfaction => mean(did().filter_map(|did| {
-                if let Did::Satisfaction(value) = did { Some(value) } else { None }
+            Metric::CoachingSatisfaction => mean(kind().filter_map(|kind| {
+                if let OutcomeKind::Satisfaction(value) = kind { Some(value) } else { None }
             })),
         }
     }
@@ -196,8 +209,8 @@ fn mean(values: impl Iterator<Item = i64>) -> Outcome {
 
 /// The highest value of what was won, minor units: a win that is told twice, by the deal and by the
 /// lead, counts once.
-pub fn revenue_minor(did: impl Iterator<Item = Did>) -> i64 {
-    did.filter_map(|did| if let Did::Won(value) = did { Some(value) } else { None })
+pub fn revenue_minor(kind: impl Iterator<Item = OutcomeKind>) -> i64 {
+    kind.filter_map(|kind| if let OutcomeKind::Won(value) = kind { Some(value) } else { None })
         .max()
         .unwrap_or(0)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::experiment::pre_exposure::{Before, Covariate, Seen, Strata};
+use crate::domain::experiment::pre_exposure::{Covariate, PreExposure, PreExposureInputs, Strata};
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS};
 use crate::stats::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN};
 
@@ -232,8 +232,8 @@ pub struct Plan {
 impl Plan {
     /// What is to be kept of a lead that is exposed for the first time.
     #[must_use]
-    pub fn before(&self, seen: &Seen<'_>) -> Before {
-        Before {
+    pub fn before(&self, seen: &PreExposureInputs<'_>) -> PreExposure {
+        PreExposure {
             covariate: self.covariate.map(|covariate| covariate.micro(seen)),
             stratum: self.strata.map(|strata| strata.of(seen)),
             agent: self.agents_max.and(seen.agent).map(str::to_owned),

@@ -13,7 +13,7 @@ const ONES_MAX: f64 = 1e9;
 
 /// A lead at its first exposure.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct PreExposureInputs<'a> {
     /// The channel of the message that was exposed.
     pub channel: Option<&'a Channel>,
     /// All features.
@@ -44,7 +44,7 @@ impl Covariate {
 
     /// Its value, millionths; at most a billion ones in magnitude.
     #[must_use]
-    pub fn micro(self, seen: &Seen<'_>) -> i64 {
+    pub fn micro(self, seen: &PreExposureInputs<'_>) -> i64 {
         let ones = match self {
             Self::Feature(feature) => seen.features.value(feature).map_or(0.0, f64::from),
             Self::Prediction(target) => seen.probabilities[target.index()],
@@ -95,7 +95,7 @@ impl Strata {
 
     /// The stratum of a lead, 0 to 6.
     #[must_use]
-    pub fn of(self, seen: &Seen<'_>) -> u8 {
+    pub fn of(self, seen: &PreExposureInputs<'_>) -> u8 {
         match self {
             Self::Stage => seen.features.value(Feature::Stage).map_or(0, |stage| stage as u8),
             Self::Channel => {
@@ -108,7 +108,7 @@ impl Strata {
 
 /// What was known of a lead when it was first exposed; it never changes after that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Before {
+pub struct PreExposure {
     /// The covariate, millionths; `None`: none is registered.
     pub covariate: Option<i64>,
     /// The stratum, see [`Strata::of`]; `None`: none are registered.

@@ -14,7 +14,7 @@ macro_rules! sums {
                 $(self.$field = self.$field.wrapping_add($field);)+
             }
 
-            pub(crate) fn take_back(&mut self, other: &Self) {
+            pub(crate) fn retract(&mut self, other: &Self) {
                 let Self { $($field),+ } = *other;
                 $(self.$field = self.$field.wrapping_sub($field);)+
             }

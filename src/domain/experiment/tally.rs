@@ -219,14 +219,14 @@ impl Group {
         }
     }
 
-    fn take_back(&mut self, other: &Self) {
+    fn retract(&mut self, other: &Self) {
         self.units = self.units.wrapping_sub(other.units);
-        self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.take_back(other));
-        self.covaried.take_back(&other.covaried);
+        self.cells.iter_mut().zip(&other.cells).for_each(|(cell, other)| cell.retract(other));
+        self.covaried.retract(&other.covaried);
         other
             .strata
             .iter()
-            .for_each(|(stratum, sums)| self.strata.entry(*stratum).or_default().take_back(sums));
+            .for_each(|(stratum, sums)| self.strata.entry(*stratum).or_default().retract(sums));
         self.strata.retain(|_, sums| *sums != Stratum::default());
         for (bucket, units) in &other.waits {
             let place = self.waits.entry(*bucket).or_default();
@@ -286,12 +286,12 @@ impl Agents {
         }
     }
 
-    fn take_back(&mut self, other: &Self) {
+    fn retract(&mut self, other: &Self) {
         for (arm, agents) in other.arms.iter().filter(|_| !self.is_full) {
             let place = self.arms.entry(arm.clone()).or_default();
             for (agent, group) in agents {
                 let left = Arc::make_mut(place.entry(agent.clone()).or_default());
-                left.take_back(group);
+                left.retract(group);
                 if left.is_nothing() {
                     place.remove(agent);
                 }
@@ -309,7 +309,7 @@ pub struct Tally {
     /// Counts by arm.
     pub arms: BTreeMap<String, Counts>,
     /// Units that were seen in two arms; nothing else is counted of them but their exposures.
-    pub crossed: u64,
+    pub multi_exposed: u64,
     /// Outcomes by cohort and arm, of experiments with a plan. Shared, because a tally is copied
     /// for each event and an event touches one cohort.
     pub cohorts: BTreeMap<Cohort, Arc<Arms>>,
@@ -330,7 +330,7 @@ impl Tally {
 
     /// Adds another tally.
     pub fn merge(&mut self, other: &Self) {
-        self.crossed = self.crossed.wrapping_add(other.crossed);
+        self.multi_exposed = self.multi_exposed.wrapping_add(other.multi_exposed);
         self.agents.merge(&other.agents);
         self.by_agent.merge(&other.by_agent);
         if *other.journeys != Journeys::default() {
@@ -348,15 +348,15 @@ impl Tally {
 
     /// Takes back what was added before. A cohort that was counted with the oldest days is found
     /// there.
-    pub fn take_back(&mut self, other: &Self) {
-        self.crossed = self.crossed.wrapping_sub(other.crossed);
-        self.agents.take_back(&other.agents);
-        self.by_agent.take_back(&other.by_agent);
+    pub fn retract(&mut self, other: &Self) {
+        self.multi_exposed = self.multi_exposed.wrapping_sub(other.multi_exposed);
+        self.agents.retract(&other.agents);
+        self.by_agent.retract(&other.by_agent);
         if *other.journeys != Journeys::default() {
-            Arc::make_mut(&mut self.journeys).take_back(&other.journeys);
+            Arc::make_mut(&mut self.journeys).retract(&other.journeys);
         }
         for (arm, counts) in &other.arms {
-            self.arms.entry(arm.clone()).or_default().take_back(counts);
+            self.arms.entry(arm.clone()).or_default().retract(counts);
         }
         let oldest = self.oldest_day();
         for (cohort, arms) in &other.cohorts {
@@ -364,7 +364,7 @@ impl Tally {
             let place = Arc::make_mut(self.cohorts.entry(cohort).or_default());
             for (arm, group) in arms.iter() {
                 let left = place.entry(arm.clone()).or_default();
-                left.take_back(group);
+                left.retract(group);
                 if left.is_nothing() {
                     place.remove(arm);
                 }
@@ -395,11 +395,11 @@ impl Tally {
 
 /// What an event changes in the counts of one experiment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change {
+pub struct Update {
     /// What its unit counted before.
-    pub removed: Tally,
+    pub retract: Tally,
     /// What it counts now.
-    pub added: Tally,
+    pub add: Tally,
 }
 
 #[cfg(test)]
@@ -450,12 +450,12 @@ mod tests {
 
         #[test]
         fn what_is_taken_back_was_never_there(
-            units in prop::collection::vec((0..3_u8, 0..300_i64, 1..3_u32, -9_000_000..9_000_000_i64), 2..40), taken in any::<prop::sample::Index>(),
+            units in prop::collection::vec((0..3_u8, 0..300_i64, 1..3_u32, -9_000_000..9_000_000_i64), 2..40), processed in any::<prop::sample::Index>(),
         ) {
             let mut parts: Vec<Tally> = units.into_iter().map(unit).collect();
             let mut whole = merged(&parts);
-            let taken = parts.remove(taken.index(parts.len()));
-            whole.take_back(&taken);
+            let processed = parts.remove(processed.index(parts.len()));
+            whole.retract(&processed);
             let left = merged(&parts);
             prop_assert_eq!(&whole.cohorts, &left.cohorts);
             prop_assert!(left.arms.iter().all(|(arm, counts)| whole.arms.get(arm) == Some(counts)));

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use crate::domain::event::Interaction;
-use crate::domain::experiment::pre_exposure::Seen;
+use crate::domain::experiment::pre_exposure::PreExposureInputs;
 use crate::domain::experiment::{
-    Change, Experiment, ExperimentKey, Exposure, Place, Unit, is_held_out,
+    Enrollment, Experiment, ExperimentKey, Exposure, Unit, Update, is_held_out,
 };
 use crate::domain::features::Features;
 use crate::domain::lead::{Decision, Lead, Turn, probabilities};
@@ -63,14 +63,14 @@ impl Lead {
         experiment: &Experiment,
         features: &Features,
     ) -> Option<String> {
-        if let Some(place) = self.places.find(&experiment.name, experiment.began) {
-            return Some(place.arm.clone()).filter(|arm| experiment.gives(arm));
+        if let Some(enrollment) = self.enrollments.find(&experiment.name, experiment.base_version) {
+            return Some(enrollment.arm.clone()).filter(|arm| experiment.gives(arm));
         }
         let unit = self.unit_id(experiment, event);
         let is_meant = !unit.is_empty()
             && experiment.lasts(event.occurred_at)
             && experiment.targets(self.journey.stage, features)
-            && self.places.has_room(event.occurred_at, &rules.experiments);
+            && self.enrollments.has_room(event.occurred_at, &rules.experiments);
         // Of a team it is leads that are held out: blocks are all its time.
         let held = if experiment.unit == Unit::Team { event.key.lead_id() } else { &unit };
         if !is_meant || is_held_out(event.key.tenant(), held, rules.settings.holdout) {
@@ -104,11 +104,11 @@ impl Lead {
             return Vec::new();
         };
         let unit_id = self.unit_id(experiment, event).into_owned();
-        let find = |experiment: &str, began: u32| rules.version(experiment, began);
-        let before = self.places.counted_as(name, &find);
-        let first = self.places.find(name, experiment.began).is_none();
+        let find = |experiment: &str, base_version: u32| rules.version(experiment, base_version);
+        let before = self.enrollments.counted_as(name, &find);
+        let first = self.enrollments.find(name, experiment.base_version).is_none();
         if let (true, Some(assignment)) = (first, experiment.assign(&unit_id)) {
-            let seen = Seen {
+            let seen = PreExposureInputs {
                 channel: event.channel.as_ref(),
                 features,
                 probabilities: &probabilities(scores),
@@ -116,51 +116,53 @@ impl Lead {
             };
             let before =
                 experiment.plan.as_ref().map(|plan| plan.before(&seen)).unwrap_or_default();
-            self.places.enter(
-                Place::new(experiment, (&unit_id, assignment), event.occurred_at, before),
+            self.enrollments.enroll(
+                Enrollment::new(experiment, (&unit_id, assignment), event.occurred_at, before),
                 &rules.experiments,
             );
         }
-        let Some(place) = self.places.find(name, experiment.began) else { return Vec::new() };
-        let newest = place.stretch_told(event.occurred_at);
+        let Some(enrollment) = self.enrollments.find(name, experiment.base_version) else {
+            return Vec::new();
+        };
+        let newest = enrollment.stretch_told(event.occurred_at);
         let mut exposure = Exposure {
             exposure_id: event.event_id.derive(&format!("exposure/{name}")),
             event_id: event.event_id,
             key: event.key.clone(),
             at: event.occurred_at,
             experiment: name.to_owned(),
-            version: place.version,
+            version: enrollment.version,
             unit: experiment.unit,
             // A lead stays in the block in which it came.
-            unit_id: place
+            unit_id: enrollment
                 .agent
                 .clone()
                 .filter(|_| experiment.unit == Unit::Team)
                 .unwrap_or(unit_id),
             arm: arm.to_owned(),
-            bucket: place.bucket,
-            propensity: place.propensity,
+            bucket: enrollment.bucket,
+            propensity: enrollment.propensity,
             config_sha256: rules
-                .version(name, place.version)
+                .version(name, enrollment.version)
                 .unwrap_or(experiment)
                 .config_sha256
                 .clone(),
             reason: if first { "assigned" } else { "sticky" }.to_owned(),
             chain: [0; 16],
         };
-        self.places.expose(experiment, &mut exposure);
+        self.enrollments.expose(experiment, &mut exposure);
         let mut decisions = vec![Decision::Exposure(Box::new(exposure))];
         // An arm that is not the one of an experiment of the same name before takes back what was
         // counted there.
-        for (version, mut added) in self.places.counted_as(name, &find) {
+        for (version, mut add) in self.enrollments.counted_as(name, &find) {
             // Also where the lead turns out to have been exposed before.
-            added.by_agent.newest =
-                added.by_agent.newest.max(newest.filter(|_| version == experiment.began));
-            let removed = before.get(&version).cloned().unwrap_or_default();
-            if removed != added {
+            add.by_agent.newest =
+                add.by_agent.newest.max(newest.filter(|_| version == experiment.base_version));
+            let retract = before.get(&version).cloned().unwrap_or_default();
+            if retract != add {
                 decisions.push(Decision::Count(
                     ExperimentKey { version, ..experiment.key() },
-                    Box::new(Change { removed, added }),
+                    Box::new(Update { retract, add }),
                 ));
             }
         }

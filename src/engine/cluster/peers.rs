@@ -36,7 +36,7 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// What an instance has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Had {
+pub struct Advertised {
     /// Partitions that it has restored.
     pub partitions: Vec<u32>,
     /// Partitions of which it has a copy; `None`: it keeps none.
@@ -46,20 +46,20 @@ pub struct Had {
 
 /// What an instance says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Said {
+struct Advertisement {
     url: String,
     #[serde(flatten)]
-    had: Had,
+    advertised: Advertised,
 }
 
 /// The newest word of an instance.
-struct Heard {
+struct PeerState {
     offset: i64,
     at: Instant,
-    said: Said,
+    advertisement: Advertisement,
 }
 
-type Known = Arc<RwLock<BTreeMap<String, Heard>>>;
+type Known = Arc<RwLock<BTreeMap<String, PeerState>>>;
 
 /// The instances of an application as the topic tells.
 pub struct Peers {
@@ -70,14 +70,15 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Says from now on where this instance is and what `had` gives, and listens to the others.
+    /// Says from now on where this instance is and what `advertised` gives, and listens to the
+    /// others.
     ///
     /// # Errors
     /// When a client cannot be made.
     pub fn start(
         settings: &Settings,
         url: String,
-        had: impl Fn() -> Had + Send + 'static,
+        advertised: impl Fn() -> Advertised + Send + 'static,
     ) -> Result<Self, Error> {
         let consumer = settings.reader("peers", Isolation::Uncommitted)?;
         let mut list = TopicPartitionList::new();
@@ -88,13 +89,13 @@ impl Peers {
         let producer: BaseProducer = make(&settings.producer(), "peers")?;
         let (known, stop) = (Known::default(), Arc::new(AtomicBool::new(false)));
         let mut speaker =
-            Speaker { producer, topic, own: settings.instance.clone(), url, said: None };
-        let (heard, stopped) = (known.clone(), stop.clone());
+            Speaker { producer, topic, own: settings.instance.clone(), url, advertisement: None };
+        let (received_reports, stopped) = (known.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             let mut reports = Reports::of("peers");
             while !stopped.load(Ordering::Relaxed) {
-                speaker.say(had());
-                listen(&consumer, &heard, &mut reports);
+                speaker.say(advertised());
+                listen(&consumer, &received_reports, &mut reports);
             }
             speaker.leave();
         });
@@ -106,48 +107,67 @@ impl Peers {
     #[must_use]
     pub fn owner(&self, partition: Partition) -> Option<String> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let has =
-            known.iter().filter(|(_, heard)| heard.said.had.partitions.contains(&partition.0));
-        let (name, heard) = has.max_by_key(|(_, heard)| heard.offset)?;
-        (*name != self.own).then(|| heard.said.url.clone())
+        let has = known.iter().filter(|(_, received_reports)| {
+            received_reports.advertisement.advertised.partitions.contains(&partition.0)
+        });
+        let (name, received_reports) =
+            has.max_by_key(|(_, received_reports)| received_reports.offset)?;
+        (*name != self.own).then(|| received_reports.advertisement.url.clone())
     }
 
     /// Where the other instances are that have partitions.
     #[must_use]
     pub fn others(&self) -> BTreeSet<String> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let others = known
-            .iter()
-            .filter(|(name, heard)| **name != self.own && !heard.said.had.partitions.is_empty());
-        others.map(|(_, heard)| heard.said.url.clone()).collect()
+        let others = known.iter().filter(|(name, received_reports)| {
+            **name != self.own && !received_reports.advertisement.advertised.partitions.is_empty()
+        });
+        others.map(|(_, received_reports)| received_reports.advertisement.url.clone()).collect()
     }
 
     /// Where the other instances are that have a copy of a partition, those that spoke last first.
     #[must_use]
     pub fn standbys(&self, partition: Partition) -> Vec<String> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let others = known.iter().filter(|(name, _)| **name != self.own).map(|(_, heard)| heard);
-        let mut found: Vec<&Heard> = others
-            .filter(|heard| {
-                heard.said.had.standbys.as_ref().is_some_and(|kept| kept.contains(&partition.0))
+        let others = known
+            .iter()
+            .filter(|(name, _)| **name != self.own)
+            .map(|(_, received_reports)| received_reports);
+        let mut found: Vec<&PeerState> = others
+            .filter(|received_reports| {
+                received_reports
+                    .advertisement
+                    .advertised
+                    .standbys
+                    .as_ref()
+                    .is_some_and(|kept| kept.contains(&partition.0))
             })
             .collect();
-        found.sort_by_key(|heard| std::cmp::Reverse(heard.offset));
-        found.into_iter().map(|heard| heard.said.url.clone()).collect()
+        found.sort_by_key(|received_reports| std::cmp::Reverse(received_reports.offset));
+        found
+            .into_iter()
+            .map(|received_reports| received_reports.advertisement.url.clone())
+            .collect()
     }
 
     /// Partitions of which this instance is to keep a copy, where each partition has so many.
     #[must_use]
     pub fn to_keep(&self, copies: usize) -> BTreeSet<Partition> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let keeps = |heard: &Heard| heard.said.had.standbys.is_some() && heard.at.elapsed() < GONE;
-        let candidates =
-            known.iter().filter(|(_, heard)| keeps(heard)).map(|(name, _)| name.as_str()).collect();
+        let keeps = |received_reports: &PeerState| {
+            received_reports.advertisement.advertised.standbys.is_some()
+                && received_reports.at.elapsed() < GONE
+        };
+        let candidates = known
+            .iter()
+            .filter(|(_, received_reports)| keeps(received_reports))
+            .map(|(name, _)| name.as_str())
+            .collect();
         let mut owners: BTreeMap<u32, (i64, &str)> = BTreeMap::new();
-        for (name, heard) in known.iter() {
-            for partition in &heard.said.had.partitions {
-                let newest = owners.entry(*partition).or_insert((heard.offset, name));
-                *newest = (*newest).max((heard.offset, name));
+        for (name, received_reports) in known.iter() {
+            for partition in &received_reports.advertisement.advertised.partitions {
+                let newest = owners.entry(*partition).or_insert((received_reports.offset, name));
+                *newest = (*newest).max((received_reports.offset, name));
             }
         }
         let owners = owners.into_iter().map(|(partition, (_, name))| (partition, name)).collect();
@@ -175,23 +195,27 @@ struct Speaker {
     topic: String,
     own: String,
     url: String,
-    said: Option<(Had, Instant)>,
+    advertisement: Option<(Advertised, Instant)>,
 }
 
 impl Speaker {
-    fn say(&mut self, had: Had) {
+    fn say(&mut self, advertised: Advertised) {
         self.producer.poll(Duration::ZERO);
-        let again = if had.standbys.is_some() { SIGN } else { AGAIN };
-        if self.said.as_ref().is_some_and(|(said, at)| *said == had && at.elapsed() < again) {
+        let again = if advertised.standbys.is_some() { SIGN } else { AGAIN };
+        if self
+            .advertisement
+            .as_ref()
+            .is_some_and(|(advertisement, at)| *advertisement == advertised && at.elapsed() < again)
+        {
             return;
         }
-        let said = Said { url: self.url.clone(), had };
-        let bytes = serde_json::to_vec(&said).expect("strings and numbers are JSON");
+        let advertisement = Advertisement { url: self.url.clone(), advertised };
+        let bytes = serde_json::to_vec(&advertisement).expect("strings and numbers are JSON");
         match self
             .producer
             .send(BaseRecord::to(&self.topic).partition(0).key(&self.own).payload(&bytes))
         {
-            Ok(()) => self.said = Some((said.had, Instant::now())),
+            Ok(()) => self.advertisement = Some((advertisement.advertised, Instant::now())),
             Err((error, _)) => {
                 tracing::warn!(%error, "other instances are not told what this one has")
             }
@@ -214,12 +238,14 @@ fn listen(consumer: &BaseConsumer, known: &Known, reports: &mut Reports) {
         Some(Err(error)) => reports.take(error),
         Some(Ok(message)) => {
             let name = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
-            let said = message.payload().and_then(|bytes| serde_json::from_slice(bytes).ok());
+            let advertisement =
+                message.payload().and_then(|bytes| serde_json::from_slice(bytes).ok());
             let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
-            match said {
-                Some(said) => {
-                    known.insert(name, Heard { offset: message.offset(), at: Instant::now(), said })
-                }
+            match advertisement {
+                Some(advertisement) => known.insert(
+                    name,
+                    PeerState { offset: message.offset(), at: Instant::now(), advertisement },
+                ),
                 None => known.remove(&name),
             };
         }

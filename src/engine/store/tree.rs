@@ -66,7 +66,7 @@ pub trait Disk: Send + Sync {
     fn scan(&self, prefix: &[u8], each: Each<'_>) -> Result<(), Error>;
 
     /// Runs a job that writes here beside whoever asks.
-    fn beside(&self, job: Box<dyn FnOnce() + Send>);
+    fn alongside(&self, job: Box<dyn FnOnce() + Send>);
 }
 
 /// Where the disks of all partitions of one log are.
@@ -138,7 +138,7 @@ impl Disk for sled::Tree {
         Ok(())
     }
 
-    fn beside(&self, job: Box<dyn FnOnce() + Send>) {
+    fn alongside(&self, job: Box<dyn FnOnce() + Send>) {
         std::thread::spawn(job);
     }
 }
@@ -275,7 +275,7 @@ impl Tree {
         done: impl FnOnce(Result<(), Error>) + Send + 'static,
     ) {
         let tree = self.clone();
-        self.rows.beside(Box::new(move || {
+        self.rows.alongside(Box::new(move || {
             let outcome = tree.write(&changes, next);
             drop(changes);
             done(outcome);

@@ -14,22 +14,22 @@ use crate::domain::units::Partition;
 
 /// When a partition pauses.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limit {
+pub struct BreakerLimit {
     /// Share of dead letters beyond which it does, 0 to 1; 1: never.
-    pub share_max: f64,
+    pub ratio_max: f64,
     /// Newest interactions that are looked at, 1 or more.
     pub window: usize,
 }
 
-impl Default for Limit {
+impl Default for BreakerLimit {
     fn default() -> Self {
-        Self { share_max: 0.5, window: 1_000 }
+        Self { ratio_max: 0.5, window: 1_000 }
     }
 }
 
 /// Why a partition pauses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pause {
+pub struct PartitionPause {
     /// The partition.
     pub partition: Partition,
     /// Dead letters among the newest interactions.
@@ -40,7 +40,7 @@ pub struct Pause {
     pub reason: String,
 }
 
-impl fmt::Display for Pause {
+impl fmt::Display for PartitionPause {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { partition, dead_lettered, of, reason } = self;
         let percent = dead_lettered * 100 / of.max(&1);
@@ -50,7 +50,7 @@ impl fmt::Display for Pause {
                 dead-lettered, most of them as {reason}; nothing \
              is lost. Look with `leadstream dlq list --reason {reason}` and `leadstream dlq show`, \
              mend the producer, then go on with \
-             `leadstream resume --partition {0}`",
+             `leadstream partition resume --partition {0}`",
             partition.0
         )
     }
@@ -58,18 +58,18 @@ impl fmt::Display for Pause {
 
 /// Where the worker tells that a partition pauses, and is told to go on.
 #[derive(Debug, Default)]
-pub struct Gate {
-    pause: Mutex<Option<Pause>>,
+pub struct BreakerSwitch {
+    pause: Mutex<Option<PartitionPause>>,
 }
 
-impl Gate {
-    fn lock(&self) -> MutexGuard<'_, Option<Pause>> {
+impl BreakerSwitch {
+    fn lock(&self) -> MutexGuard<'_, Option<PartitionPause>> {
         self.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why the partition pauses, if it does.
     #[must_use]
-    pub fn pause(&self) -> Option<Pause> {
+    pub fn pause(&self) -> Option<PartitionPause> {
         self.lock().clone()
     }
 
@@ -80,8 +80,8 @@ impl Gate {
 }
 
 /// The newest interactions of one partition.
-pub(crate) struct Flood {
-    limit: Limit,
+pub(crate) struct DeadLetterBreaker {
+    limit: BreakerLimit,
     /// Reason where one was dead-lettered, oldest first: those of the window, and behind them those
     /// of the batch in hand.
     newest: VecDeque<Option<Box<str>>>,
@@ -89,13 +89,13 @@ pub(crate) struct Flood {
     in_hand: usize,
     /// Dead letters in the window.
     dead: usize,
-    gate: Arc<Gate>,
+    gate: Arc<BreakerSwitch>,
     /// Whether the gate was told to be shut.
     is_told: bool,
 }
 
-impl Flood {
-    pub(crate) fn new(limit: Limit) -> Self {
+impl DeadLetterBreaker {
+    pub(crate) fn new(limit: BreakerLimit) -> Self {
         Self {
             limit,
             newest: VecDeque::new(),
@@ -106,14 +106,14 @@ impl Flood {
         }
     }
 
-    pub(crate) fn gate(&self) -> &Arc<Gate> {
+    pub(crate) fn gate(&self) -> &Arc<BreakerSwitch> {
         &self.gate
     }
 
     /// Whether another interaction may be taken.
     pub(crate) fn is_open(&self) -> bool {
         self.newest.len() < self.limit.window
-            || self.dead as f64 <= self.limit.share_max * self.limit.window as f64
+            || self.dead as f64 <= self.limit.ratio_max * self.limit.window as f64
     }
 
     /// An interaction was taken; `reason` is that of its dead letter.
@@ -137,7 +137,7 @@ impl Flood {
         self.in_hand = 0;
         self.newest.drain(..self.newest.len().saturating_sub(self.limit.window));
         if !self.is_open() && !self.is_told {
-            let pause = Pause {
+            let pause = PartitionPause {
                 partition,
                 dead_lettered: self.dead,
                 of: self.limit.window,
@@ -173,30 +173,35 @@ impl Flood {
 mod tests {
     use super::*;
 
-    fn flood(window: usize) -> Flood {
-        Flood::new(Limit { share_max: 0.5, window })
+    fn breaker(window: usize) -> DeadLetterBreaker {
+        DeadLetterBreaker::new(BreakerLimit { ratio_max: 0.5, window })
     }
 
     #[test]
     fn a_partition_pauses_when_more_than_the_share_of_a_full_window_was_dead_lettered() {
-        let mut flood = flood(4);
+        let mut breaker = breaker(4);
         [Some("bad_json: x"), Some("bad_json: y"), None]
             .into_iter()
-            .for_each(|reason| flood.took(reason));
-        assert!(flood.is_open());
-        flood.took(None);
-        assert!(flood.is_open(), "half is not more than half");
-        flood.took(Some("misrouted: z"));
-        assert!(flood.is_open(), "the oldest left the window");
-        flood.took(Some("misrouted: z"));
-        flood.took(Some("misrouted: z"));
-        assert!(!flood.is_open());
-        assert_eq!(flood.gate().pause(), None, "nothing is told before the commit");
-        flood.committed(Partition(3));
-        let pause = flood.gate().pause().unwrap();
+            .for_each(|reason| breaker.took(reason));
+        assert!(breaker.is_open());
+        breaker.took(None);
+        assert!(breaker.is_open(), "half is not more than half");
+        breaker.took(Some("misrouted: z"));
+        assert!(breaker.is_open(), "the oldest left the window");
+        breaker.took(Some("misrouted: z"));
+        breaker.took(Some("misrouted: z"));
+        assert!(!breaker.is_open());
+        assert_eq!(breaker.gate().pause(), None, "nothing is told before the commit");
+        breaker.committed(Partition(3));
+        let pause = breaker.gate().pause().unwrap();
         assert_eq!(
             pause,
-            Pause { partition: Partition(3), dead_lettered: 3, of: 4, reason: "misrouted".into() }
+            PartitionPause {
+                partition: Partition(3),
+                dead_lettered: 3,
+                of: 4,
+                reason: "misrouted".into()
+            }
         );
         assert!(
             pause.to_string().contains("partition 3 is paused: 75 %")
@@ -206,25 +211,25 @@ mod tests {
 
     #[test]
     fn a_batch_that_is_dropped_does_not_count_and_an_opened_gate_counts_anew() {
-        let mut flood = flood(2);
-        flood.took(None);
-        flood.took(Some("a"));
-        flood.committed(Partition(0));
-        (0..5).for_each(|_| flood.took(Some("a")));
-        assert!(!flood.is_open());
-        flood.roll_back();
-        assert!(flood.is_open());
-        flood.took(Some("a"));
-        flood.committed(Partition(0));
-        flood.look();
-        assert!(!flood.is_open(), "nobody opened it");
-        assert!(flood.gate().open() && !flood.gate().open());
-        flood.look();
-        assert!(flood.is_open());
-        flood.took(Some("a"));
-        assert!(flood.is_open());
-        flood.took(Some("b"));
-        flood.committed(Partition(0));
-        assert_eq!(flood.gate().pause().unwrap().reason, "a");
+        let mut breaker = breaker(2);
+        breaker.took(None);
+        breaker.took(Some("a"));
+        breaker.committed(Partition(0));
+        (0..5).for_each(|_| breaker.took(Some("a")));
+        assert!(!breaker.is_open());
+        breaker.roll_back();
+        assert!(breaker.is_open());
+        breaker.took(Some("a"));
+        breaker.committed(Partition(0));
+        breaker.look();
+        assert!(!breaker.is_open(), "nobody opened it");
+        assert!(breaker.gate().open() && !breaker.gate().open());
+        breaker.look();
+        assert!(breaker.is_open());
+        breaker.took(Some("a"));
+        assert!(breaker.is_open());
+        breaker.took(Some("b"));
+        breaker.committed(Partition(0));
+        assert_eq!(breaker.gate().pause().unwrap().reason, "a");
     }
 }

@@ -15,12 +15,12 @@ use crate::domain::hash::partition_of;
 use crate::domain::rules::Rules;
 use crate::domain::units::{AppendTime, EventTime, Offset, Partition};
 use crate::engine::store::{Error, Store, Trees};
-use crate::engine::worker::dead_letter_breaker::Flood;
+use crate::engine::worker::dead_letter_breaker::DeadLetterBreaker;
 use crate::engine::worker::{Options, put};
 use crate::log::{Log, Reader};
 use crate::pipeline::{
-    Counters, Effect, Input, Key, Outcome, Partial, Positions, Row, Rows, Source, Taken, heard,
-    take,
+    Counters, Effect, Input, InputTopic, Key, Outcome, PartitionReport, Positions, Row, StateStore,
+    Taken, last_report, take,
 };
 use crate::telemetry::metrics::{Alarm, Metrics, Stage};
 use crate::telemetry::restore_progress::Watch;
@@ -54,7 +54,7 @@ pub(crate) struct Task {
     counted: BTreeMap<u32, Counters>,
     /// Results of the batch in hand that alarm.
     alarms: Vec<Alarm>,
-    pub(crate) flood: Flood,
+    pub(crate) breaker: DeadLetterBreaker,
 }
 
 impl Task {
@@ -98,7 +98,7 @@ impl Task {
             reported_day: BTreeMap::new(),
             counted: BTreeMap::new(),
             alarms: Vec::new(),
-            flood: Flood::new(options.flood),
+            breaker: DeadLetterBreaker::new(options.breaker),
         };
         task.find_positions(reader)?;
         Ok(task)
@@ -109,7 +109,7 @@ impl Task {
         let row = self.store.load(&Key::Positions)?.and_then(Row::into_positions);
         self.positions = reader.positions(self.partition, row)?;
         let mut rules = starting_rules();
-        let until = self.positions.next[Source::Definitions as usize];
+        let until = self.positions.next[InputTopic::Definitions as usize];
         reader.each::<Error>(
             (DEFINITIONS, Partition(0)),
             (Offset(0), until),
@@ -139,7 +139,7 @@ impl Task {
         self.alarms.clear();
         self.times.clear();
         self.waits_for = None;
-        self.flood.roll_back();
+        self.breaker.roll_back();
     }
 
     /// Drops the batch in hand, or takes it over where it was committed after all.
@@ -159,7 +159,7 @@ impl Task {
         metrics: &Metrics,
     ) -> Result<u64, Error> {
         let before = self.positions;
-        self.flood.look();
+        self.breaker.look();
         let mut budget = options.commit_timers;
         // What has begun ends under the rules with which it began: a replay knows nothing of the
         // commit in between.
@@ -168,7 +168,7 @@ impl Task {
             self.define(reader, batches)?;
         }
         // It may not have been fetched yet after a restart.
-        if begun == Some(Source::Interactions)
+        if begun == Some(InputTopic::Interactions)
             || self.take_inbox(reader, &mut budget, batches)? && !self.positions.has_begun
         {
             self.take_interactions(reader, options, (&mut budget, batches), metrics)?;
@@ -181,18 +181,18 @@ impl Task {
             self.store.save(key, Some(Row::Counters(row)));
         }
         metrics.alarmed(self.alarms.drain(..));
-        let taken: u64 =
+        let processed: u64 =
             (0..3).map(|source| self.positions.next[source].0 - before.next[source].0).sum();
         // A batch that ended at its timers alone moved no position, but has to be committed.
-        Ok(taken + u64::from(taken == 0 && self.store.is_changed()))
+        Ok(processed + u64::from(processed == 0 && self.store.is_changed()))
     }
 
-    fn position(&mut self, source: Source) -> &mut Offset {
+    fn position(&mut self, source: InputTopic) -> &mut Offset {
         &mut self.positions.next[source as usize]
     }
 
     /// Records that another input is read from here on.
-    fn switch_to(&mut self, source: Source, appended_ms: i64, batches: &mut Batches) {
+    fn switch_to(&mut self, source: InputTopic, appended_ms: i64, batches: &mut Batches) {
         if self.positions.current == source {
             return;
         }
@@ -207,7 +207,7 @@ impl Task {
             value: Some(switch_bytes(&switch)),
             reason: None,
             appended_ms,
-            source: 0,
+            ingest_run: 0,
             origin: None,
         };
         batches.entry((ORDER, self.partition.0)).or_default().push(record);
@@ -216,12 +216,12 @@ impl Task {
     fn define(&mut self, reader: &impl Reader, batches: &mut Batches) -> Result<(), Error> {
         loop {
             let records =
-                reader.read(DEFINITIONS, Partition(0), *self.position(Source::Definitions))?;
+                reader.read(DEFINITIONS, Partition(0), *self.position(InputTopic::Definitions))?;
             if records.is_empty() {
                 return Ok(());
             }
             for (offset, record) in records {
-                self.switch_to(Source::Definitions, record.appended_ms, batches);
+                self.switch_to(InputTopic::Definitions, record.appended_ms, batches);
                 match records::define(Arc::make_mut(&mut self.rules), &record) {
                     Ok(()) => {}
                     // Every partition reads every definition; one of them keeps what cannot be
@@ -229,14 +229,14 @@ impl Task {
                     Err(reason) if self.partition == Partition(0) => {
                         let letter = records::letter(
                             reason,
-                            (Source::Definitions, Partition(0), offset),
+                            (InputTopic::Definitions, Partition(0), offset),
                             &record,
                         );
                         batches.entry((DEAD_LETTERS, 0)).or_default().push(letter);
                     }
                     Err(_) => {}
                 }
-                *self.position(Source::Definitions) = Offset(offset.0 + 1);
+                *self.position(InputTopic::Definitions) = Offset(offset.0 + 1);
             }
         }
     }
@@ -248,20 +248,20 @@ impl Task {
         budget: &mut usize,
         batches: &mut Batches,
     ) -> Result<bool, Error> {
-        let records = reader.read(INBOX, self.partition, *self.position(Source::Inbox))?;
+        let records = reader.read(INBOX, self.partition, *self.position(InputTopic::Inbox))?;
         for (offset, record) in records {
             let (input, after) = records::inbox(&record);
-            if *self.position(Source::Interactions) < after {
+            if *self.position(InputTopic::Interactions) < after {
                 break;
             }
-            self.switch_to(Source::Inbox, record.appended_ms, batches);
+            self.switch_to(InputTopic::Inbox, record.appended_ms, batches);
             if self
-                .take(&input, (Source::Inbox, offset, &record), (&mut *budget, &mut *batches))?
+                .take(&input, (InputTopic::Inbox, offset, &record), (&mut *budget, &mut *batches))?
                 .is_none()
             {
                 return Ok(false);
             }
-            *self.position(Source::Inbox) = Offset(offset.0 + 1);
+            *self.position(InputTopic::Inbox) = Offset(offset.0 + 1);
         }
         Ok(true)
     }
@@ -279,13 +279,16 @@ impl Task {
         }
         let mut left = options.commit_records;
         while left > 0 {
-            let mut records =
-                reader.read(INTERACTIONS, self.partition, *self.position(Source::Interactions))?;
+            let mut records = reader.read(
+                INTERACTIONS,
+                self.partition,
+                *self.position(InputTopic::Interactions),
+            )?;
             records.truncate(left);
             left = if records.is_empty() { 0 } else { left - records.len() };
-            let mut began = Instant::now();
+            let mut base_version = Instant::now();
             for (offset, record) in records {
-                if !self.flood.is_open() {
+                if !self.breaker.is_open() {
                     return Ok(());
                 }
                 let place = (self.partition, self.partitions);
@@ -299,22 +302,22 @@ impl Task {
                     }
                 };
                 let decoded = Instant::now();
-                metrics.stage(Stage::Decode, decoded - began);
-                self.switch_to(Source::Interactions, record.appended_ms, batches);
-                let place = (Source::Interactions, offset, &record);
+                metrics.stage(Stage::Decode, decoded - base_version);
+                self.switch_to(InputTopic::Interactions, record.appended_ms, batches);
+                let place = (InputTopic::Interactions, offset, &record);
                 let Some(outcome) = self.take(&input, place, (&mut *budget, &mut *batches))? else {
                     return Ok(());
                 };
-                began = Instant::now();
-                metrics.stage(Stage::Take, began - decoded);
-                self.counted.entry(record.source).or_default().count(outcome);
+                base_version = Instant::now();
+                metrics.stage(Stage::Take, base_version - decoded);
+                self.counted.entry(record.ingest_run).or_default().count(outcome);
                 let occurred_ms = if let Input::Interaction { event, .. } = &input {
                     Some(event.occurred_at.0)
                 } else {
                     None
                 };
                 self.times.push((record.appended_ms, occurred_ms));
-                *self.position(Source::Interactions) = Offset(offset.0 + 1);
+                *self.position(InputTopic::Interactions) = Offset(offset.0 + 1);
             }
         }
         Ok(())
@@ -329,20 +332,20 @@ impl Task {
     fn take(
         &mut self,
         input: &Input,
-        record: (Source, Offset, &Record),
+        record: (InputTopic, Offset, &Record),
         (budget, batches): (&mut usize, &mut Batches),
     ) -> Result<Option<Outcome>, Error> {
         let mut effects = Vec::new();
         let before = *budget;
-        let taken = take(&self.rules, &mut self.store, input, budget, &mut effects)?;
+        let processed = take(&self.rules, &mut self.store, input, budget, &mut effects)?;
         self.positions.has_begun =
-            taken == Taken::Paused && (self.positions.has_begun || *budget < before);
-        if let (Source::Interactions, Taken::Done(_)) = (record.0, taken) {
-            self.flood.took(effects.iter().find_map(Effect::refusal));
+            processed == Taken::Paused && (self.positions.has_begun || *budget < before);
+        if let (InputTopic::Interactions, Taken::Done(_)) = (record.0, processed) {
+            self.breaker.took(effects.iter().find_map(Effect::refusal));
         }
         self.alarms.extend(effects.iter().flat_map(Alarm::of));
         records::emit(self.partition, record, &mut effects, batches);
-        Ok(match taken {
+        Ok(match processed {
             Taken::Done(outcome) => Some(outcome),
             Taken::Paused => None,
         })
@@ -358,7 +361,7 @@ impl Task {
     pub(crate) fn publish(&mut self, changelog_next: Option<Offset>) -> Result<(), Error> {
         self.tallied.extend(self.store.tallies_changed());
         self.committed = (self.positions, self.rules.clone());
-        self.flood.committed(self.partition);
+        self.breaker.committed(self.partition);
         self.store.publish(changelog_next, self.positions, &self.rules)
     }
 
@@ -392,23 +395,23 @@ impl Task {
     }
 
     /// The report that this partition has of an experiment from another one.
-    pub(crate) fn heard(
+    pub(crate) fn last_report(
         &mut self,
         experiment: &ExperimentKey,
         source: Partition,
-    ) -> Result<Option<Partial>, Error> {
-        heard(&mut self.store, experiment, source)
+    ) -> Result<Option<PartitionReport>, Error> {
+        last_report(&mut self.store, experiment, source)
     }
 
     /// Goes on with the reports of an experiment, of which the newest that is known came to this.
     pub(crate) fn go_on(
         &mut self,
         experiment: ExperimentKey,
-        heard: Option<Partial>,
+        last_report: Option<PartitionReport>,
     ) -> Result<(), Error> {
         let tally = self.tally(&experiment)?;
-        if let Some(heard) = heard.filter(|heard| heard.tally == tally) {
-            self.reported_day.insert(experiment, heard.at.day());
+        if let Some(last_report) = last_report.filter(|last_report| last_report.tally == tally) {
+            self.reported_day.insert(experiment, last_report.at.day());
         } else {
             self.tallied.insert(experiment);
         }
@@ -430,9 +433,9 @@ impl Task {
         for (experiment, day) in self.reported_day.clone() {
             let first =
                 self.rules.experiment(&experiment.tenant, &experiment.name, experiment.version);
-            let is_open = first.is_some_and(|first| first.plan.is_some())
+            let meets_minimum_sample = first.is_some_and(|first| first.plan.is_some())
                 && !self.rules.is_concluded(&experiment);
-            if is_open && self.clock_at(&experiment)?.day() > day {
+            if meets_minimum_sample && self.clock_at(&experiment)?.day() > day {
                 changed.insert(experiment);
             }
         }
@@ -445,7 +448,7 @@ impl Task {
             put(
                 batches,
                 target,
-                &InboxEntry::Partial { experiment, source: self.partition, at, tally },
+                &InboxEntry::PartitionReport { experiment, source: self.partition, at, tally },
                 log.now().0,
             );
         }

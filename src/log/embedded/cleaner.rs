@@ -17,7 +17,7 @@ const BATCH_RECORDS: usize = 2_000;
 
 /// What an upkeep pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Upkeep {
+pub struct Cleaned {
     /// Records removed.
     pub removed: u64,
     /// Records looked at and kept.
@@ -30,7 +30,7 @@ impl Embedded {
     ///
     /// # Errors
     /// When redb fails; what was rewritten until then stays valid.
-    pub fn compact(&self, topic: &str, partition: Partition) -> Result<Upkeep, Error> {
+    pub fn compact(&self, topic: &str, partition: Partition) -> Result<Cleaned, Error> {
         let snapshot = self.snapshot()?;
         let end = snapshot.end(topic, partition)?;
         let mut newest: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
@@ -39,7 +39,7 @@ impl Embedded {
             Ok(())
         })?;
         drop(snapshot);
-        let mut done = Upkeep::default();
+        let mut done = Cleaned::default();
         let mut from = 0;
         while from < end.0 {
             from = self.compact_piece((topic, partition), (from, end.0), &newest, &mut done)?;
@@ -54,7 +54,7 @@ impl Embedded {
         (topic, partition): (&str, Partition),
         (from, end): (u64, u64),
         newest: &BTreeMap<Vec<u8>, u64>,
-        done: &mut Upkeep,
+        done: &mut Cleaned,
     ) -> Result<u64, Error> {
         let transaction = self.database.begin_write().map_err(storage)?;
         let mut next = end;
@@ -117,8 +117,8 @@ impl Embedded {
         topic: &str,
         partition: Partition,
         (before_ms, until): (i64, Offset),
-    ) -> Result<Upkeep, Error> {
-        let mut done = Upkeep::default();
+    ) -> Result<Cleaned, Error> {
+        let mut done = Cleaned::default();
         loop {
             let transaction = self.database.begin_write().map_err(storage)?;
             let (mut read, mut removed) = (0, 0);
@@ -197,7 +197,7 @@ mod tests {
             value: value.map(|value| value.as_bytes().to_vec()),
             reason: None,
             appended_ms: *at,
-            source: 0,
+            ingest_run: 0,
             origin: None,
         };
         log.append(&Batches::from([(("t", 0), records.iter().map(record).collect())]), None)
@@ -233,9 +233,9 @@ mod tests {
             (4, "b".into(), None),
             (5, "a".into(), Some("3".into())),
         ];
-        assert_eq!(log.compact("t", Partition(0)).unwrap(), Upkeep { removed: 3, kept: 3 });
+        assert_eq!(log.compact("t", Partition(0)).unwrap(), Cleaned { removed: 3, kept: 3 });
         assert_eq!(all(&log), expected);
-        assert_eq!(log.compact("t", Partition(0)).unwrap(), Upkeep { removed: 0, kept: 3 });
+        assert_eq!(log.compact("t", Partition(0)).unwrap(), Cleaned { removed: 0, kept: 3 });
         put(&log, &[("c", Some("2"), 0)]);
         assert_eq!(log.compact("t", Partition(0)).unwrap().removed, 1);
         assert_eq!(all(&log).last(), Some(&(6, "c".into(), Some("2".into()))));

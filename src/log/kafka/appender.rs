@@ -56,7 +56,7 @@ impl Appender {
         let settings = &cluster.settings;
         let name = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, source.as_bytes()).simple();
         let mut config = settings.client();
-        config.set("transactional.id", format!("{}-source-{name}", settings.application));
+        config.set("transactional.id", format!("{}-source-{name}", settings.application_id));
         config.set("transaction.timeout.ms", settings.transaction_timeout_ms.to_string());
         config.set("linger.ms", "5").set("compression.type", "lz4");
         let producer: BaseProducer =
@@ -134,7 +134,7 @@ impl Sources for Appender {
             value: Some(state.to_vec()),
             reason: None,
             appended_ms: self.now().0,
-            source: 0,
+            ingest_run: 0,
             origin: None,
         };
         let longest = batches

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use crate::codec::record::Record;
 use crate::domain::units::{Offset, Partition};
-use crate::pipeline::{Positions, Source};
+use crate::pipeline::{InputTopic, Positions};
 
 /// Records handed out at once.
 const READ_MAX: usize = 1_000;
 
 /// An input of a partition.
-pub type Place = (Source, Partition);
+pub type InputPartition = (InputTopic, Partition);
 
 /// Fetched records of one input, kept until their positions are committed.
 struct Buffer {
@@ -45,14 +45,14 @@ pub(crate) struct Ahead {
 /// Which of an instance's workers takes which partitions: those whose number leaves `number` when
 /// divided by `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct WorkerSlot {
     /// Counted from 0.
     pub number: u32,
     /// How many workers there are.
     pub of: u32,
 }
 
-impl Part {
+impl WorkerSlot {
     /// Everything.
     pub const WHOLE: Self = Self { number: 0, of: 1 };
 
@@ -63,11 +63,11 @@ impl Part {
 
 /// Partitions that came and those that go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Moves {
+pub struct Rebalance {
     /// Now owned.
-    pub arrived: Vec<Partition>,
+    pub assigned: Vec<Partition>,
     /// To be given up, or gone already.
-    pub leaving: Vec<Partition>,
+    pub revoked: Vec<Partition>,
 }
 
 #[derive(Default)]
@@ -77,12 +77,12 @@ struct State {
     /// What the worker has in hand.
     held: BTreeMap<Partition, u64>,
     /// Owned until the worker has given them up.
-    leaving: BTreeSet<Partition>,
-    buffers: BTreeMap<Place, Buffer>,
+    revoked: BTreeSet<Partition>,
+    buffers: BTreeMap<InputPartition, Buffer>,
     /// What is not fetched yet of the interactions.
     ahead: BTreeMap<Partition, Ahead>,
     /// Inputs of which no more is fetched for now.
-    paused: BTreeSet<Place>,
+    paused: BTreeSet<InputPartition>,
     /// How long interactions were here until their transaction began, by partition, until somebody
     /// asks.
     handled: BTreeMap<Partition, Vec<Duration>>,
@@ -101,12 +101,12 @@ impl State {
 
 /// See the module.
 #[derive(Default)]
-pub struct Hub {
+pub struct PartitionAssignment {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-impl Hub {
+impl PartitionAssignment {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,7 +127,7 @@ impl Hub {
             for partition in partitions {
                 state.epochs += 1;
                 state.owned.insert(*partition, state.epochs);
-                state.leaving.remove(partition);
+                state.revoked.remove(partition);
             }
         });
     }
@@ -149,7 +149,7 @@ impl Hub {
 
     /// The worker is to give partitions up.
     pub fn asked_back(&self, partitions: &[Partition]) {
-        self.change(|state| state.leaving.extend(partitions));
+        self.change(|state| state.revoked.extend(partitions));
     }
 
     /// Whether the worker has any of these in hand and may still commit it.
@@ -163,31 +163,31 @@ impl Hub {
         self.change(|state| {
             for partition in partitions {
                 state.owned.remove(partition);
-                state.leaving.remove(partition);
+                state.revoked.remove(partition);
             }
         });
     }
 
     /// What a worker has to give up, and what it may take.
-    pub fn moves(&self, part: Part) -> Moves {
+    pub fn moves(&self, part: WorkerSlot) -> Rebalance {
         let state = self.lock();
         let other =
             |partition: &&Partition| state.owned.get(partition) != state.held.get(partition);
-        let leaving = |partition: &&Partition| state.leaving.contains(partition);
+        let revoked = |partition: &&Partition| state.revoked.contains(partition);
         let own = |partition: &&Partition| part.has(**partition);
-        Moves {
-            arrived: state
+        Rebalance {
+            assigned: state
                 .owned
                 .keys()
                 .filter(own)
-                .filter(|partition| other(partition) && !leaving(partition))
+                .filter(|partition| other(partition) && !revoked(partition))
                 .copied()
                 .collect(),
-            leaving: state
+            revoked: state
                 .held
                 .keys()
                 .filter(own)
-                .filter(|partition| other(partition) || leaving(partition))
+                .filter(|partition| other(partition) || revoked(partition))
                 .copied()
                 .collect(),
         }
@@ -200,16 +200,16 @@ impl Hub {
                 state.held.remove(partition);
                 state.ahead.remove(partition);
                 state.handled.remove(partition);
-                state
-                    .buffers
-                    .retain(|(source, of), _| of != partition || *source == Source::Definitions);
+                state.buffers.retain(|(source, of), _| {
+                    of != partition || *source == InputTopic::Definitions
+                });
             }
             state.version += 1;
         });
     }
 
     /// The worker takes a partition in hand; its epoch, or `None` when it has left again.
-    pub fn taken(&self, partition: Partition) -> Option<u64> {
+    pub fn processed(&self, partition: Partition) -> Option<u64> {
         self.change(|state| {
             let epoch = state.owned.get(&partition).copied()?;
             state.held.insert(partition, epoch);
@@ -222,7 +222,7 @@ impl Hub {
         self.change(|state| {
             state.version += 1;
             let version = state.version;
-            for source in [Source::Interactions, Source::Inbox] {
+            for source in [InputTopic::Interactions, InputTopic::Inbox] {
                 let next = positions.next[source as usize];
                 state.buffers.insert(
                     (source, partition),
@@ -235,13 +235,16 @@ impl Hub {
                 next: Offset(0),
                 version,
             };
-            state.buffers.entry((Source::Definitions, Partition(0))).or_insert(definitions);
+            state.buffers.entry((InputTopic::Definitions, Partition(0))).or_insert(definitions);
         });
     }
 
     /// What to fetch, when that is not what `applied` asked for: each input with where it begins,
     /// if it begins anew.
-    pub(crate) fn wanted(&self, applied: u64) -> Option<(u64, BTreeMap<Place, Option<Offset>>)> {
+    pub(crate) fn wanted(
+        &self,
+        applied: u64,
+    ) -> Option<(u64, BTreeMap<InputPartition, Option<Offset>>)> {
         let state = self.lock();
         let from = |buffer: &Buffer| (buffer.version > applied).then_some(buffer.next);
         let wanted =
@@ -250,7 +253,13 @@ impl Hub {
     }
 
     /// Takes a fetched record; gives how many wait in its buffer.
-    pub(crate) fn push(&self, version: u64, place: Place, offset: Offset, record: Record) -> usize {
+    pub(crate) fn push(
+        &self,
+        version: u64,
+        place: InputPartition,
+        offset: Offset,
+        record: Record,
+    ) -> usize {
         self.change(|state| {
             let Some(buffer) = state.buffers.get_mut(&place) else { return 0 };
             if buffer.version <= version && offset >= buffer.next {
@@ -263,14 +272,14 @@ impl Hub {
     }
 
     /// How many records wait in a buffer.
-    pub(crate) fn waiting(&self, source: Source, partition: Partition) -> usize {
+    pub(crate) fn waiting(&self, source: InputTopic, partition: Partition) -> usize {
         self.lock().buffers.get(&(source, partition)).map_or(0, |buffer| buffer.records.len())
     }
 
     /// Fetched records from an offset on.
     pub(crate) fn read(
         &self,
-        source: Source,
+        source: InputTopic,
         partition: Partition,
         from: Offset,
     ) -> Vec<(Offset, Record)> {
@@ -281,7 +290,7 @@ impl Hub {
     }
 
     /// Behind the last record fetched.
-    pub(crate) fn end(&self, source: Source, partition: Partition) -> Offset {
+    pub(crate) fn end(&self, source: InputTopic, partition: Partition) -> Offset {
         self.lock().buffers.get(&(source, partition)).map_or(Offset(0), |buffer| buffer.next)
     }
 
@@ -291,13 +300,13 @@ impl Hub {
         let mut state = self.lock();
         for (partition, positions) in positions {
             let partition = Partition(*partition);
-            let Some(buffer) = state.buffers.get(&(Source::Interactions, partition)) else {
+            let Some(buffer) = state.buffers.get(&(InputTopic::Interactions, partition)) else {
                 continue;
             };
-            let taken = buffer.records.partition_point(|(offset, _)| {
-                *offset < positions.next[Source::Interactions as usize]
+            let processed = buffer.records.partition_point(|(offset, _)| {
+                *offset < positions.next[InputTopic::Interactions as usize]
             });
-            let ages = buffer.came.range(..taken).map(|came| now - *came).collect();
+            let ages = buffer.came.range(..processed).map(|came| now - *came).collect();
             // Those of a transaction that nobody asked about are given up: they are counted again
             // when it is repeated.
             state.handled.insert(partition, ages);
@@ -306,7 +315,7 @@ impl Hub {
 
     /// How long interactions of a worker's partitions were here, fetched and decided on, until the
     /// last transaction with them began.
-    pub(crate) fn handled(&self, part: Part) -> Vec<Duration> {
+    pub(crate) fn handled(&self, part: WorkerSlot) -> Vec<Duration> {
         let mut state = self.lock();
         let own = state.handled.iter_mut().filter(|(partition, _)| part.has(**partition));
         own.flat_map(|(_, ages)| std::mem::take(ages)).collect()
@@ -317,7 +326,7 @@ impl Hub {
     pub(crate) fn committed(&self, positions: &BTreeMap<u32, Positions>) {
         let mut state = self.lock();
         for (partition, positions) in positions {
-            for source in [Source::Interactions, Source::Inbox] {
+            for source in [InputTopic::Interactions, InputTopic::Inbox] {
                 if let Some(buffer) = state.buffers.get_mut(&(source, Partition(*partition))) {
                     let done = buffer
                         .records
@@ -335,7 +344,7 @@ impl Hub {
     }
 
     /// Of these inputs no more is fetched for now.
-    pub(crate) fn paused(&self, places: &BTreeSet<Place>) {
+    pub(crate) fn paused(&self, places: &BTreeSet<InputPartition>) {
         self.lock().paused.clone_from(places);
     }
 
@@ -347,7 +356,7 @@ impl Hub {
     pub fn lag(&self) -> BTreeMap<u32, u64> {
         let state = self.lock();
         let of = |partition: &Partition| {
-            let place = (Source::Interactions, *partition);
+            let place = (InputTopic::Interactions, *partition);
             let (fetched, next) = state
                 .buffers
                 .get(&place)
@@ -393,7 +402,7 @@ impl Hub {
     }
 
     /// A worker takes nothing any more.
-    pub fn ended(&self, part: Part) {
+    pub fn ended(&self, part: WorkerSlot) {
         self.change(|state| state.held.retain(|partition, _| !part.has(*partition)));
     }
 

@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use crate::codec::record::{Batches, Record};
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::log::Error;
-use crate::log::kafka::assignment::Place;
+use crate::log::kafka::assignment::InputPartition;
 use crate::log::kafka::settings::Isolation;
 
 /// What came of waiting for a record.
@@ -70,49 +70,49 @@ pub trait Inputs {
     ///
     /// # Errors
     /// When it cannot be asked for.
-    fn add(&mut self, places: &[(Place, Offset)]) -> Result<(), Error>;
+    fn add(&mut self, places: &[(InputPartition, Offset)]) -> Result<(), Error>;
 
     /// Reads these no more.
     ///
     /// # Errors
     /// When it cannot be asked for.
-    fn remove(&mut self, places: &[Place]) -> Result<(), Error>;
+    fn remove(&mut self, places: &[InputPartition]) -> Result<(), Error>;
 
     /// Waits a little for the next record.
     ///
     /// # Errors
     /// When an input does not begin as early as it was asked for.
-    fn poll(&mut self) -> Result<Option<(Place, Offset, Record)>, Error>;
+    fn poll(&mut self) -> Result<Option<(InputPartition, Offset, Record)>, Error>;
 
     /// Reads no more of an input for now.
     ///
     /// # Errors
     /// When it is not read.
-    fn pause(&mut self, place: Place) -> Result<(), Error>;
+    fn pause(&mut self, place: InputPartition) -> Result<(), Error>;
 
     /// Reads on.
     ///
     /// # Errors
     /// When they are not read.
-    fn resume(&mut self, places: &[Place]) -> Result<(), Error>;
+    fn resume(&mut self, places: &[InputPartition]) -> Result<(), Error>;
 }
 
 /// What may be done after a call of a transaction that did not go through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
+pub enum TransactionErrorKind {
     /// Call it again.
-    Repeat,
+    Retriable,
     /// Abort the transaction.
     Abort,
     /// Nothing with this producer: it is at its end, or it is not known what happened.
-    Renew,
+    Fatal,
 }
 
 /// Why a call of a transaction did not go through.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct TransactionError {
     /// What may be done.
-    pub remedy: Remedy,
+    pub kind: TransactionErrorKind,
     /// Why.
     pub cause: KafkaError,
 }
@@ -125,50 +125,50 @@ pub trait Producer {
     /// Aborts or commits what an earlier producer left open, and keeps it from going on.
     ///
     /// # Errors
-    /// [`Refusal`].
-    fn init(&self) -> Result<(), Refusal>;
+    /// [`TransactionError`].
+    fn init(&self) -> Result<(), TransactionError>;
 
     /// Begins a transaction.
     ///
     /// # Errors
-    /// [`Refusal`].
-    fn begin(&self) -> Result<(), Refusal>;
+    /// [`TransactionError`].
+    fn begin(&self) -> Result<(), TransactionError>;
 
     /// Sends records, without waiting for the brokers.
     ///
     /// # Errors
-    /// [`Refusal`].
-    fn send(&self, batches: &Batches) -> Result<(), Refusal>;
+    /// [`TransactionError`].
+    fn send(&self, batches: &Batches) -> Result<(), TransactionError>;
 
     /// Waits until all that was sent is acknowledged; gives the next offsets of the changelog by
     /// partition.
     ///
     /// # Errors
-    /// [`Refusal`]; to be aborted when a record was not taken.
-    fn drain(&self, patience: Duration) -> Result<BTreeMap<u32, Offset>, Refusal>;
+    /// [`TransactionError`]; to be aborted when a record was not taken.
+    fn drain(&self, patience: Duration) -> Result<BTreeMap<u32, Offset>, TransactionError>;
 
     /// Adds offsets of a topic's partitions, which the group has committed once the transaction is.
     ///
     /// # Errors
-    /// [`Refusal`].
+    /// [`TransactionError`].
     fn offsets(
         &self,
         topic: &str,
         next: &BTreeMap<u32, Offset>,
         member: &Self::Member,
-    ) -> Result<(), Refusal>;
+    ) -> Result<(), TransactionError>;
 
     /// Commits.
     ///
     /// # Errors
-    /// [`Refusal`].
-    fn commit(&self) -> Result<(), Refusal>;
+    /// [`TransactionError`].
+    fn commit(&self) -> Result<(), TransactionError>;
 
     /// Aborts.
     ///
     /// # Errors
-    /// [`Refusal`].
-    fn abort(&self) -> Result<(), Refusal>;
+    /// [`TransactionError`].
+    fn abort(&self) -> Result<(), TransactionError>;
 }
 
 /// Kafka as one instance, a member of the group, reaches it.

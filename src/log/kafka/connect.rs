@@ -18,18 +18,18 @@ const TRY: Duration = Duration::from_millis(500);
 
 /// What a client reports by itself.
 #[derive(Default)]
-pub(crate) struct Heard {
+pub(crate) struct ClientErrors {
     failure: Mutex<Option<String>>,
 }
 
-impl Heard {
+impl ClientErrors {
     /// The last failure that it reported.
     fn failure(&self) -> Option<String> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl ClientContext for Heard {
+impl ClientContext for ClientErrors {
     fn log(&self, level: RDKafkaLogLevel, _facility: &str, message: &str) {
         tracing::debug!(message, "librdkafka reports");
         if (level as i32) <= RDKafkaLogLevel::Error as i32 {
@@ -44,7 +44,7 @@ impl ClientContext for Heard {
     }
 }
 
-impl ConsumerContext for Heard {}
+impl ConsumerContext for ClientErrors {}
 
 /// A consumer outside the group that was answered by a broker, and what is known of the cluster
 /// then.
@@ -54,17 +54,18 @@ impl ConsumerContext for Heard {}
 pub(crate) fn reach(
     settings: &Settings,
     wait: Duration,
-) -> Result<(BaseConsumer<Heard>, Metadata), Error> {
+) -> Result<(BaseConsumer<ClientErrors>, Metadata), Error> {
     let mut config =
-        settings.consumer(&format!("{}-reach-{}", settings.application, settings.instance));
+        settings.consumer(&format!("{}-reach-{}", settings.application_id, settings.instance));
     config.set("enable.partition.eof", "true");
-    let consumer: BaseConsumer<Heard> = make_with(&config, "reach", Heard::default())?;
+    let consumer: BaseConsumer<ClientErrors> =
+        make_with(&config, "reach", ClientErrors::default())?;
     let until = Instant::now() + wait;
     loop {
         let left = until.saturating_duration_since(Instant::now());
         let answer = consumer.fetch_metadata(None, left.min(TRY));
         let servers = &settings.bootstrap_servers;
-        let heard = || {
+        let errors = || {
             consumer.context().failure().map_or_else(String::new, |failure| format!(": {failure}"))
         };
         let silent = match answer {
@@ -72,7 +73,7 @@ pub(crate) fn reach(
             Err(error) => error,
         };
         while let Some(reported) = consumer.poll(Duration::ZERO) {
-            let remedy = match reported {
+            let kind = match reported {
                 Err(KafkaError::MessageConsumption(RDKafkaErrorCode::Authentication)) => {
                     "check sasl.mechanism, sasl.username and sasl.password in kafka.properties, \
                         and that the brokers know this user"
@@ -83,14 +84,14 @@ pub(crate) fn reach(
                 }
                 _ => continue,
             };
-            return Err(Error::Refused(format!("{servers} refuses{}: {remedy}", heard())));
+            return Err(Error::Refused(format!("{servers} refuses{}: {kind}", errors())));
         }
         if Instant::now() >= until {
-            let heard = Some(heard())
-                .filter(|heard| !heard.is_empty())
+            let errors = Some(errors())
+                .filter(|errors| !errors.is_empty())
                 .unwrap_or_else(|| format!(": {silent}"));
             return Err(Error::Unreachable(format!(
-                "no answer from {servers}{heard}: check kafka.bootstrap_servers, that the brokers \
+                "no answer from {servers}{errors}: check kafka.bootstrap_servers, that the brokers \
                     run, and security.protocol in \
                  kafka.properties"
             )));

@@ -8,11 +8,11 @@ use std::thread::JoinHandle;
 
 use crate::domain::units::Offset;
 use crate::log::Error;
-use crate::log::kafka::assignment::{Hub, Place};
+use crate::log::kafka::assignment::{InputPartition, PartitionAssignment};
 use crate::log::kafka::client::Inputs;
 use crate::log::kafka::librdkafka::InputConsumer;
 use crate::log::kafka::settings::Settings;
-use crate::pipeline::Source;
+use crate::pipeline::InputTopic;
 
 /// A fetching thread; dropping it ends it.
 pub struct Fetch {
@@ -23,29 +23,33 @@ pub struct Fetch {
 /// What is fetched for a hub.
 pub struct Fetching<I: Inputs> {
     inputs: I,
-    hub: Arc<Hub>,
+    assignment: Arc<PartitionAssignment>,
     buffer_records: usize,
     version: u64,
-    fetched: BTreeSet<Place>,
-    paused: BTreeSet<Place>,
+    fetched: BTreeSet<InputPartition>,
+    paused: BTreeSet<InputPartition>,
 }
 
 impl Fetch {
-    /// Starts. `topics` are those of the inputs in the order of [`Source::ALL`].
+    /// Starts. `topics` are those of the inputs in the order of [`InputTopic::ALL`].
     ///
     /// # Errors
     /// When the consumer cannot be made.
-    pub fn start(settings: &Settings, hub: &Arc<Hub>, topics: [&str; 3]) -> Result<Self, Error> {
-        let inputs = InputConsumer::new(settings, hub, topics)?;
-        let (hub, buffer_records) = (hub.clone(), settings.buffer_records);
+    pub fn start(
+        settings: &Settings,
+        assignment: &Arc<PartitionAssignment>,
+        topics: [&str; 3],
+    ) -> Result<Self, Error> {
+        let inputs = InputConsumer::new(settings, assignment, topics)?;
+        let (assignment, buffer_records) = (assignment.clone(), settings.buffer_records);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
             inputs.find_brokers();
-            let mut fetching = Fetching::new(inputs, &hub, buffer_records);
+            let mut fetching = Fetching::new(inputs, &assignment, buffer_records);
             while !stopped.load(Ordering::Relaxed) {
                 if let Err(error) = fetching.turn() {
-                    return fetching.hub.fail(error.to_string());
+                    return fetching.assignment.fail(error.to_string());
                 }
             }
         });
@@ -64,10 +68,10 @@ impl Drop for Fetch {
 
 impl<I: Inputs> Fetching<I> {
     /// For a hub that takes so many records of an input before it is paused.
-    pub fn new(inputs: I, hub: &Arc<Hub>, buffer_records: usize) -> Self {
+    pub fn new(inputs: I, assignment: &Arc<PartitionAssignment>, buffer_records: usize) -> Self {
         Self {
             inputs,
-            hub: hub.clone(),
+            assignment: assignment.clone(),
             buffer_records,
             version: 0,
             fetched: BTreeSet::new(),
@@ -84,25 +88,25 @@ impl<I: Inputs> Fetching<I> {
         self.assign()?;
         self.resume()?;
         let Some((place, offset, record)) = self.inputs.poll()? else { return Ok(false) };
-        let waiting = self.hub.push(self.version, place, offset, record);
+        let waiting = self.assignment.push(self.version, place, offset, record);
         if waiting >= self.buffer_records
-            && place.0 != Source::Definitions
+            && place.0 != InputTopic::Definitions
             && !self.paused.contains(&place)
         {
             self.inputs.pause(place)?;
             self.paused.insert(place);
-            self.hub.paused(&self.paused);
+            self.assignment.paused(&self.paused);
         }
         Ok(true)
     }
 
     /// Fetches what the hub wants now; inputs that stay are not disturbed.
     fn assign(&mut self) -> Result<(), Error> {
-        let Some((version, wanted)) = self.hub.wanted(self.version) else { return Ok(()) };
-        let goes_on = |place: &Place| matches!(wanted.get(place), Some(None));
-        let gone: Vec<Place> =
+        let Some((version, wanted)) = self.assignment.wanted(self.version) else { return Ok(()) };
+        let goes_on = |place: &InputPartition| matches!(wanted.get(place), Some(None));
+        let gone: Vec<InputPartition> =
             self.fetched.iter().copied().filter(|place| !goes_on(place)).collect();
-        let new: Vec<(Place, Offset)> =
+        let new: Vec<(InputPartition, Offset)> =
             wanted.iter().filter_map(|(place, from)| Some((*place, (*from)?))).collect();
         if !gone.is_empty() {
             self.inputs.remove(&gone)?;
@@ -111,7 +115,7 @@ impl<I: Inputs> Fetching<I> {
             self.inputs.add(&new)?;
         }
         self.paused.retain(goes_on);
-        self.hub.paused(&self.paused);
+        self.assignment.paused(&self.paused);
         self.fetched = wanted.into_keys().collect();
         self.version = version;
         Ok(())
@@ -119,12 +123,14 @@ impl<I: Inputs> Fetching<I> {
 
     /// Goes on with buffers that have drained.
     fn resume(&mut self) -> Result<(), Error> {
-        let drained = |place: &Place| self.hub.waiting(place.0, place.1) <= self.buffer_records / 2;
-        let drained: Vec<Place> = self.paused.iter().copied().filter(drained).collect();
+        let drained = |place: &InputPartition| {
+            self.assignment.waiting(place.0, place.1) <= self.buffer_records / 2
+        };
+        let drained: Vec<InputPartition> = self.paused.iter().copied().filter(drained).collect();
         if !drained.is_empty() {
             self.inputs.resume(&drained)?;
             self.paused.retain(|place| !drained.contains(place));
-            self.hub.paused(&self.paused);
+            self.assignment.paused(&self.paused);
         }
         Ok(())
     }

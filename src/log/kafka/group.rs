@@ -16,7 +16,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use crate::domain::units::{Offset, Partition};
 use crate::log::Error;
-use crate::log::kafka::assignment::Hub;
+use crate::log::kafka::assignment::PartitionAssignment;
 use crate::log::kafka::settings::{Settings, make};
 use crate::log::kafka::{ASK, Reports, failed};
 
@@ -26,7 +26,7 @@ const GIVE_UP: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(crate) struct Context {
-    hub: Arc<Hub>,
+    assignment: Arc<PartitionAssignment>,
 }
 
 impl ClientContext for Context {}
@@ -50,19 +50,19 @@ impl ConsumerContext for Context {
                 .set_all_offsets(KafkaOffset::Offset(0))
                 .and_then(|()| consumer.incremental_assign(partitions))
                 .and_then(|()| consumer.pause(partitions));
-            self.hub.assigned(&listed);
+            self.assignment.assigned(&listed);
             assigned
         } else {
             if consumer.assignment_lost() {
-                self.hub.lost(&listed);
+                self.assignment.lost(&listed);
             } else {
-                self.hub.revoked(&listed, GIVE_UP);
+                self.assignment.revoked(&listed, GIVE_UP);
             }
             consumer.incremental_unassign(partitions)
         };
         tracing::info!(?code, partitions = ?listed, "partitions moved");
         if let Err(error) = outcome {
-            self.hub.fail(format!("the group's partitions cannot be taken over: {error}"));
+            self.assignment.fail(format!("the group's partitions cannot be taken over: {error}"));
         }
     }
 }
@@ -80,28 +80,32 @@ impl Group {
     ///
     /// # Errors
     /// When the consumer cannot be made.
-    pub fn join(settings: &Settings, hub: &Arc<Hub>, topic: &str) -> Result<Self, Error> {
-        let mut config = settings.consumer(&settings.application);
+    pub fn join(
+        settings: &Settings,
+        assignment: &Arc<PartitionAssignment>,
+        topic: &str,
+    ) -> Result<Self, Error> {
+        let mut config = settings.consumer(&settings.application_id);
         config.set("partition.assignment.strategy", "cooperative-sticky");
         config.set("session.timeout.ms", settings.session_timeout_ms.to_string());
         config.set("heartbeat.interval.ms", (settings.session_timeout_ms / 4).max(100).to_string());
         if settings.is_static {
             config.set("group.instance.id", &settings.instance);
         }
-        let consumer = config.create_with_context(Context { hub: hub.clone() });
+        let consumer = config.create_with_context(Context { assignment: assignment.clone() });
         let consumer: Arc<BaseConsumer<Context>> =
             Arc::new(consumer.map_err(failed("the Kafka client of the group cannot be made"))?);
         let topic = settings.topic(topic);
         consumer.subscribe(&[&topic]).map_err(failed(format!("cannot subscribe to {topic}")))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (member, stopped, told) = (consumer.clone(), stop.clone(), hub.clone());
+        let (member, stopped, reported) = (consumer.clone(), stop.clone(), assignment.clone());
         let thread = std::thread::spawn(move || {
             let mut reports = Reports::of("group");
             while !stopped.load(Ordering::Relaxed) {
                 match member.poll(LOOK) {
                     None | Some(Ok(_)) => {}
                     Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                        return told.fail(format!(
+                        return reported.fail(format!(
                             "the consumer group does not let this instance go on: {code}"
                         ));
                     }
@@ -137,7 +141,7 @@ impl Group {
         topic: &str,
         partition: Partition,
     ) -> Result<Option<Offset>, Error> {
-        let consumer: BaseConsumer = make(&settings.consumer(&settings.application), "offsets")?;
+        let consumer: BaseConsumer = make(&settings.consumer(&settings.application_id), "offsets")?;
         offset(&consumer, &settings.topic(topic), partition)
     }
 }

@@ -15,7 +15,7 @@ use rdkafka::{Statistics, TopicPartitionList};
 use crate::codec::record::{Batches, Record};
 use crate::codec::topics::STATE;
 use crate::domain::units::{AppendTime, Offset, Partition};
-use crate::log::kafka::assignment::{Ahead, Hub, Place};
+use crate::log::kafka::assignment::{Ahead, InputPartition, PartitionAssignment};
 use crate::log::kafka::client::{Client, Inputs, Polled, Reads};
 use crate::log::kafka::group::Group;
 use crate::log::kafka::librdkafka::producer::{
@@ -24,7 +24,7 @@ use crate::log::kafka::librdkafka::producer::{
 use crate::log::kafka::settings::{Guarantee, Isolation, Settings};
 use crate::log::kafka::{ASK, Reports, failed, record_of};
 use crate::log::{Error, TimeSource};
-use crate::pipeline::Source;
+use crate::pipeline::InputTopic;
 
 /// How long a client waits for its first connection where it would go on without, only more slowly.
 const CONNECTS: Duration = Duration::from_secs(1);
@@ -131,7 +131,7 @@ impl Reads for Consumers {
 
 /// Hears how many records of the interactions are not fetched yet.
 struct Behind {
-    hub: Arc<Hub>,
+    assignment: Arc<PartitionAssignment>,
     topic: String,
 }
 
@@ -145,7 +145,7 @@ impl ClientContext for Behind {
                 stable: offset_of(found.ls_offset),
                 queued: offset_of(found.fetchq_cnt).0,
             };
-            self.hub.ahead(Partition(partition), ahead);
+            self.assignment.ahead(Partition(partition), ahead);
         }
     }
 }
@@ -160,18 +160,20 @@ pub(crate) struct InputConsumer {
 }
 
 impl InputConsumer {
-    /// `topics` are those of the inputs in the order of [`Source::ALL`].
+    /// `topics` are those of the inputs in the order of [`InputTopic::ALL`].
     pub(crate) fn new(
         settings: &Settings,
-        hub: &Arc<Hub>,
+        assignment: &Arc<PartitionAssignment>,
         topics: [&str; 3],
     ) -> Result<Self, Error> {
         let topics = topics.map(|topic| settings.topic(topic));
         let mut config =
-            settings.consumer(&format!("{}-fetch-{}", settings.application, settings.instance));
+            settings.consumer(&format!("{}-fetch-{}", settings.application_id, settings.instance));
         config.set("statistics.interval.ms", BEHIND_MS);
-        let consumer =
-            config.create_with_context(Behind { hub: hub.clone(), topic: topics[0].clone() });
+        let consumer = config.create_with_context(Behind {
+            assignment: assignment.clone(),
+            topic: topics[0].clone(),
+        });
         let consumer = consumer.map_err(failed("the Kafka client that fetches cannot be made"))?;
         Ok(Self { consumer, topics, reports: Reports::of("fetch") })
     }
@@ -188,7 +190,7 @@ impl InputConsumer {
         }
     }
 
-    fn list(&self, places: &[Place]) -> TopicPartitionList {
+    fn list(&self, places: &[InputPartition]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for (source, partition) in places {
             list.add_partition(&self.topics[*source as usize], partition.0.cast_signed());
@@ -198,7 +200,7 @@ impl InputConsumer {
 }
 
 impl Inputs for InputConsumer {
-    fn add(&mut self, places: &[(Place, Offset)]) -> Result<(), Error> {
+    fn add(&mut self, places: &[(InputPartition, Offset)]) -> Result<(), Error> {
         let what = || failed("the inputs cannot be fetched");
         let mut list = TopicPartitionList::new();
         for ((source, partition), offset) in places {
@@ -209,17 +211,17 @@ impl Inputs for InputConsumer {
         self.consumer.incremental_assign(&list).map_err(what())
     }
 
-    fn remove(&mut self, places: &[Place]) -> Result<(), Error> {
+    fn remove(&mut self, places: &[InputPartition]) -> Result<(), Error> {
         self.consumer
             .incremental_unassign(&self.list(places))
             .map_err(failed("fetching cannot be ended"))
     }
 
-    fn poll(&mut self) -> Result<Option<(Place, Offset, Record)>, Error> {
+    fn poll(&mut self) -> Result<Option<(InputPartition, Offset, Record)>, Error> {
         match self.consumer.poll(POLL) {
             None => Ok(None),
             Some(Ok(message)) => {
-                let source = Source::ALL
+                let source = InputTopic::ALL
                     .into_iter()
                     .find(|source| self.topics[*source as usize] == message.topic());
                 let (Some(source), Ok(partition)) = (source, u32::try_from(message.partition()))
@@ -247,11 +249,11 @@ impl Inputs for InputConsumer {
         }
     }
 
-    fn pause(&mut self, place: Place) -> Result<(), Error> {
+    fn pause(&mut self, place: InputPartition) -> Result<(), Error> {
         self.consumer.pause(&self.list(&[place])).map_err(failed("fetching cannot be paused"))
     }
 
-    fn resume(&mut self, places: &[Place]) -> Result<(), Error> {
+    fn resume(&mut self, places: &[InputPartition]) -> Result<(), Error> {
         self.consumer.resume(&self.list(places)).map_err(failed("fetching cannot be resumed"))
     }
 }
@@ -297,14 +299,14 @@ impl Client for Librdkafka {
         let producer = config
             .create_with_context(context)
             .map_err(failed("the transactional Kafka client cannot be made"))?;
-        let made = Transactional {
+        let created = Transactional {
             settings: settings.clone(),
             group: self.group.clone(),
             producer,
             sent: Mutex::default(),
         };
-        made.connect();
-        Ok(made)
+        created.connect();
+        Ok(created)
     }
 
     fn append(&self, batches: &Batches) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use crate::codec::topics::STATE;
 use crate::log::Error;
-use crate::log::kafka::connect::{Heard, reach};
+use crate::log::kafka::connect::{ClientErrors, reach};
 use crate::log::kafka::failed;
 use crate::log::kafka::settings::{Settings, make_with};
 
@@ -31,9 +31,9 @@ const AGAIN: Duration = Duration::from_millis(50);
 const ANSWER_BYTES_MAX: usize = 1 << 16;
 
 /// A cluster that answered.
-pub struct Survey {
+pub struct ClusterProbe {
     settings: Settings,
-    consumer: BaseConsumer<Heard>,
+    consumer: BaseConsumer<ClientErrors>,
     wait: Duration,
     /// Its brokers, `host:port`.
     pub brokers: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Survey {
 
 /// How the group stands in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct GroupOffsets {
     /// The partition.
     pub partition: u32,
     /// The committed offset.
@@ -54,7 +54,7 @@ pub struct Standing {
     pub has_changelog: bool,
 }
 
-impl Survey {
+impl ClusterProbe {
     /// Asks a cluster who it is.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Survey {
     /// # Errors
     /// When the cluster does not answer or does not allow it.
     pub fn group(&self) -> Result<Option<(String, usize)>, Error> {
-        let name = self.settings.application.as_str();
+        let name = self.settings.application_id.as_str();
         let until = Instant::now() + self.wait;
         let list = loop {
             match self.consumer.fetch_group_list(Some(name), self.wait) {
@@ -97,12 +97,15 @@ impl Survey {
     /// How the group stands in each partition.
     ///
     /// # Errors
-    /// As [`Survey::group`].
-    pub fn standings(&self, (topic, partitions): (&str, u32)) -> Result<Vec<Standing>, Error> {
+    /// As [`ClusterProbe::group`].
+    pub fn standings(&self, (topic, partitions): (&str, u32)) -> Result<Vec<GroupOffsets>, Error> {
         let Self { settings, .. } = self;
         let (topic, state) = (settings.topic(topic), settings.topic(STATE));
-        let group: BaseConsumer<Heard> =
-            make_with(&settings.consumer(&settings.application), "offsets", Heard::default())?;
+        let group: BaseConsumer<ClientErrors> = make_with(
+            &settings.consumer(&settings.application_id),
+            "offsets",
+            ClientErrors::default(),
+        )?;
         let mut list = TopicPartitionList::new();
         (0..partitions).for_each(|partition| {
             list.add_partition(&topic, partition.cast_signed());
@@ -110,7 +113,7 @@ impl Survey {
         let what = || {
             failed(format!(
                 "the committed offsets of group {} cannot be read",
-                settings.application
+                settings.application_id
             ))
         };
         let committed = group.committed_offsets(list, self.wait).map_err(what())?;
@@ -124,7 +127,7 @@ impl Survey {
             let interactions = self.watermarks(&topic, element.partition())?;
             let (first, next) = self.watermarks(&state, element.partition())?;
             let partition = u32::try_from(element.partition()).unwrap_or(0);
-            standings.push(Standing {
+            standings.push(GroupOffsets {
                 partition,
                 committed,
                 interactions,
@@ -142,7 +145,7 @@ impl Survey {
     }
 
     /// Why the end of a topic cannot be fetched; `None`: it can, or there is no such topic.
-    pub fn refusal(&self, topic: &str) -> Option<String> {
+    pub fn access_error(&self, topic: &str) -> Option<String> {
         let topic = self.settings.topic(topic);
         match self.consumer.fetch_metadata(Some(&topic), self.wait) {
             Ok(metadata) if metadata.topics().iter().any(is_refused) => {

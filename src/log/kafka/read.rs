@@ -200,18 +200,18 @@ impl<R: Reads> Topics<R> {
         stable: Offset,
         each: &mut dyn FnMut(Offset, Record) -> Result<ControlFlow<()>, E>,
     ) -> Result<bool, E> {
-        let mut heard = self.reads.time();
+        let mut received = self.reads.time();
         loop {
             match self.reads.poll((topic, partition))? {
                 Polled::Record(offset, _) if offset >= stable => return Ok(true),
                 Polled::Record(offset, record) => {
-                    heard = self.reads.time();
+                    received = self.reads.time();
                     if each(offset, record)?.is_break() {
                         return Ok(false);
                     }
                 }
                 Polled::End => return Ok(true),
-                Polled::Nothing if self.reads.time() - heard > HUSH => return Ok(false),
+                Polled::Nothing if self.reads.time() - received > HUSH => return Ok(false),
                 Polled::Nothing => {}
             }
         }
@@ -223,12 +223,12 @@ impl<R: Reads> Topics<R> {
         end: Offset,
         each: &mut dyn FnMut(Offset, Record) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut heard = self.reads.time();
+        let mut received = self.reads.time();
         loop {
             match self.reads.poll((topic, partition))? {
                 Polled::Record(offset, _) if offset >= end => return Ok(()),
                 Polled::Record(offset, record) => {
-                    heard = self.reads.time();
+                    received = self.reads.time();
                     each(offset, record)?;
                 }
                 // The end was stable before reading began, so this is behind it; offsets alone
@@ -236,7 +236,7 @@ impl<R: Reads> Topics<R> {
                 Polled::End => return Ok(()),
                 Polled::Nothing => {}
             }
-            if self.reads.time() - heard > SILENCE {
+            if self.reads.time() - received > SILENCE {
                 return Err(Error::Stuck(format!(
                     "{topic} partition {} gives no record for {SILENCE:?}",
                     partition.0

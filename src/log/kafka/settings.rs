@@ -28,7 +28,7 @@ pub struct Settings {
     /// `host:port,...`.
     pub bootstrap_servers: String,
     /// Consumer group, and first part of transactional ids.
-    pub application: String,
+    pub application_id: String,
     /// This instance: the same after a restart, so that a transaction it left open is ended at
     /// once.
     pub instance: String,
@@ -38,7 +38,7 @@ pub struct Settings {
     /// Partitions of topics that are made.
     pub partitions: u32,
     /// Copies of topics that are made.
-    pub replication: i32,
+    pub replication_factor: i32,
     /// Topics that are missing are made.
     pub creates_topics: bool,
     /// Silence after which the group gives a member's partitions away, milliseconds.
@@ -46,13 +46,13 @@ pub struct Settings {
     /// Age at which the broker aborts a transaction, milliseconds.
     pub transaction_timeout_ms: u32,
     /// How long one try to reach the cluster may take, milliseconds.
-    pub reach_timeout_ms: u32,
+    pub connect_timeout_ms: u32,
     /// Records of one input of one partition that may wait in memory.
     pub buffer_records: usize,
     /// Workers of an instance, each with its partitions and transactions.
-    pub workers: u32,
+    pub num_threads: u32,
     /// Instances that keep a copy of each partition beside the one that has it.
-    pub standbys: u32,
+    pub num_standby_replicas: u32,
     /// Records of the changelog that an instance reads for its copies in a second at most.
     pub standby_records_per_second: u32,
     /// Before the name of every topic.
@@ -120,7 +120,7 @@ impl Settings {
     /// The same with transactions of an id of this application.
     pub(crate) fn transactional(&self, id: &str) -> ClientConfig {
         let mut config = self.producer();
-        config.set("transactional.id", format!("{}-{id}", self.application));
+        config.set("transactional.id", format!("{}-{id}", self.application_id));
         config.set("transaction.timeout.ms", self.transaction_timeout_ms.to_string());
         config.set("retry.backoff.ms", RETRY_BACKOFF_MS.to_string());
         config
@@ -128,7 +128,8 @@ impl Settings {
 
     /// A consumer outside the group, which tells where partitions end.
     pub(crate) fn reader(&self, name: &str, isolation: Isolation) -> Result<BaseConsumer, Error> {
-        let mut config = self.consumer(&format!("{}-{name}-{}", self.application, self.instance));
+        let mut config =
+            self.consumer(&format!("{}-{name}-{}", self.application_id, self.instance));
         if isolation == Isolation::Uncommitted {
             config.set("isolation.level", "read_uncommitted");
         }

@@ -10,7 +10,7 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::codec::topics::{Cleanup, Topic};
 use crate::log::Error;
-use crate::log::kafka::connect::{Heard, reach};
+use crate::log::kafka::connect::{ClientErrors, reach};
 use crate::log::kafka::settings::{INPUT_BYTES_MAX, RECORD_BYTES_MAX, Settings, make_with};
 use crate::log::kafka::{ASK, failed};
 
@@ -19,7 +19,7 @@ const APPEARS: Duration = Duration::from_secs(10);
 
 /// The topics as they are.
 #[derive(Clone, Debug, Default)]
-pub struct Looked {
+pub struct TopicCheck {
     /// How the cluster names itself; none of an old one.
     pub cluster: Option<String>,
     /// Partitions of the interactions and of all that lies beside them: as many as the first topic
@@ -45,7 +45,7 @@ pub fn prepare(
     topics: &[Topic],
     wait: Duration,
 ) -> Result<(u32, Option<String>), Error> {
-    let Looked { cluster, partitions, missing, mut wrong, .. } = look(settings, topics, wait)?;
+    let TopicCheck { cluster, partitions, missing, mut wrong, .. } = look(settings, topics, wait)?;
     if !settings.creates_topics {
         wrong.extend(missing.iter().map(|topic| {
             let policy = topic.cleanup_policy();
@@ -86,14 +86,15 @@ pub fn prepare(
 ///
 /// # Errors
 /// When the cluster does not answer.
-pub fn look(settings: &Settings, topics: &[Topic], wait: Duration) -> Result<Looked, Error> {
+pub fn look(settings: &Settings, topics: &[Topic], wait: Duration) -> Result<TopicCheck, Error> {
     let (reader, all) = reach(settings, wait)?;
     let cluster = reader.client().fetch_cluster_id(wait);
-    let mut looked = Looked { cluster, partitions: settings.partitions, ..Looked::default() };
+    let mut looked =
+        TopicCheck { cluster, partitions: settings.partitions, ..TopicCheck::default() };
     let mut there = Vec::new();
     for (place, topic) in topics.iter().enumerate() {
         let name = settings.topic(topic.name);
-        let listed = all.topics().iter().find(|told| told.name() == name);
+        let listed = all.topics().iter().find(|reported| reported.name() == name);
         // One that this user may not describe is left out unless it is asked for.
         let ask = || {
             reader
@@ -101,23 +102,24 @@ pub fn look(settings: &Settings, topics: &[Topic], wait: Duration) -> Result<Loo
                 .map_err(failed(format!("topic {name} cannot be described")))
         };
         let asked = if listed.is_none() { Some(ask()?) } else { None };
-        let told = listed.or_else(|| asked.as_ref()?.topics().first());
+        let reported = listed.or_else(|| asked.as_ref()?.topics().first());
         if let Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) =
-            told.and_then(MetadataTopic::error)
+            reported.and_then(MetadataTopic::error)
         {
             looked
                 .wrong
                 .push(format!("topic {name}: this user may not describe it: allow it DESCRIBE"));
             continue;
         }
-        let Some(first) =
-            told.filter(|told| told.error().is_none()).and_then(|told| told.partitions().first())
+        let Some(first) = reported
+            .filter(|reported| reported.error().is_none())
+            .and_then(|reported| reported.partitions().first())
         else {
             looked.missing.push(topic.clone());
             continue;
         };
-        let partitions =
-            u32::try_from(told.map_or(0, |told| told.partitions().len())).unwrap_or(u32::MAX);
+        let partitions = u32::try_from(reported.map_or(0, |reported| reported.partitions().len()))
+            .unwrap_or(u32::MAX);
         if place == 0 {
             looked.partitions = partitions;
         }
@@ -138,7 +140,7 @@ pub fn look(settings: &Settings, topics: &[Topic], wait: Duration) -> Result<Loo
 fn settings_of(
     settings: &Settings,
     (topics, wait): (&[(&Topic, usize)], Duration),
-    looked: &mut Looked,
+    looked: &mut TopicCheck,
 ) -> Result<(), Error> {
     if topics.is_empty() {
         return Ok(());
@@ -185,10 +187,10 @@ fn settings_of(
                 most its {copies} copies"
             ));
         }
-        if usize::try_from(settings.replication).is_ok_and(|wanted| *copies < wanted) {
+        if usize::try_from(settings.replication_factor).is_ok_and(|wanted| *copies < wanted) {
             looked.thin.push(format!(
                 "topic {name}: it has {copies} copies, wanted are {}",
-                settings.replication
+                settings.replication_factor
             ));
         }
     }
@@ -199,34 +201,35 @@ fn create(settings: &Settings, topics: &[(&Topic, u32)]) -> Result<(), Error> {
     let (record_bytes, input_bytes) = (RECORD_BYTES_MAX.to_string(), INPUT_BYTES_MAX.to_string());
     let week = (7 * 24 * 60 * 60 * 1_000).to_string();
     let names: Vec<String> = topics.iter().map(|(topic, _)| settings.topic(topic.name)).collect();
-    let made: Vec<_> = topics
+    let created: Vec<_> = topics
         .iter()
         .zip(&names)
         .map(|((topic, partitions), name)| {
             let count = i32::try_from(*partitions).unwrap_or(i32::MAX);
-            let made = NewTopic::new(name, count, TopicReplication::Fixed(settings.replication));
-            let in_sync = if settings.replication >= 3 { "2" } else { "1" };
-            let made = made.set(
+            let created =
+                NewTopic::new(name, count, TopicReplication::Fixed(settings.replication_factor));
+            let in_sync = if settings.replication_factor >= 3 { "2" } else { "1" };
+            let created = created.set(
                 "max.message.bytes",
                 if topic.is_input() { &input_bytes } else { &record_bytes },
             );
-            let made = made
+            let created = created
                 .set("min.insync.replicas", in_sync)
                 .set("unclean.leader.election.enable", "false");
-            let made = if topic.is_input() {
-                made.set("message.timestamp.type", "LogAppendTime")
+            let created = if topic.is_input() {
+                created.set("message.timestamp.type", "LogAppendTime")
             } else {
-                made
+                created
             };
             if topic.cleanup == Cleanup::Compact {
-                made.set("cleanup.policy", "compact").set("delete.retention.ms", &week)
+                created.set("cleanup.policy", "compact").set("delete.retention.ms", &week)
             } else {
-                made.set("cleanup.policy", "delete")
+                created.set("cleanup.policy", "delete")
             }
         })
         .collect();
     let results = administer(settings, ASK, async |admin, options| {
-        admin.create_topics(&made, options).await
+        admin.create_topics(&created, options).await
     })?;
     for result in results {
         match result {
@@ -265,9 +268,10 @@ pub fn remove(settings: &Settings, topics: &[Topic]) -> Result<(), Error> {
 fn administer<T: Send>(
     settings: &Settings,
     wait: Duration,
-    ask: impl AsyncFnOnce(&AdminClient<Heard>, &AdminOptions) -> Result<T, KafkaError> + Send,
+    ask: impl AsyncFnOnce(&AdminClient<ClientErrors>, &AdminOptions) -> Result<T, KafkaError> + Send,
 ) -> Result<T, Error> {
-    let admin: AdminClient<Heard> = make_with(&settings.client(), "topics", Heard::default())?;
+    let admin: AdminClient<ClientErrors> =
+        make_with(&settings.client(), "topics", ClientErrors::default())?;
     let options = AdminOptions::new().request_timeout(Some(wait)).operation_timeout(Some(wait));
     let answered: std::io::Result<Result<T, KafkaError>> = std::thread::scope(|scope| {
         let asking = scope.spawn(|| {

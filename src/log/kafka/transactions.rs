@@ -19,8 +19,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::codec::record::{Batches, Record};
 use crate::codec::topics::STATE;
 use crate::domain::units::{AppendTime, Offset, Partition};
-use crate::log::kafka::assignment::Hub;
-use crate::log::kafka::client::{Client, Producer, Reads, Refusal, Remedy};
+use crate::log::kafka::assignment::PartitionAssignment;
+use crate::log::kafka::client::{Client, Producer, Reads, TransactionError, TransactionErrorKind};
 use crate::log::kafka::group::Group;
 use crate::log::kafka::librdkafka::producer::Transactional;
 use crate::log::kafka::librdkafka::{Consumers, Librdkafka};
@@ -28,7 +28,7 @@ use crate::log::kafka::read::Topics;
 use crate::log::kafka::settings::RETRY_BACKOFF_MS;
 use crate::log::kafka::{Cluster, failed};
 use crate::log::{CommitError, Error, Log, Reader};
-use crate::pipeline::{Positions, Source};
+use crate::pipeline::{InputTopic, Positions};
 
 /// Attempts of a call that says it may be repeated.
 const ATTEMPTS_MAX: u32 = 50;
@@ -39,9 +39,9 @@ const REPEATED_AFTER: Duration = Duration::from_millis(RETRY_BACKOFF_MS * 4 / 5)
 const SETTLING: Duration = Duration::from_millis(100);
 
 /// See the module.
-pub struct Lane<C: Client = Librdkafka> {
+pub struct TransactionalLog<C: Client = Librdkafka> {
     cluster: Arc<Cluster>,
-    hub: Arc<Hub>,
+    assignment: Arc<PartitionAssignment>,
     client: Arc<C>,
     changelog: Arc<Topics<C::Reads>>,
     topics: [&'static str; 3],
@@ -59,49 +59,49 @@ struct Turns<P> {
 /// What a lane reads.
 pub struct KafkaReader<C: Client> {
     cluster: Arc<Cluster>,
-    hub: Arc<Hub>,
+    assignment: Arc<PartitionAssignment>,
     client: Arc<C>,
     changelog: Arc<Topics<C::Reads>>,
     topics: [&'static str; 3],
 }
 
-impl Lane {
+impl TransactionalLog {
     /// The lane of one worker of an instance. `topics` are those of the inputs in the order of
-    /// [`Source::ALL`]. What the last process left open begins to be settled.
+    /// [`InputTopic::ALL`]. What the last process left open begins to be settled.
     ///
     /// # Errors
     /// When a client cannot be made.
     pub fn new(
         cluster: &Arc<Cluster>,
-        hub: &Arc<Hub>,
+        assignment: &Arc<PartitionAssignment>,
         (group, worker): (&Arc<Group>, u32),
         topics: [&'static str; 3],
     ) -> Result<Self, Error> {
         let settings = &cluster.settings;
-        let lane = Self::over(
+        let transactional = Self::over(
             cluster,
-            hub,
+            assignment,
             (Librdkafka::new(settings, group, worker)?, Consumers::new(settings)?),
             topics,
         );
-        let asked = [lane.client.producer(0)?, lane.client.producer(1)?];
+        let asked = [transactional.client.producer(0)?, transactional.client.producer(1)?];
         asked.iter().for_each(Transactional::ask);
-        lane.turns().asked = asked.map(Some);
-        Ok(lane)
+        transactional.turns().asked = asked.map(Some);
+        Ok(transactional)
     }
 }
 
-impl<C: Client> Lane<C> {
+impl<C: Client> TransactionalLog<C> {
     /// A lane over the clients of an instance.
     pub fn over(
         cluster: &Arc<Cluster>,
-        hub: &Arc<Hub>,
+        assignment: &Arc<PartitionAssignment>,
         (client, reads): (C, C::Reads),
         topics: [&'static str; 3],
     ) -> Self {
         Self {
             cluster: cluster.clone(),
-            hub: hub.clone(),
+            assignment: assignment.clone(),
             client: Arc::new(client),
             changelog: Arc::new(Topics::over(&cluster.settings, reads)),
             topics,
@@ -131,11 +131,11 @@ impl<C: Client> Lane<C> {
         for _ in 0..ATTEMPTS_MAX {
             match producer.init() {
                 Ok(()) => return Ok(producer),
-                Err(Refusal { remedy: Remedy::Repeat, cause }) => {
+                Err(TransactionError { kind: TransactionErrorKind::Retriable, cause }) => {
                     tracing::warn!(error = %cause, "waiting for the transaction coordinator");
                     self.changelog.reads().pause(SETTLING);
                 }
-                Err(Refusal { cause, .. }) => return Err(what()(cause)),
+                Err(TransactionError { cause, .. }) => return Err(what()(cause)),
             }
         }
         Err(what()(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut)))
@@ -153,8 +153,9 @@ impl<C: Client> Lane<C> {
         producer.begin()?;
         producer.send(batches)?;
         let ends = producer.drain(self.patience())?;
-        let owned =
-            self.hub.if_owned(positions.keys().map(|partition| Partition(*partition)), || {
+        let owned = self
+            .assignment
+            .if_owned(positions.keys().map(|partition| Partition(*partition)), || {
                 self.client.member()
             });
         let member = match owned {
@@ -170,7 +171,7 @@ impl<C: Client> Lane<C> {
         let next = positions
             .iter()
             .map(|(partition, positions)| {
-                (*partition, positions.next[Source::Interactions as usize])
+                (*partition, positions.next[InputTopic::Interactions as usize])
             })
             .collect();
         self.again(|| producer.offsets(self.topics[0], &next, &member))?;
@@ -186,11 +187,14 @@ impl<C: Client> Lane<C> {
     }
 
     /// Repeats a call that may be repeated, for as long as the transaction can live.
-    fn again(&self, call: impl Fn() -> Result<(), Refusal>) -> Result<(), Refusal> {
+    fn again(
+        &self,
+        call: impl Fn() -> Result<(), TransactionError>,
+    ) -> Result<(), TransactionError> {
         let until = self.changelog.reads().time() + self.patience();
         for _ in 1..ATTEMPTS_MAX {
             match call() {
-                Err(Refusal { remedy: Remedy::Repeat, cause })
+                Err(TransactionError { kind: TransactionErrorKind::Retriable, cause })
                     if self.changelog.reads().time() < until =>
                 {
                     tracing::warn!(error = %cause, "a call of the transaction is repeated");
@@ -208,27 +212,27 @@ enum Failure {
     Unknown(String),
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        let cause = refusal.cause.to_string();
-        match refusal.remedy {
-            Remedy::Abort => Self::Abort(cause),
-            Remedy::Repeat | Remedy::Renew => Self::Unknown(cause),
+impl From<TransactionError> for Failure {
+    fn from(transaction_error: TransactionError) -> Self {
+        let cause = transaction_error.cause.to_string();
+        match transaction_error.kind {
+            TransactionErrorKind::Abort => Self::Abort(cause),
+            TransactionErrorKind::Retriable | TransactionErrorKind::Fatal => Self::Unknown(cause),
         }
     }
 }
 
-impl<C: Client> Log for Lane<C> {
+impl<C: Client> Log for TransactionalLog<C> {
     type Reader = KafkaReader<C>;
     const POSITIONS_ARE_ROWS: bool = true;
 
     fn reader(&self) -> Result<KafkaReader<C>, Error> {
         self.changelog.reads().quiet();
         self.client.quiet();
-        let (cluster, hub) = (self.cluster.clone(), self.hub.clone());
+        let (cluster, assignment) = (self.cluster.clone(), self.assignment.clone());
         Ok(KafkaReader {
             cluster,
-            hub,
+            assignment,
             client: self.client.clone(),
             changelog: self.changelog.clone(),
             topics: self.topics,
@@ -244,7 +248,7 @@ impl<C: Client> Log for Lane<C> {
         batches: &Batches,
         positions: &BTreeMap<u32, Positions>,
     ) -> Result<BTreeMap<u32, Offset>, CommitError> {
-        self.hub.begins(positions);
+        self.assignment.begins(positions);
         let Turns { producers, next, .. } = &mut *self.turns();
         let turn = std::mem::replace(next, 1 - *next);
         let place = &mut producers[turn];
@@ -254,7 +258,7 @@ impl<C: Client> Log for Lane<C> {
         };
         match self.transact(&producer, batches, positions) {
             Ok((ends, is_spent)) => {
-                self.hub.committed(positions);
+                self.assignment.committed(positions);
                 if is_spent {
                     tracing::info!(
                         "a commit took so long that it may have been sent twice: this producer is \
@@ -270,9 +274,9 @@ impl<C: Client> Log for Lane<C> {
                     *place = Some(producer);
                     Err(CommitError::Aborted(why))
                 }
-                Err(refusal) => Err(CommitError::InDoubt(format!(
+                Err(transaction_error) => Err(CommitError::InDoubt(format!(
                     "{why}; and it cannot be aborted: {}",
-                    refusal.cause
+                    transaction_error.cause
                 ))),
             },
             Err(Failure::Unknown(why)) => Err(CommitError::InDoubt(why)),
@@ -306,7 +310,7 @@ impl<C: Client> KafkaReader<C> {
     /// The command that sets the group's offset of a partition of the interactions.
     fn reset(&self, partition: Partition, to: &str) -> String {
         let settings = &self.cluster.settings;
-        let (group, topic) = (&settings.application, settings.topic(self.topics[0]));
+        let (group, topic) = (&settings.application_id, settings.topic(self.topics[0]));
         format!(
             "kafka-consumer-groups --group {group} --topic {topic}:{} --reset-offsets {to} \
                 --execute",
@@ -314,8 +318,8 @@ impl<C: Client> KafkaReader<C> {
         )
     }
 
-    fn source(&self, topic: &str) -> Option<Source> {
-        Source::ALL.into_iter().find(|source| self.topics[*source as usize] == topic)
+    fn source(&self, topic: &str) -> Option<InputTopic> {
+        InputTopic::ALL.into_iter().find(|source| self.topics[*source as usize] == topic)
     }
 }
 
@@ -327,7 +331,7 @@ impl<C: Client> Reader for KafkaReader<C> {
     /// Of an input: behind what was fetched; markers of transactions at its end are never fetched.
     fn end(&self, topic: &str, partition: Partition) -> Result<Offset, Error> {
         match self.source(topic) {
-            Some(source) => Ok(self.hub.end(source, partition)),
+            Some(source) => Ok(self.assignment.end(source, partition)),
             None => self.changelog.end(topic, partition),
         }
     }
@@ -340,7 +344,7 @@ impl<C: Client> Reader for KafkaReader<C> {
     ) -> Result<Vec<(Offset, Record)>, Error> {
         Ok(self
             .source(topic)
-            .map_or_else(Vec::new, |source| self.hub.read(source, partition, from)))
+            .map_or_else(Vec::new, |source| self.assignment.read(source, partition, from)))
     }
 
     fn positions(&self, partition: Partition, row: Option<Positions>) -> Result<Positions, Error> {
@@ -373,10 +377,10 @@ impl<C: Client> Reader for KafkaReader<C> {
                 self.reset(partition, "--to-earliest"),
             )));
         }
-        positions.next[Source::Interactions as usize] = next;
+        positions.next[InputTopic::Interactions as usize] = next;
         // A commit of which nobody knew may have happened: what it took still fills the buffers,
         // and a full one is not fetched for.
-        self.hub.committed(&BTreeMap::from([(partition.0, positions)]));
+        self.assignment.committed(&BTreeMap::from([(partition.0, positions)]));
         Ok(positions)
     }
 

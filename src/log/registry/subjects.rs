@@ -1,7 +1,7 @@
 //! Own schemas on a registry: each topic's values are the subject `<topic>-value`
 //! (TopicNameStrategy).
 
-use crate::codec::avro::{self, Coded, Frames};
+use crate::codec::avro::{self, Frames, TopicSchema};
 use crate::log::registry::api::{Api, COMPATIBILITY, Error, Registered, Settings};
 use crate::log::registry::runtime;
 
@@ -27,7 +27,7 @@ pub struct Registration {
     pub outcome: Outcome,
 }
 
-fn subject(coded: &Coded) -> String {
+fn subject(coded: &TopicSchema) -> String {
     format!("{}-value", coded.topic)
 }
 
@@ -45,7 +45,7 @@ pub async fn register(settings: &Settings) -> Result<Vec<Registration>, Error> {
     Ok(registrations)
 }
 
-async fn register_one(api: &Api, coded: &Coded) -> Result<Registration, Error> {
+async fn register_one(api: &Api, coded: &TopicSchema) -> Result<Registration, Error> {
     let subject = subject(coded);
     api.require_compatibility(&subject).await?;
     if let Some(registered) = api.find(&subject, coded.text).await? {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::experiments::crossed::handed;
+use crate::experiments::multi_exposed::handed;
 use crate::experiments::{
     DAYS, Ran, START, concluded, experiment, exposures, key, measured, rules, same_in_any_order,
     says, with, won,
@@ -194,10 +194,10 @@ fn sums_of_agents_do_not_depend_on_order_repetition_and_partitioning() {
     // One lead in four is handed to the next agent within its window.
     let moved: Vec<Interaction> =
         events.iter().filter(|event| event.agent_id.is_some()).step_by(4).cloned().collect();
-    events.extend(moved.iter().enumerate().map(|(place, event)| {
+    events.extend(moved.iter().enumerate().map(|(enrollment, event)| {
         handed(
             event.key.lead_id(),
-            &format!("agent-6-{}", place % 24),
+            &format!("agent-6-{}", enrollment % 24),
             event.occurred_at.0 + 24 * HOUR_MS,
         )
     }));
@@ -205,7 +205,9 @@ fn sums_of_agents_do_not_depend_on_order_repetition_and_partitioning() {
     let metrics = same_in_any_order(&rules(&body()), &events, &key());
     let report = metrics.report.unwrap();
     assert!(
-        report.units == 24 && metrics.tally.crossed > 20 && report.comparisons[0].0.lift.is_some(),
+        report.units == 24
+            && metrics.tally.multi_exposed > 20
+            && report.comparisons[0].0.lift.is_some(),
         "{report:#?}"
     );
     let units: u64 = metrics
@@ -216,7 +218,7 @@ fn sums_of_agents_do_not_depend_on_order_repetition_and_partitioning() {
         .flat_map(|own| own.values())
         .map(|group| group.units)
         .sum();
-    assert_eq!(units + metrics.tally.crossed, 24 * 20);
+    assert_eq!(units + metrics.tally.multi_exposed, 24 * 20);
 }
 
 #[test]
@@ -240,7 +242,7 @@ fn with_more_agents_than_are_kept_apart_nothing_is_concluded_in_any_order() {
     assert!(full.agents.is_full && full == merged(&mut (0..=AGENTS_MAX).rev()));
     let mut halves = merged(&mut (0..150));
     halves.merge(&merged(&mut (150..300)));
-    halves.take_back(&tally(7));
+    halves.retract(&tally(7));
     assert_eq!(halves, full);
     let mut few = merged(&mut (0..3));
     few.merge(&full);

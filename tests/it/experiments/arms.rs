@@ -102,7 +102,7 @@ impl Live {
         for effect in &effects {
             let definition = match effect {
                 Effect::Concluded(concluded) => conclusion(concluded),
-                Effect::Reweighted(reweighted) => reweighting(reweighted),
+                Effect::AllocationUpdated(reweighted) => reweighting(reweighted),
                 _ => continue,
             };
             // A report of each partition may conclude until the first conclusion was read.
@@ -127,7 +127,7 @@ impl Live {
         exposures(&self.ran.effects)
             .into_iter()
             .for_each(|exposure| audit.take(&self.rules, "0/0", exposure));
-        assert_eq!((audit.crossed, audit.wrong), (0, 0), "{:?}", audit.told);
+        assert_eq!((audit.multi_exposed, audit.wrong), (0, 0), "{:?}", audit.reported);
     }
 }
 
@@ -332,7 +332,11 @@ fn new_weights_are_written_once_whatever_is_reported_before_they_are_read() {
     ran.trial = leadstream::pipeline::Memory::default();
     let written = |effects: Vec<Effect>| {
         let version = |effect: &Effect| {
-            if let Effect::Reweighted(written) = effect { Some(written.version) } else { None }
+            if let Effect::AllocationUpdated(written) = effect {
+                Some(written.version)
+            } else {
+                None
+            }
         };
         effects.iter().filter_map(version).collect::<Vec<_>>()
     };
@@ -340,9 +344,10 @@ fn new_weights_are_written_once_whatever_is_reported_before_they_are_read() {
     ran.take(&acting, [says("more", START + 18 * DAY_MS)]);
     assert_eq!(written(ran.report(&acting, 2)), [0_u32; 0]);
     // Somebody else was there first with that version: the next one is written.
-    let mut taken = acting.clone();
+    let mut processed = acting.clone();
     let other = three(&[("continues", json!(1)), ("coverage", json!(9_000))]);
-    crate::experiments::define(&mut taken, &crate::experiments::told(2, 3, &other)).unwrap();
-    ran.take(&taken, [says("again", START + 19 * DAY_MS)]);
-    assert_eq!(written(ran.report(&taken, 3)), [3]);
+    crate::experiments::define(&mut processed, &crate::experiments::reported(2, 3, &other))
+        .unwrap();
+    ran.take(&processed, [says("again", START + 19 * DAY_MS)]);
+    assert_eq!(written(ran.report(&processed, 3)), [3]);
 }

@@ -100,7 +100,7 @@ fn credits_are_the_same_bytes_after_duplicates_any_order_within_lateness_and_any
 fn a_journey_is_what_was_touched_since_the_end_before_and_an_end_told_again_is_none() {
     let rules = daily(&["empathetic", "assertive", "consultative"]);
     let at = |day: i64, hour: i64| START + day * DAY_MS + hour * HOUR_MS;
-    let told = journeys(
+    let reported = journeys(
         &rules,
         [
             says("a", at(0, 1)),
@@ -116,10 +116,13 @@ fn a_journey_is_what_was_touched_since_the_end_before_and_an_end_told_again_is_n
             won("c", at(3, 1), 5),
         ],
     );
-    assert_eq!((told.conversions, told.nulls, told.untouched, told.cut), (1, 1, 1, 0));
-    let names: Vec<&str> = told.credits.keys().map(String::as_str).collect();
+    assert_eq!(
+        (reported.conversions, reported.nulls, reported.untouched, reported.cut),
+        (1, 1, 1, 0)
+    );
+    let names: Vec<&str> = reported.credits.keys().map(String::as_str).collect();
     assert_eq!(names, ["consultative"], "the conversion is credited to what came after the loss");
-    assert!((conversions(told.credits["consultative"].linear) - 1.0).abs() < 1e-12);
+    assert!((conversions(reported.credits["consultative"].linear) - 1.0).abs() < 1e-12);
 }
 
 #[test]
@@ -138,12 +141,12 @@ fn of_many_touches_the_newest_count_and_of_many_names_the_first_that_were_define
         panic!("no lead")
     };
     assert!(lead.touches.list.len() <= 19, "what cannot share in a credit any more is forgotten");
-    let told = journeys(&rules, daily.into_iter().chain([won("a", START + 20 * DAY_MS, 5)]));
-    assert_eq!((told.conversions, told.cut), (1, 1));
+    let reported = journeys(&rules, daily.into_iter().chain([won("a", START + 20 * DAY_MS, 5)]));
+    assert_eq!((reported.conversions, reported.cut), (1, 1));
     // The first four of twenty touches are cut; the last four have names beyond the sixteen that
     // are told apart.
-    assert_eq!((told.credits.len(), told.credits.contains_key("own-03")), (13, false));
-    assert!((conversions(told.credits["other"].linear) - 0.25).abs() < 1e-12, "{told:?}");
+    assert_eq!((reported.credits.len(), reported.credits.contains_key("own-03")), (13, false));
+    assert!((conversions(reported.credits["other"].linear) - 0.25).abs() < 1e-12, "{reported:?}");
 }
 
 #[test]
@@ -161,12 +164,12 @@ fn a_record_tells_credits_of_every_rule_and_an_experiment_has_none() {
     ran.take(&rules, [says("d", START + HOUR_MS), lost("d", START + 2 * HOUR_MS)]);
     let effects = ran.report_of(&rules, &of_tenant(), 0);
     let (name, value) = metrics_record(measured(&effects));
-    let told = describe(&value).unwrap();
+    let reported = describe(&value).unwrap();
     assert_eq!(
-        (name.as_str(), &told["experiment"], &told["attribution"]["conversions"]),
+        (name.as_str(), &reported["experiment"], &reported["attribution"]["conversions"]),
         ("acme:", &"".into(), &3.into())
     );
-    let credit = &told["attribution"]["credits"][0];
+    let credit = &reported["attribution"]["credits"][0];
     assert_eq!(
         (&credit["strategy"], &credit["first"], &credit["last"], &credit["linear"]),
         (&"assertive".into(), &0.0.into(), &3.0.into(), &1.5.into())
@@ -179,7 +182,7 @@ fn a_record_tells_credits_of_every_rule_and_an_experiment_has_none() {
         at,
         tally: Default::default(),
         report: None,
-        nets: Vec::new(),
+        net_benefits: Vec::new(),
     };
     assert!(describe(&metrics_record(&plain).1).unwrap()["attribution"].is_null());
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::experiments::arms::{Live, three};
 use crate::experiments::{
-    Arm, START, USUAL, define, experiment, exposures, measured, none, says, told,
+    Arm, START, USUAL, define, experiment, exposures, measured, none, reported, says,
 };
 use leadstream::domain::experiment::analysis::decision::Report;
 use leadstream::domain::experiment::analysis::verdicts::Verdict;
@@ -30,8 +30,8 @@ fn weights(live: &Live) -> Vec<Vec<u64>> {
     };
     live.definitions
         .iter()
-        .filter(|told| told.kind == "experiment")
-        .map(|told| of(&told.body))
+        .filter(|reported| reported.kind == "experiment")
+        .map(|reported| of(&reported.body))
         .collect()
 }
 
@@ -39,7 +39,7 @@ fn goal<'a>(
     report: &'a Report,
     arm: &str,
 ) -> &'a leadstream::domain::experiment::analysis::inference::Comparison {
-    &report.comparisons.iter().find(|(told, _)| told.arm == arm).unwrap().0
+    &report.comparisons.iter().find(|(reported, _)| reported.arm == arm).unwrap().0
 }
 
 #[test]
@@ -100,7 +100,9 @@ fn a_bandit_is_concluded_on_by_the_probabilities_of_its_arms_and_shows_no_test_o
     let (better, equal) = (goal(report, "analytical"), goal(report, "assertive"));
     let difference = better.difference.unwrap();
     assert!(
-        difference.interval.contains(0.2) && difference.interval.lower > 0.0 && better.is_open,
+        difference.interval.contains(0.2)
+            && difference.interval.lower > 0.0
+            && better.meets_minimum_sample,
         "{better:?}"
     );
     assert!(
@@ -149,8 +151,9 @@ fn equal_arms_of_a_bandit_are_rarely_told_apart() {
             ..USUAL
         });
         let differs = |report: &Report| {
-            report.comparisons.iter().any(|(told, _)| {
-                told.is_open && !told.lift.is_some_and(|lift| lift.interval.contains(0.0))
+            report.comparisons.iter().any(|(reported, _)| {
+                reported.meets_minimum_sample
+                    && !reported.lift.is_some_and(|lift| lift.interval.contains(0.0))
             })
         };
         rejected += u64::from(live.reports.iter().any(differs));
@@ -180,7 +183,7 @@ fn an_arm_of_a_bandit_that_is_worse_is_withdrawn_and_gets_no_weight_again() {
 
 #[test]
 fn the_weights_of_an_epoch_come_from_what_was_known_when_it_ended_and_are_worked_out_once() {
-    use leadstream::domain::experiment::analysis::allocation::{chances, epochs};
+    use leadstream::domain::experiment::analysis::allocation::{arm_probabilities, epochs};
     use leadstream::domain::experiment::plan::Setup;
     let does = |_: i64, arm: &str| {
         if arm == "analytical" { Arm { converts: 0.4, ..USUAL } } else { USUAL }
@@ -199,14 +202,17 @@ fn the_weights_of_an_epoch_come_from_what_was_known_when_it_ended_and_are_worked
     );
     // Nothing is known before the windows of the first days have passed: equal weights.
     assert!(
-        chances(&setup, &tally, &own.arms, 1).unwrap().iter().all(|chance| chance.weight == 3_333)
+        arm_probabilities(&setup, &tally, &own.arms, 1)
+            .unwrap()
+            .iter()
+            .all(|chance| chance.weight == 3_333)
     );
-    let known = chances(&setup, &tally, &own.arms, 4).unwrap();
+    let known = arm_probabilities(&setup, &tally, &own.arms, 4).unwrap();
     let mut shorter = tally.clone();
     shorter.cohorts.retain(|cohort, _| setup.look(cohort.day) <= EventTime(START + 8 * DAY_MS));
     assert!(
         shorter != tally
-            && chances(&setup, &shorter, &own.arms, 4).unwrap() == known
+            && arm_probabilities(&setup, &shorter, &own.arms, 4).unwrap() == known
             && known[2].best > 0.9,
         "{known:?}"
     );
@@ -229,13 +235,13 @@ fn a_refusal_of_an_allocation_names_the_field() {
     ];
     let mut rules = none();
     for (allocation, names) in cases {
-        let text = told(1, 0, &body(&[("allocation", allocation)]));
+        let text = reported(1, 0, &body(&[("allocation", allocation)]));
         let refused = define(&mut rules, &text).expect_err(&text);
         assert!(refused.contains(names), "{refused}");
     }
     for metric in ["engagement_score", "response_time"] {
         let whole = body(&[("metrics", json!([{"metric": metric}]))]);
-        let refused = define(&mut rules, &told(1, 0, &whole)).unwrap_err();
+        let refused = define(&mut rules, &reported(1, 0, &whole)).unwrap_err();
         assert!(
             refused
                 .starts_with(&format!("body.allocation: {metric} is told of all leads together")),
@@ -247,22 +253,22 @@ fn a_refusal_of_an_allocation_names_the_field() {
         ("planned_units", json!(20)),
         ("ends_at", json!("2026-01-20T00:00:00Z")),
     ]);
-    let refused = define(&mut rules, &told(1, 0, &agents)).unwrap_err();
+    let refused = define(&mut rules, &reported(1, 0, &agents)).unwrap_err();
     assert!(refused.starts_with("body.allocation: weights never change for agents"), "{refused}");
     let mut without = body(&[("goal", Value::Null)]);
     for field in ["guardrails", "metrics", "planned_units", "decisions"] {
         without.as_object_mut().unwrap().remove(field);
     }
-    let refused = define(&mut rules, &told(1, 0, &without)).unwrap_err();
+    let refused = define(&mut rules, &reported(1, 0, &without)).unwrap_err();
     assert_eq!(refused, "body.allocation: means nothing without a goal");
     // What was registered may not change: a bandit stays one.
-    define(&mut rules, &told(1, 0, &body(&[]))).unwrap();
+    define(&mut rules, &reported(1, 0, &body(&[]))).unwrap();
     let other = body(&[
         ("continues", json!(1)),
         ("allocation", json!({"rule": "thompson", "floor": 0.2, "epoch_days": 2})),
     ]);
     assert!(
-        define(&mut rules, &told(2, 1, &other))
+        define(&mut rules, &reported(2, 1, &other))
             .unwrap_err()
             .contains("was registered with version 1")
     );

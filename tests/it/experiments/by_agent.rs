@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::experiments::crossed::handed;
+use crate::experiments::multi_exposed::handed;
 use crate::experiments::{
-    DAYS, Ran, START, define, each_is_refused, experiment, exposures, key, measured, rules,
-    same_in_any_order, says, told, with, won,
+    DAYS, Ran, START, define, each_is_refused, experiment, exposures, key, measured, reported,
+    rules, same_in_any_order, says, with, won,
 };
 use leadstream::codec::{avro, results, rows};
 use leadstream::domain::event::{Channel, Interaction};
 use leadstream::domain::experiment::analysis::decision::{Report, report};
-use leadstream::domain::experiment::analysis::insights::Insight;
-use leadstream::domain::experiment::by_agent::{self, ByAgent, CELLS_MAX, Stretch};
+use leadstream::domain::experiment::analysis::segments::SegmentEffect;
+use leadstream::domain::experiment::by_agent::{self, ByAgent, CELLS_MAX, Period};
 use leadstream::domain::experiment::outcome::Outcome;
 use leadstream::domain::experiment::plan::Setup;
 use leadstream::domain::experiment::stratum::Stratum;
@@ -22,7 +22,7 @@ use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Group};
 use leadstream::domain::experiment::{Experiment, Tally};
 use leadstream::domain::rules::Rules;
 use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
-use leadstream::pipeline::{Partial, Row};
+use leadstream::pipeline::{PartitionReport, Row};
 use leadstream::stats::asymptotic::{Tuning, sequence};
 use leadstream::stats::level::Alpha;
 use leadstream::stats::log_ratio::{lift, log_ratio};
@@ -38,8 +38,8 @@ fn body(agents_max: u32) -> Value {
     ])
 }
 
-fn shown(report: &Report) -> Vec<&Insight> {
-    report.insights.as_ref().unwrap().iter().filter(|insight| insight.is_shown()).collect()
+fn shown(report: &Report) -> Vec<&SegmentEffect> {
+    report.segments.as_ref().unwrap().iter().filter(|insight| insight.is_shown()).collect()
 }
 
 /// Leads of agents who get them half a day before they write; one in five has none, and one in four
@@ -87,21 +87,21 @@ fn an_arm_that_works_with_the_leads_of_one_agent_is_told_of_that_agent_and_in_an
     let (rules, own) = (rules(&body), experiment(&body));
     let metrics = same_in_any_order(&rules, &market(61, (3, 1_500), &own, with_one), &key());
     let report = metrics.report.as_ref().unwrap();
-    let insights = report.insights.as_ref().unwrap();
-    let names: Vec<&str> = insights.iter().map(|insight| insight.stratum.as_str()).collect();
+    let segments = report.segments.as_ref().unwrap();
+    let names: Vec<&str> = segments.iter().map(|insight| insight.stratum.as_str()).collect();
     assert_eq!(names, ["agent:agent-0", "agent:agent-1", "agent:agent-2"]);
-    let [found] = shown(report)[..] else { panic!("{insights:?}") };
+    let [found] = shown(report)[..] else { panic!("{segments:?}") };
     assert_eq!((found.stratum.as_str(), found.goal.arm.as_str()), ("agent:agent-2", "assertive"));
     assert!(found.goal.lift.unwrap().interval.contains(1.8), "{found:?}");
     // Each lead is its first agent's; those of nobody, and the one that only moves the clock, are
     // left out.
-    let units: Vec<u64> = insights
+    let units: Vec<u64> = segments
         .iter()
         .map(|insight| insight.goal.units.control + insight.goal.units.treatment)
         .collect();
     assert_eq!(units, [400, 400, 400]);
     let record = avro::describe(&results::metrics_record(&metrics).1).unwrap();
-    let written = &record["results"]["insights"][2];
+    let written = &record["results"]["segments"][2];
     assert_eq!(
         (written["stratum"].as_str(), written["is_shown"].as_bool()),
         (Some("agent:agent-2"), Some(true))
@@ -128,8 +128,8 @@ fn what_agents_say_decides_nothing_and_exposes_nobody_otherwise() {
         (given, *measured(&ran.report(&rules, 0)).report.clone().unwrap())
     };
     let ((given, report), (given_without, without)) = (run(&body(4)), run(&plain()));
-    assert!(given == given_without && shown(&report).len() == 1 && without.insights.is_none());
-    assert_eq!(Report { insights: None, ..report }, without);
+    assert!(given == given_without && shown(&report).len() == 1 && without.segments.is_none());
+    assert_eq!(Report { segments: None, ..report }, without);
 }
 
 #[test]
@@ -149,12 +149,12 @@ fn with_more_agents_than_were_registered_none_is_told_apart_and_that_is_said_in_
         report.decision.rule
     );
     // Channels are told all the same.
-    let insights = report.insights.as_ref().unwrap();
+    let segments = report.segments.as_ref().unwrap();
     assert!(
-        insights.len() == 7 && insights.iter().all(|insight| !insight.stratum.starts_with("agent"))
+        segments.len() == 7 && segments.iter().all(|insight| !insight.stratum.starts_with("agent"))
     );
     let all = same_in_any_order(&rules(&most(3)), &events, &key()).report.unwrap();
-    assert!(all.insights.unwrap().len() == 10 && !all.decision.rule.contains("agents"));
+    assert!(all.segments.unwrap().len() == 10 && !all.decision.rule.contains("agents"));
     // And more than are kept at all, although no partition has so many.
     let events = market(63, (70, 300), &own, with_one);
     let metrics = same_in_any_order(&rules(&most(50)), &events, &key());
@@ -171,7 +171,7 @@ fn begun_anew() -> Rules {
         "arms",
         json!([{"strategy": "empathetic", "weight": 1}, {"strategy": "assertive", "weight": 9}]),
     )]);
-    define(&mut rules, &told(2, 2, &other)).unwrap();
+    define(&mut rules, &reported(2, 2, &other)).unwrap();
     rules
 }
 
@@ -184,15 +184,15 @@ fn the_agent_of_a_lead_that_does_not_count_is_counted_whichever_exposure_is_hear
         measured(&ran.report(&rules, 0)).tally.clone()
     };
     let (before, anew) = (START + 40 * HOUR_MS, START + 50 * HOUR_MS);
-    let mut crossed = 0;
+    let mut multi_exposed = 0;
     for lead in (0..20).map(|number| format!("lead-{number}")) {
         let own = || handed(&lead, "agent-1", START + 39 * HOUR_MS);
         let sorted = ran(vec![own(), says(&lead, before), says(&lead, anew)]);
         let late = ran(vec![own(), says(&lead, anew), says(&lead, before)]);
-        crossed += sorted.crossed;
+        multi_exposed += sorted.multi_exposed;
         assert_eq!((sorted.by_agent.agents.len(), &sorted.by_agent), (1, &late.by_agent), "{lead}");
     }
-    assert!(crossed > 3, "{crossed}");
+    assert!(multi_exposed > 3, "{multi_exposed}");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_first_exposure_that_comes_late_moves_a_lead_and_leaves_the_stretch_known() 
     let own = || handed("a", "agent-1", START + 7 * DAY_MS - 2 * HOUR_MS);
     let sorted = ran(vec![own(), says("a", before), says("a", after)]);
     assert_eq!(sorted, ran(vec![own(), says("a", after), says("a", before)]));
-    let first = Stretch::of(EventTime(before), 1, 72);
+    let first = Period::of(EventTime(before), 1, 72);
     assert_eq!(sorted.newest, Some(first.number + 1));
     assert!(sorted.agents["agent-1"].values().all(|stretches| stretches.keys().eq([&first])));
 }
@@ -230,7 +230,7 @@ fn tally(had: &[Had<'_>]) -> Tally {
                 let at = EventTime(START + week * 7 * DAY_MS);
                 let lead = Some((arm, Stratum::of(outcome)));
                 let mut one = Tally {
-                    by_agent: ByAgent::of(agent, Stretch::of(at, *version, 72), lead),
+                    by_agent: ByAgent::of(agent, Period::of(at, *version, 72), lead),
                     ..Tally::default()
                 };
                 one.cohorts.insert(
@@ -264,10 +264,10 @@ fn each_agent_has_its_part_of_the_level_of_all_that_were_registered_and_of_strat
     let own = [(400, 60), (400, 90)];
     let tally = tally(&[("agent-1", 0, 1, own), ("agent-2", 0, 1, [(200, 20), (200, 20)])]);
     let all = &[("strata", json!("channel"))];
-    for (more, cells, place) in [(&[][..], 20, 0), (all, 27, 7)] {
+    for (more, cells, enrollment) in [(&[][..], 20, 0), (all, 27, 7)] {
         let mut body = body(20);
         more.iter().for_each(|(field, value)| body[*field] = value.clone());
-        let told = concluded(&body, &tally, 40).insights.unwrap();
+        let reported = concluded(&body, &tally, 40).segments.unwrap();
         let alpha = Alpha::new(0.05 / f64::from(cells)).unwrap();
         let moments =
             |(units, sum): (u64, u64)| Moments::of_sums(units, sum as f64, sum as f64).unwrap();
@@ -278,17 +278,21 @@ fn each_agent_has_its_part_of_the_level_of_all_that_were_registered_and_of_strat
             .unwrap()
             .interval
             .map(lift);
-        let interval = told[place].goal.lift.unwrap().interval;
+        let interval = reported[enrollment].goal.lift.unwrap().interval;
         assert!(
             (interval.lower - expected.lower).abs() < 1e-9
                 && (interval.upper - expected.upper).abs() < 1e-9,
             "{interval:?} {expected:?}"
         );
         assert_eq!(
-            (told[place].stratum.as_str(), told[place].goal.is_open, told.len()),
-            ("agent:agent-1", true, place + 2)
+            (
+                reported[enrollment].stratum.as_str(),
+                reported[enrollment].goal.meets_minimum_sample,
+                reported.len()
+            ),
+            ("agent:agent-1", true, enrollment + 2)
         );
-        assert!(!told[place + 1].goal.is_open, "30 conversions of both arms");
+        assert!(!reported[enrollment + 1].goal.meets_minimum_sample, "30 conversions of both arms");
     }
 }
 
@@ -299,9 +303,9 @@ fn leads_of_a_stretch_are_told_when_all_its_windows_are_over_also_after_the_deci
         ("agent-1", 2, 1, [(200, 40), (200, 40)]),
     ]);
     let units = |day: i64| {
-        let told = concluded(&body(20), &tally, day);
-        let units = told.insights.unwrap()[0].goal.units;
-        (units.control + units.treatment, told.units)
+        let reported = concluded(&body(20), &tally, day);
+        let units = reported.segments.unwrap()[0].goal.units;
+        (units.control + units.treatment, reported.units)
     };
     // Leads came on the first day of the first and of the third week; windows take three days, and
     // a day is left for what comes late.
@@ -321,15 +325,15 @@ fn an_agents_leads_are_compared_within_each_version_of_the_weights() {
         ("agent-1", 0, 1, [(200, 40), (200, 40)]),
         ("agent-1", 1, 2, [(60, 36), (540, 324)]),
     ]);
-    let told = concluded(&body(20), &tally, 40).insights.unwrap();
-    let estimate = told[0].goal.lift.unwrap().estimate;
-    assert!(told[0].goal.is_open && estimate.abs() < 1e-9, "{estimate}");
+    let reported = concluded(&body(20), &tally, 40).segments.unwrap();
+    let estimate = reported[0].goal.lift.unwrap().estimate;
+    assert!(reported[0].goal.meets_minimum_sample && estimate.abs() < 1e-9, "{estimate}");
 }
 
 #[test]
 fn nothing_is_said_of_agents_where_units_are_not_shared_out_as_planned() {
     let uneven = tally(&[("agent-1", 0, 1, [(300, 30), (450, 135)])]);
-    assert_eq!(concluded(&body(20), &uneven, 40).insights, Some(Vec::new()));
+    assert_eq!(concluded(&body(20), &uneven, 40).segments, Some(Vec::new()));
 }
 
 #[test]
@@ -347,12 +351,13 @@ fn sums_of_as_many_agents_as_may_be_fit_into_a_record() {
             };
             let (agent, arm) =
                 (format!("0190c2a8-1111-7000-8000-{agent:012}"), format!("strategy-{arm}"));
-            let of =
-                ByAgent::of(&agent, Stretch { number, version: 1 }, Some((arm.as_str(), sums)));
+            let of = ByAgent::of(&agent, Period { number, version: 1 }, Some((arm.as_str(), sums)));
             tally.merge(&Tally { by_agent: of, ..Tally::default() });
         }
     }
-    let bytes = rows::row_bytes(&Row::Partial(Partial { at: EventTime(START), tally })).len();
+    let bytes =
+        rows::row_bytes(&Row::PartitionReport(PartitionReport { at: EventTime(START), tally }))
+            .len();
     println!("{agents} agents of {arms} arms: {bytes} bytes");
     assert!(bytes < 100 << 10, "{bytes}");
 }
@@ -362,7 +367,7 @@ fn agents_that_cannot_be_told_apart_are_refused_with_their_field() {
     let more = |field: &str, value: Value| {
         let mut body = body(20);
         body[field] = value;
-        told(1, 0, &body)
+        reported(1, 0, &body)
     };
     let arms: Vec<Value> =
         (0..10).map(|arm| json!({"strategy": format!("arm-{arm}"), "weight": 1})).collect();
@@ -393,7 +398,7 @@ fn agents_that_cannot_be_told_apart_are_refused_with_their_field() {
             "body.agents_max: coaching_satisfaction is told of all leads together",
         ),
         (
-            told(
+            reported(
                 1,
                 0,
                 &json!({"unit": "lead", "salt": "1", "arms": body(2)["arms"], "window_hours": 72, "agents_max": 5}),
@@ -406,7 +411,7 @@ fn agents_that_cannot_be_told_apart_are_refused_with_their_field() {
     let mut other = body(21);
     other["continues"] = 1.into();
     assert!(
-        define(&mut rules, &told(2, 1, &other))
+        define(&mut rules, &reported(2, 1, &other))
             .unwrap_err()
             .starts_with("body.agents_max: was registered with version 1")
     );

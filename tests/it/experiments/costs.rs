@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::experiments::{
-    Arm, DAYS, Ran, START, USUAL, body, define, experiment, market, measured, says, told, with,
+    Arm, DAYS, Ran, START, USUAL, body, define, experiment, market, measured, reported, says, with,
 };
 use leadstream::codec::avro::describe;
 use leadstream::codec::results::metrics_record;
 use leadstream::domain::experiment::Metrics;
-use leadstream::domain::experiment::analysis::business::{Net, WEEKS_PER_YEAR};
+use leadstream::domain::experiment::analysis::business::{NetBenefit, WEEKS_PER_YEAR};
 use leadstream::domain::experiment::plan::Metric;
 use leadstream::domain::units::DAY_MS;
 
@@ -28,8 +28,8 @@ fn ran(body: &Value, leads: usize) -> Metrics {
     measured(&ran.report(&rules, 0)).clone()
 }
 
-fn net(metrics: &Metrics, metric: Metric) -> &Net {
-    metrics.nets.iter().find(|net| net.metric == metric).unwrap()
+fn net(metrics: &Metrics, metric: Metric) -> &NetBenefit {
+    metrics.net_benefits.iter().find(|net| net.metric == metric).unwrap()
 }
 
 #[test]
@@ -38,9 +38,9 @@ fn costs_are_taken_off_what_an_arm_earns_in_the_tenants_own_values_and_change_no
     let report = metrics.report.as_ref().unwrap();
     let pace = report.units_per_week().unwrap();
     let cost = 600.0 * pace + 500_000.0;
-    let worth = |place: usize| report.worth(&report.comparisons[place].0).unwrap();
-    let near = |told: f64, expected: f64| {
-        assert!((told / expected - 1.0).abs() < 1e-9, "{told} {expected}")
+    let worth = |enrollment: usize| report.worth(&report.comparisons[enrollment].0).unwrap();
+    let near = |reported: f64, expected: f64| {
+        assert!((reported / expected - 1.0).abs() < 1e-9, "{reported} {expected}")
     };
 
     let (won, value) = metrics
@@ -53,12 +53,12 @@ fn costs_are_taken_off_what_an_arm_earns_in_the_tenants_own_values_and_change_no
     assert_eq!((conversions.arm.as_str(), conversions.value_minor), ("assertive", Some(each)));
     near(conversions.cost_weekly_minor.unwrap(), cost);
     let weekly = conversions.weekly.unwrap();
-    for (told, worth) in [
+    for (reported, worth) in [
         (weekly.estimate, worth(0).estimate),
         (weekly.interval.lower, worth(0).interval.lower),
         (weekly.interval.upper, worth(0).interval.upper),
     ] {
-        near(told, worth * each - cost);
+        near(reported, worth * each - cost);
     }
     near(
         conversions.first_year().unwrap().interval.lower,
@@ -71,30 +71,30 @@ fn costs_are_taken_off_what_an_arm_earns_in_the_tenants_own_values_and_change_no
     near(revenue.weekly.unwrap().estimate, worth(3).estimate * 100.0 - cost);
 
     let record = describe(&metrics_record(&metrics).1).unwrap();
-    let told = &record["results"]["nets"][0];
-    assert_eq!(told["weekly_minor"], weekly.estimate.round() as i64);
+    let reported = &record["results"]["net_benefits"][0];
+    assert_eq!(reported["weekly_minor"], weekly.estimate.round() as i64);
     assert_eq!(
-        (&told["cost_once_minor"], &told["payback_weeks"]),
+        (&reported["cost_once_minor"], &reported["payback_weeks"]),
         (&10_000_000.into(), &(1e7 / weekly.estimate).into())
     );
 
     // Without costs everything else is the same.
     let plain = ran(&body(), 4_000);
     assert_eq!(
-        (&plain.report, &plain.tally, plain.nets.len()),
+        (&plain.report, &plain.tally, plain.net_benefits.len()),
         (&metrics.report, &metrics.tally, 0)
     );
-    assert!(describe(&metrics_record(&plain).1).unwrap()["results"]["nets"].is_null());
+    assert!(describe(&metrics_record(&plain).1).unwrap()["results"]["net_benefits"].is_null());
 }
 
 #[test]
 fn what_an_arm_earns_is_not_yet_known_while_its_bounds_may_not_be_acted_on_or_units_are_not_shared_out_as_planned()
  {
     let few = ran(&with(&[("costs", costs())]), 200);
-    assert!(!few.report.as_ref().unwrap().comparisons[0].0.is_open);
-    let told = net(&few, Metric::ConversionRate);
-    assert_eq!((told.weekly, told.first_year(), told.payback()), (None, None, None));
-    assert!(told.cost_weekly_minor.is_some());
+    assert!(!few.report.as_ref().unwrap().comparisons[0].0.meets_minimum_sample);
+    let reported = net(&few, Metric::ConversionRate);
+    assert_eq!((reported.weekly, reported.first_year(), reported.payback()), (None, None, None));
+    assert!(reported.cost_weekly_minor.is_some());
 
     // Units come in by other weights than the ones that are registered.
     let given = with(&[
@@ -114,7 +114,7 @@ fn what_an_arm_earns_is_not_yet_known_while_its_bounds_may_not_be_acted_on_or_un
     let report = metrics.report.as_ref().unwrap();
     let goal = &report.comparisons[0].0;
     assert!(
-        goal.is_open && goal.difference.is_some() && report.units_per_week().is_some(),
+        goal.meets_minimum_sample && goal.difference.is_some() && report.units_per_week().is_some(),
         "{goal:?}"
     );
     assert_eq!((report.decision.verdict.as_str(), report.worth(goal)), ("sample_ratio", None));
@@ -127,9 +127,10 @@ fn what_an_arm_earns_is_not_yet_known_while_its_bounds_may_not_be_acted_on_or_un
 fn costs_may_change_in_a_version_that_continues_and_hold_from_then_on() {
     let mut rules = crate::experiments::rules(&with(&[("costs", costs())]));
     let dearer = json!([{"arm": "assertive", "per_week_minor": 7}]);
-    define(&mut rules, &told(2, 4, &with(&[("continues", 1.into()), ("costs", dearer)]))).unwrap();
+    define(&mut rules, &reported(2, 4, &with(&[("continues", 1.into()), ("costs", dearer)])))
+        .unwrap();
     let mut ran = Ran::new(1);
-    let cost = |ran: &mut Ran| measured(&ran.report(&rules, 0)).nets[0].cost_weekly_minor;
+    let cost = |ran: &mut Ran| measured(&ran.report(&rules, 0)).net_benefits[0].cost_weekly_minor;
     ran.take(
         &rules,
         (0..40).map(|lead| says(&format!("lead-{lead}"), START + lead * 2 * DAY_MS / 40)),
@@ -145,7 +146,7 @@ fn costs_may_change_in_a_version_that_continues_and_hold_from_then_on() {
     before.take(&rules, [says("later", START + DAYS * DAY_MS)]);
     let metrics = measured(&before.report(&rules, 0)).clone();
     assert_eq!(
-        metrics.nets[0].cost_weekly_minor,
+        metrics.net_benefits[0].cost_weekly_minor,
         Some(600.0 * metrics.report.unwrap().units_per_week().unwrap() + 500_000.0)
     );
 }
@@ -188,7 +189,8 @@ fn costs_that_cannot_be_set_against_anything_are_refused_with_their_field() {
         (aimless, "body.costs: means nothing without a goal"),
     ];
     for (body, names) in cases {
-        let refused = define(&mut crate::experiments::none(), &told(1, 0, &body)).expect_err(names);
+        let refused =
+            define(&mut crate::experiments::none(), &reported(1, 0, &body)).expect_err(names);
         assert!(refused.contains(names), "{refused}: {names}");
     }
 }

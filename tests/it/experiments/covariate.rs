@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::experiments::{
-    Ran, START, USUAL, define, each_is_refused, event, experiment, key, market, rules,
-    same_in_any_order, says, told, with, won,
+    Ran, START, USUAL, define, each_is_refused, event, experiment, key, market, reported, rules,
+    same_in_any_order, says, with, won,
 };
 use leadstream::codec::{avro, results, rows};
 use leadstream::domain::event::{EventType, Interaction};
@@ -42,7 +42,8 @@ fn saving_market(seed: u64, leads: usize, own: &Experiment) -> (Vec<Interaction>
             let (count, lead) = (random.below(4) as i64, asked.key.lead_id());
             before += count;
             let saved = |at: i64| event(lead, asked.occurred_at.0 + at, EventType::ListingSaved);
-            saves.extend((0..count).map(|place| saved(-30 * HOUR_MS - place * MINUTE_MS)));
+            saves
+                .extend((0..count).map(|enrollment| saved(-30 * HOUR_MS - enrollment * MINUTE_MS)));
             saves.push(saved(25 * HOUR_MS));
         }
     }
@@ -82,9 +83,9 @@ fn what_was_known_before_the_first_exposure_is_kept_in_any_order_after_it_and_an
         "only the goal"
     );
     let record = avro::describe(&results::metrics_record(&metrics).1).unwrap();
-    let told = &record["results"]["comparisons"][0];
+    let reported = &record["results"]["comparisons"][0];
     assert_eq!(
-        (told["variance_removed"].as_f64(), told["lift"].as_f64()),
+        (reported["variance_removed"].as_f64(), reported["lift"].as_f64()),
         (Some(adjustment.variance_removed), goal.lift.map(|lift| lift.estimate))
     );
 }
@@ -114,7 +115,10 @@ fn a_prediction_may_be_the_covariate_and_is_that_of_the_first_exposure() {
         })
         .collect();
     let lead = ran.partitions[0].lead(&says("a", at).key).unwrap();
-    assert_eq!(lead.places.list[0].before.covariate, Some((predicted[0] * MICRO).round() as i64));
+    assert_eq!(
+        lead.enrollments.list[0].before.covariate,
+        Some((predicted[0] * MICRO).round() as i64)
+    );
     assert!((predicted[3] - predicted[0]).abs() > 1e-3, "{predicted:?}");
     // It is kept with the lead.
     let (name, row) = (Key::Lead(says("a", at).key), Row::Lead(Box::new(lead.clone())));
@@ -169,18 +173,18 @@ fn an_adjusted_goal_that_is_watched_errs_as_rarely_as_it_says() {
     let runs = 400;
     let most = Limit::AtMost { rate: 0.05, stated: 0.073 }.rejections(runs);
     for share in [0.0, 0.5, 0.8] {
-        let (mut erred, mut removed) = (0, 0.0);
+        let (mut erred, mut retract) = (0, 0.0);
         for seed in 0..runs {
-            let told = decided(&explained(seed, share, 0.0), true);
-            erred += u64::from(told.looks.iter().any(|look| !look.interval.contains(0.0)));
-            removed += told.comparisons[0].0.adjustment.unwrap().variance_removed / runs as f64;
+            let reported = decided(&explained(seed, share, 0.0), true);
+            erred += u64::from(reported.looks.iter().any(|look| !look.interval.contains(0.0)));
+            retract += reported.comparisons[0].0.adjustment.unwrap().variance_removed / runs as f64;
         }
         println!(
             "equal arms, covariate explains {share}: {erred} of {runs} err at some look, at most \
-                {most}; removed {removed:.3}"
+                {most}; removed {retract:.3}"
         );
         assert!(erred <= most, "{share}: {erred} of {runs}, at most {most}");
-        assert!((removed - share).abs() < 0.02, "{share}: {removed}");
+        assert!((retract - share).abs() < 0.02, "{share}: {retract}");
     }
 }
 
@@ -190,8 +194,8 @@ fn a_covariate_that_explains_a_half_finds_what_would_stay_open_without_it() {
     let (mut with_it, mut without) = (0, 0);
     for seed in 1_000..1_000 + runs {
         let tally = explained(seed, 0.5, 0.035);
-        let is_found = |told: &Report| {
-            u64::from(told.decision.verdict == Verdict::Promote("assertive".to_owned()))
+        let is_found = |reported: &Report| {
+            u64::from(reported.decision.verdict == Verdict::Promote("assertive".to_owned()))
         };
         let (adjusted, plain) = (decided(&tally, true), decided(&tally, false));
         with_it += is_found(&adjusted);
@@ -249,8 +253,8 @@ fn after_a_change_of_weights_each_version_is_adjusted_within_itself() {
     let weights = [("empathetic".to_owned(), 1), ("assertive".to_owned(), 9)];
     let versions = [(1, own.arms.as_slice()), (2, weights.as_slice())].into();
     let setup = Setup { plan: own.plan.as_deref().unwrap(), window_hours: 72, versions };
-    let told = report(&setup, &tally, EventTime(START + 40 * DAY_MS)).unwrap();
-    let goal = &told.comparisons[0].0;
+    let reported = report(&setup, &tally, EventTime(START + 40 * DAY_MS)).unwrap();
+    let goal = &reported.comparisons[0].0;
     let (lift, adjustment) = (goal.lift.unwrap(), goal.adjustment.unwrap());
     assert!(lift.interval.contains(0.0) && lift.interval.upper < 0.01, "{lift:?}");
     assert!(
@@ -265,7 +269,7 @@ fn a_covariate_that_cannot_be_used_is_refused_with_its_field() {
     let more = |fields: &[(&str, Value)]| {
         let mut body = body("saves");
         fields.iter().for_each(|(field, value)| body[*field] = value.clone());
-        told(1, 0, &body)
+        reported(1, 0, &body)
     };
     let by_agent = [
         ("unit", "agent".into()),
@@ -300,13 +304,13 @@ fn a_covariate_that_cannot_be_used_is_refused_with_its_field() {
     let mut rules = rules(&body("saves"));
     let other = with(&[("continues", 1.into()), ("covariate", "sessions".into())]);
     assert!(
-        define(&mut rules, &told(2, 1, &other))
+        define(&mut rules, &reported(2, 1, &other))
             .unwrap_err()
             .starts_with("body.covariate: was registered with version 1")
     );
     define(
         &mut rules,
-        &told(2, 1, &with(&[("continues", 1.into()), ("covariate", "saves".into())])),
+        &reported(2, 1, &with(&[("continues", 1.into()), ("covariate", "saves".into())])),
     )
     .unwrap();
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::experiments::{
-    START, USUAL, define, each_is_refused, experiment, key, market, rules, same_in_any_order, told,
-    with,
+    START, USUAL, define, each_is_refused, experiment, key, market, reported, rules,
+    same_in_any_order, with,
 };
 use leadstream::codec::{avro, results};
 use leadstream::domain::event::{Channel, EventType, Interaction};
@@ -68,8 +68,8 @@ fn strata_are_counted_as_they_were_at_the_first_exposure_in_any_order_and_partit
         "{stratified:?} {difference:?}"
     );
     let record = avro::describe(&results::metrics_record(&metrics).1).unwrap();
-    let told = &record["results"]["comparisons"][0];
-    assert_eq!(told["stratified_lower"].as_f64(), Some(stratified.interval.lower));
+    let reported = &record["results"]["comparisons"][0];
+    assert_eq!(reported["stratified_lower"].as_f64(), Some(stratified.interval.lower));
     // The stage is one more way: all of these are in the first one.
     let staged = crate::experiments::rules(&body("stage"));
     let mut ran = crate::experiments::Ran::new(1);
@@ -179,7 +179,7 @@ fn strata_that_cannot_be_used_are_refused_with_their_field() {
     let more = |field: &str, value: Value| {
         let mut body = body("stage");
         body[field] = value;
-        told(1, 0, &body)
+        reported(1, 0, &body)
     };
     let cases = [
         (more("strata", "luck".into()), "body.strata: \"luck\" is none of stage, channel"),
@@ -196,7 +196,7 @@ fn strata_that_cannot_be_used_are_refused_with_their_field() {
     let mut rules = rules(&body("stage"));
     let other = with(&[("continues", 1.into()), ("strata", "channel".into())]);
     assert!(
-        define(&mut rules, &told(2, 1, &other))
+        define(&mut rules, &reported(2, 1, &other))
             .unwrap_err()
             .starts_with("body.strata: was registered with version 1")
     );

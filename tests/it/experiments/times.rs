@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::experiments::{
-    USUAL, define, event, experiment, key, market, none, rules, same_in_any_order, told, with,
+    USUAL, define, event, experiment, key, market, none, reported, rules, same_in_any_order, with,
 };
 use leadstream::domain::event::EventType;
 use leadstream::domain::experiment::plan::Metric;
@@ -43,26 +43,32 @@ fn waits_are_told_by_their_median_in_any_order_and_partitioning() {
     events.extend(answers);
     events.sort_by_key(|event| (event.occurred_at, event.event_id));
     let report = same_in_any_order(&rules, &events, &key()).report.unwrap();
-    let (told, _) =
-        report.comparisons.iter().find(|(told, _)| told.metric == Metric::ResponseTime).unwrap();
+    let (reported, _) = report
+        .comparisons
+        .iter()
+        .find(|(reported, _)| reported.metric == Metric::ResponseTime)
+        .unwrap();
     // A fifth waits longer than anybody else, so the middle one is at five eighths of those who are
     // answered.
     let (control, treatment) = (120.0 * 1.125, 60.0 * 1.125);
     assert!(
-        (told.means.control / control - 1.0).abs() < 0.15
-            && (told.means.treatment / treatment - 1.0).abs() < 0.15,
-        "{told:?}"
+        (reported.means.control / control - 1.0).abs() < 0.15
+            && (reported.means.treatment / treatment - 1.0).abs() < 0.15,
+        "{reported:?}"
     );
-    assert!(told.units.control - told.outcomes.control > 40 && told.is_open, "{told:?}");
-    let (lift, difference) = (told.lift.unwrap(), told.difference.unwrap());
+    assert!(
+        reported.units.control - reported.outcomes.control > 40 && reported.meets_minimum_sample,
+        "{reported:?}"
+    );
+    let (lift, difference) = (reported.lift.unwrap(), reported.difference.unwrap());
     assert!(
         lift.interval.contains(-0.5)
             && lift.interval.upper < -0.2
             && difference.interval.contains(treatment - control),
-        "{told:?}"
+        "{reported:?}"
     );
     assert_eq!(
-        (told.loss_max, told.gain_max, report.worth(told)),
+        (reported.one_sided_lower, reported.one_sided_upper, report.worth(reported)),
         (None, None, None),
         "it decides nothing"
     );
@@ -118,7 +124,7 @@ fn bounds_of_a_median_that_is_watched_err_as_rarely_as_they_say() {
 #[test]
 fn a_time_decides_nothing_and_is_not_told_of_agents() {
     let refused =
-        |more: &[(&str, Value)]| define(&mut none(), &told(1, 0, &with(more))).unwrap_err();
+        |more: &[(&str, Value)]| define(&mut none(), &reported(1, 0, &with(more))).unwrap_err();
     let goal = refused(&[("goal", json!({"metric": "response_time"}))]);
     assert!(
         goal.starts_with("body.goal.metric: response_time is told and decides nothing"),

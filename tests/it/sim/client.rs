@@ -17,7 +17,7 @@ use crate::sim::shared::{Crash, Process, Sim};
 use leadstream::codec::record::Batches;
 use leadstream::domain::units::{AppendTime, Offset, Partition};
 use leadstream::log::Error;
-use leadstream::log::kafka::{Client, Refusal, Remedy};
+use leadstream::log::kafka::{Client, TransactionError, TransactionErrorKind};
 
 /// How long one question to a broker may take, milliseconds.
 pub const ASK_MS: u64 = 10_000;
@@ -26,8 +26,8 @@ fn timed_out() -> KafkaError {
     KafkaError::Global(RDKafkaErrorCode::OperationTimedOut)
 }
 
-pub fn refusal(remedy: Remedy, code: RDKafkaErrorCode) -> Refusal {
-    Refusal { remedy, cause: KafkaError::Global(code) }
+pub fn transaction_error(kind: TransactionErrorKind, code: RDKafkaErrorCode) -> TransactionError {
+    TransactionError { kind, cause: KafkaError::Global(code) }
 }
 
 pub fn failed(what: &str) -> Error {
@@ -35,15 +35,23 @@ pub fn failed(what: &str) -> Error {
 }
 
 /// What librdkafka makes of an answer.
-pub fn refused(code: Code) -> Refusal {
+pub fn refused(code: Code) -> TransactionError {
     match code {
-        Code::Fenced => refusal(Remedy::Renew, RDKafkaErrorCode::Fenced),
-        Code::InvalidState => refusal(Remedy::Renew, RDKafkaErrorCode::InvalidTransactionalState),
-        Code::IllegalGeneration => refusal(Remedy::Abort, RDKafkaErrorCode::IllegalGeneration),
-        Code::UnknownMember => refusal(Remedy::Abort, RDKafkaErrorCode::UnknownMemberId),
-        Code::Concurrent | Code::UnstableOffset | Code::RebalanceInProgress => {
-            refusal(Remedy::Repeat, RDKafkaErrorCode::ConcurrentTransactions)
+        Code::Fenced => transaction_error(TransactionErrorKind::Fatal, RDKafkaErrorCode::Fenced),
+        Code::InvalidState => transaction_error(
+            TransactionErrorKind::Fatal,
+            RDKafkaErrorCode::InvalidTransactionalState,
+        ),
+        Code::IllegalGeneration => {
+            transaction_error(TransactionErrorKind::Abort, RDKafkaErrorCode::IllegalGeneration)
         }
+        Code::UnknownMember => {
+            transaction_error(TransactionErrorKind::Abort, RDKafkaErrorCode::UnknownMemberId)
+        }
+        Code::Concurrent | Code::UnstableOffset | Code::RebalanceInProgress => transaction_error(
+            TransactionErrorKind::Retriable,
+            RDKafkaErrorCode::ConcurrentTransactions,
+        ),
     }
 }
 
@@ -179,7 +187,7 @@ impl SimClient {
     pub fn until_ended<T>(
         &self,
         mut call: impl FnMut(&mut Broker) -> Result<T, Code>,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, TransactionError> {
         let until = self.sim.now_ms() + ASK_MS;
         loop {
             let outcome = call(&mut self.sim.broker.borrow_mut());

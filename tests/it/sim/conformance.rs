@@ -24,8 +24,8 @@ use leadstream::codec::record::{Batches, Record};
 use leadstream::codec::topics::{self, STATE};
 use leadstream::domain::units::{Offset, Partition};
 use leadstream::log::kafka::{
-    self, Client, Cluster, Consumers, Group, Guarantee, Hub, Isolation, Librdkafka, Polled,
-    Producer, Reads, Remedy, Settings,
+    self, Client, Cluster, Consumers, Group, Guarantee, Isolation, Librdkafka, PartitionAssignment,
+    Polled, Producer, Reads, Settings, TransactionErrorKind,
 };
 
 const INTERACTIONS: &str = "lead.interactions.v1";
@@ -70,7 +70,7 @@ fn record(key: &str, value: &str) -> Record {
         value: Some(value.into()),
         reason: None,
         appended_ms: START_MS,
-        source: 0,
+        ingest_run: 0,
         origin: None,
     }
 }
@@ -131,8 +131,10 @@ impl<S: Subject> Script<'_, S> {
         let producer = self.subject.client(member).producer(turn).unwrap();
         let is_ready = |_: &Self| match producer.init() {
             Ok(()) => true,
-            Err(refusal) if refusal.remedy == Remedy::Repeat => false,
-            Err(refusal) => panic!("{refusal:?}"),
+            Err(transaction_error) if transaction_error.kind == TransactionErrorKind::Retriable => {
+                false
+            }
+            Err(transaction_error) => panic!("{transaction_error:?}"),
         };
         self.await_that("a producer is ready", is_ready);
         producer
@@ -190,7 +192,7 @@ impl<S: Subject> Script<'_, S> {
         self.write(&old, place, &[record("k", "old")]);
         let new = self.producer(0);
         self.await_end(place, 2);
-        assert_eq!(old.commit().unwrap_err().remedy, Remedy::Renew);
+        assert_eq!(old.commit().unwrap_err().kind, TransactionErrorKind::Fatal);
         self.write(&new, place, &[record("k", "new")]);
         new.commit().unwrap();
         self.await_end(place, 4);
@@ -254,8 +256,8 @@ impl<S: Subject> Script<'_, S> {
         let place = (OUTPUT, moved.0);
         self.write(&producer, place, &[record("k", "v")]);
         assert_eq!(
-            producer.offsets(INTERACTIONS, &next, &before).unwrap_err().remedy,
-            Remedy::Abort
+            producer.offsets(INTERACTIONS, &next, &before).unwrap_err().kind,
+            TransactionErrorKind::Abort
         );
         producer.abort().unwrap();
         assert_ne!(self.committed(moved.0), Some(11));
@@ -306,7 +308,7 @@ impl<S: Subject> Script<'_, S> {
         // The broker has aborted what was open for too long, and its producer is at its end.
         self.await_end((OUTPUT, 5), 2);
         self.assert_seen((OUTPUT, 5), &[]);
-        assert_eq!(hanging.commit().unwrap_err().remedy, Remedy::Renew);
+        assert_eq!(hanging.commit().unwrap_err().kind, TransactionErrorKind::Fatal);
         self.an_open_transaction_holds_back_what_is_committed_behind_it();
         self.a_partition_that_has_moved_is_committed_by_whoever_knows_the_generation();
 
@@ -362,7 +364,7 @@ impl Subject for Simulated {
             &self.sim,
             number,
             &cluster(PARTITIONS),
-            self.stage.told(number),
+            self.stage.reported(number),
         ));
         let (sim, process, id) =
             (self.sim.clone(), member.process.clone(), format!("instance-{number}"));
@@ -370,7 +372,7 @@ impl Subject for Simulated {
         self.members.borrow_mut().push(member);
         let share = PARTITIONS as usize / self.clients.len();
         let until = self.sim.now_ms() + 60_000;
-        while !self.members.borrow().iter().all(|member| member.hub.owned().len() == share) {
+        while !self.members.borrow().iter().all(|member| member.assignment.owned().len() == share) {
             assert!(self.sim.now_ms() < until, "everybody has a share");
             self.sim.wait(number, 50);
         }
@@ -381,7 +383,7 @@ impl Subject for Simulated {
     }
 
     fn owned(&self, member: usize) -> Vec<Partition> {
-        self.members.borrow()[member].hub.owned()
+        self.members.borrow()[member].assignment.owned()
     }
 
     fn reads(&self) -> SimReads {
@@ -413,7 +415,7 @@ impl Subject for Simulated {
 struct Real {
     kafka: Kafka,
     cluster: Arc<Cluster>,
-    members: Vec<(Arc<Hub>, Librdkafka)>,
+    members: Vec<(Arc<PartitionAssignment>, Librdkafka)>,
 }
 
 impl Real {
@@ -421,7 +423,7 @@ impl Real {
         let kafka = Kafka::start(folder);
         let settings = Settings {
             bootstrap_servers: kafka.servers.clone(),
-            application: "conformance".to_owned(),
+            application_id: "conformance".to_owned(),
             topic_prefix: "conformance.".to_owned(),
             creates_topics: true,
             guarantee: Guarantee::ExactlyOnce,
@@ -444,11 +446,13 @@ impl Subject for Real {
         let number = self.members.len();
         let settings =
             Settings { instance: format!("member-{number}"), ..self.cluster.settings.clone() };
-        let hub = Arc::new(Hub::default());
-        let group = Arc::new(Group::join(&settings, &hub, INTERACTIONS).unwrap());
-        self.members.push((hub, Librdkafka::new(&settings, &group, 0).unwrap()));
+        let assignment = Arc::new(PartitionAssignment::default());
+        let group = Arc::new(Group::join(&settings, &assignment, INTERACTIONS).unwrap());
+        self.members.push((assignment, Librdkafka::new(&settings, &group, 0).unwrap()));
         let share = PARTITIONS as usize / self.members.len();
-        crate::kafka::await_that(|| self.members.iter().all(|(hub, _)| hub.owned().len() == share));
+        crate::kafka::await_that(|| {
+            self.members.iter().all(|(assignment, _)| assignment.owned().len() == share)
+        });
     }
 
     fn client(&self, member: usize) -> &Librdkafka {
@@ -467,7 +471,7 @@ impl Subject for Real {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.kafka.servers)
-            .set("group.id", &self.cluster.settings.application);
+            .set("group.id", &self.cluster.settings.application_id);
         let consumer: BaseConsumer = config.create().unwrap();
         consumer.group_metadata().unwrap()
     }

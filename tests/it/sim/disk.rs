@@ -13,7 +13,7 @@ use leadstream::log::TimeSource;
 /// Name of the entry that says up to which changelog offset a partition's rows stand.
 const META: &[u8] = b"#";
 
-type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+type StateStore = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// What is done to one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +24,14 @@ pub enum Trouble {
 }
 
 enum Change {
-    Rows(Changes),
+    StateStore(Changes),
     Clear,
 }
 
 #[derive(Default)]
-struct Written {
-    durable: BTreeMap<u32, Rows>,
-    current: BTreeMap<u32, Rows>,
+struct EmittedVersion {
+    durable: BTreeMap<u32, StateStore>,
+    current: BTreeMap<u32, StateStore>,
     journal: Vec<(u32, Change)>,
     /// After so many writes.
     trouble: Option<(u64, Trouble)>,
@@ -41,11 +41,11 @@ struct Written {
     opened: Vec<(u32, Option<u64>)>,
 }
 
-fn change(rows: &mut BTreeMap<u32, Rows>, partition: u32, change: &Change) {
+fn change(rows: &mut BTreeMap<u32, StateStore>, partition: u32, change: &Change) {
     let rows = rows.entry(partition).or_default();
     match change {
         Change::Clear => rows.clear(),
-        Change::Rows(changes) => {
+        Change::StateStore(changes) => {
             for (name, bytes) in changes {
                 match bytes {
                     Some(bytes) => rows.insert(name.clone(), bytes.clone()),
@@ -58,11 +58,11 @@ fn change(rows: &mut BTreeMap<u32, Rows>, partition: u32, change: &Change) {
 
 /// The disk of one instance.
 #[derive(Clone, Default)]
-pub struct SimDisks(Arc<Mutex<Written>>);
+pub struct SimDisks(Arc<Mutex<EmittedVersion>>);
 
-struct SimDisk(Arc<Mutex<Written>>, u32);
+struct SimDisk(Arc<Mutex<EmittedVersion>>, u32);
 
-fn lock(written: &Mutex<Written>) -> MutexGuard<'_, Written> {
+fn lock(written: &Mutex<EmittedVersion>) -> MutexGuard<'_, EmittedVersion> {
     written.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
@@ -100,7 +100,7 @@ impl SimDisks {
     /// The directory is gone.
     pub fn wipe(&self) {
         let trouble = lock(&self.0).trouble.take();
-        *lock(&self.0) = Written { trouble, ..Written::default() };
+        *lock(&self.0) = EmittedVersion { trouble, ..EmittedVersion::default() };
     }
 
     /// Flips a bit of a row; whether there was one.
@@ -147,7 +147,7 @@ impl SimDisks {
             // Before a lead stands when it is due: never.
             let due =
                 if name.starts_with(b"L") { i64::MAX.to_le_bytes().to_vec() } else { Vec::new() };
-            let changes = Change::Rows(vec![(
+            let changes = Change::StateStore(vec![(
                 name.clone(),
                 Some(guarded(name, &[due.as_slice(), bytes].concat())),
             )]);
@@ -215,7 +215,7 @@ impl Disk for SimDisk {
     }
 
     fn apply(&self, changes: Changes) -> Result<(), Error> {
-        self.write(Change::Rows(changes))
+        self.write(Change::StateStore(changes))
     }
 
     fn flush(&self) -> Result<(), Error> {
@@ -245,7 +245,7 @@ impl Disk for SimDisk {
     }
 
     /// At once: a run has one thread.
-    fn beside(&self, job: Box<dyn FnOnce() + Send>) {
+    fn alongside(&self, job: Box<dyn FnOnce() + Send>) {
         job();
     }
 }

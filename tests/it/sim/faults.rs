@@ -2,7 +2,7 @@
 
 use crate::sim::coverage::Random;
 use crate::sim::producer::RESENT_MS;
-use leadstream::log::kafka::Remedy;
+use leadstream::log::kafka::TransactionErrorKind;
 
 /// A step at which something may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +27,11 @@ pub enum Fault {
     /// The request has its effect so many milliseconds later, and the process is gone.
     CrashAndLate(u64),
     /// No effect.
-    Refuse(Remedy),
+    Refuse(TransactionErrorKind),
     /// The effect without its answer.
-    Lose(Remedy),
+    Lose(TransactionErrorKind),
     /// An answer before the effect.
-    Late(Remedy, u64),
+    Late(TransactionErrorKind, u64),
     /// The effect, and once more so many milliseconds later: it was sent again while the first was
     /// still under way.
     Repeated(u64),
@@ -67,34 +67,34 @@ pub fn plan(random: &mut Random) -> Vec<Planned> {
         (Turn, 60, CrashAfter),
         (Produce, 80, CrashBefore),
         (Produce, 80, CrashAfter),
-        (Produce, 80, Refuse(Remedy::Abort)),
-        (Produce, 80, Refuse(Remedy::Renew)),
-        (Produce, 80, Lose(Remedy::Abort)),
+        (Produce, 80, Refuse(TransactionErrorKind::Abort)),
+        (Produce, 80, Refuse(TransactionErrorKind::Fatal)),
+        (Produce, 80, Lose(TransactionErrorKind::Abort)),
         (Produce, 80, Kick(1_500)),
         (Produce, 80, Kick(1_500)),
         (Produce, 80, Slow(11_000 + ms)),
         (Produce, 80, Stop(7_000 + ms)),
         (Produce, 80, Stop(16_000 + ms)),
-        (DeadLetter, 3, Refuse(Remedy::Abort)),
-        (DeadLetter, 3, Refuse(Remedy::Renew)),
+        (DeadLetter, 3, Refuse(TransactionErrorKind::Abort)),
+        (DeadLetter, 3, Refuse(TransactionErrorKind::Fatal)),
         (Offsets, 20, CrashBefore),
         (Offsets, 20, CrashAfter),
-        (Offsets, 20, Refuse(Remedy::Repeat)),
-        (Offsets, 20, Refuse(Remedy::Abort)),
-        (Offsets, 20, Refuse(Remedy::Renew)),
-        (Offsets, 20, Lose(Remedy::Renew)),
-        (Offsets, 20, Lose(Remedy::Repeat)),
+        (Offsets, 20, Refuse(TransactionErrorKind::Retriable)),
+        (Offsets, 20, Refuse(TransactionErrorKind::Abort)),
+        (Offsets, 20, Refuse(TransactionErrorKind::Fatal)),
+        (Offsets, 20, Lose(TransactionErrorKind::Fatal)),
+        (Offsets, 20, Lose(TransactionErrorKind::Retriable)),
         (Offsets, 20, Stop(7_000 + ms)),
         (Commit, 20, CrashBefore),
         (Commit, 20, CrashAfter),
         (Commit, 20, CrashAndLate(0)),
         (Commit, 20, CrashAndLate(1 + ms * 3)),
-        (Commit, 20, Refuse(Remedy::Repeat)),
-        (Commit, 20, Refuse(Remedy::Renew)),
-        (Commit, 20, Lose(Remedy::Repeat)),
-        (Commit, 20, Lose(Remedy::Renew)),
-        (Commit, 20, Late(Remedy::Renew, 1 + ms)),
-        (Commit, 20, Late(Remedy::Repeat, 1 + ms)),
+        (Commit, 20, Refuse(TransactionErrorKind::Retriable)),
+        (Commit, 20, Refuse(TransactionErrorKind::Fatal)),
+        (Commit, 20, Lose(TransactionErrorKind::Retriable)),
+        (Commit, 20, Lose(TransactionErrorKind::Fatal)),
+        (Commit, 20, Late(TransactionErrorKind::Fatal, 1 + ms)),
+        (Commit, 20, Late(TransactionErrorKind::Retriable, 1 + ms)),
         (Commit, 20, Repeated(RESENT_MS + ms / 8)),
         (Commit, 20, Repeated(RESENT_MS + ms)),
         (Commit, 20, Repeated(RESENT_MS + ms)),
@@ -104,17 +104,17 @@ pub fn plan(random: &mut Random) -> Vec<Planned> {
         (Commit, 20, StopAndLate(6_500 + ms)),
         (Abort, 1, CrashBefore),
         (Abort, 1, CrashAfter),
-        (Abort, 1, Refuse(Remedy::Renew)),
+        (Abort, 1, Refuse(TransactionErrorKind::Fatal)),
         (Init, 4, CrashBefore),
         (Init, 4, CrashAfter),
-        (Init, 4, Refuse(Remedy::Renew)),
-        (Init, 4, Lose(Remedy::Repeat)),
+        (Init, 4, Refuse(TransactionErrorKind::Fatal)),
+        (Init, 4, Lose(TransactionErrorKind::Retriable)),
         (Read, 60, CrashBefore),
-        (Read, 60, Refuse(Remedy::Renew)),
+        (Read, 60, Refuse(TransactionErrorKind::Fatal)),
         (Committed, 8, CrashBefore),
-        (Committed, 8, Refuse(Remedy::Renew)),
+        (Committed, 8, Refuse(TransactionErrorKind::Fatal)),
         (Append, 20, CrashAfter),
-        (Append, 20, Refuse(Remedy::Renew)),
+        (Append, 20, Refuse(TransactionErrorKind::Fatal)),
     ];
     let mut chosen: Vec<Planned> = (0..1 + random.below(4))
         .map(|_| {

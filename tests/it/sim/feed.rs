@@ -35,7 +35,7 @@ fn record(key: impl Into<Vec<u8>>, value: Vec<u8>, appended_ms: i64) -> Record {
         value: Some(value),
         reason: None,
         appended_ms,
-        source: 0,
+        ingest_run: 0,
         origin: None,
     }
 }
@@ -101,7 +101,7 @@ impl Feed {
         } else {
             (interaction::into_avro(interaction::from_json(line.as_bytes()).unwrap()), 0)
         };
-        (partition, Record { source, ..record(key, value, now) })
+        (partition, Record { ingest_run: source, ..record(key, value, now) })
     }
 
     fn next(&mut self, sim: &Sim) -> (u32, Record) {

@@ -15,12 +15,14 @@ use crate::sim::reads::{SimInputs, SimReads};
 use crate::sim::shared::{Crash, Process, Sim};
 use leadstream::codec::topics::inputs_of;
 use leadstream::domain::units::Partition;
-use leadstream::engine::kafka_loop::{Pace, Share, Told, Wait};
+use leadstream::engine::kafka_loop::{MemberLoop, Pace, Wait, WorkerEvents};
 use leadstream::engine::standby::Keeper;
 use leadstream::engine::store::{Bounds, Error, Trees};
 use leadstream::engine::worker::{Options, Worker};
-use leadstream::log::kafka::{Cluster, Fetching, Hub, Lane, Part, Topics};
-use leadstream::pipeline::Source;
+use leadstream::log::kafka::{
+    Cluster, Fetching, PartitionAssignment, Topics, TransactionalLog, WorkerSlot,
+};
+use leadstream::pipeline::InputTopic;
 
 /// How long the group waits for a worker to give up partitions, milliseconds.
 const GIVE_UP_MS: u64 = 10_000;
@@ -50,10 +52,10 @@ pub enum End {
 pub struct Instance {
     sim: Rc<Sim>,
     pub process: Rc<Process>,
-    pub hub: Arc<Hub>,
-    share: RefCell<Share<'static, SimClient>>,
+    pub assignment: Arc<PartitionAssignment>,
+    share: RefCell<MemberLoop<'static, SimClient>>,
     fetching: RefCell<Fetching<SimInputs>>,
-    told: &'static Told<'static>,
+    reported: &'static WorkerEvents<'static>,
     keeper: RefCell<Keeper<'static, SimReads>>,
     /// Partitions of which it keeps copies.
     wanted: RefCell<BTreeSet<Partition>>,
@@ -69,20 +71,20 @@ impl Instance {
         sim: &Rc<Sim>,
         number: usize,
         cluster: &Arc<Cluster>,
-        told: &'static Told<'static>,
+        reported: &'static WorkerEvents<'static>,
     ) -> Self {
         let process = Rc::new(Process { number, ..Process::default() });
-        let hub = Arc::new(Hub::default());
+        let assignment = Arc::new(PartitionAssignment::default());
         let client = SimClient {
             sim: sim.clone(),
             process: process.clone(),
             id: format!("instance-{number}"),
             is_keeper: false,
         };
-        let beside = SimClient { is_keeper: true, ..client.clone() };
-        let topics = Source::ALL.map(|source| inputs_of(source, Partition(0)).0);
+        let alongside = SimClient { is_keeper: true, ..client.clone() };
+        let topics = InputTopic::ALL.map(|source| inputs_of(source, Partition(0)).0);
         let reads = SimReads::new(&client);
-        let lane = Lane::over(cluster, &hub, (client, reads), topics);
+        let transactional = TransactionalLog::over(cluster, &assignment, (client, reads), topics);
         let bounds = Bounds {
             cached_rows: 1 + sim.below(8) as usize,
             checkpoint_rows: 1 + sim.below(24) as usize,
@@ -97,19 +99,28 @@ impl Instance {
             bounds,
             ..Options::default()
         };
-        let copied = Topics::over(&cluster.settings, SimReads::new(&beside));
+        let copied = Topics::over(&cluster.settings, SimReads::new(&alongside));
         let rate = cluster.settings.standby_records_per_second;
-        told.standbys.clear();
-        told.standbys.turn_on(true);
+        reported.standbys.clear();
+        reported.standbys.turn_on(true);
         let trees = Trees::on(sim.disks[number].clone());
-        let keeper =
-            RefCell::new(Keeper::new(told.standbys, (copied, trees), (bounds, rate), told.metrics));
-        let worker =
-            Worker::new(lane, Trees::on(sim.disks[number].clone()), options, told.metrics.clone());
+        let keeper = RefCell::new(Keeper::new(
+            reported.standbys,
+            (copied, trees),
+            (bounds, rate),
+            reported.metrics,
+        ));
+        let worker = Worker::new(
+            transactional,
+            Trees::on(sim.disks[number].clone()),
+            options,
+            reported.metrics.clone(),
+        );
         let pace =
             Pace { shortest: Duration::from_millis(10), longest: Duration::from_millis(100) };
-        let share = RefCell::new(Share::new(&hub, worker, pace, told));
-        let fetching = RefCell::new(Fetching::new(SimInputs::new(sim), &hub, BUFFER_RECORDS));
+        let share = RefCell::new(MemberLoop::new(&assignment, worker, pace, reported));
+        let fetching =
+            RefCell::new(Fetching::new(SimInputs::new(sim), &assignment, BUFFER_RECORDS));
         sim.tell(|| format!("instance {number} starts"));
         let (wakes_ms, seen) = (Cell::new(0), Cell::new(None));
         let (sim, member, untold) = (sim.clone(), RefCell::default(), RefCell::default());
@@ -117,10 +128,10 @@ impl Instance {
         let instance = Self {
             sim,
             process,
-            hub,
+            assignment,
             share,
             fetching,
-            told,
+            reported,
             keeper,
             wanted,
             member,
@@ -141,9 +152,9 @@ impl Instance {
         let Ok(mut share) = self.share.try_borrow_mut() else { return Ok(false) };
         let untold = self.untold.take();
         if !untold.is_empty() {
-            self.hub.lost(&untold);
+            self.assignment.lost(&untold);
         }
-        let is_news = self.seen.get().is_none_or(|seen| seen != self.hub.news());
+        let is_news = self.seen.get().is_none_or(|seen| seen != self.assignment.news());
         if self.process.is_stopped.get()
             || self.sim.now_ms() < self.wakes_ms.get() && !(is_news && self.seen.get().is_some())
         {
@@ -209,7 +220,7 @@ impl Instance {
                 Ok(true) => {}
                 Ok(false) => return turn > 0,
                 Err(error) => {
-                    self.hub.fail(error.to_string());
+                    self.assignment.fail(error.to_string());
                     return false;
                 }
             }
@@ -244,8 +255,8 @@ impl Instance {
             }
             return;
         }
-        let heard = self.sim.broker.borrow_mut().heartbeat(id, member.generation);
-        match heard {
+        let received_reports = self.sim.broker.borrow_mut().heartbeat(id, member.generation);
+        match received_reports {
             Err(_) => return self.lose(&mut member),
             Ok(true) if member.revoked.is_none() => return self.join(&mut member),
             Ok(_) => {}
@@ -277,7 +288,7 @@ impl Instance {
         if self.sim.broken == Some(Broken::NotOwned) && self.is_busy() {
             self.untold.borrow_mut().extend(lost);
         } else {
-            self.hub.lost(lost);
+            self.assignment.lost(lost);
         }
     }
 
@@ -290,7 +301,7 @@ impl Instance {
             return self.receive(member);
         }
         self.sim.tell(|| format!("instance {} is asked for {revoked:?}", self.process.number));
-        self.hub.asked_back(&revoked);
+        self.assignment.asked_back(&revoked);
         member.revoked = Some((revoked, self.sim.now_ms() + GIVE_UP_MS));
     }
 
@@ -298,13 +309,13 @@ impl Instance {
         let given = std::mem::take(&mut member.given);
         self.process.owned.borrow_mut().extend(&given);
         self.sim.tell(|| format!("instance {} is given {given:?}", self.process.number));
-        self.hub.assigned(&given);
+        self.assignment.assigned(&given);
     }
 
     /// Ends the revocation once the worker gave up, or after a while, and joins again.
     fn give_up(&self, member: &mut Membership) {
         let Some((revoked, until)) = member.revoked.clone() else { return };
-        let holds = self.hub.holds(&revoked);
+        let holds = self.assignment.holds(&revoked);
         if holds && self.sim.now_ms() < until {
             return;
         }
@@ -329,10 +340,10 @@ impl Instance {
     pub fn end(&self) -> Result<(), Error> {
         self.process.is_dead.set(true);
         self.sim.tell(|| format!("instance {} ends in order", self.process.number));
-        self.hub.ended(Part::WHOLE);
+        self.assignment.ended(WorkerSlot::WHOLE);
         let written = catch_unwind(AssertUnwindSafe(|| {
             self.share.borrow().checkpoint()?;
-            self.told.standbys.put_all_away()
+            self.reported.standbys.put_all_away()
         }));
         match written {
             Ok(outcome) => {

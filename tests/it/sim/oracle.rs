@@ -12,7 +12,7 @@ use leadstream::codec::topics::{DEAD_LETTERS, LATE, STATE, inputs_of, output_top
 use leadstream::codec::{internal, rows};
 use leadstream::domain::rules::Rules;
 use leadstream::domain::units::{Offset, Partition};
-use leadstream::pipeline::{Counters, Effect, Key, Memory, Positions, Row, Source};
+use leadstream::pipeline::{Counters, Effect, InputTopic, Key, Memory, Positions, Row};
 
 const ORDER: &str = "leadstream.order.v1";
 
@@ -32,7 +32,7 @@ pub fn committed_rows(broker: &Broker, partition: u32) -> (RowBytes, Positions) 
     let positions = found.remove(&rows::key_text(&Key::Positions));
     let row = positions.map(|bytes| rows::row(&Key::Positions, &bytes).unwrap());
     let mut positions = row.and_then(Row::into_positions).unwrap_or_default();
-    positions.next[Source::Interactions as usize] =
+    positions.next[InputTopic::Interactions as usize] =
         Offset(broker.group.offsets.get(&partition).copied().unwrap_or(0));
     (found, positions)
 }
@@ -40,7 +40,7 @@ pub fn committed_rows(broker: &Broker, partition: u32) -> (RowBytes, Positions) 
 /// Whether every input of a partition was taken.
 pub fn is_taken(broker: &Broker, partition: u32) -> bool {
     let positions = committed_rows(broker, partition).1;
-    Source::ALL.into_iter().all(|source| {
+    InputTopic::ALL.into_iter().all(|source| {
         let (topic, place) = inputs_of(source, Partition(partition));
         broker
             .all((topic, place.0))
@@ -62,7 +62,7 @@ struct Retaken<'a> {
 }
 
 impl Retaken<'_> {
-    fn take_until(&mut self, source: Source, until: Offset) {
+    fn take_until(&mut self, source: InputTopic, until: Offset) {
         let from = self.next[source as usize];
         let (topic, place) = inputs_of(source, self.partition);
         let broker = self.broker;
@@ -74,10 +74,10 @@ impl Retaken<'_> {
         self.next[source as usize] = until;
     }
 
-    fn take(&mut self, source: Source, offset: Offset, record: &Record) {
+    fn take(&mut self, source: InputTopic, offset: Offset, record: &Record) {
         let mut effects: Vec<Effect> = Vec::new();
         match source {
-            Source::Definitions => match records::define(&mut self.rules, record) {
+            InputTopic::Definitions => match records::define(&mut self.rules, record) {
                 Ok(()) => {}
                 Err(reason) if self.partition == Partition(0) => {
                     let letter = letter(reason, (source, self.partition, offset), record);
@@ -85,14 +85,14 @@ impl Retaken<'_> {
                 }
                 Err(_) => {}
             },
-            Source::Inbox => {
+            InputTopic::Inbox => {
                 self.memory.run(&self.rules, &records::inbox(record).0, &mut effects);
             }
-            Source::Interactions => {
+            InputTopic::Interactions => {
                 let input =
                     records::input(record, (self.partition, self.partitions), &Writers::new());
                 let outcome = self.memory.run(&self.rules, &input, &mut effects);
-                self.counted.entry(record.source).or_default().count(outcome);
+                self.counted.entry(record.ingest_run).or_default().count(outcome);
             }
         }
         emit(self.partition, (source, offset, record), &mut effects, &mut self.batches);
@@ -136,7 +136,7 @@ fn check_partition(broker: &Broker, partition: u32, partitions: u32) -> Result<R
         next: [Offset(0); 3],
         batches: Batches::new(),
     };
-    let mut current = Source::Interactions;
+    let mut current = InputTopic::Interactions;
     for (_, record) in broker.all((ORDER, partition)) {
         let switch = internal::switch(record.value.as_deref().unwrap()).unwrap();
         retaken.take_until(current, switch.next[current as usize]);
@@ -146,7 +146,8 @@ fn check_partition(broker: &Broker, partition: u32, partitions: u32) -> Result<R
                 switch.next, retaken.next
             ));
         }
-        current = Source::ALL.into_iter().find(|source| source.as_str() == switch.input).unwrap();
+        current =
+            InputTopic::ALL.into_iter().find(|source| source.as_str() == switch.input).unwrap();
     }
     retaken.take_until(current, positions.next[current as usize]);
     if retaken.next != positions.next {
@@ -186,7 +187,7 @@ fn check_partition(broker: &Broker, partition: u32, partitions: u32) -> Result<R
     }
     count(broker, partition, &retaken.counted)?;
     for (source, counters) in std::mem::take(&mut retaken.counted) {
-        use leadstream::pipeline::Rows;
+        use leadstream::pipeline::StateStore;
         retaken.memory.save(Key::Counters(source), Some(Row::Counters(counters)));
     }
     let computed: RowBytes = retaken
@@ -204,7 +205,7 @@ fn check_partition(broker: &Broker, partition: u32, partitions: u32) -> Result<R
 fn count(broker: &Broker, partition: u32, counted: &BTreeMap<u32, Counters>) -> Result<(), String> {
     let mut whole = Counters::default();
     counted.values().for_each(|counters| whole.merge(counters));
-    let (topic, _) = inputs_of(Source::Interactions, Partition(partition));
+    let (topic, _) = inputs_of(InputTopic::Interactions, Partition(partition));
     let of_interactions =
         |record: &Record| record.origin.as_ref().is_some_and(|origin| origin.topic == topic);
     let records = |topic| broker.all((topic, partition)).map(|(_, record)| record);

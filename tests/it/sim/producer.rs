@@ -10,14 +10,14 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use crate::sim::broken::Broken;
 use crate::sim::broker::{Code, Identity, Late, Place, Shown, State, TRANSACTION_MS};
-use crate::sim::client::{ASK_MS, SimClient, refusal, refused};
+use crate::sim::client::{ASK_MS, SimClient, refused, transaction_error};
 use crate::sim::coverage::Point;
 use crate::sim::faults::{Call, Fault};
 use crate::sim::shared::Sim;
 use leadstream::codec::record::{Batches, Record};
 use leadstream::codec::topics::{DEAD_LETTERS, STATE};
 use leadstream::domain::units::Offset;
-use leadstream::log::kafka::{Producer, Refusal, Remedy};
+use leadstream::log::kafka::{Producer, TransactionError, TransactionErrorKind};
 
 /// The product lets librdkafka send a request again after this at the earliest, milliseconds.
 pub const RESENT_MS: u64 = 200;
@@ -67,27 +67,28 @@ impl SimProducer {
     }
 
     /// Remembers what a refusal means for the calls after it.
-    fn note<T>(&self, outcome: Result<T, Refusal>) -> Result<T, Refusal> {
-        if let Err(refusal) = &outcome {
-            match refusal.remedy {
-                Remedy::Repeat => {}
-                Remedy::Abort => self.phase.set(Phase::HasToAbort),
-                Remedy::Renew => self.phase.set(Phase::Fatal),
+    fn note<T>(&self, outcome: Result<T, TransactionError>) -> Result<T, TransactionError> {
+        if let Err(transaction_error) = &outcome {
+            match transaction_error.kind {
+                TransactionErrorKind::Retriable => {}
+                TransactionErrorKind::Abort => self.phase.set(Phase::HasToAbort),
+                TransactionErrorKind::Fatal => self.phase.set(Phase::Fatal),
             }
             if self.client.process.was_stopped.take() {
                 self.sim().hit(Point::O);
             }
-            self.sim()
-                .tell(|| format!("instance {} refused: {refusal:?}", self.client.process.number));
+            self.sim().tell(|| {
+                format!("instance {} refused: {transaction_error:?}", self.client.process.number)
+            });
         }
         outcome
     }
 
-    fn is_in(&self, phase: Phase) -> Result<(), Refusal> {
+    fn is_in(&self, phase: Phase) -> Result<(), TransactionError> {
         if self.phase.get() == phase {
             Ok(())
         } else {
-            Err(refusal(Remedy::Renew, RDKafkaErrorCode::State))
+            Err(transaction_error(TransactionErrorKind::Fatal, RDKafkaErrorCode::State))
         }
     }
 
@@ -95,8 +96,8 @@ impl SimProducer {
     fn request(
         &self,
         call: Call,
-        effect: &dyn Fn(&Self) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+        effect: &dyn Fn(&Self) -> Result<(), TransactionError>,
+    ) -> Result<(), TransactionError> {
         match self.client.enter(call) {
             None => effect(self),
             Some(Fault::CrashAfter) => {
@@ -104,18 +105,18 @@ impl SimProducer {
                 self.client.crashed_at(call, false);
                 self.client.crash();
             }
-            Some(Fault::Lose(remedy)) => {
+            Some(Fault::Lose(kind)) => {
                 effect(self).ok();
-                Err(refusal(remedy, RDKafkaErrorCode::OperationTimedOut))
+                Err(transaction_error(kind, RDKafkaErrorCode::OperationTimedOut))
             }
-            Some(Fault::Refuse(remedy)) => {
-                Err(refusal(remedy, RDKafkaErrorCode::OperationTimedOut))
+            Some(Fault::Refuse(kind)) => {
+                Err(transaction_error(kind, RDKafkaErrorCode::OperationTimedOut))
             }
             Some(other) => unreachable!("{other:?} is no fault of {call:?}"),
         }
     }
 
-    fn produce(&self, place: Place, records: &[Record]) -> Result<u64, Refusal> {
+    fn produce(&self, place: Place, records: &[Record]) -> Result<u64, TransactionError> {
         let call = if place.0 == DEAD_LETTERS { Call::DeadLetter } else { Call::Produce };
         let next = Cell::new(0);
         self.request(call, &|producer| {
@@ -123,16 +124,22 @@ impl SimProducer {
             let outcome = producer.sim().broker.borrow_mut().produce(&identity, place, records);
             // The broker's word on one record: what it means for the transaction is seen when that
             // is ended.
-            let remedy = |code| {
-                if code == Code::InvalidState { Remedy::Abort } else { refused(code).remedy }
+            let kind = |code| {
+                if code == Code::InvalidState {
+                    TransactionErrorKind::Abort
+                } else {
+                    refused(code).kind
+                }
             };
-            next.set(outcome.map_err(|code| Refusal { remedy: remedy(code), ..refused(code) })?);
+            next.set(
+                outcome.map_err(|code| TransactionError { kind: kind(code), ..refused(code) })?,
+            );
             Ok(())
         })?;
         Ok(next.get())
     }
 
-    fn end(&self, commit: bool) -> Result<(), Refusal> {
+    fn end(&self, commit: bool) -> Result<(), TransactionError> {
         if !self.is_used.get() {
             return Ok(());
         }
@@ -148,7 +155,7 @@ impl SimProducer {
     }
 
     /// A commit under way when the process is stopped.
-    fn creep(&self, ms: u64) -> Result<(), Refusal> {
+    fn creep(&self, ms: u64) -> Result<(), TransactionError> {
         let number = self.sim().broker.borrow().transactions[&self.client.id].number;
         let owned = self.client.process.owned.borrow().clone();
         self.late_commit(ms);
@@ -189,7 +196,7 @@ impl SimProducer {
 impl Producer for SimProducer {
     type Member = Shown;
 
-    fn init(&self) -> Result<(), Refusal> {
+    fn init(&self) -> Result<(), TransactionError> {
         self.request(Call::Init, &|producer| {
             let (id, broken) = (&producer.client.id, producer.sim().broken);
             let known =
@@ -208,7 +215,7 @@ impl Producer for SimProducer {
         })
     }
 
-    fn begin(&self) -> Result<(), Refusal> {
+    fn begin(&self) -> Result<(), TransactionError> {
         self.is_in(Phase::Ready)?;
         self.phase.set(Phase::Open);
         [&self.is_used, &self.has_drained, &self.has_offsets, &self.has_letters]
@@ -217,14 +224,14 @@ impl Producer for SimProducer {
         Ok(())
     }
 
-    fn send(&self, batches: &Batches) -> Result<(), Refusal> {
+    fn send(&self, batches: &Batches) -> Result<(), TransactionError> {
         self.is_in(Phase::Open)?;
         let queued = batches.iter().filter(|(_, records)| !records.is_empty());
         self.queued.replace(queued.map(|(place, records)| (*place, records.clone())).collect());
         Ok(())
     }
 
-    fn drain(&self, _patience: Duration) -> Result<BTreeMap<u32, Offset>, Refusal> {
+    fn drain(&self, _patience: Duration) -> Result<BTreeMap<u32, Offset>, TransactionError> {
         self.is_in(Phase::Open)?;
         let mut ends = BTreeMap::new();
         let mut early = Vec::new();
@@ -237,18 +244,21 @@ impl Producer for SimProducer {
         for (place, records) in queued {
             let next = match self.produce(place, &records) {
                 Ok(next) => next,
-                Err(refusal) => {
+                Err(transaction_error) => {
                     if place.0 == DEAD_LETTERS {
                         self.has_letters.set(true);
                     }
                     self.sim().hit(Point::L);
                     // However a record fails, the client that waits for it only hears that it did.
-                    let is_fatal = refusal.remedy == Remedy::Renew;
-                    let told = self.note(Err(Refusal { remedy: Remedy::Abort, ..refusal }));
+                    let is_fatal = transaction_error.kind == TransactionErrorKind::Fatal;
+                    let reported = self.note(Err(TransactionError {
+                        kind: TransactionErrorKind::Abort,
+                        ..transaction_error
+                    }));
                     if is_fatal {
                         self.phase.set(Phase::Fatal);
                     }
-                    return told;
+                    return reported;
                 }
             };
             if place.0 == STATE {
@@ -268,7 +278,7 @@ impl Producer for SimProducer {
         _topic: &str,
         next: &BTreeMap<u32, Offset>,
         member: &Shown,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), TransactionError> {
         self.is_in(Phase::Open)?;
         self.has_offsets.set(true);
         if self.sim().broken == Some(Broken::NoOffsets) {
@@ -281,13 +291,16 @@ impl Producer for SimProducer {
             producer.is_used.set(true);
             producer.client.until_ended(|broker| broker.send_offsets(&identity, next, shown))
         });
-        if outcome.as_ref().is_err_and(|refusal| refusal.remedy == Remedy::Abort) {
+        if outcome
+            .as_ref()
+            .is_err_and(|transaction_error| transaction_error.kind == TransactionErrorKind::Abort)
+        {
             self.sim().hit(Point::L);
         }
         self.note(outcome)
     }
 
-    fn commit(&self) -> Result<(), Refusal> {
+    fn commit(&self) -> Result<(), TransactionError> {
         self.is_in(Phase::Open)?;
         let fault = self.client.enter(Call::Commit);
         let outcome = match fault {
@@ -305,48 +318,50 @@ impl Producer for SimProducer {
                 self.client.crashed_at(Call::Commit, true);
                 self.client.crash();
             }
-            Some(Fault::Lose(remedy)) => {
+            Some(Fault::Lose(kind)) => {
                 self.end(true).ok();
-                Err(refusal(remedy, RDKafkaErrorCode::OperationTimedOut))
+                Err(transaction_error(kind, RDKafkaErrorCode::OperationTimedOut))
             }
             Some(Fault::Repeated(ms)) => {
                 self.late_commit(ms);
                 self.client.linger(RESENT_MS);
                 self.end(true)
             }
-            Some(Fault::Late(remedy, ms)) => {
+            Some(Fault::Late(kind, ms)) => {
                 self.late_commit(ms);
-                if remedy == Remedy::Repeat {
+                if kind == TransactionErrorKind::Retriable {
                     // librdkafka says so only after the whole time for a call.
                     self.client.wait(ASK_MS);
                 }
-                Err(refusal(remedy, RDKafkaErrorCode::OperationTimedOut))
+                Err(transaction_error(kind, RDKafkaErrorCode::OperationTimedOut))
             }
             Some(Fault::StopAndLate(ms)) => self.creep(ms),
-            Some(Fault::Refuse(remedy)) => {
-                Err(refusal(remedy, RDKafkaErrorCode::OperationTimedOut))
+            Some(Fault::Refuse(kind)) => {
+                Err(transaction_error(kind, RDKafkaErrorCode::OperationTimedOut))
             }
             Some(other) => unreachable!("{other:?} is no fault of a commit"),
         };
-        let outcome = outcome.map_err(|refusal| match refusal.remedy {
-            Remedy::Renew if self.sim().broken == Some(Broken::DoubtIsAbort) => {
-                Refusal { remedy: Remedy::Abort, ..refusal }
+        let outcome = outcome.map_err(|transaction_error| match transaction_error.kind {
+            TransactionErrorKind::Fatal if self.sim().broken == Some(Broken::DoubtIsAbort) => {
+                TransactionError { kind: TransactionErrorKind::Abort, ..transaction_error }
             }
-            _ => refusal,
+            _ => transaction_error,
         });
         match &outcome {
             Ok(()) => self.phase.set(Phase::Ready),
-            Err(Refusal {
-                remedy: Remedy::Renew,
+            Err(TransactionError {
+                kind: TransactionErrorKind::Fatal,
                 cause: KafkaError::Global(RDKafkaErrorCode::Fenced),
             }) => self.sim().hit(Point::J),
-            Err(Refusal { remedy: Remedy::Renew, .. }) => self.sim().hit(Point::K),
+            Err(TransactionError { kind: TransactionErrorKind::Fatal, .. }) => {
+                self.sim().hit(Point::K)
+            }
             Err(_) => {}
         }
         self.note(outcome)
     }
 
-    fn abort(&self) -> Result<(), Refusal> {
+    fn abort(&self) -> Result<(), TransactionError> {
         if self.has_moved_but_would_be_taken() {
             self.sim().hit(Point::U);
         }
@@ -357,7 +372,7 @@ impl Producer for SimProducer {
             self.sim().hit(Point::O);
         }
         if self.phase.get() == Phase::Fatal {
-            return Err(refusal(Remedy::Renew, RDKafkaErrorCode::State));
+            return Err(transaction_error(TransactionErrorKind::Fatal, RDKafkaErrorCode::State));
         }
         let outcome = self.request(Call::Abort, &|producer| match producer.end(false) {
             // It was committed: whoever takes a doubt for an abort believes that nothing was.

@@ -13,8 +13,8 @@ use leadstream::codec::record::Record;
 use leadstream::codec::topics::inputs_of;
 use leadstream::domain::units::{Offset, Partition};
 use leadstream::log::Error;
-use leadstream::log::kafka::{Inputs, Isolation, Place as Input, Polled, Reads};
-use leadstream::pipeline::Source;
+use leadstream::log::kafka::{InputPartition, Inputs, Isolation, Polled, Reads};
+use leadstream::pipeline::InputTopic;
 
 /// Reads outside the group.
 pub struct SimReads {
@@ -92,8 +92,8 @@ impl Reads for SimReads {
 /// Reads inputs; no fault but silence, since what it hands over is checked by the hub.
 pub struct SimInputs {
     pub sim: Rc<Sim>,
-    next: BTreeMap<Input, u64>,
-    paused: BTreeSet<Input>,
+    next: BTreeMap<InputPartition, u64>,
+    paused: BTreeSet<InputPartition>,
 }
 
 impl SimInputs {
@@ -103,14 +103,14 @@ impl SimInputs {
 }
 
 impl Inputs for SimInputs {
-    fn add(&mut self, places: &[(Input, Offset)]) -> Result<(), Error> {
+    fn add(&mut self, places: &[(InputPartition, Offset)]) -> Result<(), Error> {
         for (place, offset) in places {
             assert!(self.next.insert(*place, offset.0).is_none(), "{place:?} is read already");
         }
         Ok(())
     }
 
-    fn remove(&mut self, places: &[Input]) -> Result<(), Error> {
+    fn remove(&mut self, places: &[InputPartition]) -> Result<(), Error> {
         for place in places {
             assert!(self.next.remove(place).is_some(), "{place:?} is not read");
             self.paused.remove(place);
@@ -118,7 +118,7 @@ impl Inputs for SimInputs {
         Ok(())
     }
 
-    fn poll(&mut self) -> Result<Option<(Input, Offset, Record)>, Error> {
+    fn poll(&mut self) -> Result<Option<(InputPartition, Offset, Record)>, Error> {
         if self.sim.now_ms() < self.sim.down_until_ms.get() {
             return Ok(None);
         }
@@ -128,7 +128,7 @@ impl Inputs for SimInputs {
             self.next.iter().filter(|(place, _)| !self.paused.contains(place))
         {
             let (topic, place) = inputs_of(*source, *partition);
-            if *from < broker.log((topic, place.0)).start && *source != Source::Definitions {
+            if *from < broker.log((topic, place.0)).start && *source != InputTopic::Definitions {
                 return Err(Error::Offsets(
                     "an input starts behind its committed offset".to_owned(),
                 ));
@@ -145,12 +145,12 @@ impl Inputs for SimInputs {
         Ok(Some((place, Offset(entry.offset), entry.record.clone().unwrap())))
     }
 
-    fn pause(&mut self, place: Input) -> Result<(), Error> {
+    fn pause(&mut self, place: InputPartition) -> Result<(), Error> {
         self.paused.insert(place);
         Ok(())
     }
 
-    fn resume(&mut self, places: &[Input]) -> Result<(), Error> {
+    fn resume(&mut self, places: &[InputPartition]) -> Result<(), Error> {
         self.paused.retain(|place| !places.contains(place));
         Ok(())
     }

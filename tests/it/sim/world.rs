@@ -20,7 +20,7 @@ use crate::sim::shared::Sim;
 use leadstream::codec::rows;
 use leadstream::codec::topics::{self, STATE, Topic};
 use leadstream::domain::units::Partition;
-use leadstream::engine::kafka_loop::Told;
+use leadstream::engine::kafka_loop::WorkerEvents;
 use leadstream::engine::standby::Standbys;
 use leadstream::engine::store::{Error, Shared};
 use leadstream::engine::worker::Views;
@@ -42,19 +42,19 @@ const COMES_UP: u32 = 12;
 
 /// What outlives a run: readers' views, one for each instance.
 pub struct Stage {
-    told: Vec<&'static Told<'static>>,
+    reported: Vec<&'static WorkerEvents<'static>>,
 }
 
 impl Stage {
     /// Leaked, because the loops of the instances borrow it; one for each thread that simulates.
     pub fn new() -> Self {
         let metrics: &'static Arc<Metrics> = Box::leak(Box::new(Arc::new(Metrics::new())));
-        let told = || {
+        let reported = || {
             let views: &'static Views = Box::leak(Box::default());
             let stop: &'static AtomicBool = Box::leak(Box::default());
             let standbys: &'static Standbys = Box::leak(Box::default());
             let wanted = &BTreeSet::new;
-            &*Box::leak(Box::new(Told {
+            &*Box::leak(Box::new(WorkerEvents {
                 stop,
                 beat: &|_| {},
                 caught_up: &|_| {},
@@ -65,11 +65,11 @@ impl Stage {
                 wanted,
             }))
         };
-        Self { told: (0..INSTANCES).map(|_| told()).collect() }
+        Self { reported: (0..INSTANCES).map(|_| reported()).collect() }
     }
 
-    pub fn told(&self, number: usize) -> &'static Told<'static> {
-        self.told[number]
+    pub fn reported(&self, number: usize) -> &'static WorkerEvents<'static> {
+        self.reported[number]
     }
 }
 
@@ -85,7 +85,7 @@ struct Slot {
 struct World {
     sim: Rc<Sim>,
     cluster: Arc<Cluster>,
-    told: Vec<&'static Told<'static>>,
+    reported: Vec<&'static WorkerEvents<'static>>,
     slots: Vec<Slot>,
     feed: RefCell<Feed>,
     partitions: u32,
@@ -99,18 +99,18 @@ struct World {
 pub fn cluster(partitions: u32) -> Arc<Cluster> {
     let settings = Settings {
         bootstrap_servers: String::new(),
-        application: "simulated".to_owned(),
+        application_id: "simulated".to_owned(),
         instance: String::new(),
         is_static: false,
         partitions,
-        replication: 1,
+        replication_factor: 1,
         creates_topics: false,
         session_timeout_ms: 6_000,
         transaction_timeout_ms: 5_000,
-        reach_timeout_ms: 1_000,
+        connect_timeout_ms: 1_000,
         buffer_records: 12,
-        workers: 1,
-        standbys: 0,
+        num_threads: 1,
+        num_standby_replicas: 0,
         standby_records_per_second: 20_000,
         topic_prefix: String::new(),
         guarantee: Guarantee::ExactlyOnce,
@@ -136,7 +136,7 @@ impl World {
         let world = Rc::new(Self {
             sim: sim.clone(),
             cluster: cluster(partitions),
-            told: stage.told.clone(),
+            reported: stage.reported.clone(),
             slots: (0..INSTANCES).map(|_| Slot::default()).collect(),
             feed: RefCell::new(Feed::new(partitions, 20 + random.below(50))),
             partitions,
@@ -229,18 +229,18 @@ impl World {
     fn start(&self, number: usize) {
         let slot = &self.slots[number];
         slot.starts_ms.set(None);
-        let instance = Instance::start(&self.sim, number, &self.cluster, self.told[number]);
+        let instance = Instance::start(&self.sim, number, &self.cluster, self.reported[number]);
         slot.instance.replace(Some(Rc::new(instance)));
     }
 
     /// One round of an instance, and what follows from its end.
     fn round(&self, instance: &Rc<Instance>) -> bool {
         let number = instance.process.number;
-        let copies = self.told[number].standbys.behind();
+        let copies = self.reported[number].standbys.behind();
         let outcome = instance.round();
         copies
             .keys()
-            .filter(|partition| instance.hub.holds(&[Partition(**partition)]))
+            .filter(|partition| instance.assignment.holds(&[Partition(**partition)]))
             .for_each(|_| self.sim.hit(Point::Q2));
         let disk = &self.sim.disks[number];
         for (partition, next) in disk.opened() {
@@ -359,9 +359,9 @@ impl World {
             .into_iter()
             .for_each(|topic| broker.compact((topic, partition)));
         // Inputs that were taken long ago are removed too.
-        let taken = broker.group.offsets.get(&partition).copied().unwrap_or(0);
+        let processed = broker.group.offsets.get(&partition).copied().unwrap_or(0);
         if broker.committed(partition).is_ok() {
-            broker.delete_before(("lead.interactions.v1", partition), taken.saturating_sub(10));
+            broker.delete_before(("lead.interactions.v1", partition), processed.saturating_sub(10));
         }
     }
 
@@ -432,8 +432,8 @@ impl World {
             let held: usize = self
                 .live()
                 .iter()
-                .filter(|instance| instance.hub.is_settled())
-                .map(|instance| instance.hub.owned().len())
+                .filter(|instance| instance.assignment.is_settled())
+                .map(|instance| instance.assignment.owned().len())
                 .sum();
             let is_quiet =
                 broker.is_quiet() && broker.ends() == ends && held == self.partitions as usize;
@@ -456,9 +456,9 @@ impl World {
         let mut held = 0;
         for instance in self.live() {
             let number = instance.process.number;
-            for shared in self.told[number].views.all() {
+            for shared in self.reported[number].views.all() {
                 let partition = shared.partition();
-                if !instance.hub.owned().contains(&partition) {
+                if !instance.assignment.owned().contains(&partition) {
                     continue;
                 }
                 held += 1;
@@ -501,7 +501,7 @@ impl World {
         expected: &[oracle::RowBytes],
     ) -> Result<bool, String> {
         let number = instance.process.number;
-        let standbys = self.told[number].standbys;
+        let standbys = self.reported[number].standbys;
         for _ in 0..COMES_UP {
             self.keep(instance);
             if self.slots[number].instance.borrow().is_none() {

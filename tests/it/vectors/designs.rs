@@ -236,7 +236,7 @@ pub fn clustered(input: &Value) -> Computed {
     }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Rows {
+    struct StateStore {
         rows: Vec<Row>,
         alpha: f64,
         covariate: bool,
@@ -244,7 +244,7 @@ pub fn clustered(input: &Value) -> Computed {
     if let Some(totals) = input.get("randomization_test") {
         return permuted(totals);
     }
-    let Rows { rows, alpha, covariate } = read(input)?;
+    let StateStore { rows, alpha, covariate } = read(input)?;
     let mut clusters: BTreeMap<String, Cluster> = BTreeMap::new();
     for row in rows {
         let empty = Cluster { control: Part::default(), treatment: Part::default() };

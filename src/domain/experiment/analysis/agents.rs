@@ -37,7 +37,7 @@ pub fn report(
     let (count, is_over) = (tally.agents.count(), at >= look);
     let mut days = tally.cohorts.keys().map(|cohort| cohort.day);
     let first = days.next().unwrap_or_default();
-    let mut told = Report {
+    let mut reported = Report {
         decision: Decision { verdict: Verdict::Continue, rule: String::new(), at: at.min(look) },
         comparisons: Vec::new(),
         looks: Vec::new(),
@@ -49,25 +49,26 @@ pub fn report(
         sample_ratio: sample_ratio(setup, &tally.agents),
         dropped: Vec::new(),
         worth_of_arms: Vec::new(),
-        insights: None,
+        segments: None,
     };
     if is_over {
         let measures = || setup.plan.measures.iter().enumerate();
-        told.comparisons = pairs
+        reported.comparisons = pairs
             .iter()
             .flat_map(|pair| measures().map(|of| compare(&tally.agents, pair, of)))
             .collect();
-        let goals = told
+        let goals = reported
             .comparisons
             .iter()
             .map(|(comparison, _)| comparison)
             .filter(|comparison| comparison.role == Role::Goal);
-        told.looks = goals.filter_map(|goal| Look::of(goal, look)).collect();
+        reported.looks = goals.filter_map(|goal| Look::of(goal, look)).collect();
     }
     let alpha = pairs.first()?.tuning.alpha;
-    (told.decision.verdict, told.decision.rule) = judge(setup.plan, (&told, &tally.agents), alpha);
-    told.decision.rule.extend(alarm(tally.crossed));
-    Some(told)
+    (reported.decision.verdict, reported.decision.rule) =
+        judge(setup.plan, (&reported, &tally.agents), alpha);
+    reported.decision.rule.extend(alarm(tally.multi_exposed));
+    Some(reported)
 }
 
 /// Logarithm of the evidence against the planned shares of the agents. They are few, so the prior
@@ -127,7 +128,7 @@ fn compare(
     let robust = effect(&clusters, alpha).ok();
     let lift = relative_effect(&clusters, alpha)
         .ok()
-        .map(|told| Bounded { estimate: told.estimate, interval: told.interval });
+        .map(|reported| Bounded { estimate: reported.estimate, interval: reported.interval });
     let one_sided = |alpha: Alpha| {
         Alpha::new(2.0 * alpha.value()).and_then(|twice| relative_effect(&clusters, twice)).ok()
     };
@@ -144,9 +145,11 @@ fn compare(
             .map(|robust| Bounded { estimate: robust.estimate, interval: robust.interval }),
         p_value: robust.map(|robust| robust.p_cr2),
         p_adjusted: None,
-        loss_max: one_sided(alpha).map(|told| told.interval.lower),
-        gain_max: one_sided(pair.harm).map(|told| told.interval.upper),
-        is_open: [outcomes.control, outcomes.treatment].iter().all(|count| *count >= least)
+        one_sided_lower: one_sided(alpha).map(|reported| reported.interval.lower),
+        one_sided_upper: one_sided(pair.harm).map(|reported| reported.interval.upper),
+        meets_minimum_sample: [outcomes.control, outcomes.treatment]
+            .iter()
+            .all(|count| *count >= least)
             && [counted.control, counted.treatment].iter().all(|count| *count >= AGENTS_MIN),
         adjustment: None,
     };
@@ -155,9 +158,9 @@ fn compare(
 }
 
 /// The first rule that holds, in the order written here. After the only look nothing stays open.
-fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verdict, String) {
+fn judge(plan: &Plan, (reported, agents): (&Report, &Agents), alpha: Alpha) -> (Verdict, String) {
     let of = if plan.blocks.is_some() { "blocks" } else { "agents" };
-    let is_over = told.once_at.is_some_and(|look| told.decision.at >= look);
+    let is_over = reported.once_at.is_some_and(|look| reported.decision.at >= look);
     if agents.is_full {
         let rule = format!(
             "more than {AGENTS_MAX} {of} had leads, and none is told apart: compare leads instead; \
@@ -172,20 +175,21 @@ fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verd
         );
         return (Verdict::Continue, rule);
     }
-    if told.sample_ratio >= RATIO_ALARM {
-        return (Verdict::SampleRatio, uneven(told.sample_ratio));
+    if reported.sample_ratio >= RATIO_ALARM {
+        return (Verdict::SampleRatio, uneven(reported.sample_ratio));
     }
-    if told.days < plan.days_min {
+    if reported.days < plan.days_min {
         return (
             Verdict::Futile,
             format!(
                 "{} of {} full days until the end: the control stays",
-                told.days, plan.days_min
+                reported.days, plan.days_min
             ),
         );
     }
     let of_arm = |arm: &str| {
-        told.comparisons
+        reported
+            .comparisons
             .iter()
             .filter(move |(comparison, _)| comparison.arm == arm)
             .collect::<Vec<_>>()
@@ -197,8 +201,11 @@ fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verd
             .filter(|(_, display)| is_shown(display))
             .find_map(|(comparison, _)| worse(comparison))
     };
-    let goals: Vec<&(Comparison, Display)> =
-        told.comparisons.iter().filter(|(comparison, _)| comparison.role == Role::Goal).collect();
+    let goals: Vec<&(Comparison, Display)> = reported
+        .comparisons
+        .iter()
+        .filter(|(comparison, _)| comparison.role == Role::Goal)
+        .collect();
     let harms: Vec<Option<String>> = goals.iter().map(|(goal, _)| harm(&goal.arm)).collect();
     if let Some(Some(rule)) = harms.first()
         && harms.iter().all(Option::is_some)
@@ -206,7 +213,7 @@ fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verd
         return (Verdict::RollBack, rule.clone());
     }
     let is_better = |(goal, display): &(Comparison, Display)| {
-        let above = goal.is_open
+        let above = goal.meets_minimum_sample
             && goal.lift.is_some_and(|lift| lift.interval.lower > 0.0)
             && is_shown(display);
         above && of_arm(&goal.arm).iter().all(|(comparison, _)| is_kept(comparison))
@@ -220,7 +227,7 @@ fn judge(plan: &Plan, (told, agents): (&Report, &Agents), alpha: Alpha) -> (Verd
     }
     let rule = format!(
         "nothing is shown by {} of {} planned {of}: the control stays",
-        told.units, told.planned
+        reported.units, reported.planned
     );
     (Verdict::Futile, rule)
 }

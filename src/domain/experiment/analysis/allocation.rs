@@ -19,7 +19,7 @@ const WEIGHTS: f64 = 10_000.0;
 
 /// How likely an arm is to be the best, given the outcomes until a time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Chance {
+pub struct ArmProbability {
     /// The arm.
     pub arm: String,
     /// Probability that it is the best.
@@ -39,12 +39,12 @@ pub fn epochs(allocation: &Allocation, tally: &Tally, at: EventTime) -> i64 {
 /// windows had passed when an epoch ended.
 /// `None` while outcomes have no variance to judge by.
 #[must_use]
-pub fn chances(
+pub fn arm_probabilities(
     setup: &Setup<'_>,
     tally: &Tally,
     arms: &[(String, u32)],
     epoch: i64,
-) -> Option<Vec<Chance>> {
+) -> Option<Vec<ArmProbability>> {
     let allocation = setup.plan.allocation.as_ref()?;
     let first = tally.cohorts.keys().next()?.day;
     let ended = EventTime((first + epoch * allocation.epoch_days) * DAY_MS);
@@ -65,13 +65,13 @@ pub fn chances(
         top_two(&ranking)
     };
     let shares = weights(&merits, allocation.floor).ok()?;
-    let told = giving.iter().zip(ranking.best.iter().zip(shares));
-    let chance = |(arm, (best, share)): (&&str, (&f64, f64))| Chance {
+    let reported = giving.iter().zip(ranking.best.iter().zip(shares));
+    let chance = |(arm, (best, share)): (&&str, (&f64, f64))| ArmProbability {
         arm: (*arm).to_owned(),
         best: *best,
         weight: ((share * WEIGHTS).round() as u32).max(1),
     };
-    Some(told.map(chance).collect())
+    Some(reported.map(chance).collect())
 }
 
 /// Posteriors of the goal, pooled over epochs: shares from an even prior, means from their data

@@ -14,7 +14,7 @@ use crate::stats::welch::Effect;
 
 /// Outcomes of a bandit's units, cohort by cohort: the units of one day and version shared their
 /// probabilities.
-pub(crate) struct Adaptive<'a> {
+pub(crate) struct BanditEstimator<'a> {
     /// The control first.
     arms: Vec<&'a str>,
     /// By measure of the plan.
@@ -23,7 +23,7 @@ pub(crate) struct Adaptive<'a> {
 
 /// What always giving one arm is worth.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Worth {
+pub struct PolicyValue {
     /// The arm.
     pub arm: String,
     /// Mean of the goal if every unit got it, with bounds that hold at every look for all arms
@@ -33,7 +33,7 @@ pub struct Worth {
     pub effective_size: f64,
 }
 
-impl<'a> Adaptive<'a> {
+impl<'a> BanditEstimator<'a> {
     /// `None` where the plan allots by fixed weights.
     pub(crate) fn of(setup: &Setup<'a>) -> Option<Self> {
         setup.plan.allocation.as_ref()?;
@@ -94,19 +94,32 @@ impl<'a> Adaptive<'a> {
         let mean = |arm: usize| grouped.value(arm).map_or(0.0, |value| value.estimate);
         Comparison {
             means: moments::Arms { control: mean(0), treatment: mean(arm) },
-            lift: bounded(ratio, watched).map(|told| told.map(lift)),
+            lift: bounded(ratio, watched).map(|reported| reported.map(lift)),
             difference: bounded(difference, at(difference, tuning)),
             p_value: watched.map(|found| found.p_value),
-            loss_max: watched.map(|found| lift(found.one_sided.lower)),
-            gain_max: harm.map(|found| lift(found.one_sided.upper)),
-            is_open: is_open(grouped, arm, measure, counted.outcomes.treatment)
-                && is_open(grouped, 0, measure, counted.outcomes.control),
+            one_sided_lower: watched.map(|found| lift(found.one_sided.lower)),
+            one_sided_upper: harm.map(|found| lift(found.one_sided.upper)),
+            meets_minimum_sample: meets_minimum_sample(
+                grouped,
+                arm,
+                measure,
+                counted.outcomes.treatment,
+            ) && meets_minimum_sample(
+                grouped,
+                0,
+                measure,
+                counted.outcomes.control,
+            ),
             ..counted
         }
     }
 
     /// What always giving each arm is worth in the goal; the level is shared over the arms.
-    pub(crate) fn worth(&self, setup: &Setup<'_>, outcomes: impl Fn(&str) -> u64) -> Vec<Worth> {
+    pub(crate) fn worth(
+        &self,
+        setup: &Setup<'_>,
+        outcomes: impl Fn(&str) -> u64,
+    ) -> Vec<PolicyValue> {
         let (Some(goal), Some(grouped)) = (setup.plan.measures.first(), self.measures.first())
         else {
             return Vec::new();
@@ -122,12 +135,14 @@ impl<'a> Adaptive<'a> {
             )?;
             Ok(Bounded { estimate: value.estimate, interval: found.interval })
         };
-        let told = self.arms.iter().enumerate().map(|(arm, name)| Worth {
+        let reported = self.arms.iter().enumerate().map(|(arm, name)| PolicyValue {
             arm: (*name).to_owned(),
-            value: bounded(arm).ok().filter(|_| is_open(grouped, arm, goal, outcomes(name))),
+            value: bounded(arm)
+                .ok()
+                .filter(|_| meets_minimum_sample(grouped, arm, goal, outcomes(name))),
             effective_size: grouped.effective_size(arm),
         });
-        told.collect()
+        reported.collect()
     }
 
     fn place(&self, arm: &str) -> Option<usize> {
@@ -136,7 +151,7 @@ impl<'a> Adaptive<'a> {
 }
 
 /// Whether enough stands behind an arm: the effective size, and outcomes other than 0.
-fn is_open(grouped: &Grouped, arm: usize, measure: &Measure, outcomes: u64) -> bool {
+fn meets_minimum_sample(grouped: &Grouped, arm: usize, measure: &Measure, outcomes: u64) -> bool {
     let least = if measure.metric.shape() == Shape::Share { CONVERSIONS_MIN } else { OUTCOMES_MIN };
     grouped.effective_size(arm) >= EFFECTIVE_SIZE_MIN && outcomes >= least
 }

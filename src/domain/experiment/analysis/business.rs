@@ -32,7 +32,7 @@ pub type Costs = BTreeMap<String, Cost>;
 
 /// What an arm earns more than the control, less what it costs more, if every unit got it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Net {
+pub struct NetBenefit {
     /// What it is earned in: conversions or revenue.
     pub metric: Metric,
     /// The arm.
@@ -60,12 +60,12 @@ pub struct Payback {
     pub latest: Option<f64>,
 }
 
-impl Net {
+impl NetBenefit {
     /// Minor units in the first year, what it costs once taken off.
     #[must_use]
     pub fn first_year(&self) -> Option<Bounded> {
         let year = |weekly: f64| weekly * WEEKS_PER_YEAR - self.once_minor as f64;
-        self.weekly.map(|told| told.map(year))
+        self.weekly.map(|reported| reported.map(year))
     }
 
     /// When it would have paid back; `None`: not yet known.
@@ -84,15 +84,19 @@ impl Net {
 /// Every arm's worth in money, for each metric that is money or is won; empty where no costs are
 /// recorded.
 #[must_use]
-pub fn nets(report: &Report, tally: &Tally, (control, costs): (&str, &Costs)) -> Vec<Net> {
+pub fn net_benefits(
+    report: &Report,
+    tally: &Tally,
+    (control, costs): (&str, &Costs),
+) -> Vec<NetBenefit> {
     if costs.is_empty() {
         return Vec::new();
     }
     let value = value_minor(tally.arms.values());
-    let told = report.comparisons.iter().map(|(comparison, _)| comparison);
-    let told = told
+    let reported = report.comparisons.iter().map(|(comparison, _)| comparison);
+    let reported = reported
         .filter(|comparison| matches!(comparison.metric, Metric::ConversionRate | Metric::Revenue));
-    told.map(|comparison| net(report, comparison, (control, costs), value)).collect()
+    reported.map(|comparison| net(report, comparison, (control, costs), value)).collect()
 }
 
 /// Mean value of what was won so far, in all arms; `None` while nothing with a value was.
@@ -108,7 +112,7 @@ fn net(
     comparison: &Comparison,
     (control, costs): (&str, &Costs),
     value: Option<f64>,
-) -> Net {
+) -> NetBenefit {
     let cost = |arm: &str| costs.get(arm).copied().unwrap_or_default();
     let (own, other) = (cost(&comparison.arm), cost(control));
     let weekly =
@@ -121,7 +125,7 @@ fn net(
         .zip(each)
         .zip(cost_weekly)
         .map(|((worth, each), cost)| worth.map(|worth| worth * each - cost));
-    Net {
+    NetBenefit {
         metric: comparison.metric,
         arm: comparison.arm.clone(),
         value_minor: value.filter(|_| is_won),
@@ -136,9 +140,9 @@ mod tests {
     use super::*;
     use crate::stats::level::Interval;
 
-    fn net(once_minor: u64, [estimate, lower, upper]: [f64; 3]) -> Net {
+    fn net(once_minor: u64, [estimate, lower, upper]: [f64; 3]) -> NetBenefit {
         let weekly = Some(Bounded { estimate, interval: Interval { lower, upper } });
-        Net {
+        NetBenefit {
             metric: Metric::Revenue,
             arm: "a".into(),
             value_minor: None,
@@ -150,16 +154,19 @@ mod tests {
 
     #[test]
     fn what_is_paid_once_comes_back_as_soon_as_the_weeks_have_earned_it() {
-        let told = net(1_200, [100.0, 40.0, 300.0]).payback().unwrap();
-        assert_eq!((told.estimate, told.soonest, told.latest), (Some(12.0), Some(4.0), Some(30.0)));
-        let told = net(1_200, [100.0, -40.0, 300.0]).payback().unwrap();
+        let reported = net(1_200, [100.0, 40.0, 300.0]).payback().unwrap();
         assert_eq!(
-            (told.estimate, told.latest),
+            (reported.estimate, reported.soonest, reported.latest),
+            (Some(12.0), Some(4.0), Some(30.0))
+        );
+        let reported = net(1_200, [100.0, -40.0, 300.0]).payback().unwrap();
+        assert_eq!(
+            (reported.estimate, reported.latest),
             (Some(12.0), None),
             "by its lower bound it may never come back"
         );
-        let told = net(1_200, [-5.0, -40.0, 0.0]).payback().unwrap();
-        assert_eq!((told.estimate, told.soonest, told.latest), (None, None, None));
+        let reported = net(1_200, [-5.0, -40.0, 0.0]).payback().unwrap();
+        assert_eq!((reported.estimate, reported.soonest, reported.latest), (None, None, None));
         let year = net(1_200, [100.0, -40.0, 300.0]).first_year().unwrap();
         assert!(
             (year.estimate - (365.25 / 7.0 * 100.0 - 1_200.0)).abs() < 1e-9

@@ -7,15 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::experiment::analysis::bandit::{Adaptive, Worth};
+use crate::domain::experiment::analysis::bandit::{BanditEstimator, PolicyValue};
 use crate::domain::experiment::analysis::inference::{
     Bounded, Comparison, Display, Pair, compare, display,
 };
-use crate::domain::experiment::analysis::insights::{Insight, by_agent, by_stratum};
+use crate::domain::experiment::analysis::segments::{SegmentEffect, by_agent, by_stratum};
 use crate::domain::experiment::analysis::verdicts::{
     Verdict, alarm, best, equivalent, is_kept, promotion, uneven, worse,
 };
-use crate::domain::experiment::by_agent::{ByAgent, Stretch};
+use crate::domain::experiment::by_agent::{ByAgent, Period};
 use crate::domain::experiment::plan::{Measure, Plan, Role, Setup, Shape};
 use crate::domain::experiment::tally::{Cohort, Tally};
 use crate::domain::experiment::versions::{Groups, count};
@@ -106,10 +106,10 @@ pub struct Report {
     /// Arms shown to be worse by then, in the order in which that was seen; the others go on.
     pub dropped: Vec<Dropped>,
     /// What always giving each arm is worth, of a bandit.
-    pub worth_of_arms: Vec<Worth>,
+    pub worth_of_arms: Vec<PolicyValue>,
     /// The goal within each stratum at the same look, and of each agent in the stretches that are
     /// over; none where units are not shared out as planned. `None`: none are registered.
-    pub insights: Option<Vec<Insight>>,
+    pub segments: Option<Vec<SegmentEffect>>,
 }
 
 impl Report {
@@ -127,8 +127,8 @@ impl Report {
     #[must_use]
     pub fn worth(&self, comparison: &Comparison) -> Option<Bounded> {
         let pace = self.units_per_week().filter(|_| self.sample_ratio < RATIO_ALARM)?;
-        let adds_up =
-            comparison.is_open && matches!(comparison.metric.shape(), Shape::Share | Shape::Mean);
+        let adds_up = comparison.meets_minimum_sample
+            && matches!(comparison.metric.shape(), Shape::Share | Shape::Mean);
         let difference = comparison.difference.filter(|_| adds_up)?;
         Some(difference.map(|worth| worth * pace))
     }
@@ -147,14 +147,16 @@ impl Report {
         pairs: &[Pair<'_>],
         (agents, at, sample_ratio): (&ByAgent, EventTime, f64),
     ) {
-        let (Some(most), Some(told)) = (setup.plan.agents_max, &mut self.insights) else { return };
+        let (Some(most), Some(reported)) = (setup.plan.agents_max, &mut self.segments) else {
+            return;
+        };
         if agents.exceeds(most) {
             self.decision.rule.push_str(&format!(
                 "; more than {most} agents had leads: no insights tell them apart"
             ));
         } else if sample_ratio < RATIO_ALARM {
-            let is_over = |stretch: Stretch| setup.look(stretch.last_day(setup.window_hours)) <= at;
-            told.extend(by_agent(agents, (setup.plan, pairs), &is_over));
+            let is_over = |stretch: Period| setup.look(stretch.last_day(setup.window_hours)) <= at;
+            reported.extend(by_agent(agents, (setup.plan, pairs), &is_over));
         }
     }
 
@@ -179,14 +181,14 @@ fn adjust(compared: &mut [Comparison]) {
     let goals: Vec<usize> = compared
         .iter()
         .enumerate()
-        .filter(|(_, told)| told.role == Role::Goal)
+        .filter(|(_, reported)| reported.role == Role::Goal)
         .map(|(place, _)| place)
         .collect();
     let p = |place: &usize| {
         compared
             .get(*place)
-            .filter(|told| told.is_open)
-            .and_then(|told| told.p_value)
+            .filter(|reported| reported.meets_minimum_sample)
+            .and_then(|reported| reported.p_value)
             .unwrap_or(1.0)
     };
     let adjusted = holm(&goals.iter().map(p).collect::<Vec<_>>()).unwrap_or_default();
@@ -209,7 +211,7 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         tally.cohorts.values().flat_map(|arms| arms.values()).map(|group| group.units).sum();
     let nothing =
         Decision { verdict: Verdict::Continue, rule: "no window has passed yet".to_owned(), at };
-    let mut told = Report {
+    let mut reported = Report {
         decision: nothing,
         comparisons: Vec::new(),
         looks: Vec::new(),
@@ -221,10 +223,10 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         sample_ratio: ratio_at(&ratios, at),
         dropped: Vec::new(),
         worth_of_arms: Vec::new(),
-        insights: (setup.plan.cells() > 0).then(Vec::new),
+        segments: (setup.plan.cells() > 0).then(Vec::new),
     };
     let mut groups = Groups::new();
-    let mut adaptive = Adaptive::of(setup);
+    let mut adaptive = BanditEstimator::of(setup);
     let mut ready = days
         .into_iter()
         .map(|day| (day, setup.look(day)))
@@ -242,10 +244,10 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
                 adaptive.observe(weights, arms);
             }
         }
-        told.units = groups.values().flat_map(BTreeMap::values).map(|group| group.units).sum();
-        told.waiting = all - told.units;
-        told.days = day - first;
-        told.sample_ratio = ratio_at(&ratios, look);
+        reported.units = groups.values().flat_map(BTreeMap::values).map(|group| group.units).sum();
+        reported.waiting = all - reported.units;
+        reported.days = day - first;
+        reported.sample_ratio = ratio_at(&ratios, look);
         let compared = |pair, of| {
             let plain = compare(&groups, pair, of);
             match &adaptive {
@@ -258,34 +260,35 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
             .flat_map(|pair| measured(setup.plan).map(|of| compared(pair, of)))
             .collect();
         adjust(&mut compared);
-        told.drop_worse(&compared, look);
+        reported.drop_worse(&compared, look);
         let goals = compared.iter().filter(|comparison| comparison.role == Role::Goal);
-        told.looks.extend(goals.filter_map(|goal| Look::of(goal, look)));
-        let (verdict, rule) = judge(setup.plan, &compared, &told);
-        told.decision = Decision { verdict, rule, at: look };
+        reported.looks.extend(goals.filter_map(|goal| Look::of(goal, look)));
+        let (verdict, rule) = judge(setup.plan, &compared, &reported);
+        reported.decision = Decision { verdict, rule, at: look };
         // What holds at one planned look under fixed weights is not shown for a bandit.
         let fixed = |pair, of| {
             if adaptive.is_some() { Display::default() } else { display(&groups, pair, of) }
         };
         let shown = pairs.iter().flat_map(|pair| measured(setup.plan).map(|of| fixed(pair, of)));
-        if told.decision.verdict != Verdict::Continue || ready.peek().is_none() {
-            told.comparisons = compared.into_iter().zip(shown).collect();
-            if told.sample_ratio < RATIO_ALARM {
-                told.insights
+        if reported.decision.verdict != Verdict::Continue || ready.peek().is_none() {
+            reported.comparisons = compared.into_iter().zip(shown).collect();
+            if reported.sample_ratio < RATIO_ALARM {
+                reported
+                    .segments
                     .iter_mut()
-                    .for_each(|told| *told = by_stratum(&groups, (setup.plan, &pairs)));
+                    .for_each(|reported| *reported = by_stratum(&groups, (setup.plan, &pairs)));
             }
             let outcomes = |arm: &str| {
                 count(&groups, arm, |group| group.cells.first().map_or(0, |goal| goal.nonzero))
             };
-            told.worth_of_arms =
+            reported.worth_of_arms =
                 adaptive.as_ref().map_or_else(Vec::new, |adaptive| adaptive.worth(setup, outcomes));
             break;
         }
     }
-    told.decision.rule.extend(alarm(tally.crossed));
-    told.tell_agents(setup, &pairs, (&tally.by_agent, at, ratio_at(&ratios, at)));
-    Some(told)
+    reported.decision.rule.extend(alarm(tally.multi_exposed));
+    reported.tell_agents(setup, &pairs, (&tally.by_agent, at, ratio_at(&ratios, at)));
+    Some(reported)
 }
 
 fn measured(plan: &Plan) -> impl Iterator<Item = (usize, &Measure)> {
@@ -348,7 +351,7 @@ fn ratios(setup: &Setup<'_>, tally: &Tally) -> Vec<(EventTime, f64)> {
         path.push((cohort.day, cohort.version, counts.clone()));
     }
     let mut newest: BTreeMap<u32, f64> = BTreeMap::new();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (place, (day, version, counts)) in path.iter().enumerate() {
         let weights: Vec<f64> =
             setup.versions[version].iter().map(|(_, weight)| f64::from(*weight)).collect();
@@ -359,10 +362,10 @@ fn ratios(setup: &Setup<'_>, tally: &Tally) -> Vec<(EventTime, f64)> {
         // Versions that share a day are looked at together.
         if path.get(place + 1).is_none_or(|(next, ..)| next != day) {
             largest = largest.max(newest.values().sum());
-            told.push((EventTime((day + 1) * DAY_MS), largest));
+            reported.push((EventTime((day + 1) * DAY_MS), largest));
         }
     }
-    told
+    reported
 }
 
 fn ratio_at(ratios: &[(EventTime, f64)], at: EventTime) -> f64 {
@@ -370,20 +373,25 @@ fn ratio_at(ratios: &[(EventTime, f64)], at: EventTime) -> f64 {
 }
 
 /// The first rule that holds, in the order written here.
-fn judge(plan: &Plan, compared: &[Comparison], told: &Report) -> (Verdict, String) {
-    if told.sample_ratio >= RATIO_ALARM {
-        return (Verdict::SampleRatio, uneven(told.sample_ratio));
+fn judge(plan: &Plan, compared: &[Comparison], reported: &Report) -> (Verdict, String) {
+    if reported.sample_ratio >= RATIO_ALARM {
+        return (Verdict::SampleRatio, uneven(reported.sample_ratio));
     }
     let goals = compared.iter().filter(|comparison| comparison.role == Role::Goal);
-    let arms: Vec<&Comparison> = goals.filter(|goal| !told.has_dropped(&goal.arm)).collect();
+    let arms: Vec<&Comparison> = goals.filter(|goal| !reported.has_dropped(&goal.arm)).collect();
     if arms.is_empty() {
         return (
             Verdict::RollBack,
-            told.dropped.iter().map(|dropped| dropped.rule.as_str()).collect::<Vec<_>>().join("; "),
+            reported
+                .dropped
+                .iter()
+                .map(|dropped| dropped.rule.as_str())
+                .collect::<Vec<_>>()
+                .join("; "),
         );
     }
-    if told.days < plan.days_min {
-        return (Verdict::Continue, format!("{} of {} full days", told.days, plan.days_min));
+    if reported.days < plan.days_min {
+        return (Verdict::Continue, format!("{} of {} full days", reported.days, plan.days_min));
     }
     let is_better = |goal: &&Comparison| {
         let above = goal.lift.is_some_and(|lift| lift.estimate > 0.0)
@@ -393,20 +401,20 @@ fn judge(plan: &Plan, compared: &[Comparison], told: &Report) -> (Verdict, Strin
     if let Some(best) = best(arms.iter().copied().filter(is_better)) {
         return (
             Verdict::Promote(best.arm.clone()),
-            promotion(best, told.dropped.len() + arms.len()),
+            promotion(best, reported.dropped.len() + arms.len()),
         );
     }
     if let Some(concluded) = equivalent(plan, arms.iter().copied()) {
         return concluded;
     }
-    if told.units >= plan.planned_units {
+    if reported.units >= plan.planned_units {
         return (
             Verdict::Futile,
             format!(
                 "{} of {} planned units, and nothing is shown: the control stays",
-                told.units, plan.planned_units
+                reported.units, plan.planned_units
             ),
         );
     }
-    (Verdict::Continue, format!("{} of {} planned units", told.units, plan.planned_units))
+    (Verdict::Continue, format!("{} of {} planned units", reported.units, plan.planned_units))
 }

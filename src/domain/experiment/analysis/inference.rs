@@ -83,11 +83,11 @@ pub struct Comparison {
     /// other metrics.
     pub p_adjusted: Option<f64>,
     /// One-sided lower bound of the relative effect: what it may have lost at most.
-    pub loss_max: Option<f64>,
+    pub one_sided_lower: Option<f64>,
     /// One-sided upper bound at the level of harm: below 0 it is worse.
-    pub gain_max: Option<f64>,
+    pub one_sided_upper: Option<f64>,
     /// Whether both arms have the outcomes that bounds need before they may be acted on.
-    pub is_open: bool,
+    pub meets_minimum_sample: bool,
     /// What the covariate did; `None` without one and of other metrics.
     pub adjustment: Option<Adjustment>,
 }
@@ -184,13 +184,13 @@ pub fn compare(
         units,
         outcomes,
         means,
-        lift: bounded(effect, watched).map(|told| told.map(lift)),
+        lift: bounded(effect, watched).map(|reported| reported.map(lift)),
         difference: bounded(absolute, at(absolute, pair.tuning)),
         p_value: watched.map(|sequence| sequence.p_value),
         p_adjusted: None,
-        loss_max: watched.map(|sequence| lift(sequence.one_sided.lower)),
-        gain_max: harm.map(|sequence| lift(sequence.one_sided.upper)),
-        is_open: outcomes.control >= least && outcomes.treatment >= least,
+        one_sided_lower: watched.map(|sequence| lift(sequence.one_sided.lower)),
+        one_sided_upper: harm.map(|sequence| lift(sequence.one_sided.upper)),
+        meets_minimum_sample: outcomes.control >= least && outcomes.treatment >= least,
         adjustment: adjusted.map(|adjusted| adjusted.adjustment),
     }
 }
@@ -233,17 +233,17 @@ fn compare_medians(
         arm: pair.treatment.to_owned(),
         units,
         outcomes,
-        means: medians.map_or(Arms { control: 0.0, treatment: 0.0 }, |told| Arms {
-            control: told.control.estimate,
-            treatment: told.treatment.estimate,
+        means: medians.map_or(Arms { control: 0.0, treatment: 0.0 }, |reported| Arms {
+            control: reported.control.estimate,
+            treatment: reported.treatment.estimate,
         }),
         lift: effect(|t, c| t / c - 1.0),
         difference: effect(|t, c| t - c),
         p_value: None,
         p_adjusted: None,
-        loss_max: None,
-        gain_max: None,
-        is_open: outcomes.control >= least && outcomes.treatment >= least,
+        one_sided_lower: None,
+        one_sided_upper: None,
+        meets_minimum_sample: outcomes.control >= least && outcomes.treatment >= least,
         adjustment: None,
     }
 }

@@ -37,11 +37,11 @@ impl Verdict {
 
 /// What is said of units in two arms: they are left out, and nobody meant them to be there.
 #[must_use]
-pub fn alarm(crossed: u64) -> Option<String> {
-    let units = if crossed == 1 { "unit was" } else { "units were" };
-    (crossed > 0).then(|| {
+pub fn alarm(multi_exposed: u64) -> Option<String> {
+    let units = if multi_exposed == 1 { "unit was" } else { "units were" };
+    (multi_exposed > 0).then(|| {
         format!(
-            "; alarm: {crossed} {units} seen in two arms and left out of all \
+            "; alarm: {multi_exposed} {units} seen in two arms and left out of all \
         numbers but the exposures"
         )
     })
@@ -69,8 +69,8 @@ pub fn percent(share: f64) -> String {
 /// How an arm is shown to be worse by its goal or a guardrail; `None` while it is not.
 #[must_use]
 pub fn worse(comparison: &Comparison) -> Option<String> {
-    let is_judged = comparison.is_open && comparison.role != Role::Secondary;
-    let most = comparison.gain_max.filter(|most| is_judged && *most < 0.0)?;
+    let is_judged = comparison.meets_minimum_sample && comparison.role != Role::Secondary;
+    let most = comparison.one_sided_upper.filter(|most| is_judged && *most < 0.0)?;
     Some(format!(
         "{} is worse: {} changed by {} at most",
         comparison.arm,
@@ -84,7 +84,8 @@ pub fn worse(comparison: &Comparison) -> Option<String> {
 pub fn is_kept(comparison: &Comparison) -> bool {
     match comparison.role {
         Role::Guardrail { margin } => {
-            comparison.is_open && comparison.loss_max.is_some_and(|least| least > -margin)
+            comparison.meets_minimum_sample
+                && comparison.one_sided_lower.is_some_and(|least| least > -margin)
         }
         Role::Goal | Role::Secondary => true,
     }
@@ -106,7 +107,9 @@ pub fn equivalent<'a>(
         goal.lift.is_some_and(|lift| -bound < lift.interval.lower && lift.interval.upper < bound)
     };
     let rule = || format!("no arm differs by {} or more", percent(bound));
-    goals.all(|goal| goal.is_open && is_within(goal)).then(|| (Verdict::Equivalent, rule()))
+    goals
+        .all(|goal| goal.meets_minimum_sample && is_within(goal))
+        .then(|| (Verdict::Equivalent, rule()))
 }
 
 /// Why an arm is promoted. With several arms the bounds on each, which hold for all of them

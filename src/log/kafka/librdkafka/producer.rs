@@ -13,7 +13,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use crate::codec::record::{Batches, Record};
 use crate::domain::units::Offset;
-use crate::log::kafka::client::{Producer, Refusal, Remedy};
+use crate::log::kafka::client::{Producer, TransactionError, TransactionErrorKind};
 use crate::log::kafka::group::Group;
 use crate::log::kafka::librdkafka::{ASKS, CONNECTS, GONE, LOOK, offset_of};
 use crate::log::kafka::settings::{Guarantee, Settings};
@@ -86,7 +86,7 @@ impl Transactional {
         }
     }
 
-    fn init_within(&self, wait: Duration) -> Result<(), Refusal> {
+    fn init_within(&self, wait: Duration) -> Result<(), TransactionError> {
         if self.is_exact() { Ok(self.producer.init_transactions(wait)?) } else { Ok(()) }
     }
 
@@ -108,10 +108,10 @@ impl Transactional {
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         for topic in sent.iter().map(|topic| self.settings.topic(topic)) {
             // Brokers that are away say nothing of topics.
-            let Ok(told) = self.producer.client().fetch_metadata(Some(&topic), GONE) else {
+            let Ok(reported) = self.producer.client().fetch_metadata(Some(&topic), GONE) else {
                 return;
             };
-            if told.topics().iter().all(|topic| topic.partitions().is_empty()) {
+            if reported.topics().iter().all(|topic| topic.partitions().is_empty()) {
                 tracing::error!(
                     topic,
                     "the topic is gone: nothing is committed until it is there again; a command of \
@@ -123,50 +123,50 @@ impl Transactional {
     }
 }
 
-impl From<KafkaError> for Refusal {
+impl From<KafkaError> for TransactionError {
     fn from(cause: KafkaError) -> Self {
-        let remedy = match &cause {
+        let kind = match &cause {
             KafkaError::Transaction(error) if error.txn_requires_abort() && !error.is_fatal() => {
-                Remedy::Abort
+                TransactionErrorKind::Abort
             }
             KafkaError::Transaction(error)
                 if error.is_retriable() && !error.txn_requires_abort() =>
             {
-                Remedy::Repeat
+                TransactionErrorKind::Retriable
             }
-            _ => Remedy::Renew,
+            _ => TransactionErrorKind::Fatal,
         };
-        Self { remedy, cause }
+        Self { kind, cause }
     }
 }
 
 impl Producer for Transactional {
     type Member = ConsumerGroupMetadata;
 
-    fn init(&self) -> Result<(), Refusal> {
+    fn init(&self) -> Result<(), TransactionError> {
         self.init_within(ASK)
     }
 
-    fn begin(&self) -> Result<(), Refusal> {
+    fn begin(&self) -> Result<(), TransactionError> {
         *self.producer.context().deliveries() = Deliveries::default();
         if self.is_exact() { Ok(self.producer.begin_transaction()?) } else { Ok(()) }
     }
 
-    fn send(&self, batches: &Batches) -> Result<(), Refusal> {
+    fn send(&self, batches: &Batches) -> Result<(), TransactionError> {
         *self.sent.lock().unwrap_or_else(PoisonError::into_inner) =
             batches.keys().map(|(topic, _)| *topic).collect();
         send_all(&self.settings, &self.producer, batches).inspect_err(|_| self.look())?;
         Ok(())
     }
 
-    fn drain(&self, patience: Duration) -> Result<BTreeMap<u32, Offset>, Refusal> {
+    fn drain(&self, patience: Duration) -> Result<BTreeMap<u32, Offset>, TransactionError> {
         drain(&self.producer, Instant::now() + patience).inspect_err(|_| self.look())?;
         let Deliveries { changelog, failure } =
             std::mem::take(&mut *self.producer.context().deliveries());
         match failure {
             Some(cause) => {
                 self.look();
-                Err(Refusal { remedy: Remedy::Abort, cause })
+                Err(TransactionError { kind: TransactionErrorKind::Abort, cause })
             }
             None => Ok(changelog),
         }
@@ -177,7 +177,7 @@ impl Producer for Transactional {
         topic: &str,
         next: &BTreeMap<u32, Offset>,
         member: &ConsumerGroupMetadata,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), TransactionError> {
         let topic = self.settings.topic(topic);
         let mut list = TopicPartitionList::new();
         for (partition, offset) in next {
@@ -189,11 +189,11 @@ impl Producer for Transactional {
         Ok(self.producer.send_offsets_to_transaction(&list, member, ASK)?)
     }
 
-    fn commit(&self) -> Result<(), Refusal> {
+    fn commit(&self) -> Result<(), TransactionError> {
         if self.is_exact() { Ok(self.producer.commit_transaction(ASK)?) } else { Ok(()) }
     }
 
-    fn abort(&self) -> Result<(), Refusal> {
+    fn abort(&self) -> Result<(), TransactionError> {
         if self.is_exact() { Ok(self.producer.abort_transaction(ASK)?) } else { Ok(()) }
     }
 }
@@ -218,17 +218,17 @@ pub(crate) fn send<C: ProducerContext<DeliveryOpaque = ()>>(
     (topic, partition): (&str, u32),
     record: &Record,
 ) -> Result<(), KafkaError> {
-    let mut made = BaseRecord::<[u8], [u8]>::to(topic)
+    let mut created = BaseRecord::<[u8], [u8]>::to(topic)
         .partition(partition.cast_signed())
         .timestamp(record.appended_ms);
-    made.key = record.key.as_deref();
-    made.payload = record.value.as_deref();
-    made.headers = headers_of(record);
+    created.key = record.key.as_deref();
+    created.payload = record.value.as_deref();
+    created.headers = headers_of(record);
     loop {
-        match producer.send(made) {
+        match producer.send(created) {
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                made = back;
+                created = back;
                 producer.poll(LOOK);
             }
             Err((error, _)) => return Err(error),

@@ -1,14 +1,14 @@
-//! `evaluate`: how good predictions and warnings are where outcomes are known.
+//! `backtest`: how good predictions and alerts are where outcomes are known.
 
-use crate::cli::{say, spinner};
+use crate::cli::print::{say, spinner};
 use leadstream::app::ingest;
 use leadstream::learn::backtest::{self, Measure, Warnings};
 
-pub fn evaluate(file: &str) -> anyhow::Result<()> {
+pub fn backtest(file: &str) -> anyhow::Result<()> {
     let bar = spinner("events");
     let mut failure = None;
     let inputs = ingest::inputs(file)?.inspect(|_| bar.inc(1));
-    let report = backtest::evaluate(
+    let report = backtest::backtest(
         inputs.map_while(|input| input.map_err(|error| failure = Some(error)).ok()),
     );
     bar.finish_and_clear();

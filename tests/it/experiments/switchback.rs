@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::experiments::agents::decided;
 use crate::experiments::{
-    DAYS, Ran, START, define, each_is_refused, experiment, exposures, key, measured, rules,
-    same_in_any_order, says, told, with, won,
+    DAYS, Ran, START, define, each_is_refused, experiment, exposures, key, measured, reported,
+    rules, same_in_any_order, says, with, won,
 };
 use leadstream::domain::audit::Audit;
 use leadstream::domain::event::Interaction;
@@ -96,7 +96,7 @@ fn all_leads_of_a_block_get_its_arm_and_those_in_its_washout_do_not_count_in_any
         .arms
         .values()
         .fold((0, 0), |sum, arm| (sum.0 + arm.exposures, sum.1 + arm.exposed_units));
-    assert_eq!((uses, units, metrics.tally.crossed), (1_600, counted, 0));
+    assert_eq!((uses, units, metrics.tally.multi_exposed), (1_600, counted, 0));
     let mut ran = Ran::new(1);
     ran.take(&rules, events);
     let seen = exposures(&ran.effects);
@@ -118,7 +118,7 @@ fn all_leads_of_a_block_get_its_arm_and_those_in_its_washout_do_not_count_in_any
             && of("empathetic") > 10,
         "{arms:?}"
     );
-    assert_eq!((audit.wrong, audit.crossed), (0, 0), "{:?}", audit.told);
+    assert_eq!((audit.wrong, audit.multi_exposed), (0, 0), "{:?}", audit.reported);
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_team_that_cannot_be_compared_is_refused_with_its_field() {
     let more = |fields: &[(&str, Value)]| {
         let mut body = body();
         fields.iter().for_each(|(field, value)| body[*field] = value.clone());
-        told(1, 0, &body)
+        reported(1, 0, &body)
     };
     let cases = [
         (
@@ -303,7 +303,7 @@ fn a_team_that_cannot_be_compared_is_refused_with_its_field() {
     let next = |field: &str, value: Value| {
         let mut body = body();
         (body["continues"], body[field]) = (1.into(), value);
-        told(2, 1, &body)
+        reported(2, 1, &body)
     };
     let weights =
         json!([{"strategy": "empathetic", "weight": 2}, {"strategy": "assertive", "weight": 1}]);
@@ -320,5 +320,5 @@ fn a_team_that_cannot_be_compared_is_refused_with_its_field() {
 }
 
 fn with_washout() -> String {
-    told(1, 0, &with(&[("washout_hours", 1.into())]))
+    reported(1, 0, &with(&[("washout_hours", 1.into())]))
 }

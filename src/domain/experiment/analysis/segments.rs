@@ -6,7 +6,7 @@
 //! wrong is at most the level of the plan.
 
 use crate::domain::experiment::analysis::inference::{Comparison, Pair, compare};
-use crate::domain::experiment::by_agent::{ByAgent, Own, Stretch};
+use crate::domain::experiment::by_agent::{ByAgent, Own, Period};
 use crate::domain::experiment::plan::Plan;
 use crate::domain::experiment::pre_exposure::Strata;
 use crate::domain::experiment::stratum::Stratum;
@@ -16,24 +16,25 @@ use crate::stats::asymptotic::Tuning;
 
 /// The goal of one arm beside the control within one stratum, or the leads of one agent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Insight {
+pub struct SegmentEffect {
     /// The stratum; of an agent `agent:` and the id.
     pub stratum: String,
     /// The goal there.
     pub goal: Comparison,
 }
 
-impl Insight {
+impl SegmentEffect {
     /// Whether it may be said: the bounds may be acted on and leave out 0.
     #[must_use]
     pub fn is_shown(&self) -> bool {
-        self.goal.is_open && self.goal.lift.is_some_and(|lift| !lift.interval.contains(0.0))
+        self.goal.meets_minimum_sample
+            && self.goal.lift.is_some_and(|lift| !lift.interval.contains(0.0))
     }
 }
 
 /// The goal within each registered stratum.
 #[must_use]
-pub fn by_stratum(groups: &Groups, (plan, pairs): (&Plan, &[Pair<'_>])) -> Vec<Insight> {
+pub fn by_stratum(groups: &Groups, (plan, pairs): (&Plan, &[Pair<'_>])) -> Vec<SegmentEffect> {
     let strata = (0_u8..).zip(plan.strata.into_iter().flat_map(Strata::names));
     let named: Vec<_> =
         strata.map(|(number, stratum)| (stratum.to_owned(), of_stratum(groups, number))).collect();
@@ -45,8 +46,8 @@ pub fn by_stratum(groups: &Groups, (plan, pairs): (&Plan, &[Pair<'_>])) -> Vec<I
 pub fn by_agent(
     agents: &ByAgent,
     (plan, pairs): (&Plan, &[Pair<'_>]),
-    is_over: &dyn Fn(Stretch) -> bool,
-) -> Vec<Insight> {
+    is_over: &dyn Fn(Period) -> bool,
+) -> Vec<SegmentEffect> {
     let named: Vec<_> = agents
         .agents
         .iter()
@@ -56,16 +57,19 @@ pub fn by_agent(
 }
 
 /// The goal of each arm within these groups, each at an equal part of the level.
-fn within_each(named: &[(String, Groups)], (plan, pairs): (&Plan, &[Pair<'_>])) -> Vec<Insight> {
-    let mut told = Vec::new();
+fn within_each(
+    named: &[(String, Groups)],
+    (plan, pairs): (&Plan, &[Pair<'_>]),
+) -> Vec<SegmentEffect> {
+    let mut reported = Vec::new();
     for pair in pairs {
         let within = within(pair, plan.cells());
         let goal = |groups| plan.measures.first().map(|goal| compare(groups, &within, (0, goal)));
-        told.extend(named.iter().filter_map(|(stratum, groups)| {
-            Some(Insight { stratum: stratum.clone(), goal: goal(groups)? })
+        reported.extend(named.iter().filter_map(|(stratum, groups)| {
+            Some(SegmentEffect { stratum: stratum.clone(), goal: goal(groups)? })
         }));
     }
-    told
+    reported
 }
 
 /// The pair at the part of the level of one of so many cells.
@@ -88,7 +92,7 @@ fn of_stratum(groups: &Groups, number: u8) -> Groups {
         .collect()
 }
 
-fn of_agent(own: &Own, is_over: &dyn Fn(Stretch) -> bool) -> Groups {
+fn of_agent(own: &Own, is_over: &dyn Fn(Period) -> bool) -> Groups {
     let mut groups = Groups::new();
     for (arm, stretches) in own {
         for (stretch, sums) in stretches.iter().filter(|(stretch, _)| is_over(**stretch)) {

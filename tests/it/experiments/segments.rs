@@ -10,7 +10,7 @@ use crate::experiments::{
 use leadstream::codec::{avro, results};
 use leadstream::domain::event::{Channel, EventType, Interaction};
 use leadstream::domain::experiment::analysis::decision::{RATIO_ALARM, Report, report};
-use leadstream::domain::experiment::analysis::insights::Insight;
+use leadstream::domain::experiment::analysis::segments::SegmentEffect;
 use leadstream::domain::experiment::outcome::Outcome;
 use leadstream::domain::experiment::plan::Setup;
 use leadstream::domain::experiment::stratum::Stratum;
@@ -25,12 +25,12 @@ fn body() -> Value {
     with(&[("strata", "channel".into()), ("planned_units", 2_000.into())])
 }
 
-fn told(report: &Report) -> &[Insight] {
-    report.insights.as_deref().unwrap()
+fn reported(report: &Report) -> &[SegmentEffect] {
+    report.segments.as_deref().unwrap()
 }
 
-fn shown(report: &Report) -> Vec<&Insight> {
-    told(report).iter().filter(|insight| insight.is_shown()).collect()
+fn shown(report: &Report) -> Vec<&SegmentEffect> {
+    reported(report).iter().filter(|insight| insight.is_shown()).collect()
 }
 
 /// The same events, of leads that write in this channel.
@@ -53,20 +53,24 @@ fn an_arm_that_works_in_one_channel_is_told_of_that_channel_and_in_any_order_and
     events.sort_by_key(|event| (event.occurred_at, event.event_id));
     let metrics = same_in_any_order(&rules, &events, &key());
     let report = metrics.report.as_ref().unwrap();
-    let names: Vec<&str> = told(report).iter().map(|insight| insight.stratum.as_str()).collect();
+    let names: Vec<&str> =
+        reported(report).iter().map(|insight| insight.stratum.as_str()).collect();
     assert_eq!(names, ["sms", "email", "phone", "chat", "whatsapp", "web", "other"]);
-    let [found] = shown(report)[..] else { panic!("{:?}", report.insights) };
+    let [found] = shown(report)[..] else { panic!("{:?}", report.segments) };
     let bounds = found.goal.lift.unwrap().interval;
     assert_eq!((found.stratum.as_str(), found.goal.arm.as_str()), ("email", "assertive"));
     assert!(bounds.lower > 0.0 && bounds.contains(1.5), "{bounds:?}");
-    let units = |place: usize| {
-        told(report)[place].goal.units.control + told(report)[place].goal.units.treatment
+    let units = |enrollment: usize| {
+        reported(report)[enrollment].goal.units.control
+            + reported(report)[enrollment].goal.units.treatment
     };
     assert_eq!((units(0) + units(1), units(2)), (report.units, 0));
-    assert!(!told(report)[2].goal.is_open && told(report)[2].goal.lift.is_none());
+    assert!(
+        !reported(report)[2].goal.meets_minimum_sample && reported(report)[2].goal.lift.is_none()
+    );
 
     let record = avro::describe(&results::metrics_record(&metrics).1).unwrap();
-    let written = &record["results"]["insights"];
+    let written = &record["results"]["segments"];
     assert_eq!(written.as_array().unwrap().len(), 7);
     let email = &written[1];
     assert_eq!(
@@ -75,7 +79,7 @@ fn an_arm_that_works_in_one_channel_is_told_of_that_channel_and_in_any_order_and
     );
     assert_eq!(email["lift_lower"].as_f64(), Some(bounds.lower));
     assert_eq!(
-        (email["may_be_acted_on"].as_bool(), written[0]["is_shown"].as_bool()),
+        (email["meets_minimum_sample"].as_bool(), written[0]["is_shown"].as_bool()),
         (Some(true), Some(false))
     );
 }
@@ -123,7 +127,7 @@ fn each_stratum_has_its_part_of_the_level() {
     let all =
         concluded(&body(), &tally(&[(1, [(400, 60), (400, 90)]), (6, [(200, 40), (200, 29)])]));
     let alpha = Alpha::new(0.05 / 7.0).unwrap();
-    for (place, arms) in [(1, [(400, 60), (400, 90)]), (6, [(200, 40), (200, 29)])] {
+    for (enrollment, arms) in [(1, [(400, 60), (400, 90)]), (6, [(200, 40), (200, 29)])] {
         let moments =
             |(units, sum): (u64, u64)| Moments::of_sums(units, sum as f64, sum as f64).unwrap();
         let effect =
@@ -134,19 +138,19 @@ fn each_stratum_has_its_part_of_the_level() {
                 .unwrap()
                 .interval
                 .map(lift);
-        let interval = told(&all)[place].goal.lift.unwrap().interval;
+        let interval = reported(&all)[enrollment].goal.lift.unwrap().interval;
         assert!(
             (interval.lower - expected.lower).abs() < 1e-9
                 && (interval.upper - expected.upper).abs() < 1e-9,
             "{interval:?} {expected:?}"
         );
         assert_eq!(
-            told(&all)[place].goal.outcomes,
+            reported(&all)[enrollment].goal.outcomes,
             moments::Arms { control: arms[0].1, treatment: arms[1].1 }
         );
     }
     assert_eq!(
-        [1, 6].map(|place: usize| told(&all)[place].goal.is_open),
+        [1, 6].map(|enrollment: usize| reported(&all)[enrollment].goal.meets_minimum_sample),
         [true, false],
         "30 conversions of both arms"
     );
@@ -157,8 +161,8 @@ fn nothing_is_said_of_strata_where_units_are_not_shared_out_as_planned() {
     let even = [(0, [(300, 30), (300, 90)])];
     assert_eq!(shown(&concluded(&body(), &tally(&even))).len(), 1);
     let uneven = concluded(&body(), &tally(&[(0, [(300, 30), (450, 135)])]));
-    assert!(uneven.sample_ratio >= RATIO_ALARM && told(&uneven).is_empty());
-    assert!(concluded(&with(&[("planned_units", 2_000.into())]), &tally(&even)).insights.is_none());
+    assert!(uneven.sample_ratio >= RATIO_ALARM && reported(&uneven).is_empty());
+    assert!(concluded(&with(&[("planned_units", 2_000.into())]), &tally(&even)).segments.is_none());
 }
 
 #[test]
@@ -169,13 +173,19 @@ fn of_a_mean_a_stratum_needs_a_hundred_outcomes_other_than_0() {
     ]);
     let all =
         concluded(&mean, &tally(&[(0, [(400, 99), (400, 250)]), (2, [(400, 100), (400, 250)])]));
-    assert_eq!([0, 2].map(|place: usize| told(&all)[place].goal.outcomes.control), [99, 100]);
-    let [found] = shown(&all)[..] else { panic!("{:?}", all.insights) };
+    assert_eq!(
+        [0, 2].map(|enrollment: usize| reported(&all)[enrollment].goal.outcomes.control),
+        [99, 100]
+    );
+    let [found] = shown(&all)[..] else { panic!("{:?}", all.segments) };
     assert!(
         found.stratum == "phone" && found.goal.lift.unwrap().interval.contains(1.5),
         "{found:?}"
     );
-    assert!(told(&all)[0].goal.lift.unwrap().interval.lower > 0.0 && !told(&all)[0].goal.is_open);
+    assert!(
+        reported(&all)[0].goal.lift.unwrap().interval.lower > 0.0
+            && !reported(&all)[0].goal.meets_minimum_sample
+    );
 }
 
 #[test]
@@ -197,10 +207,10 @@ fn an_arm_that_brings_more_revenue_in_one_channel_is_told_of_that_channel() {
     events.sort_by_key(|event| (event.occurred_at, event.event_id));
     let metrics = same_in_any_order(&rules, &events, &key());
     let report = metrics.report.as_ref().unwrap();
-    let [found] = shown(report)[..] else { panic!("{:?}", report.insights) };
+    let [found] = shown(report)[..] else { panic!("{:?}", report.segments) };
     assert_eq!((found.stratum.as_str(), found.goal.metric.as_str()), ("email", "revenue"));
     assert!(found.goal.lift.unwrap().interval.contains(1.0), "{found:?}");
-    let outcomes = |place: usize| told(report)[place].goal.outcomes;
+    let outcomes = |enrollment: usize| reported(report)[enrollment].goal.outcomes;
     let all = report.comparisons[0].0.outcomes;
     assert_eq!(outcomes(0).control + outcomes(1).control, all.control);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-use crate::cli::{say, spinner};
+use crate::print::{say, spinner};
 use leadstream::config::Config;
 use leadstream::dev::bench::{self, Bench, Latency, Mode, Plan, Restart, Script, Spread};
 
@@ -84,15 +84,15 @@ fn measure(
     (plan, restarts): (&Plan, bool),
     bar: &ProgressBar,
 ) -> anyhow::Result<()> {
-    let mut told = |events| bar.inc(events);
-    bench.warm(plan, &mut told)?;
+    let mut reported = |events| bar.inc(events);
+    bench.warm(plan, &mut reported)?;
     say(format!(
         "{} leads, rounds of {} events; CPU of the measured process alone, all its threads",
         plan.leads, plan.events
     ))?;
     let mut script = None;
     for spread in [Spread::Zipf, Spread::Uniform] {
-        let (results, made) = bench.throughput(plan, spread, &mut told)?;
+        let (results, created) = bench.throughput(plan, spread, &mut reported)?;
         let exactly = results.get(&Mode::ExactlyOnce).map_or(0.0, bench::Throughput::median);
         for (mode, result) in &results {
             let rounds: Vec<String> =
@@ -110,19 +110,19 @@ fn measure(
                 exactly / result.median().max(1.0)
             ))?;
         }
-        script = Some(made);
+        script = Some(created);
     }
     if restarts {
         let Restart { killed, restored, read } = bench.restart(plan)?;
-        let told = |what: &str, (took, records): (Duration, u64)| {
+        let reported = |what: &str, (took, records): (Duration, u64)| {
             say(format!(
                 "{what} {:.2} s, {records} records of the changelog read",
                 took.as_secs_f64()
             ))
         };
-        told("killed and started again: first committed output after", killed)?;
-        told("started without its state: ready after", restored)?;
-        told("the changelog read by a plain consumer:", read)?;
+        reported("killed and started again: first committed output after", killed)?;
+        reported("started without its state: ready after", restored)?;
+        reported("the changelog read by a plain consumer:", read)?;
     }
     let Some(script) = script else { return Ok(()) };
     for rate in &plan.rates {
@@ -135,20 +135,20 @@ fn measure(
             }
         }
         for (mode, runs) in modes.iter().zip(&runs) {
-            let told = |name: &str, runs: &[Latency]| {
+            let reported = |name: &str, runs: &[Latency]| {
                 let Latency { p50, p90, p99 } = Latency::median(runs);
                 say(format!(
                     "{rate:>5}/s {name:<13} p50 {p50:>7.2} ms, p90 {p90:>7.2} ms, p99 {p99:>7.2} \
                         ms (medians of {RUNS} runs)"
                 ))
             };
-            told(
+            reported(
                 mode.map_or("broker alone", Mode::as_str),
                 &runs.iter().map(|run| run.latency).collect::<Vec<_>>(),
             )?;
             let inside: Vec<Latency> = runs.iter().filter_map(|run| run.inside).collect();
             if !inside.is_empty() {
-                told("  of it inside", &inside)?;
+                reported("  of it inside", &inside)?;
             }
         }
     }

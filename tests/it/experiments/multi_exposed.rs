@@ -4,12 +4,14 @@
 use serde_json::{Value, json};
 
 use crate::experiments::{
-    Arm, DAYS, Ran, START, body, define, event, experiment, key, market, measured,
-    same_in_any_order, says, told, with, won,
+    Arm, DAYS, Ran, START, body, define, event, experiment, key, market, measured, reported,
+    same_in_any_order, says, with, won,
 };
 use leadstream::domain::event::{EventType, Interaction};
-use leadstream::domain::experiment::pre_exposure::Before;
-use leadstream::domain::experiment::{Experiment, ExperimentKey, Metrics, Place, Places, Tally};
+use leadstream::domain::experiment::pre_exposure::PreExposure;
+use leadstream::domain::experiment::{
+    Enrollment, Enrollments, Experiment, ExperimentKey, Metrics, Tally,
+};
 use leadstream::domain::rules::Rules;
 use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS};
 use leadstream::stats::random::Random;
@@ -17,7 +19,7 @@ use leadstream::stats::random::Random;
 /// The experiment, and on a day the same again with nearly all units in the other arm.
 fn begun_anew(day: i64) -> Rules {
     let mut rules = crate::experiments::rules(&body());
-    define(&mut rules, &told(2, day, &other_weights())).unwrap();
+    define(&mut rules, &reported(2, day, &other_weights())).unwrap();
     rules
 }
 
@@ -46,22 +48,22 @@ fn leads<'a>(
 fn units(tally: &Tally) -> (u64, u64, u64) {
     let groups =
         tally.cohorts.values().flat_map(|arms| arms.values()).map(|group| group.units).sum();
-    (groups, tally.arms.values().map(|counts| counts.exposed_units).sum(), tally.crossed)
+    (groups, tally.arms.values().map(|counts| counts.exposed_units).sum(), tally.multi_exposed)
 }
 
 #[test]
 fn a_unit_in_two_arms_is_taken_back_counted_as_crossed_and_alarmed() {
     let (rules, versions) = (begun_anew(2), [experiment(&body()), experiment(&other_weights())]);
     let mut moved = leads(&versions, ["empathetic", "assertive"]);
-    let (crossed, late) = (moved.next().unwrap(), moved.next().unwrap());
+    let (multi_exposed, late) = (moved.next().unwrap(), moved.next().unwrap());
     let kept = leads(&versions, ["assertive", "assertive"]).next().unwrap();
     let before = START + DAY_MS;
     let mut ran = Ran::new(1);
     ran.take(
         &rules,
         [
-            says(&crossed, before),
-            won(&crossed, before + HOUR_MS, 5_000),
+            says(&multi_exposed, before),
+            won(&multi_exposed, before + HOUR_MS, 5_000),
             says(&kept, before),
             says(&late, before),
         ],
@@ -75,7 +77,7 @@ fn a_unit_in_two_arms_is_taken_back_counted_as_crossed_and_alarmed() {
     ran.take(
         &rules,
         [
-            says(&crossed, before + 2 * DAY_MS),
+            says(&multi_exposed, before + 2 * DAY_MS),
             says(&kept, before + 2 * DAY_MS),
             says(&late, before + 4 * DAY_MS),
         ],
@@ -96,7 +98,7 @@ fn a_unit_in_two_arms_is_taken_back_counted_as_crossed_and_alarmed() {
         "{rule}"
     );
     let (_, record) = leadstream::codec::results::metrics_record(measured(&effects));
-    assert_eq!(leadstream::codec::avro::describe(&record).unwrap()["crossed_units"], 1);
+    assert_eq!(leadstream::codec::avro::describe(&record).unwrap()["multi_exposed_units"], 1);
     let anew = measured(&ran.report_of(&rules, &second(), 0)).tally.clone();
     assert_eq!(units(&anew), (2, 2, 1), "it is crossed in both");
 }
@@ -114,11 +116,11 @@ fn by_agent() -> Value {
 #[test]
 fn a_lead_that_moves_to_an_agent_of_the_other_arm_within_its_window_is_crossed() {
     let (rules, own) = (crate::experiments::rules(&by_agent()), experiment(&by_agent()));
-    let of = |arm: &'static str, place: usize| {
+    let of = |arm: &'static str, enrollment: usize| {
         let mut agents = (0..)
             .map(|number| format!("agent-{number}"))
             .filter(|agent| own.assign(agent).unwrap().arm == arm);
-        agents.nth(place).unwrap()
+        agents.nth(enrollment).unwrap()
     };
     let agents = [of("empathetic", 0), of("empathetic", 1), of("assertive", 0)];
     let mut ran = Ran::new(1);
@@ -139,7 +141,7 @@ fn a_lead_that_moves_to_an_agent_of_the_other_arm_within_its_window_is_crossed()
         (
             tally.arms["empathetic"].exposed_units,
             tally.arms["assertive"].exposed_units,
-            tally.crossed
+            tally.multi_exposed
         ),
         (2, 1, 1)
     );
@@ -152,7 +154,7 @@ fn what_is_crossed_does_not_depend_on_order_repetition_and_partitioning() {
     for key in [key(), second()] {
         let metrics = same_in_any_order(&begun_anew(10), &events, &key);
         assert!(
-            metrics.tally.crossed > 5 && units(&metrics.tally).0 > 100,
+            metrics.tally.multi_exposed > 5 && units(&metrics.tally).0 > 100,
             "{:?}",
             units(&metrics.tally)
         );
@@ -173,45 +175,52 @@ fn what_is_crossed_does_not_depend_on_order_repetition_and_partitioning() {
     events.push(says("last", START + (DAYS + 6) * DAY_MS));
     events.sort_by_key(|event| (event.occurred_at, event.event_id));
     let tally = same_in_any_order(&rules, &events, &key()).tally;
-    assert!(tally.crossed > 100 && units(&tally).1 > 100, "{:?}", units(&tally));
+    assert!(tally.multi_exposed > 100 && units(&tally).1 > 100, "{:?}", units(&tally));
 }
 
 #[test]
 fn a_place_is_not_forgotten_while_its_experiment_runs_or_crosses_another() {
-    let named =
-        |name: &str, began: u32| Experiment { name: name.to_owned(), began, ..experiment(&body()) };
+    let named = |name: &str, base_version: u32| Experiment {
+        name: name.to_owned(),
+        base_version,
+        ..experiment(&body())
+    };
     let all: Vec<Experiment> = (0..8).map(|number| named(&format!("x{number}"), 1)).collect();
     let running: Vec<&Experiment> = all.iter().collect();
-    let place = |experiment: &Experiment, arm: &str, at: i64| Place {
+    let enrollment = |experiment: &Experiment, arm: &str, at: i64| Enrollment {
         arm: arm.to_owned(),
-        ..Place::new(
+        ..Enrollment::new(
             experiment,
             ("a", experiment.arm_of("a").unwrap()),
             EventTime(at),
-            Before::default(),
+            PreExposure::default(),
         )
     };
-    let mut places = Places::default();
-    all.iter().for_each(|experiment| places.enter(place(experiment, "assertive", START), &running));
+    let mut enrollments = Enrollments::default();
+    all.iter().for_each(|experiment| {
+        enrollments.enroll(enrollment(experiment, "assertive", START), &running)
+    });
     let later = EventTime(START + 9 * DAY_MS);
-    assert!(!places.has_room(later, &running) && places.has_room(later, &running[1..]));
-    assert!(!places.has_room(EventTime(START + DAY_MS), &[]), "windows are open");
-    places.enter(place(&named("new", 1), "assertive", later.0), &running);
-    assert!(places.list.len() == 8 && places.find("new", 1).is_none());
-    places.enter(place(&named("new", 1), "assertive", later.0), &running[1..]);
+    assert!(!enrollments.has_room(later, &running) && enrollments.has_room(later, &running[1..]));
+    assert!(!enrollments.has_room(EventTime(START + DAY_MS), &[]), "windows are open");
+    enrollments.enroll(enrollment(&named("new", 1), "assertive", later.0), &running);
+    assert!(enrollments.list.len() == 8 && enrollments.find("new", 1).is_none());
+    enrollments.enroll(enrollment(&named("new", 1), "assertive", later.0), &running[1..]);
     assert!(
-        places.list.len() == 8 && places.find("new", 1).is_some() && places.find("x0", 1).is_none()
+        enrollments.list.len() == 8
+            && enrollments.find("new", 1).is_some()
+            && enrollments.find("x0", 1).is_none()
     );
 
-    let mut places = Places::default();
+    let mut enrollments = Enrollments::default();
     let (first, anew) = (named("x", 1), named("x", 2));
-    places.enter(place(&first, "assertive", START), &[]);
-    places.enter(place(&anew, "empathetic", START + DAY_MS), &[]);
+    enrollments.enroll(enrollment(&first, "assertive", START), &[]);
+    enrollments.enroll(enrollment(&anew, "empathetic", START + DAY_MS), &[]);
     all[..6].iter().for_each(|experiment| {
-        places.enter(place(experiment, "assertive", START + 8 * DAY_MS), &[])
+        enrollments.enroll(enrollment(experiment, "assertive", START + 8 * DAY_MS), &[])
     });
     assert!(
-        !places.has_room(later, &[]),
+        !enrollments.has_room(later, &[]),
         "what crosses another one stays, or the other would be counted again"
     );
 }
