@@ -106,9 +106,7 @@ fn pipeline(criterion: &mut Criterion) {
     group.bench_function("encode", |bencher| {
         bencher.iter(|| {
             for effect in &decided {
-                if let Effect::Decided(decision) = effect {
-                    black_box(outputs::output(decision));
-                }
+                black_box(outputs::output(effect));
             }
         });
     });

@@ -20,4 +20,5 @@ pub mod next_action;
 pub mod coaching;
 pub mod rules;
 pub mod audit;
+pub mod effect;
 pub mod lead;

@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::app::address::{Address, address_file};
 use crate::app::instance::Instance;
+use crate::http::blocking::{Shared, blocking};
 use crate::http::problem::Problem;
 
 /// A server; dropping it ends it and removes its address file.
@@ -207,19 +208,7 @@ async fn ready(State(instance): State<Arc<Instance>>) -> Response {
     }
 }
 
-async fn metrics(State(instance): State<Arc<Instance>>) -> Response {
-    if let Err(error) = instance.lag() {
-        tracing::error!(%error, "the lag cannot be read");
-    }
-    instance.metrics.ready(instance.is_ready());
-    instance.metrics.restoring(&instance.views.restores().all());
-    instance.metrics.behind(&instance.standbys.behind());
-    instance.metrics.paused(
-        instance
-            .views
-            .pauses()
-            .into_iter()
-            .map(|(partition, pause)| (partition.0, pause.is_some())),
-    );
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], instance.metrics.text()).into_response()
+async fn metrics(State(instance): Shared) -> Result<Response, Problem> {
+    let text = blocking(move || Ok(instance.metrics_text()?)).await?;
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }

@@ -13,14 +13,14 @@ use crate::domain::event::Interaction;
 use crate::domain::experiment::analysis::agents;
 use crate::domain::experiment::analysis::business::net_benefits;
 use crate::domain::experiment::analysis::decision::{self};
-use crate::domain::experiment::analysis::verdicts::Verdict as Concluded;
+use crate::domain::experiment::analysis::verdicts::Verdict;
 use crate::domain::experiment::plan::Act;
 use crate::domain::experiment::{ExperimentKey, Metrics, Tally};
-use crate::domain::lead::{Decision, Lead, Verdict};
-use crate::domain::rules::{DefaultPolicy, Policy, Rules};
+use crate::domain::lead::{Admission, Lead};
+use crate::domain::rules::{DefaultPolicy, InForce, Policy, Rules};
 use crate::domain::units::{AppendTime, EventTime, LeadKey, Partition, Tenant};
 
-pub use crate::pipeline::allocation_update::AllocationUpdate;
+pub use crate::domain::effect::{AllocationUpdate, Conclusion, Effect};
 pub use crate::pipeline::experiment_report::{ExperimentReport, PartitionReport, last_report};
 pub use crate::pipeline::memory::Memory;
 pub use crate::pipeline::rows::{
@@ -61,42 +61,6 @@ pub enum Input {
     },
 }
 
-/// What follows from an input. The worker adds the raw bytes to dead letters and late records.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Something was decided about a lead.
-    Decided(Decision),
-    /// The counts of an experiment over all partitions changed.
-    Measured(Box<Metrics>),
-    /// An experiment that acts by itself is over: a definition for all partitions.
-    Concluded(Box<Conclusion>),
-    /// An experiment goes on with other weights: a definition for all partitions.
-    AllocationUpdated(Box<AllocationUpdate>),
-    /// The input cannot be used.
-    DeadLetter(String),
-    /// The input came too late.
-    Late,
-}
-
-/// The end of an experiment, to be put in force through the log.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Conclusion {
-    /// The experiment.
-    pub experiment: ExperimentKey,
-    /// What holds from now on.
-    pub policy: Policy,
-    /// From this event time on.
-    pub at: EventTime,
-}
-
-impl Effect {
-    /// Why the input cannot be used, where it is that.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&str> {
-        if let Self::DeadLetter(reason) = self { Some(reason) } else { None }
-    }
-}
-
 /// What an input came to: exactly one per input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -119,6 +83,36 @@ pub enum Taken {
     Done(Outcome),
     /// Timers used up the budget: commit, then take the same input again.
     Paused,
+}
+
+/// One turn of a lead.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn<'a> {
+    /// An event of the lead.
+    Event(&'a Interaction),
+    /// The lead's timer is due at this time, although no event arrived.
+    Due(EventTime),
+}
+
+/// Decides one turn of a lead: the only place where a lead changes.
+///
+/// # Errors
+/// The admission of an event that is a duplicate or too late; the lead is as it was.
+pub fn step(
+    rules: &InForce<'_>,
+    key: &LeadKey,
+    lead: &mut Lead,
+    turn: Turn<'_>,
+) -> Result<Vec<Effect>, Admission> {
+    let mut effects = Vec::new();
+    match turn {
+        Turn::Event(event) => match lead.admit(event, rules.thresholds.lateness_ms) {
+            Admission::Fresh => lead.apply(rules, event, &mut effects),
+            refused => return Err(refused),
+        },
+        Turn::Due(at) => lead.due(rules, key, at, &mut effects),
+    }
+    Ok(effects)
 }
 
 /// Takes one input.
@@ -147,10 +141,11 @@ pub fn take<R: StateStore>(
                 let metrics = measure(rules, metrics);
                 let concluded = conclude(rules, &metrics);
                 let reweighted = allocation_update::reweight(rules, rows, &metrics)?;
-                effects.push(Effect::Measured(Box::new(metrics)));
-                effects.extend(concluded.map(|conclusion| Effect::Concluded(Box::new(conclusion))));
+                effects.push(Effect::ExperimentMetrics(Box::new(metrics)));
+                effects
+                    .extend(concluded.map(|conclusion| Effect::Conclusion(Box::new(conclusion))));
                 effects.extend(
-                    reweighted.map(|reweighting| Effect::AllocationUpdated(Box::new(reweighting))),
+                    reweighted.map(|reweighting| Effect::AllocationUpdate(Box::new(reweighting))),
                 );
             }
             Ok(Taken::Done(Outcome::Internal))
@@ -186,12 +181,12 @@ fn conclude(rules: &Rules, metrics: &Metrics) -> Option<Conclusion> {
     let key = &metrics.experiment;
     let newest = rules.versions(key, metrics.at).last()?;
     let decision = &metrics.report.as_ref()?.decision;
-    let is_over = decision.verdict != Concluded::Continue
+    let is_over = decision.verdict != Verdict::Continue
         && newest.plan.as_ref().is_some_and(|plan| plan.act == Act::Automatic);
     if !is_over || rules.is_concluded(key) {
         return None;
     }
-    let strategy = if let Concluded::Promote(arm) = &decision.verdict {
+    let strategy = if let Verdict::Promote(arm) = &decision.verdict {
         Some(DefaultPolicy::Strategy(arm.clone()))
     } else {
         None
@@ -241,24 +236,19 @@ fn interaction<R: StateStore>(
     if clock != Some(Clock { at, live }) {
         rows.save(Key::Clock(tenant.clone()), Some(Row::Clock(Clock { at, live })));
     }
-    let mut lead = rows.lend(&event.key)?.unwrap_or_default();
-    let outcome = match lead.admit(event, in_force.thresholds.lateness_ms) {
-        Verdict::Duplicate => Outcome::Duplicate,
-        Verdict::Late => {
+    let turn = Turn::Event(event);
+    let admitted = rows.update(&event.key, |lead| step(&in_force, &event.key, lead, turn))?;
+    let outcome = match admitted {
+        Ok(decided) => {
+            settle(rows, tenant, decided, effects)?;
+            Outcome::Advanced
+        }
+        Err(Admission::Late) => {
             effects.push(Effect::Late);
             Outcome::Late
         }
-        Verdict::Fresh => Outcome::Advanced,
+        Err(_) => Outcome::Duplicate,
     };
-    if outcome != Outcome::Advanced {
-        rows.keep(&event.key, lead);
-        return Ok(Taken::Done(outcome));
-    }
-    let due = lead.risk.due;
-    let mut decisions = Vec::new();
-    lead.apply(&in_force, event, &mut decisions);
-    store(rows, &event.key, lead, due);
-    settle(rows, tenant, decisions, effects)?;
     Ok(Taken::Done(outcome))
 }
 
@@ -296,11 +286,8 @@ fn fire_due<R: StateStore>(
         }
         *budget -= 1;
         let in_force = rules.in_force(tenant, due);
-        let mut lead = rows.lend(&key)?.unwrap_or_default();
-        let mut decisions = Vec::new();
-        lead.due(&in_force, &key, due, &mut decisions);
-        store(rows, &key, lead, Some(due));
-        settle(rows, tenant, decisions, effects)?;
+        let decided = rows.update(&key, |lead| step(&in_force, &key, lead, Turn::Due(due)))?;
+        settle(rows, tenant, decided.unwrap_or_default(), effects)?;
     }
     Ok(true)
 }
@@ -309,42 +296,30 @@ fn clock<R: StateStore>(rows: &mut R, tenant: &Tenant) -> Result<Option<Clock>, 
     Ok(rows.load(&Key::Clock(tenant.clone()))?.and_then(Row::into_clock))
 }
 
-fn store<R: StateStore>(
-    rows: &mut R,
-    key: &LeadKey,
-    lead: Box<Lead>,
-    due_before: Option<EventTime>,
-) {
-    if lead.risk.due != due_before {
-        rows.reschedule(key, due_before, lead.risk.due);
-    }
-    rows.save(Key::Lead(key.clone()), Some(Row::Lead(lead)));
-}
-
-/// Keeps what is counted and passes on what is told.
+/// Applies counts to rows of the partition and passes the other effects on.
 fn settle<R: StateStore>(
     rows: &mut R,
     tenant: &Tenant,
-    decisions: Vec<Decision>,
+    decided: Vec<Effect>,
     effects: &mut Vec<Effect>,
 ) -> Result<(), R::Error> {
-    for decision in decisions {
-        match decision {
-            Decision::Count(experiment, change) => {
+    for effect in decided {
+        match effect {
+            Effect::Count(experiment, update) => {
                 let key = Key::Tally(experiment);
                 let mut tally = rows.load(&key)?.and_then(Row::into_tally).unwrap_or_default();
-                tally.retract(&change.retract);
-                tally.merge(&change.add);
+                tally.retract(&update.retract);
+                tally.merge(&update.add);
                 rows.save(key, Some(Row::Tally(tally)));
             }
-            Decision::Unmapped(name) => {
+            Effect::Unmapped(name) => {
                 let key = Key::Unmapped(tenant.clone());
                 let mut unmapped =
                     rows.load(&key)?.and_then(Row::into_unmapped).unwrap_or_default();
                 unmapped.count(&name);
                 rows.save(key, Some(Row::Unmapped(unmapped)));
             }
-            other => effects.push(Effect::Decided(other)),
+            other => effects.push(other),
         }
     }
     Ok(())

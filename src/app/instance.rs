@@ -307,8 +307,6 @@ impl Instance {
             if !is_waiting {
                 self.caught_up(0);
             }
-            let waiting = self.views.all().iter().map(|shared| shared.sizes().0).sum();
-            self.metrics.sizes(worker.state_bytes(), log.size_bytes(), waiting);
             if self.stop.load(Ordering::Relaxed) {
                 worker.settle()?;
                 return worker.checkpoint();
@@ -465,6 +463,25 @@ impl Instance {
         };
         self.metrics.lag(&lag);
         Ok(lag)
+    }
+
+    /// The metrics as Prometheus reads them, those that are measured on demand included.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn metrics_text(&self) -> Result<String, log::Error> {
+        let metrics = &self.metrics;
+        self.lag()?;
+        if let Backend::Embedded(log) = &self.log {
+            metrics.log_size(log.size_bytes());
+        }
+        metrics.waiting_rows(self.views.all().iter().map(|shared| shared.sizes().0).sum());
+        metrics.ready(self.is_ready());
+        metrics.restoring(&self.views.restores().all());
+        metrics.behind(&self.standbys.behind());
+        let pauses = self.views.pauses().into_iter();
+        metrics.paused(pauses.map(|(partition, pause)| (partition.0, pause.is_some())));
+        Ok(metrics.text())
     }
 }
 

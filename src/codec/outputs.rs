@@ -6,8 +6,8 @@ use crate::codec::avro::{self, TopicSchema};
 use crate::codec::hex;
 use crate::domain::alerts::Alert;
 use crate::domain::coaching::Prompt;
+use crate::domain::effect::{Effect, LeadPrediction};
 use crate::domain::experiment::Exposure;
-use crate::domain::lead::{Decision, LeadPrediction};
 use crate::domain::next_action::{NextAction, Profile, Signal};
 use crate::domain::scoring::{Contribution, Score};
 use crate::domain::strategy::Source;
@@ -24,40 +24,46 @@ pub struct Output {
     pub value: Option<Vec<u8>>,
 }
 
-/// The record of a decision; `None` for what stays inside.
+/// The record of a decision about a lead; `None` for every other effect.
 #[must_use]
-pub fn output(decision: &Decision) -> Option<Output> {
+pub fn output(effect: &Effect) -> Option<Output> {
     let record = |coded: &TopicSchema, key: &LeadKey, value: Vec<u8>| {
         Some(Output { topic: coded.topic, key: key.as_str().to_owned(), value: Some(value) })
     };
-    match decision {
-        Decision::Prediction(prediction) => record(
+    match effect {
+        Effect::Prediction(prediction) => record(
             &avro::PREDICTIONS,
             &prediction.key,
             avro::PREDICTIONS.encode(&WirePrediction::from(prediction.as_ref())),
         ),
-        Decision::Alert(alert) => {
+        Effect::Alert(alert) => {
             record(&avro::ALERTS, &alert.key, avro::ALERTS.encode(&WireAlert::from(alert.as_ref())))
         }
-        Decision::Prompt(prompt) => record(
+        Effect::Prompt(prompt) => record(
             &avro::PROMPTS,
             &prompt.key,
             avro::PROMPTS.encode(&WirePrompt::from(prompt.as_ref())),
         ),
-        Decision::Exposure(exposure) => record(
+        Effect::Exposure(exposure) => record(
             &avro::EXPOSURES,
             &exposure.key,
             avro::EXPOSURES.encode(&WireExposure::from(exposure.as_ref())),
         ),
-        Decision::Profile(key, Some(profile)) => record(
+        Effect::Profile(key, Some(profile)) => record(
             &avro::PROFILES,
             key,
             avro::PROFILES.encode(&WireProfile::from(profile.as_ref())),
         ),
-        Decision::Profile(key, None) => {
+        Effect::Profile(key, None) => {
             Some(Output { topic: avro::PROFILES.topic, key: key.as_str().to_owned(), value: None })
         }
-        Decision::Count(..) | Decision::Unmapped(_) => None,
+        Effect::Count(..)
+        | Effect::Unmapped(_)
+        | Effect::ExperimentMetrics(_)
+        | Effect::Conclusion(_)
+        | Effect::AllocationUpdate(_)
+        | Effect::DeadLetter(_)
+        | Effect::Late => None,
     }
 }
 

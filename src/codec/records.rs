@@ -168,21 +168,21 @@ pub fn emit(
     let kept = |reason| letter(reason, (source, partition, offset), record);
     for effect in effects.drain(..) {
         match effect {
-            Effect::Decided(decision) => {
-                if let Some(output) = outputs::output(&decision) {
-                    put(output.topic, created(output.key, output.value));
-                }
-            }
-            Effect::Measured(metrics) => {
+            Effect::ExperimentMetrics(metrics) => {
                 let (key, value) = results::metrics_record(&metrics);
                 put(avro::METRICS.topic, created(key, Some(value)));
             }
-            Effect::Concluded(concluded) => put(DEFINITIONS, defined(&conclusion(&concluded))),
-            Effect::AllocationUpdated(reweighted) => {
+            Effect::Conclusion(concluded) => put(DEFINITIONS, defined(&conclusion(&concluded))),
+            Effect::AllocationUpdate(reweighted) => {
                 put(DEFINITIONS, defined(&reweighting(&reweighted)))
             }
             Effect::DeadLetter(reason) => put(DEAD_LETTERS, kept(reason)),
             Effect::Late => put(LATE, kept("late".to_owned())),
+            decision => {
+                if let Some(output) = outputs::output(&decision) {
+                    put(output.topic, created(output.key, output.value));
+                }
+            }
         }
     }
 }

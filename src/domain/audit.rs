@@ -35,27 +35,27 @@ struct Link {
 }
 
 impl Audit {
-    /// Notes something that is not as it has to be; `enrollment` says where it is.
-    pub fn find(&mut self, enrollment: &str, what: impl Into<String>) {
+    /// Notes something that is not as it has to be; `position` says where it is.
+    pub fn find(&mut self, position: &str, what: impl Into<String>) {
         self.wrong += 1;
         if self.reported.len() < TOLD_MAX {
-            self.reported.push(format!("{enrollment}: {}", what.into()));
+            self.reported.push(format!("{position}: {}", what.into()));
         }
     }
 
     /// Looks at the next exposure of its partition, in the order of the log.
-    pub fn take(&mut self, rules: &Rules, enrollment: &str, exposure: &Exposure) {
+    pub fn take(&mut self, rules: &Rules, position: &str, exposure: &Exposure) {
         self.exposures += 1;
         let tenant = exposure.key.tenant();
         let Some(version) = rules.experiment(tenant, &exposure.experiment, exposure.version) else {
             let Exposure { experiment, version, .. } = exposure;
             return self.find(
-                enrollment,
+                position,
                 format!("version {version} of experiment {experiment} is not defined"),
             );
         };
         if version.config_sha256 != exposure.config_sha256 {
-            self.find(enrollment, "config_sha256 is not that of the definition");
+            self.find(position, "config_sha256 is not that of the definition");
         }
         let given = Assignment {
             arm: exposure.arm.clone(),
@@ -70,7 +70,7 @@ impl Audit {
         let follows = is_first || exposure.reason == "sticky" && before.is_some();
         if !follows {
             self.find(
-                enrollment,
+                position,
                 format!("reason {:?} does not follow from what came before", exposure.reason),
             );
         }
@@ -81,7 +81,7 @@ impl Audit {
         });
         if seal != exposure.chain {
             self.find(
-                enrollment,
+                position,
                 "the chain is broken: this exposure was changed, or one before it was \
                 changed or removed",
             );
@@ -95,7 +95,7 @@ impl Audit {
         };
         if version.unit != exposure.unit || expected.as_ref() != Some(&given) {
             self.find(
-                enrollment,
+                position,
                 format!(
                     "arm {}, bucket {} and propensity are not what {} gets",
                     given.arm, given.bucket, exposure.unit_id
@@ -107,11 +107,11 @@ impl Audit {
             Link { chain: exposure.chain, assignment: given, version: exposure.version },
         );
         if exposure.unit == Unit::Lead || is_first {
-            self.see(exposure, version.base_version, enrollment);
+            self.see(exposure, version.base_version, position);
         }
     }
 
-    fn see(&mut self, exposure: &Exposure, base_version: u32, enrollment: &str) {
+    fn see(&mut self, exposure: &Exposure, base_version: u32, position: &str) {
         let unit = (
             exposure.key.tenant().to_string(),
             exposure.experiment.clone(),
@@ -125,7 +125,7 @@ impl Audit {
             }
             Some(arm) if *arm != exposure.arm => {
                 self.multi_exposed += 1;
-                self.find(enrollment, format!("unit {} was in arm {arm} before", exposure.unit_id));
+                self.find(position, format!("unit {} was in arm {arm} before", exposure.unit_id));
             }
             Some(_) => {}
         }

@@ -8,19 +8,20 @@ mod assignment;
 use std::sync::Arc;
 
 use crate::domain::activity::{Activity, Family};
-use crate::domain::alerts::{self, Alert, Risk};
+use crate::domain::alerts::{self, Risk};
 use crate::domain::appointments::Appointments;
 use crate::domain::attribution::journeys::Journeys;
 use crate::domain::attribution::touches::Touches;
 use crate::domain::coaching::{self, Prompt};
 use crate::domain::contact::Contact;
 use crate::domain::conversation::Conversation;
+use crate::domain::effect::{Effect, LeadPrediction};
 use crate::domain::event::{EventType, Interaction};
-use crate::domain::experiment::{Enrollments, ExperimentKey, Exposure, Tally, Update};
+use crate::domain::experiment::{Enrollments, ExperimentKey, Tally, Update};
 use crate::domain::features::{self, Features};
-use crate::domain::journey::{self, Journey, Outcome, View};
+use crate::domain::journey::{self, Journey};
 use crate::domain::lexicon::{Signals, Topic};
-use crate::domain::next_action::{self, NextAction, Profile};
+use crate::domain::next_action::{self, NextAction};
 use crate::domain::rules::InForce;
 use crate::domain::scoring::{self, Score, Target};
 use crate::domain::strategy::{Choice, Source};
@@ -55,61 +56,15 @@ pub struct Lead {
     pub profile_mark: u32,
 }
 
-/// What an input came to.
+/// Whether an event is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Admission {
     /// New and in time.
     Fresh,
     /// Seen before.
     Duplicate,
     /// Older than the allowed lateness.
     Late,
-}
-
-/// The prediction record of one advanced event.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LeadPrediction {
-    /// The event.
-    pub event_id: EventId,
-    /// The lead.
-    pub key: LeadKey,
-    /// Event time.
-    pub at: EventTime,
-    /// Kind of the event.
-    pub kind: EventType,
-    /// The agent who owns the lead.
-    pub agent_id: Option<String>,
-    /// `name@version` of the model.
-    pub model: Arc<str>,
-    /// Stage and where it goes.
-    pub journey: View,
-    /// How the lead ended.
-    pub outcome: Option<Outcome>,
-    /// In the order of [`Target::ALL`].
-    pub scores: [Score; 6],
-    /// The strategy.
-    pub choice: Choice,
-    /// What to do next.
-    pub next: NextAction,
-}
-
-/// One decision about a lead.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Decision {
-    /// The prediction of an event.
-    Prediction(Box<LeadPrediction>),
-    /// A warning.
-    Alert(Box<Alert>),
-    /// A coaching prompt.
-    Prompt(Box<Prompt>),
-    /// Use of an experiment's arm.
-    Exposure(Box<Exposure>),
-    /// The profile changed; `None`: the lead was erased.
-    Profile(LeadKey, Option<Box<Profile>>),
-    /// What an experiment counts otherwise than before.
-    Count(ExperimentKey, Box<Update>),
-    /// A word of the CRM that no map knows.
-    Unmapped(String),
 }
 
 /// An id as eight bytes: its first half is stirred before the last half is laid over it, so that
@@ -124,7 +79,7 @@ fn short(id: EventId) -> u64 {
 }
 
 /// One event being applied: what it says, and how things stood before it.
-pub(crate) struct Turn<'a> {
+pub(crate) struct Moment<'a> {
     event: &'a Interaction,
     signals: Option<&'a Signals>,
     last_inbound: Option<EventTime>,
@@ -140,24 +95,24 @@ impl Lead {
     /// Whether an event is new and in time. Duplicate is checked before late, so nothing is applied
     /// twice.
     #[must_use]
-    pub fn admit(&self, event: &Interaction, lateness_ms: i64) -> Verdict {
+    pub fn admit(&self, event: &Interaction, lateness_ms: i64) -> Admission {
         let at = event.occurred_at;
         let id = short(event.event_id);
         if self.seen.iter().any(|(_, known)| *known == id) {
-            return Verdict::Duplicate;
+            return Admission::Duplicate;
         }
         let behind = self.activity.last.is_some_and(|newest| newest.since(at) > lateness_ms);
         if behind || self.floor.is_some_and(|floor| at <= floor) {
-            Verdict::Late
+            Admission::Late
         } else {
-            Verdict::Fresh
+            Admission::Fresh
         }
     }
 
     fn remember(&mut self, event: &Interaction, rules: &InForce<'_>) {
         let entry = (event.occurred_at, short(event.event_id));
-        let enrollment = self.seen.partition_point(|other| *other < entry);
-        self.seen.insert(enrollment, entry);
+        let index = self.seen.partition_point(|other| *other < entry);
+        self.seen.insert(index, entry);
         let newest = self.activity.last.map_or(entry.0, |last| last.max(entry.0));
         // What is older than the allowed lateness is late by itself: its ids need not be kept.
         let expired =
@@ -172,20 +127,15 @@ impl Lead {
     }
 
     /// Applies a fresh event.
-    pub fn apply(
-        &mut self,
-        rules: &InForce<'_>,
-        event: &Interaction,
-        decisions: &mut Vec<Decision>,
-    ) {
+    pub fn apply(&mut self, rules: &InForce<'_>, event: &Interaction, effects: &mut Vec<Effect>) {
         self.remember(event, rules);
         if event.kind == EventType::ContactErased {
             self.erase(event);
-            decisions.push(Decision::Profile(event.key.clone(), None));
+            effects.push(Effect::Profile(event.key.clone(), None));
         }
         let signals = event.text().map(|text| rules.lexicon.read(text));
         let evidence = journey::evidence(event, rules.stages);
-        let turn = Turn {
+        let moment = Moment {
             event,
             signals: signals.as_ref(),
             last_inbound: self.activity.last_inbound,
@@ -199,7 +149,7 @@ impl Lead {
         self.appointments.apply(event);
         self.journey.apply(event, &evidence, signals.as_ref());
         if let Some(name) = evidence.unmapped {
-            decisions.push(Decision::Unmapped(name));
+            effects.push(Effect::Unmapped(name));
         }
         if !(rules.experiments.is_empty() && self.enrollments.list.is_empty()) {
             let find =
@@ -212,25 +162,25 @@ impl Lead {
             );
             for (name, version, change) in counted {
                 let key = ExperimentKey { tenant: event.key.tenant().clone(), name, version };
-                decisions.push(Decision::Count(key, Box::new(change)));
+                effects.push(Effect::Count(key, Box::new(change)));
             }
         }
         let counted = self.touches.journeys();
         if let Some(outcome) = evidence.outcome {
             self.touches.end(event.occurred_at, outcome);
         }
-        self.decide(rules, &turn, decisions);
-        decisions.extend(self.attribute(event, counted));
+        self.decide(rules, &moment, effects);
+        effects.extend(self.attribute(event, counted));
         self.touches.forget(newest.max(event.occurred_at), rules.thresholds.lateness_ms);
     }
 
     /// What the journeys of the lead count otherwise than before.
-    fn attribute(&self, event: &Interaction, counted: Journeys) -> Option<Decision> {
+    fn attribute(&self, event: &Interaction, counted: Journeys) -> Option<Effect> {
         let now = self.touches.journeys();
         let tally = |journeys: Journeys| Tally { journeys: Arc::new(journeys), ..Tally::default() };
         (now != counted).then(|| {
             let change = Update { retract: tally(counted), add: tally(now) };
-            Decision::Count(ExperimentKey::attribution(event.key.tenant()), Box::new(change))
+            Effect::Count(ExperimentKey::attribution(event.key.tenant()), Box::new(change))
         })
     }
 
@@ -240,10 +190,10 @@ impl Lead {
         rules: &InForce<'_>,
         key: &LeadKey,
         now: EventTime,
-        decisions: &mut Vec<Decision>,
+        effects: &mut Vec<Effect>,
     ) {
         let scores = self.scores(rules, now);
-        decisions.extend(self.warn(rules, key, &scores, now));
+        effects.extend(self.warn(rules, key, &scores, now));
     }
 
     /// Keeps nothing but that the lead was erased.
@@ -276,21 +226,21 @@ impl Lead {
         scoring::predict(rules.model, &self.features(now), self.activity.events)
     }
 
-    fn decide(&mut self, rules: &InForce<'_>, turn: &Turn<'_>, decisions: &mut Vec<Decision>) {
-        let Turn { event, signals, .. } = *turn;
+    fn decide(&mut self, rules: &InForce<'_>, moment: &Moment<'_>, effects: &mut Vec<Effect>) {
+        let Moment { event, signals, .. } = *moment;
         // An event that comes late is decided on as of the lead's newest one: nothing is
         // recommended for the past.
         let now = self.activity.last.unwrap_or(event.occurred_at);
         let features = self.features(now);
         let scores = scoring::predict(rules.model, &features, self.activity.events);
-        let choice = self.choose(rules, turn, &features, &scores);
+        let choice = self.choose(rules, moment, &features, &scores);
         let next = self.next(rules, &scores, now);
-        let enrollment = decisions.len();
-        decisions.extend(self.warn(rules, &event.key, &scores, now));
+        let index = effects.len();
+        effects.extend(self.warn(rules, &event.key, &scores, now));
         if let (EventType::MessageReceived, Some(signals)) = (&event.kind, signals) {
-            decisions.extend(self.coach(rules, (turn, signals), (&features, &scores, &choice)));
+            effects.extend(self.coach(rules, (moment, signals), (&features, &scores, &choice)));
         }
-        decisions.extend(self.show(rules, &event.key, &scores, &next));
+        effects.extend(self.show(rules, &event.key, &scores, &next));
         let prediction = LeadPrediction {
             event_id: event.event_id,
             key: event.key.clone(),
@@ -304,7 +254,7 @@ impl Lead {
             choice,
             next,
         };
-        decisions.insert(enrollment, Decision::Prediction(Box::new(prediction)));
+        effects.insert(index, Effect::Prediction(Box::new(prediction)));
     }
 
     fn warn(
@@ -313,7 +263,7 @@ impl Lead {
         key: &LeadKey,
         scores: &[Score; 6],
         now: EventTime,
-    ) -> Vec<Decision> {
+    ) -> Vec<Effect> {
         let sources = alerts::Sources {
             key,
             activity: &self.activity,
@@ -327,7 +277,7 @@ impl Lead {
         self.risk
             .look(&sources, now)
             .into_iter()
-            .map(|alert| Decision::Alert(Box::new(alert)))
+            .map(|alert| Effect::Alert(Box::new(alert)))
             .collect()
     }
 
@@ -370,7 +320,7 @@ impl Lead {
         key: &LeadKey,
         scores: &[Score; 6],
         next: &NextAction,
-    ) -> Option<Decision> {
+    ) -> Option<Effect> {
         if self.erased_at.is_some() {
             return None;
         }
@@ -387,16 +337,16 @@ impl Lead {
             self.activity.last.unwrap_or_default(),
         );
         self.profile_mark = mark;
-        Some(Decision::Profile(key.clone(), Some(Box::new(profile))))
+        Some(Effect::Profile(key.clone(), Some(Box::new(profile))))
     }
 
     fn coach(
         &mut self,
         rules: &InForce<'_>,
-        (turn, signals): (&Turn<'_>, &Signals),
+        (moment, signals): (&Moment<'_>, &Signals),
         (features, scores, choice): (&Features, &[Score; 6], &Choice),
-    ) -> Vec<Decision> {
-        let event = turn.event;
+    ) -> Vec<Effect> {
+        let event = moment.event;
         let advice = coaching::advise(&coaching::Context {
             event_id: event.event_id,
             at: event.occurred_at,
@@ -410,14 +360,14 @@ impl Lead {
             open_objections: &self.conversation.open,
             appointments: &self.appointments,
             timezone: &self.contact.zone(&rules.settings.timezone),
-            declined: turn.declined || signals.of(Topic::Hesitation) >= 0.5,
-            quiet_ms: turn.last_inbound.map(|last| event.occurred_at.since(last)),
-            unanswered: turn.unanswered,
+            declined: moment.declined || signals.of(Topic::Hesitation) >= 0.5,
+            quiet_ms: moment.last_inbound.map(|last| event.occurred_at.since(last)),
+            unanswered: moment.unanswered,
             first: self.activity.family(Family::MessageIn).total == 1,
             asked_visit: self.conversation.asked_viewing >= 0.5,
             property: self.activity.family(Family::Listing).total > 0,
         });
-        let mut decisions = vec![Decision::Prompt(Box::new(Prompt {
+        let mut effects = vec![Effect::Prompt(Box::new(Prompt {
             prompt_id: event.event_id.derive("coach"),
             event_id: event.event_id,
             key: event.key.clone(),
@@ -434,8 +384,8 @@ impl Lead {
         }))];
         self.touches.touch(event.occurred_at, rules.attribution_label(&choice.strategy));
         if let Source::Experiment { experiment, arm } = &choice.source {
-            decisions.extend(self.expose(rules, event, (experiment, arm), (features, scores)));
+            effects.extend(self.expose(rules, event, (experiment, arm), (features, scores)));
         }
-        decisions
+        effects
     }
 }

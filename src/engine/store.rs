@@ -181,19 +181,17 @@ pub struct Store {
     due: Option<Timers>,
     /// Changes of the due times that the batch in hand made: lead, before, after.
     moved: Vec<(LeadKey, Option<EventTime>, Option<EventTime>)>,
-    /// Where the lead is missing that was lent last.
-    lent: Lent,
 }
 
-/// Where a lead that was lent is missing, and whether there was one.
-#[derive(Clone, Copy)]
-enum Lent {
-    /// Nowhere: it was a copy.
+/// Where a row was taken from to be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The rows that the batch in hand changed; it is missing there meanwhile.
+    Overlay,
+    /// The committed rows that sled has too; it is missing there meanwhile.
+    Clean,
+    /// The committed rows that wait for sled: a copy.
     Copy,
-    /// Among the rows that the batch in hand changed.
-    Overlay { was_there: bool },
-    /// Among those that sled has too.
-    Clean { was_there: bool },
 }
 
 impl Store {
@@ -240,7 +238,6 @@ impl Store {
             overlay: BTreeMap::new(),
             due: None,
             moved: Vec::new(),
-            lent: Lent::Copy,
         })
     }
 
@@ -326,6 +323,12 @@ impl Store {
     /// Bounds the memory anew.
     pub fn bound(&mut self, bounds: Bounds) {
         self.shared.cache().bound(bounds);
+    }
+
+    /// Moves the timer of a lead, until the batch in hand is dropped.
+    fn reschedule(&mut self, key: &LeadKey, before: Option<EventTime>, after: Option<EventTime>) {
+        self.due.iter_mut().for_each(|due| due.reschedule(key, before, after));
+        self.moved.push((key.clone(), before, after));
     }
 
     fn known_due(&self) -> &Timers {
@@ -448,37 +451,40 @@ impl StateStore for Store {
         }
     }
 
-    fn lend(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Error> {
-        let key = Key::Lead(key.clone());
-        let (row, is_clean) = match self.overlay.get_mut(&key) {
-            Some(row) => {
-                self.lent = Lent::Overlay { was_there: row.is_some() };
-                return Ok(row.take().and_then(Row::into_lead));
-            }
-            None => self.shared.cache().lend(&key)?,
+    fn update<T, E>(
+        &mut self,
+        key: &LeadKey,
+        change: impl FnOnce(&mut Lead) -> Result<T, E>,
+    ) -> Result<Result<T, E>, Error> {
+        let name = Key::Lead(key.clone());
+        // The lead itself is changed where nobody else needs it, instead of a copy.
+        let (row, origin) = match self.overlay.get_mut(&name) {
+            Some(row) => (row.take(), Origin::Overlay),
+            None => self.shared.cache().lend(&name)?,
         };
-        self.lent = if is_clean { Lent::Clean { was_there: row.is_some() } } else { Lent::Copy };
-        Ok(row.and_then(Row::into_lead))
-    }
-
-    fn keep(&mut self, key: &LeadKey, lead: Box<Lead>) {
-        let key = Key::Lead(key.clone());
-        match self.lent {
-            Lent::Copy => {}
-            Lent::Overlay { was_there } => self.save(key, was_there.then_some(Row::Lead(lead))),
-            Lent::Clean { was_there } => {
-                self.shared.cache().keep(key, was_there.then_some(Row::Lead(lead)))
+        let was_there = row.is_some();
+        let mut lead = row.and_then(Row::into_lead).unwrap_or_default();
+        let before = lead.risk.due;
+        let changed = change(&mut lead);
+        let after = lead.risk.due;
+        if changed.is_ok() {
+            if after != before {
+                self.reschedule(key, before, after);
             }
+            self.save(name, Some(Row::Lead(lead)));
+            return Ok(changed);
         }
+        let row = was_there.then_some(Row::Lead(lead));
+        match origin {
+            Origin::Overlay => self.save(name, row),
+            Origin::Clean => self.shared.cache().keep(name, row),
+            Origin::Copy => {}
+        }
+        Ok(changed)
     }
 
     fn save(&mut self, key: Key, row: Option<Row>) {
         self.overlay.insert(key, row);
-    }
-
-    fn reschedule(&mut self, key: &LeadKey, before: Option<EventTime>, after: Option<EventTime>) {
-        self.due.iter_mut().for_each(|due| due.reschedule(key, before, after));
-        self.moved.push((key.clone(), before, after));
     }
 
     fn first_due(&self, tenant: &Tenant, until: EventTime) -> Option<(EventTime, LeadKey)> {
@@ -495,7 +501,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lead_that_was_lent_is_there_again_unless_it_was_changed_and_committed() {
+    fn a_lead_that_is_updated_is_stored_and_one_that_is_refused_stays_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let trees = Trees::open(folder.path(), 1, 1 << 20).unwrap();
         let rules = crate::codec::model::starting_rules();
@@ -518,28 +524,35 @@ mod tests {
             let rules = store.shared.cache().rules.clone();
             store.publish(Some(Offset(next)), Positions::default(), &rules).unwrap();
         };
+        // Sets the number of events, or refuses; either way gives the number before.
+        let set = |store: &mut Store, key: &LeadKey, events: Result<u32, u32>| {
+            let change = |lead: &mut Lead| {
+                let before = lead.activity.events;
+                events.map_err(|_| before).map(|events| {
+                    lead.activity.events = events;
+                    before
+                })
+            };
+            store.update(key, change).unwrap()
+        };
         store.save(key.clone(), Some(Row::Lead(lead(1))));
         publish(&mut store, 1);
         for is_in_sled in [false, true] {
             if is_in_sled {
                 store.checkpoint().unwrap();
             }
-            // Given back as it was; changed, and the batch dropped.
-            let lent = store.lend(&known).unwrap().unwrap();
-            store.keep(&known, lent);
+            // Refused; updated, and the batch dropped.
+            assert_eq!(set(&mut store, &known, Err(1)), Err(1));
             assert!(!store.is_changed());
             assert_eq!(events(&mut store), Some(1));
-            store.lend(&known).unwrap().unwrap();
-            store.save(key.clone(), Some(Row::Lead(lead(7))));
+            assert_eq!(set(&mut store, &known, Ok(7)), Ok(1));
             store.roll_back();
             assert_eq!(events(&mut store), Some(1));
         }
-        // Changed twice in a batch, and looked at in between.
-        store.lend(&known).unwrap().unwrap();
-        store.save(key.clone(), Some(Row::Lead(lead(2))));
-        let lent = store.lend(&known).unwrap().unwrap();
-        assert_eq!(lent.activity.events, 2);
-        store.keep(&known, lent);
+        // Updated twice in a batch, and refused in between.
+        assert_eq!(set(&mut store, &known, Ok(3)), Ok(1));
+        assert_eq!(set(&mut store, &known, Err(3)), Err(3));
+        assert_eq!(set(&mut store, &known, Ok(2)), Ok(3));
         assert_eq!((events(&mut store), store.changes(0).len()), (Some(2), 1));
         assert_eq!(
             store.shared.view(&key).unwrap().row,
@@ -548,15 +561,12 @@ mod tests {
         );
         publish(&mut store, 2);
         assert_eq!(events(&mut store), Some(2));
-        // Nobody knows the other one, and a look at it does not change that.
-        assert_eq!(store.lend(&unknown).unwrap(), None);
-        store.keep(&unknown, Box::default());
+        // A refused event of an unknown lead leaves no row.
+        assert_eq!(set(&mut store, &unknown, Err(0)), Err(0));
         assert!(!store.is_changed() && store.load(&Key::Lead(unknown)).unwrap().is_none());
-        // Erased in the batch, and looked at again.
-        store.lend(&known).unwrap().unwrap();
+        // Erased in the batch, then refused.
         store.save(key.clone(), None);
-        assert_eq!(store.lend(&known).unwrap(), None);
-        store.keep(&known, Box::default());
+        assert_eq!(set(&mut store, &known, Err(0)), Err(0));
         assert_eq!(
             store.changes(0).iter().map(|record| record.value.is_some()).collect::<Vec<_>>(),
             [false]

@@ -29,6 +29,9 @@ use crate::telemetry::restore_progress::Restores;
 
 pub use crate::engine::worker::dead_letter_breaker::{BreakerLimit, BreakerSwitch, PartitionPause};
 
+/// Between two measurements of the state directory.
+const MEASURED: Duration = Duration::from_secs(2);
+
 /// How the worker works.
 #[derive(Clone)]
 pub struct Options {
@@ -168,6 +171,8 @@ pub struct Worker<L: Log> {
     metrics: Arc<Metrics>,
     /// When offsets were committed last.
     committed: Instant,
+    /// When the state directory was last measured.
+    measured: Option<Instant>,
 }
 
 /// Where the state of a data directory is.
@@ -179,7 +184,15 @@ pub fn state_directory(data: &Path) -> PathBuf {
 impl<L: Log> Worker<L> {
     /// A worker without any partition.
     pub fn new(log: L, trees: Trees, options: Options, metrics: Arc<Metrics>) -> Self {
-        Self { log, options, tasks: BTreeMap::new(), trees, metrics, committed: Instant::now() }
+        Self {
+            log,
+            options,
+            tasks: BTreeMap::new(),
+            trees,
+            metrics,
+            committed: Instant::now(),
+            measured: None,
+        }
     }
 
     /// Opens the state of all partitions and brings it to what is committed. State that cannot be
@@ -331,7 +344,7 @@ impl<L: Log> Worker<L> {
         let ends = self.log.commit(&batches, &positions)?;
         self.committed = Instant::now();
         for task in self.tasks.values_mut() {
-            task.publish(ends.get(&task.partition.0).copied())?;
+            task.publish(ends.get(&task.partition.0).copied(), &self.metrics)?;
         }
         self.metrics.committed(&batches, began.elapsed());
         self.metrics.end_to_end(now, self.tasks.values_mut().flat_map(|task| task.times.drain(..)));
@@ -383,6 +396,10 @@ impl<L: Log> Worker<L> {
     /// When the log or the state fails.
     pub fn chores(&mut self) -> Result<(), Error> {
         self.know_reported()?;
+        if self.measured.is_none_or(|at| at.elapsed() >= MEASURED) {
+            self.measured = Some(Instant::now());
+            self.metrics.state_size(self.trees.size_bytes());
+        }
         let (tick, report) = (self.options.tick, self.options.report);
         let mut batches = Batches::new();
         let now = self.log.now();
@@ -430,12 +447,6 @@ impl<L: Log> Worker<L> {
     /// [`Error::Cache`].
     pub fn checkpoint(&self) -> Result<(), Error> {
         self.tasks.values().try_for_each(|task| task.store.checkpoint())
-    }
-
-    /// Bytes of the state directory.
-    #[must_use]
-    pub fn state_bytes(&self) -> u64 {
-        self.trees.size_bytes()
     }
 }
 

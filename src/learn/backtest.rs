@@ -15,7 +15,6 @@ use crate::codec::model::starting_rules;
 use crate::domain::alerts::{Change, Rule};
 use crate::domain::event::EventType;
 use crate::domain::journey::Outcome;
-use crate::domain::lead::Decision;
 use crate::domain::scoring::Target;
 use crate::domain::units::{DAY_MS, EventTime, LeadKey};
 use crate::learn::backtest::points::Points;
@@ -114,7 +113,7 @@ fn stories(inputs: impl Iterator<Item = Input>) -> (BTreeMap<LeadKey, Story>, Ev
         let kind = kind(&input);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Decided(Decision::Prediction(prediction)) => {
+                Effect::Prediction(prediction) => {
                     newest = newest.max(prediction.at);
                     let next = kinds.len();
                     let kind = *kinds.entry(kind.clone()).or_insert(next);
@@ -136,7 +135,7 @@ fn stories(inputs: impl Iterator<Item = Input>) -> (BTreeMap<LeadKey, Story>, Ev
                         unanswered,
                     });
                 }
-                Effect::Decided(Decision::Alert(alert))
+                Effect::Alert(alert)
                     if (alert.rule, alert.change) == (Rule::SlippingAway, Change::Raised) =>
                 {
                     stories.entry(alert.key.clone()).or_default().warned.push(alert.at);

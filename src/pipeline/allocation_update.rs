@@ -1,8 +1,7 @@
 //! New weights of an experiment that goes on: what follows from its counts is written as a version
 //! that continues it.
 
-use std::sync::Arc;
-
+use crate::domain::effect::AllocationUpdate;
 use crate::domain::experiment::analysis::allocation::{ArmProbability, arm_probabilities, epochs};
 use crate::domain::experiment::analysis::decision::Report;
 use crate::domain::experiment::analysis::verdicts::Verdict;
@@ -11,23 +10,6 @@ use crate::domain::experiment::{Experiment, ExperimentKey, Metrics};
 use crate::domain::rules::Rules;
 use crate::domain::units::EventTime;
 use crate::pipeline::{EmittedVersion, Key, Row, StateStore};
-
-/// A version that continues an experiment with other weights, to be put in force through the log.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AllocationUpdate {
-    /// The experiment.
-    pub experiment: ExperimentKey,
-    /// The body of the version in force, which it is written from.
-    pub source: Arc<str>,
-    /// The version that it becomes.
-    pub version: u32,
-    /// Arms and weights.
-    pub arms: Vec<(String, u32)>,
-    /// Why.
-    pub reason: String,
-    /// From this event time on.
-    pub at: EventTime,
-}
 
 /// What an experiment is judged by: every version of it that is effective at a time.
 pub(crate) fn setup<'a>(

@@ -102,21 +102,12 @@ mod tests {
             self.0.save(key, row);
         }
 
-        fn lend(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Infallible> {
-            self.0.lend(key)
-        }
-
-        fn keep(&mut self, key: &LeadKey, lead: Box<Lead>) {
-            self.0.keep(key, lead);
-        }
-
-        fn reschedule(
+        fn update<T, E>(
             &mut self,
             key: &LeadKey,
-            before: Option<EventTime>,
-            after: Option<EventTime>,
-        ) {
-            self.0.reschedule(key, before, after);
+            change: impl FnOnce(&mut Lead) -> Result<T, E>,
+        ) -> Result<Result<T, E>, Infallible> {
+            self.0.update(key, change)
         }
 
         fn first_due(&self, tenant: &Tenant, until: EventTime) -> Option<(EventTime, LeadKey)> {

@@ -1,4 +1,4 @@
-//! All rows of a partition in memory: the driver of tests, of `replay` and of `evaluate`.
+//! All rows of a partition in memory: the driver of tests, of `replay` and of `backtest`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -11,8 +11,7 @@ use crate::pipeline::{Effect, Input, Key, Outcome, Row, StateStore, Taken, Timer
 /// All rows of a partition.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
-    /// `None` while a lead is being changed.
-    leads: BTreeMap<LeadKey, Option<Box<Lead>>>,
+    leads: BTreeMap<LeadKey, Box<Lead>>,
     /// All other rows: few beside the leads, so that they are found fast.
     others: BTreeMap<Key, Row>,
     due: Timers,
@@ -28,21 +27,31 @@ impl StateStore for Memory {
         })
     }
 
-    fn lend(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Infallible> {
-        Ok(self.leads.get_mut(key).and_then(Option::take))
-    }
-
-    fn keep(&mut self, key: &LeadKey, lead: Box<Lead>) {
-        // A late event of a lead that nobody knows leaves no row.
-        if let Some(place) = self.leads.get_mut(key) {
-            *place = Some(lead);
-        }
+    fn update<T, E>(
+        &mut self,
+        key: &LeadKey,
+        change: impl FnOnce(&mut Lead) -> Result<T, E>,
+    ) -> Result<Result<T, E>, Infallible> {
+        let Some(lead) = self.leads.get_mut(key) else {
+            // A late event of an unknown lead leaves no row.
+            let mut lead = Box::<Lead>::default();
+            let changed = change(&mut lead);
+            if changed.is_ok() {
+                self.due.reschedule(key, None, lead.risk.due);
+                self.leads.insert(key.clone(), lead);
+            }
+            return Ok(changed);
+        };
+        let before = lead.risk.due;
+        let changed = change(lead);
+        self.due.reschedule(key, before, lead.risk.due);
+        Ok(changed)
     }
 
     fn save(&mut self, key: Key, row: Option<Row>) {
         match (key, row) {
             (Key::Lead(key), Some(Row::Lead(lead))) => {
-                self.leads.insert(key, Some(lead));
+                self.leads.insert(key, lead);
             }
             (Key::Lead(key), _) => {
                 self.leads.remove(&key);
@@ -54,10 +63,6 @@ impl StateStore for Memory {
                 self.others.remove(&key);
             }
         }
-    }
-
-    fn reschedule(&mut self, key: &LeadKey, before: Option<EventTime>, after: Option<EventTime>) {
-        self.due.reschedule(key, before, after);
     }
 
     fn first_due(&self, tenant: &Tenant, until: EventTime) -> Option<(EventTime, LeadKey)> {
@@ -83,16 +88,14 @@ impl Memory {
 
     /// All rows, by key.
     pub fn rows(&self) -> impl Iterator<Item = (Key, Row)> {
-        let leads = self
-            .leads
-            .iter()
-            .filter_map(|(key, lead)| Some((Key::Lead(key.clone()), Row::Lead(lead.clone()?))));
+        let leads =
+            self.leads.iter().map(|(key, lead)| (Key::Lead(key.clone()), Row::Lead(lead.clone())));
         leads.chain(self.others.iter().map(|(key, row)| (key.clone(), row.clone())))
     }
 
     /// A lead.
     #[must_use]
     pub fn lead(&self, key: &LeadKey) -> Option<&Lead> {
-        self.leads.get(key)?.as_deref()
+        self.leads.get(key).map(Box::as_ref)
     }
 }

@@ -241,23 +241,19 @@ pub trait StateStore {
     /// When the store fails.
     fn load(&mut self, key: &Key) -> Result<Option<Row>, Self::Error>;
 
-    /// A lead to be changed; `None` when it is new. It goes back through [`StateStore::save`], or
-    /// unchanged through [`StateStore::keep`], before another one is lent and without anything in
-    /// between that may fail: the lead itself may be handed over instead of a copy, and is missing
-    /// here until then.
+    /// Changes a lead, a new one where there is none, and moves its timer. Where `change` gives an
+    /// error, the lead must be as it was, and nothing is stored.
     ///
     /// # Errors
-    /// When the store fails.
-    fn lend(&mut self, key: &LeadKey) -> Result<Option<Box<Lead>>, Self::Error>;
-
-    /// Takes a lead back that was not changed.
-    fn keep(&mut self, key: &LeadKey, lead: Box<Lead>);
+    /// When the store fails; the inner result is that of `change`.
+    fn update<T, E>(
+        &mut self,
+        key: &LeadKey,
+        change: impl FnOnce(&mut Lead) -> Result<T, E>,
+    ) -> Result<Result<T, E>, Self::Error>;
 
     /// Stores a row; `None` ends it.
     fn save(&mut self, key: Key, row: Option<Row>);
-
-    /// Moves the timer of a lead.
-    fn reschedule(&mut self, key: &LeadKey, before: Option<EventTime>, after: Option<EventTime>);
 
     /// The first lead of a tenant that is due at or before `until`.
     fn first_due(&self, tenant: &Tenant, until: EventTime) -> Option<(EventTime, LeadKey)>;

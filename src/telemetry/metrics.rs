@@ -82,7 +82,8 @@ pub enum Alarm {
 impl Alarm {
     /// What the results of an experiment alarm of.
     pub fn of(effect: &Effect) -> impl Iterator<Item = Self> {
-        let metrics = if let Effect::Measured(metrics) = effect { Some(metrics) } else { None };
+        let metrics =
+            if let Effect::ExperimentMetrics(metrics) = effect { Some(metrics) } else { None };
         let multi_exposed =
             metrics.filter(|metrics| metrics.tally.multi_exposed > 0).map(|_| Self::MultiExposed);
         let report = metrics.and_then(|metrics| metrics.report.as_ref());
@@ -368,11 +369,19 @@ impl Metrics {
         );
     }
 
-    /// Tells the sizes on disk, bytes, and how many rows wait for the state directory.
-    pub fn sizes(&self, state: u64, log: u64, waiting_rows: usize) {
-        self.state_bytes.set(i64::try_from(state).unwrap_or(i64::MAX));
-        self.log_bytes.set(i64::try_from(log).unwrap_or(i64::MAX));
-        self.waiting_rows.set(i64::try_from(waiting_rows).unwrap_or(i64::MAX));
+    /// Sets the size of the state directory, bytes.
+    pub fn state_size(&self, bytes: u64) {
+        self.state_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Sets the size of the embedded log, bytes.
+    pub fn log_size(&self, bytes: u64) {
+        self.log_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Sets how many committed rows wait for the state directory.
+    pub fn waiting_rows(&self, rows: usize) {
+        self.waiting_rows.set(i64::try_from(rows).unwrap_or(i64::MAX));
     }
 
     /// Tells whether everything is restored and taken.

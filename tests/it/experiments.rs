@@ -25,7 +25,6 @@ use leadstream::domain::event::{EventType, Interaction, Opportunity};
 use leadstream::domain::experiment::analysis::verdicts::Verdict;
 use leadstream::domain::experiment::{Experiment, ExperimentKey, Exposure, Metrics};
 use leadstream::domain::hash::murmur3;
-use leadstream::domain::lead::Decision;
 use leadstream::domain::lexicon::Lexicon;
 use leadstream::domain::rules::{Body, Rules};
 use leadstream::domain::strategy::{Source, Strategy};
@@ -214,9 +213,8 @@ impl Ran {
 
     fn take(&mut self, rules: &Rules, events: impl IntoIterator<Item = Interaction>) {
         for event in events {
-            let enrollment =
-                murmur3(event.key.as_str().as_bytes(), 0) as usize % self.partitions.len();
-            self.partitions[enrollment].run(rules, &input(event), &mut self.effects);
+            let index = murmur3(event.key.as_str().as_bytes(), 0) as usize % self.partitions.len();
+            self.partitions[index].run(rules, &input(event), &mut self.effects);
         }
     }
 
@@ -228,7 +226,7 @@ impl Ran {
     fn report_of(&mut self, rules: &Rules, key: &ExperimentKey, seed: u64) -> Vec<Effect> {
         let mut random = Random::new(seed, 3);
         let mut reports = Vec::new();
-        for (enrollment, memory) in self.partitions.iter().enumerate() {
+        for (index, memory) in self.partitions.iter().enumerate() {
             let row =
                 |wanted: Key| memory.rows().find(|(key, _)| *key == wanted).map(|(_, row)| row);
             let Some(tally) = row(Key::Tally(key.clone())).and_then(Row::into_tally) else {
@@ -237,7 +235,7 @@ impl Ran {
             let at = row(Key::Clock(key.tenant.clone())).and_then(Row::into_clock).unwrap().at;
             reports.push(Input::PartitionReport {
                 experiment: key.clone(),
-                source: Partition(enrollment as u32),
+                source: Partition(index as u32),
                 at,
                 tally,
             });
@@ -253,24 +251,20 @@ impl Ran {
 
 fn measured(effects: &[Effect]) -> &Metrics {
     let last = effects.iter().rev().find_map(|effect| {
-        if let Effect::Measured(metrics) = effect { Some(metrics) } else { None }
+        if let Effect::ExperimentMetrics(metrics) = effect { Some(metrics) } else { None }
     });
     last.expect("something was counted")
 }
 
 fn concluded(effects: &[Effect]) -> Option<&Conclusion> {
     effects.iter().find_map(|effect| {
-        if let Effect::Concluded(conclusion) = effect { Some(conclusion.as_ref()) } else { None }
+        if let Effect::Conclusion(conclusion) = effect { Some(conclusion.as_ref()) } else { None }
     })
 }
 
 fn exposures(effects: &[Effect]) -> Vec<&Exposure> {
     let exposure = |effect| {
-        if let &Effect::Decided(Decision::Exposure(ref exposure)) = effect {
-            Some(exposure.as_ref())
-        } else {
-            None
-        }
+        if let &Effect::Exposure(ref exposure) = effect { Some(exposure.as_ref()) } else { None }
     };
     effects.iter().filter_map(exposure).collect()
 }
@@ -366,8 +360,7 @@ fn a_unit_counts_what_falls_into_its_window_once_and_only_after_it() {
     let metrics = measured(&ran.report(&rules, 0)).clone();
     assert_eq!(metrics.report.unwrap().units, 2);
     let groups: Vec<_> = metrics.tally.cohorts.values().flat_map(|arms| arms.values()).collect();
-    let sum =
-        |enrollment: usize| groups.iter().map(|group| group.cells[enrollment].sum).sum::<i128>();
+    let sum = |index: usize| groups.iter().map(|group| group.cells[index].sum).sum::<i128>();
     // Goal, reply, an appointment after its own shorter window, and revenue up to the cap.
     assert_eq!([sum(0), sum(1), sum(2), sum(3)], [1_000_000, 1_000_000, 0, 20_000_000_000]);
     let counts = metrics.tally.arms.values().fold([0; 4], |sum, arm| {
@@ -413,7 +406,7 @@ fn a_better_arm_is_promoted_through_the_log_and_becomes_the_default_policy() {
         let mut effects = Vec::new();
         Memory::default().run(&after, &input(says("new", at)), &mut effects);
         let choice = effects.iter().find_map(|effect| match effect {
-            Effect::Decided(Decision::Prediction(prediction)) => Some(prediction.choice.clone()),
+            Effect::Prediction(prediction) => Some(prediction.choice.clone()),
             _ => None,
         });
         (choice.unwrap(), exposures(&effects).len())
@@ -753,35 +746,33 @@ fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
     let records: Vec<(Value, Vec<u8>)> = ran
         .effects
         .iter()
-        .filter_map(|effect| match effect {
-            Effect::Decided(decision @ Decision::Exposure(_)) => outputs::output(decision),
-            _ => None,
-        })
+        .filter(|effect| matches!(effect, Effect::Exposure(_)))
+        .filter_map(outputs::output)
         .map(|output| (Value::from(output.key), output.value.unwrap()))
         .collect();
     let audit = |records: &[(Value, Vec<u8>)]| {
         let mut audit = Audit::default();
-        for (enrollment, (key, value)) in records.iter().enumerate() {
+        for (index, (key, value)) in records.iter().enumerate() {
             let exposure = avro::describe(value)
                 .map_err(|error| error.to_string())
                 .and_then(|value| shown::exposure(key, &value));
             match exposure {
-                Ok(Some(exposure)) => audit.take(&rules, &enrollment.to_string(), &exposure),
-                Ok(None) => audit.find(&enrollment.to_string(), "no chain"),
-                Err(reason) => audit.find(&enrollment.to_string(), reason),
+                Ok(Some(exposure)) => audit.take(&rules, &index.to_string(), &exposure),
+                Ok(None) => audit.find(&index.to_string(), "no chain"),
+                Err(reason) => audit.find(&index.to_string(), reason),
             }
         }
         audit
     };
     let clean = audit(&records);
     assert_eq!((clean.exposures, clean.units, clean.wrong), (44, 22, 0), "{:?}", clean.reported);
-    for (enrollment, bit) in [(5, 0), (5, 3), (5, 5), (40, 1), (40, 5), (40, 7)] {
-        for byte in 0..records[enrollment].1.len() {
+    for (index, bit) in [(5, 0), (5, 3), (5, 5), (40, 1), (40, 5), (40, 7)] {
+        for byte in 0..records[index].1.len() {
             let mut flipped = records.clone();
-            flipped[enrollment].1[byte] ^= 1 << bit;
+            flipped[index].1[byte] ^= 1 << bit;
             let found = audit(&flipped);
             assert!(
-                found.wrong > 0 && found.reported[0].starts_with(&enrollment.to_string()),
+                found.wrong > 0 && found.reported[0].starts_with(&index.to_string()),
                 "bit {bit} of byte {byte}: {:?}",
                 found.reported
             );
@@ -802,8 +793,7 @@ fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
         found.reported
     );
     // And a unit in two arms.
-    let [mut first, mut second] =
-        [0, 2].map(|enrollment| exposures(&ran.effects)[enrollment].clone());
+    let [mut first, mut second] = [0, 2].map(|index| exposures(&ran.effects)[index].clone());
     (first.reason, second.reason) = ("assigned".to_owned(), "assigned".to_owned());
     second.arm =
         if first.arm == "assertive" { "empathetic".to_owned() } else { "assertive".to_owned() };

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use leadstream::codec::{interaction, model};
 use leadstream::domain::alerts::{Change, Rule};
-use leadstream::domain::lead::Decision;
 use leadstream::domain::lexicon::Lexicon;
 use leadstream::domain::rules::Rules;
 use leadstream::domain::units::{AppendTime, DAY_MS, HOUR_MS};
@@ -82,7 +81,7 @@ fn every_advanced_event_has_exactly_one_prediction_within_bounds() {
     let predictions: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Decided(Decision::Prediction(prediction)) => Some(prediction),
+            Effect::Prediction(prediction) => Some(prediction),
             _ => None,
         })
         .collect();
@@ -105,8 +104,7 @@ fn every_decision_has_a_record_that_its_schema_reads() {
     let (_, effects, _) = run(&story());
     let mut topics = std::collections::BTreeSet::new();
     for effect in &effects {
-        let Effect::Decided(decision) = effect else { panic!("{effect:?}") };
-        let output = outputs::output(decision).unwrap();
+        let output = outputs::output(effect).unwrap();
         let value = avro::describe(&output.value.unwrap()).unwrap();
         assert_eq!(format!("acme:{}", value["lead_id"].as_str().unwrap()), output.key);
         topics.insert(output.topic);
@@ -217,7 +215,7 @@ fn a_lead_that_says_nothing_raises_a_warning_without_an_event_of_its_own() {
     let alerts: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Decided(Decision::Alert(alert)) => {
+            Effect::Alert(alert) => {
                 Some((alert.key.lead_id().to_owned(), alert.rule, alert.change))
             }
             _ => None,
@@ -236,7 +234,7 @@ fn every_message_of_a_lead_gets_a_prompt_that_quotes_it() {
     let quotes: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Decided(Decision::Prompt(prompt)) => Some(prompt.quote.as_str()),
+            Effect::Prompt(prompt) => Some(prompt.quote.as_str()),
             _ => None,
         })
         .collect();
@@ -255,7 +253,7 @@ fn no_channel_is_recommended_without_consent() {
     let channels: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Decided(Decision::Prediction(prediction)) => {
+            Effect::Prediction(prediction) => {
                 Some(prediction.next.channel.as_ref().map(|channel| channel.as_str().to_owned()))
             }
             _ => None,
@@ -263,7 +261,7 @@ fn no_channel_is_recommended_without_consent() {
         .collect();
     assert_eq!(channels, [None, None, None, Some("sms".to_owned())]);
     for effect in &effects {
-        if let Effect::Decided(Decision::Profile(key, Some(profile))) = effect {
+        if let Effect::Profile(key, Some(profile)) = effect {
             assert_eq!(profile.preferred_channel.is_some(), key.lead_id() == "d", "{profile:?}");
         }
     }

@@ -11,7 +11,6 @@ use leadstream::codec::{interaction, model, rows};
 use leadstream::domain::event::EventType;
 use leadstream::domain::experiment::tally::{Cell, Cohort, Group};
 use leadstream::domain::experiment::{Counts, Tally};
-use leadstream::domain::lead::Decision;
 use leadstream::domain::lexicon::Lexicon;
 use leadstream::domain::rules::Rules;
 use leadstream::domain::units::{AppendTime, HOUR_MS, LeadKey};
@@ -90,7 +89,7 @@ proptest! {
         let (_, effects, outcomes) = run(&inputs(&story));
         let mut predictions = 0;
         for effect in &effects {
-            let Effect::Decided(Decision::Prediction(prediction)) = effect else { continue };
+            let Effect::Prediction(prediction) = effect else { continue };
             predictions += 1;
             for score in &prediction.scores {
                 prop_assert!((0.0..=1.0).contains(&score.probability) && (0.0..=1.0).contains(&score.data_completeness), "{score:?}");
@@ -109,11 +108,11 @@ proptest! {
         let once = inputs(&story);
         let mut twice = once.clone();
         for index in &again {
-            let enrollment = index.index(once.len());
-            twice.push(once[enrollment].clone());
+            let place = index.index(once.len());
+            twice.push(once[place].clone());
         }
-        let enrollment = again[0].index(once.len());
-        twice.insert(enrollment + 1, once[enrollment].clone());
+        let place = again[0].index(once.len());
+        twice.insert(place + 1, once[place].clone());
         let ((expected, effects, _), (found, repeated, outcomes)) = (run(&once), run(&twice));
         // What the first delivery found late is late again and told again; nothing else may be told
         // or kept.
@@ -173,9 +172,9 @@ proptest! {
             parts.iter().for_each(|part| sum.merge(&tally(part)));
             sum
         };
-        let enrollment = if parts.is_empty() { 0 } else { split.index(parts.len()) };
-        let mut grouped = merged(&parts[enrollment..]);
-        grouped.merge(&merged(&parts[..enrollment]));
+        let place = if parts.is_empty() { 0 } else { split.index(parts.len()) };
+        let mut grouped = merged(&parts[place..]);
+        grouped.merge(&merged(&parts[..place]));
         prop_assert_eq!(grouped, merged(&parts));
     }
 }

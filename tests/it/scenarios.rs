@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use leadstream::codec::interaction;
 use leadstream::domain::alerts::Change;
-use leadstream::domain::lead::Decision;
 use leadstream::domain::units::{AppendTime, DAY_MS, HOUR_MS, MINUTE_MS};
 use leadstream::pipeline::{Effect, Input, Memory, Outcome};
 
@@ -96,7 +95,7 @@ fn event(line: &str, number: usize) -> (Value, i64) {
 fn reported(effect: &Effect, lead: &str) -> Option<String> {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     match effect {
-        Effect::Decided(Decision::Prediction(prediction)) => {
+        Effect::Prediction(prediction) => {
             let [conversion, churn, receptivity, objection, readiness, urgency] =
                 &prediction.scores;
             let next = &prediction.next;
@@ -121,7 +120,7 @@ fn reported(effect: &Effect, lead: &str) -> Option<String> {
                 next.reason,
             ))
         }
-        Effect::Decided(Decision::Alert(alert)) => {
+        Effect::Alert(alert) => {
             let change = if alert.change == Change::Raised { "warning" } else { "warning cleared" };
             let minutes = (alert.at.0 - START) / MINUTE_MS;
             let whose = if alert.key.lead_id() == lead {
@@ -136,16 +135,19 @@ fn reported(effect: &Effect, lead: &str) -> Option<String> {
                 alert.reason
             ))
         }
-        Effect::Decided(Decision::Prompt(prompt)) => Some(format!(
+        Effect::Prompt(prompt) => Some(format!(
             "coach: {}\n      {}\n      \"{}\"",
             prompt.headline,
             prompt.guidance.join(" "),
             prompt.reply
         )),
-        Effect::Decided(_)
-        | Effect::Measured(_)
-        | Effect::Concluded(_)
-        | Effect::AllocationUpdated(_) => None,
+        Effect::Exposure(_)
+        | Effect::Profile(..)
+        | Effect::Count(..)
+        | Effect::Unmapped(_)
+        | Effect::ExperimentMetrics(_)
+        | Effect::Conclusion(_)
+        | Effect::AllocationUpdate(_) => None,
         Effect::DeadLetter(reason) => Some(format!("dead letter: {reason}")),
         Effect::Late => Some("late".to_owned()),
     }

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
+use crate::domain::effect::Effect;
 use crate::domain::event::Interaction;
 use crate::domain::experiment::pre_exposure::PreExposureInputs;
 use crate::domain::experiment::{
     Enrollment, Experiment, ExperimentKey, Exposure, Unit, Update, is_held_out,
 };
 use crate::domain::features::Features;
-use crate::domain::lead::{Decision, Lead, Turn, probabilities};
+use crate::domain::lead::{Lead, Moment, probabilities};
 use crate::domain::rules::InForce;
 use crate::domain::scoring::{Score, Target};
 use crate::domain::strategy::{self, Choice, Source, Strategy};
@@ -19,11 +20,11 @@ impl Lead {
     pub(crate) fn choose(
         &self,
         rules: &InForce<'_>,
-        turn: &Turn<'_>,
+        moment: &Moment<'_>,
         features: &Features,
         scores: &[Score; 6],
     ) -> Choice {
-        let Turn { event, signals, .. } = *turn;
+        let Moment { event, signals, .. } = *moment;
         for experiment in &rules.experiments {
             if let Some(arm) = self.arm(rules, event, experiment, features) {
                 let reason = format!("experiment {} gives {arm}", experiment.name);
@@ -98,7 +99,7 @@ impl Lead {
         event: &Interaction,
         (name, arm): (&str, &str),
         (features, scores): (&Features, &[Score; 6]),
-    ) -> Vec<Decision> {
+    ) -> Vec<Effect> {
         let Some(experiment) = rules.experiments.iter().find(|experiment| experiment.name == name)
         else {
             return Vec::new();
@@ -151,7 +152,7 @@ impl Lead {
             chain: [0; 16],
         };
         self.enrollments.expose(experiment, &mut exposure);
-        let mut decisions = vec![Decision::Exposure(Box::new(exposure))];
+        let mut effects = vec![Effect::Exposure(Box::new(exposure))];
         // An arm that is not the one of an experiment of the same name before takes back what was
         // counted there.
         for (version, mut add) in self.enrollments.counted_as(name, &find) {
@@ -160,12 +161,12 @@ impl Lead {
                 add.by_agent.newest.max(newest.filter(|_| version == experiment.base_version));
             let retract = before.get(&version).cloned().unwrap_or_default();
             if retract != add {
-                decisions.push(Decision::Count(
+                effects.push(Effect::Count(
                     ExperimentKey { version, ..experiment.key() },
                     Box::new(Update { retract, add }),
                 ));
             }
         }
-        decisions
+        effects
     }
 }

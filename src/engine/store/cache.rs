@@ -11,7 +11,7 @@ use crate::codec::rows;
 use crate::domain::rules::Rules;
 use crate::domain::units::Offset;
 use crate::engine::store::tree::Tree;
-use crate::engine::store::{Bounds, Changed, Error};
+use crate::engine::store::{Bounds, Changed, Error, Origin};
 use crate::pipeline::{Key, Positions, Row};
 
 /// How many checkpoints the worker may be ahead of sled.
@@ -72,14 +72,14 @@ impl Cache {
         Ok(row)
     }
 
-    /// A row that is about to be changed, and whether sled has it too: then none is kept here until
-    /// it is committed or given back.
-    pub(crate) fn lend(&mut self, key: &Key) -> Result<(Option<Row>, bool), Error> {
+    /// A row that is about to be changed. One that sled has too is missing here until it is
+    /// committed or given back.
+    pub(crate) fn lend(&mut self, key: &Key) -> Result<(Option<Row>, Origin), Error> {
         if let Some(row) = self.waiting(key) {
-            return Ok((row.clone(), false));
+            return Ok((row.clone(), Origin::Copy));
         }
         let row = self.clean.pop(key).map_or_else(|| self.tree.load(key), Ok)?;
-        Ok((row, true))
+        Ok((row, Origin::Clean))
     }
 
     /// Takes back a row that sled has.

@@ -52,6 +52,8 @@ pub(crate) struct Task {
     /// reported.
     reported_day: BTreeMap<ExperimentKey, i64>,
     counted: BTreeMap<u32, Counters>,
+    /// Outcomes of the batch in hand: metrics count them once it is committed.
+    outcomes: Counters,
     /// Results of the batch in hand that alarm.
     alarms: Vec<Alarm>,
     pub(crate) breaker: DeadLetterBreaker,
@@ -97,6 +99,7 @@ impl Task {
             tallied: BTreeSet::new(),
             reported_day: BTreeMap::new(),
             counted: BTreeMap::new(),
+            outcomes: Counters::default(),
             alarms: Vec::new(),
             breaker: DeadLetterBreaker::new(options.breaker),
         };
@@ -136,6 +139,7 @@ impl Task {
         self.store.roll_back();
         (self.positions, self.rules) = self.committed.clone();
         self.counted.clear();
+        self.outcomes = Counters::default();
         self.alarms.clear();
         self.times.clear();
         self.waits_for = None;
@@ -177,10 +181,9 @@ impl Task {
             let key = Key::Counters(source);
             let mut row = self.store.load(&key)?.and_then(Row::into_counters).unwrap_or_default();
             row.merge(&counted);
-            metrics.counted(&counted);
+            self.outcomes.merge(&counted);
             self.store.save(key, Some(Row::Counters(row)));
         }
-        metrics.alarmed(self.alarms.drain(..));
         let processed: u64 =
             (0..3).map(|source| self.positions.next[source].0 - before.next[source].0).sum();
         // A batch that ended at its timers alone moved no position, but has to be committed.
@@ -286,7 +289,7 @@ impl Task {
             )?;
             records.truncate(left);
             left = if records.is_empty() { 0 } else { left - records.len() };
-            let mut base_version = Instant::now();
+            let mut began = Instant::now();
             for (offset, record) in records {
                 if !self.breaker.is_open() {
                     return Ok(());
@@ -302,14 +305,14 @@ impl Task {
                     }
                 };
                 let decoded = Instant::now();
-                metrics.stage(Stage::Decode, decoded - base_version);
+                metrics.stage(Stage::Decode, decoded - began);
                 self.switch_to(InputTopic::Interactions, record.appended_ms, batches);
                 let place = (InputTopic::Interactions, offset, &record);
                 let Some(outcome) = self.take(&input, place, (&mut *budget, &mut *batches))? else {
                     return Ok(());
                 };
-                base_version = Instant::now();
-                metrics.stage(Stage::Take, base_version - decoded);
+                began = Instant::now();
+                metrics.stage(Stage::Take, began - decoded);
                 self.counted.entry(record.ingest_run).or_default().count(outcome);
                 let occurred_ms = if let Input::Interaction { event, .. } = &input {
                     Some(event.occurred_at.0)
@@ -358,7 +361,13 @@ impl Task {
 
     /// Makes the batch visible once it is committed; `changelog_next` is the end of the changelog
     /// where the batch changed rows.
-    pub(crate) fn publish(&mut self, changelog_next: Option<Offset>) -> Result<(), Error> {
+    pub(crate) fn publish(
+        &mut self,
+        changelog_next: Option<Offset>,
+        metrics: &Metrics,
+    ) -> Result<(), Error> {
+        metrics.counted(&std::mem::take(&mut self.outcomes));
+        metrics.alarmed(self.alarms.drain(..));
         self.tallied.extend(self.store.tallies_changed());
         self.committed = (self.positions, self.rules.clone());
         self.breaker.committed(self.partition);

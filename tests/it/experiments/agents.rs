@@ -194,10 +194,10 @@ fn sums_of_agents_do_not_depend_on_order_repetition_and_partitioning() {
     // One lead in four is handed to the next agent within its window.
     let moved: Vec<Interaction> =
         events.iter().filter(|event| event.agent_id.is_some()).step_by(4).cloned().collect();
-    events.extend(moved.iter().enumerate().map(|(enrollment, event)| {
+    events.extend(moved.iter().enumerate().map(|(index, event)| {
         handed(
             event.key.lead_id(),
-            &format!("agent-6-{}", enrollment % 24),
+            &format!("agent-6-{}", index % 24),
             event.occurred_at.0 + 24 * HOUR_MS,
         )
     }));

@@ -101,8 +101,8 @@ impl Live {
         let effects = self.ran.report(&self.rules, seed as u64);
         for effect in &effects {
             let definition = match effect {
-                Effect::Concluded(concluded) => conclusion(concluded),
-                Effect::AllocationUpdated(reweighted) => reweighting(reweighted),
+                Effect::Conclusion(concluded) => conclusion(concluded),
+                Effect::AllocationUpdate(reweighted) => reweighting(reweighted),
                 _ => continue,
             };
             // A report of each partition may conclude until the first conclusion was read.
@@ -116,7 +116,7 @@ impl Live {
             }
         }
         self.reports.extend(effects.iter().rev().find_map(|effect| match effect {
-            Effect::Measured(metrics) => metrics.report.as_deref().cloned(),
+            Effect::ExperimentMetrics(metrics) => metrics.report.as_deref().cloned(),
             _ => None,
         }));
     }
@@ -332,7 +332,7 @@ fn new_weights_are_written_once_whatever_is_reported_before_they_are_read() {
     ran.trial = leadstream::pipeline::Memory::default();
     let written = |effects: Vec<Effect>| {
         let version = |effect: &Effect| {
-            if let Effect::AllocationUpdated(written) = effect {
+            if let Effect::AllocationUpdate(written) = effect {
                 Some(written.version)
             } else {
                 None

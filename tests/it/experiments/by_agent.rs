@@ -264,7 +264,7 @@ fn each_agent_has_its_part_of_the_level_of_all_that_were_registered_and_of_strat
     let own = [(400, 60), (400, 90)];
     let tally = tally(&[("agent-1", 0, 1, own), ("agent-2", 0, 1, [(200, 20), (200, 20)])]);
     let all = &[("strata", json!("channel"))];
-    for (more, cells, enrollment) in [(&[][..], 20, 0), (all, 27, 7)] {
+    for (more, cells, index) in [(&[][..], 20, 0), (all, 27, 7)] {
         let mut body = body(20);
         more.iter().for_each(|(field, value)| body[*field] = value.clone());
         let reported = concluded(&body, &tally, 40).segments.unwrap();
@@ -278,7 +278,7 @@ fn each_agent_has_its_part_of_the_level_of_all_that_were_registered_and_of_strat
             .unwrap()
             .interval
             .map(lift);
-        let interval = reported[enrollment].goal.lift.unwrap().interval;
+        let interval = reported[index].goal.lift.unwrap().interval;
         assert!(
             (interval.lower - expected.lower).abs() < 1e-9
                 && (interval.upper - expected.upper).abs() < 1e-9,
@@ -286,13 +286,13 @@ fn each_agent_has_its_part_of_the_level_of_all_that_were_registered_and_of_strat
         );
         assert_eq!(
             (
-                reported[enrollment].stratum.as_str(),
-                reported[enrollment].goal.meets_minimum_sample,
+                reported[index].stratum.as_str(),
+                reported[index].goal.meets_minimum_sample,
                 reported.len()
             ),
-            ("agent:agent-1", true, enrollment + 2)
+            ("agent:agent-1", true, index + 2)
         );
-        assert!(!reported[enrollment + 1].goal.meets_minimum_sample, "30 conversions of both arms");
+        assert!(!reported[index + 1].goal.meets_minimum_sample, "30 conversions of both arms");
     }
 }
 

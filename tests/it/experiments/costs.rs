@@ -38,7 +38,7 @@ fn costs_are_taken_off_what_an_arm_earns_in_the_tenants_own_values_and_change_no
     let report = metrics.report.as_ref().unwrap();
     let pace = report.units_per_week().unwrap();
     let cost = 600.0 * pace + 500_000.0;
-    let worth = |enrollment: usize| report.worth(&report.comparisons[enrollment].0).unwrap();
+    let worth = |index: usize| report.worth(&report.comparisons[index].0).unwrap();
     let near = |reported: f64, expected: f64| {
         assert!((reported / expected - 1.0).abs() < 1e-9, "{reported} {expected}")
     };

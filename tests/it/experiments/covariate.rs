@@ -19,7 +19,6 @@ use leadstream::domain::experiment::plan::Setup;
 use leadstream::domain::experiment::pre_exposure::Covariate;
 use leadstream::domain::experiment::tally::{Arms, Cell, Cohort, Covaried, Group, Tally};
 use leadstream::domain::features::Feature;
-use leadstream::domain::lead::Decision;
 use leadstream::domain::units::{DAY_MS, EventTime, HOUR_MS, MINUTE_MS};
 use leadstream::pipeline::{Effect, Key, Row};
 use leadstream::stats::random::Random;
@@ -42,8 +41,7 @@ fn saving_market(seed: u64, leads: usize, own: &Experiment) -> (Vec<Interaction>
             let (count, lead) = (random.below(4) as i64, asked.key.lead_id());
             before += count;
             let saved = |at: i64| event(lead, asked.occurred_at.0 + at, EventType::ListingSaved);
-            saves
-                .extend((0..count).map(|enrollment| saved(-30 * HOUR_MS - enrollment * MINUTE_MS)));
+            saves.extend((0..count).map(|index| saved(-30 * HOUR_MS - index * MINUTE_MS)));
             saves.push(saved(25 * HOUR_MS));
         }
     }
@@ -108,9 +106,7 @@ fn a_prediction_may_be_the_covariate_and_is_that_of_the_first_exposure() {
         .effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Decided(Decision::Prediction(prediction)) => {
-                Some(prediction.scores[0].probability)
-            }
+            Effect::Prediction(prediction) => Some(prediction.scores[0].probability),
             _ => None,
         })
         .collect();

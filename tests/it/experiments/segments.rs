@@ -60,9 +60,8 @@ fn an_arm_that_works_in_one_channel_is_told_of_that_channel_and_in_any_order_and
     let bounds = found.goal.lift.unwrap().interval;
     assert_eq!((found.stratum.as_str(), found.goal.arm.as_str()), ("email", "assertive"));
     assert!(bounds.lower > 0.0 && bounds.contains(1.5), "{bounds:?}");
-    let units = |enrollment: usize| {
-        reported(report)[enrollment].goal.units.control
-            + reported(report)[enrollment].goal.units.treatment
+    let units = |index: usize| {
+        reported(report)[index].goal.units.control + reported(report)[index].goal.units.treatment
     };
     assert_eq!((units(0) + units(1), units(2)), (report.units, 0));
     assert!(
@@ -127,7 +126,7 @@ fn each_stratum_has_its_part_of_the_level() {
     let all =
         concluded(&body(), &tally(&[(1, [(400, 60), (400, 90)]), (6, [(200, 40), (200, 29)])]));
     let alpha = Alpha::new(0.05 / 7.0).unwrap();
-    for (enrollment, arms) in [(1, [(400, 60), (400, 90)]), (6, [(200, 40), (200, 29)])] {
+    for (index, arms) in [(1, [(400, 60), (400, 90)]), (6, [(200, 40), (200, 29)])] {
         let moments =
             |(units, sum): (u64, u64)| Moments::of_sums(units, sum as f64, sum as f64).unwrap();
         let effect =
@@ -138,19 +137,19 @@ fn each_stratum_has_its_part_of_the_level() {
                 .unwrap()
                 .interval
                 .map(lift);
-        let interval = reported(&all)[enrollment].goal.lift.unwrap().interval;
+        let interval = reported(&all)[index].goal.lift.unwrap().interval;
         assert!(
             (interval.lower - expected.lower).abs() < 1e-9
                 && (interval.upper - expected.upper).abs() < 1e-9,
             "{interval:?} {expected:?}"
         );
         assert_eq!(
-            reported(&all)[enrollment].goal.outcomes,
+            reported(&all)[index].goal.outcomes,
             moments::Arms { control: arms[0].1, treatment: arms[1].1 }
         );
     }
     assert_eq!(
-        [1, 6].map(|enrollment: usize| reported(&all)[enrollment].goal.meets_minimum_sample),
+        [1, 6].map(|index: usize| reported(&all)[index].goal.meets_minimum_sample),
         [true, false],
         "30 conversions of both arms"
     );
@@ -173,10 +172,7 @@ fn of_a_mean_a_stratum_needs_a_hundred_outcomes_other_than_0() {
     ]);
     let all =
         concluded(&mean, &tally(&[(0, [(400, 99), (400, 250)]), (2, [(400, 100), (400, 250)])]));
-    assert_eq!(
-        [0, 2].map(|enrollment: usize| reported(&all)[enrollment].goal.outcomes.control),
-        [99, 100]
-    );
+    assert_eq!([0, 2].map(|index: usize| reported(&all)[index].goal.outcomes.control), [99, 100]);
     let [found] = shown(&all)[..] else { panic!("{:?}", all.segments) };
     assert!(
         found.stratum == "phone" && found.goal.lift.unwrap().interval.contains(1.5),
@@ -210,7 +206,7 @@ fn an_arm_that_brings_more_revenue_in_one_channel_is_told_of_that_channel() {
     let [found] = shown(report)[..] else { panic!("{:?}", report.segments) };
     assert_eq!((found.stratum.as_str(), found.goal.metric.as_str()), ("email", "revenue"));
     assert!(found.goal.lift.unwrap().interval.contains(1.0), "{found:?}");
-    let outcomes = |enrollment: usize| reported(report)[enrollment].goal.outcomes;
+    let outcomes = |index: usize| reported(report)[index].goal.outcomes;
     let all = report.comparisons[0].0.outcomes;
     assert_eq!(outcomes(0).control + outcomes(1).control, all.control);
 }
