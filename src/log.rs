@@ -9,13 +9,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::codec::record::{Batches, Record};
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Positions;
 
 pub use crate::log::embedded::{Cleaned, Embedded, Snapshot, Writes};
+
+/// What the client reports while brokers are away.
+const PASSING: [RDKafkaErrorCode; 4] = [
+    RDKafkaErrorCode::BrokerTransportFailure,
+    RDKafkaErrorCode::AllBrokersDown,
+    RDKafkaErrorCode::OperationTimedOut,
+    RDKafkaErrorCode::RequestTimedOut,
+];
 
 /// Why the log cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -94,14 +102,14 @@ impl Error {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
-            Self::Kafka { cause, .. } => cause.rdkafka_error_code().is_some_and(|code| {
-                [
-                    RDKafkaErrorCode::BrokerTransportFailure,
-                    RDKafkaErrorCode::AllBrokersDown,
-                    RDKafkaErrorCode::OperationTimedOut,
-                ]
-                .contains(&code)
-            }),
+            Self::Kafka { cause, .. } => {
+                // The client names no code of a request of an administrator.
+                let code = match cause.as_ref() {
+                    KafkaError::AdminOp(code) => Some(*code),
+                    other => other.rdkafka_error_code(),
+                };
+                code.is_some_and(|code| PASSING.contains(&code))
+            }
             _ => false,
         }
     }
@@ -303,4 +311,19 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_goes_away_while_topics_are_checked_is_waited_for() {
+        let failed = |cause| Error::Kafka { what: "topics".to_owned(), cause: Box::new(cause) };
+        let gone = RDKafkaErrorCode::BrokerTransportFailure;
+        assert!(failed(KafkaError::AdminOp(gone)).may_pass());
+        assert!(failed(KafkaError::MetadataFetch(gone)).may_pass());
+        let refused = RDKafkaErrorCode::TopicAuthorizationFailed;
+        assert!(!failed(KafkaError::AdminOp(refused)).may_pass());
+    }
 }

@@ -31,6 +31,10 @@ use crate::telemetry::restore_progress::RestoreProgress;
 
 pub use crate::engine::store::tree::{Changes, Disk, Disks, Trees};
 
+/// How often a reader tries to read a row of one commit without holding the worker up. Chosen: a
+/// commit takes longer than a read.
+const VIEW_TRIES: usize = 3;
+
 /// Changed rows; `None`: it was removed.
 pub(crate) type Changed = HashMap<Key, Option<Row>, DefaultHasher>;
 
@@ -129,6 +133,21 @@ impl Shared {
     /// # Errors
     /// [`Error::Cache`].
     pub fn view(&self, key: &Key) -> Result<View, Error> {
+        for _ in 0..VIEW_TRIES {
+            let (view, tree) = {
+                let mut cache = self.cache();
+                let (rules, positions) = (cache.rules.clone(), cache.positions);
+                if let Some(row) = cache.held(key) {
+                    return Ok(View { row, rules, positions });
+                }
+                (View { row: None, rules, positions }, cache.tree().clone())
+            };
+            // Sled is read without the lock, so that a slow disk holds up no commit.
+            let row = tree.load(key)?;
+            if self.cache().positions == view.positions {
+                return Ok(View { row, ..view });
+            }
+        }
         let mut cache = self.cache();
         Ok(View { row: cache.load(key)?, rules: cache.rules.clone(), positions: cache.positions })
     }

@@ -229,9 +229,15 @@ impl Schemas {
         let (Some(registry), Some(key)) = (&self.registry, named(value)) else {
             return Ok(read(&Writers::new()));
         };
-        // Under one lock, so that no other schema takes the place of this one in between.
-        let (state, found) = registry.look(key);
-        if found == Found::Waiting { Err(key) } else { Ok(read(&state.writers)) }
+        let writers = {
+            let (state, found) = registry.look(key);
+            if found == Found::Waiting {
+                return Err(key);
+            }
+            state.writers.only(key)
+        };
+        // Decoding holds no lock: workers and readers decode side by side.
+        Ok(read(&writers))
     }
 
     /// The same, where there is time to wait for the schema.

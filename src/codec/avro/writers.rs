@@ -1,8 +1,10 @@
 //! Schemas of foreign writers: learnt from a registry, kept within bounds, none trusted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use apache_avro::Schema;
+use lru::LruCache;
 use sha2::{Digest, Sha256};
 
 use crate::codec::avro::canonical;
@@ -53,14 +55,12 @@ impl Writer {
     }
 }
 
-/// Schemas of foreign writers by name. Refusals are kept too, so that nobody asks for them again
-/// with every record.
+/// Schemas of foreign writers by name, shared with whoever decodes. Refusals are kept too, so that
+/// nobody asks for them again with every record.
 pub struct Writers {
-    known: BTreeMap<Key, Result<Writer, Error>>,
     /// The one used least lately is the first to go.
-    order: VecDeque<Key>,
+    known: LruCache<Key, Result<Arc<Writer>, Error>>,
     weight: usize,
-    most: usize,
 }
 
 impl Default for Writers {
@@ -72,14 +72,26 @@ impl Default for Writers {
 impl Writers {
     /// None known.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self::of_at_most(SCHEMAS_MAX)
     }
 
-    /// None known; at most so many are kept.
+    /// None known; at most `schemas` are kept.
     #[must_use]
-    pub const fn of_at_most(schemas: usize) -> Self {
-        Self { known: BTreeMap::new(), order: VecDeque::new(), weight: 0, most: schemas }
+    pub fn of_at_most(schemas: usize) -> Self {
+        let most = NonZeroUsize::new(schemas).unwrap_or(NonZeroUsize::MIN);
+        Self { known: LruCache::new(most), weight: 0 }
+    }
+
+    /// This one schema, or its refusal, alone: what decoding a value needs, without the lock that
+    /// guards all of them.
+    #[must_use]
+    pub fn only(&self, key: Key) -> Self {
+        let mut only = Self::of_at_most(1);
+        if let Some(writer) = self.known.peek(&key) {
+            only.known.put(key, writer.clone());
+        }
+        only
     }
 
     /// Learns a schema; past the bounds those used least lately are forgotten and read as
@@ -95,7 +107,7 @@ impl Writers {
             Key::Fingerprint(_) | Key::Id(_) | Key::Guid(_) => Ok(writer),
         });
         let reported = writer.as_ref().map(|_| ()).map_err(Clone::clone);
-        self.keep(key, writer);
+        self.keep(key, writer.map(Arc::new));
         reported
     }
 
@@ -106,52 +118,40 @@ impl Writers {
 
     /// Whether a schema, or its refusal, is kept; it is now the one used last.
     pub fn touch(&mut self, key: Key) -> bool {
-        // Found at once where few schemas take turns.
-        let place = self.order.iter().rposition(|other| *other == key);
-        if let Some(place) = place.filter(|place| place + 1 < self.order.len()) {
-            self.order.remove(place);
-            self.order.push_back(key);
-        }
-        place.is_some()
+        self.known.get(&key).is_some()
     }
 
     /// Schemas and refusals kept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.known.len()
     }
 
     /// Whether none is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.known.is_empty()
     }
 
     pub(crate) fn find(&self, key: Key) -> Result<&Writer, Error> {
-        self.known.get(&key).ok_or(Error::Schema)?.as_ref().map_err(Clone::clone)
+        self.known.peek(&key).ok_or(Error::Schema)?.as_deref().map_err(Clone::clone)
     }
 
-    fn keep(&mut self, key: Key, writer: Result<Writer, Error>) {
-        self.forget(key);
+    fn keep(&mut self, key: Key, writer: Result<Arc<Writer>, Error>) {
         self.weight += weight(&writer);
-        self.known.insert(key, writer);
-        self.order.push_back(key);
-        while self.order.len() > self.most || self.weight > WEIGHT_MAX {
-            let Some(oldest) = self.order.front().copied() else { break };
-            self.forget(oldest);
+        // What stood under the name, or the one used least lately where all places are taken.
+        if let Some((_, gone)) = self.known.push(key, writer) {
+            self.weight -= weight(&gone);
         }
-    }
-
-    fn forget(&mut self, key: Key) {
-        if let Some(writer) = self.known.remove(&key) {
-            self.weight -= weight(&writer);
-            self.order.retain(|other| *other != key);
+        while self.weight > WEIGHT_MAX {
+            let Some((_, gone)) = self.known.pop_lru() else { break };
+            self.weight -= weight(&gone);
         }
     }
 }
 
 /// A refusal weighs little.
-fn weight(writer: &Result<Writer, Error>) -> usize {
+fn weight(writer: &Result<Arc<Writer>, Error>) -> usize {
     writer.as_ref().map_or(1, |writer| writer.weight)
 }
 

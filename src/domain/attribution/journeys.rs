@@ -211,10 +211,11 @@ fn by_parts(path: &[(&str, f64)]) -> Vec<u64> {
     let touches = path
         .iter()
         .enumerate()
-        .map(|(channel, (_, age_hours))| Touch { channel, age_hours: *age_hours })
+        // A stored row may hold an end before its touch: that touch is as young as can be.
+        .map(|(channel, (_, age_hours))| Touch { channel, age_hours: age_hours.max(0.0) })
         .collect();
-    let shares = by_age(&[touches], path.len(), HALF_LIFE_HOURS)
-        .expect("each touch has its place, and an age of at least 0");
+    // An error is left where there is no touch, which leaves nothing to share out.
+    let shares = by_age(&[touches], path.len(), HALF_LIFE_HOURS).unwrap_or_default();
     let mut parts: Vec<u64> = shares.iter().map(|share| (share * PARTS as f64) as u64).collect();
     let rest = PARTS - parts.iter().sum::<u64>().min(PARTS);
     parts.iter_mut().last().into_iter().for_each(|last| *last += rest);

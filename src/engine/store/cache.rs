@@ -60,12 +60,20 @@ impl Cache {
         self.next
     }
 
+    /// The tree behind the rows in memory.
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// A row that memory holds; `None`: sled has to be asked.
+    pub(crate) fn held(&mut self, key: &Key) -> Option<Option<Row>> {
+        let waiting = self.dirty.get(key).or_else(|| self.applying.as_ref()?.rows.get(key));
+        waiting.or_else(|| self.clean.get(key)).cloned()
+    }
+
     pub(crate) fn load(&mut self, key: &Key) -> Result<Option<Row>, Error> {
-        if let Some(row) = self.waiting(key) {
-            return Ok(row.clone());
-        }
-        if let Some(row) = self.clean.get(key) {
-            return Ok(row.clone());
+        if let Some(row) = self.held(key) {
+            return Ok(row);
         }
         let row = self.tree.load(key)?;
         self.clean.put(key.clone(), row.clone());
