@@ -1,13 +1,13 @@
 .PHONY: test demo setup kafka deploy others
 export CARGO_TERM_COLOR ?= never
 
-# Everything the build needs beside a Rust toolchain: compilers for librdkafka, and the libraries it links.
+# Everything the build needs in addition to Rust: compilers for librdkafka, and its libraries.
 setup:
 	@{ command -v cc && command -v c++ && command -v make && pkg-config --exists libssl zlib; } >/dev/null 2>&1 || \
 		{ apt-get update -qq && apt-get install -y -qq gcc g++ make pkg-config libc6-dev libssl-dev zlib1g-dev; }
 
-# The broker that the tests on Apache Kafka start, unless KAFKA_BOOTSTRAP_SERVERS names a cluster, and the schema registry beside it.
-# Where they cannot be had, those tests say that they were not run, and fail where CI is set.
+# The Kafka broker and the schema registry that tests start, unless KAFKA_BOOTSTRAP_SERVERS names a
+# cluster. If they cannot be installed, those tests report that they did not run, and fail in CI.
 kafka: target/kafka/lib target/kafka/registry
 
 target/kafka/lib: tests/kafka/pom.xml
@@ -18,7 +18,7 @@ target/kafka/lib: tests/kafka/pom.xml
 	-mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/target/kafka/fetched -DincludeScope=runtime \
 		&& mv target/kafka/fetched target/kafka/lib
 
-# The last plugin that copies an archive whose parent is not on Maven Central.
+# Version 2.10 is the last plugin that copies an archive whose parent is not on Maven Central.
 target/kafka/registry: | target/kafka/lib
 	rm -rf target/kafka/archive && mkdir -p target/kafka/archive/registry
 	-mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:2.10:copy -DoutputDirectory=$(CURDIR)/target/kafka/archive \
@@ -27,7 +27,7 @@ target/kafka/registry: | target/kafka/lib
 		&& mv target/kafka/archive/registry target/kafka/registry
 	rm -rf target/kafka/archive
 
-# Clients of others, for the test that they read and write what we do; what cannot be had is told there as NOT RUN.
+# Other Kafka clients, for the interoperability test; it reports missing ones as NOT RUN.
 others: target/python
 	@if [ -n "$$CI" ]; then command -v kcat >/dev/null || { apt-get update -qq && apt-get install -y -qq kafkacat >/dev/null; } || true; fi
 
@@ -36,7 +36,8 @@ target/python:
 		&& target/python.new/bin/pip install -q --retries 1 --timeout 20 'confluent-kafka[avro,schemaregistry]==2.12.2' \
 		&& mv target/python.new target/python
 
-# docker-compose.yml and the files of Prometheus are read, and its alerts tried, by the tools they are for, where those are installed (CI installs them).
+# Checks docker-compose.yml and the Prometheus files, and runs the alert tests, if docker-compose and
+# promtool are installed (CI installs them).
 deploy:
 	@if [ -n "$$CI" ]; then { command -v docker-compose && command -v promtool; } >/dev/null 2>&1 || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-compose prometheus >/dev/null; }; fi
