@@ -1,20 +1,15 @@
 //! A small invented market: leads with hidden intent, conversations, visits, wins, losses, silence
 //! and bad records.
 //!
-//! The generator knows how likely each lead is to convert, so that the predictions can be held
-//! against the truth. A seed decides everything: chance is [`crate::stats::random`], people and
-//! places are [`words`] and [`office`], a lead's life is planned in [`script`], played in [`play`]
-//! and written as lines in [`event`]; [`market`] lets leads arrive and puts lines in order.
+//! The generator knows how likely each lead is to convert, so that predictions can be compared
+//! with the truth. A seed decides everything: chance is [`crate::stats::random`]; [`sentences`] are
+//! read from files and filled with [`words`]; people and places are in [`office`]; a lead's life is
+//! planned in [`script`], played in [`play`] and written as lines in [`event`]; [`simulation`] lets
+//! leads arrive and puts lines in order.
 
 mod calendar;
 mod talk;
-mod sales_doubts;
-mod sales_visits;
-mod sales;
-mod rentals_doubts;
-mod rentals;
-mod lending_doubts;
-mod lending;
+mod sentences;
 mod words;
 mod office;
 mod event;
@@ -34,9 +29,9 @@ use crate::domain::journey::Outcome;
 pub struct Delivery {
     /// Milliseconds since 1970.
     pub at_ms: i64,
-    /// One line of NDJSON without its end, or something broken.
+    /// One line of NDJSON without its line end, or a malformed line.
     pub line: Vec<u8>,
-    /// What the pipeline makes of it when it takes every delivery of the market so far in order.
+    /// The outcome when the pipeline processes every delivery of the market in order.
     pub fate: Fate,
 }
 
@@ -47,7 +42,7 @@ pub struct Truth {
     pub tenant: String,
     /// The lead.
     pub lead_id: String,
-    /// The agent it is first given to.
+    /// The agent it is first assigned to.
     pub agent_id: String,
     /// When it appears, milliseconds since 1970.
     pub appeared_ms: i64,
@@ -59,6 +54,6 @@ pub struct Truth {
     pub p_objection: f64,
     /// Probability to come as far as asking for an appointment when served as usual.
     pub p_appointment: f64,
-    /// How it ends in the end, and when (milliseconds since 1970); `None`: it stops without a word.
+    /// How it ends, and when (milliseconds since 1970); `None`: it falls silent.
     pub end: Option<(Outcome, i64)>,
 }

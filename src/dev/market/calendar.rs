@@ -7,11 +7,11 @@ use crate::domain::contact::{QuietHours, waking};
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS, MINUTE_MS};
 use crate::stats::random::Random;
 
-/// Hours in which leads are left alone, and say nothing.
+/// Hours in which leads neither write nor get messages.
 const NIGHT: QuietHours = QuietHours { from: 23, to: 7 };
 /// Hours in which no agent works.
 const CLOSED: QuietHours = QuietHours { from: 19, to: 8 };
-/// Hours at which people meet, as they are said.
+/// Hours of meetings, and how sentences name them.
 const SLOTS: [(i8, i8, &str); 8] = [
     (9, 30, "9:30"),
     (10, 0, "10:00"),
@@ -36,8 +36,8 @@ pub const BUSIEST: f64 = 2.0 * 1.1 / MEAN_WEIGHT;
 /// Local date and time.
 #[must_use]
 pub fn local(at_ms: i64, zone: &TimeZone) -> DateTime {
-    let instant = jiff::Timestamp::from_millisecond(at_ms)
-        .expect("the market lives in years that have names");
+    let instant =
+        jiff::Timestamp::from_millisecond(at_ms).expect("jiff knows the years of the market");
     zone.to_datetime(instant)
 }
 
@@ -45,7 +45,7 @@ pub fn local(at_ms: i64, zone: &TimeZone) -> DateTime {
 #[must_use]
 pub fn written(at_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(at_ms)
-        .expect("the market lives in years that have names")
+        .expect("jiff knows the years of the market")
         .to_string()
 }
 
@@ -79,7 +79,8 @@ pub fn awake(at_ms: i64, zone: &TimeZone, random: &mut Random) -> i64 {
     }
 }
 
-/// The first moment from `at_ms` on at which an agent works, who may work at weekends.
+/// The first moment from `at_ms` on at which an agent works; on Saturdays and Sundays only with
+/// `weekends`.
 #[must_use]
 pub fn at_work(at_ms: i64, zone: &TimeZone, weekends: bool, random: &mut Random) -> i64 {
     let off = |at_ms: i64| match local(at_ms, zone).weekday() {
@@ -98,7 +99,7 @@ pub fn at_work(at_ms: i64, zone: &TimeZone, weekends: bool, random: &mut Random)
     }
 }
 
-/// A time to meet in `days` days: when, the day and the hour as they are said.
+/// A time to meet in `days` days: when, and how sentences name the day and the hour.
 #[must_use]
 pub fn slot(
     at_ms: i64,
@@ -113,7 +114,7 @@ pub fn slot(
     let start_ms = zone
         .to_ambiguous_timestamp(start)
         .compatible()
-        .expect("the market lives in years that have names")
+        .expect("jiff knows the years of the market")
         .as_millisecond();
     let day = match date.weekday() {
         Weekday::Monday => "Monday",

@@ -35,7 +35,7 @@ pub struct Event {
     pub fields: Map<String, Value>,
 }
 
-/// Whose events become lines.
+/// Turns the events of one lead into lines.
 #[derive(Clone, Debug)]
 pub struct Sender {
     /// Chance of what happens to lines.
@@ -60,7 +60,7 @@ impl Sender {
     pub fn send(&mut self, event: &Event) -> Vec<Delivery> {
         let first_ms = *self.first_ms.get_or_insert(event.at_ms);
         let at_ms = event.at_ms;
-        // What was erased stays the last word on a lead, and arrives as it is.
+        // An erasure is the last event of a lead and is delivered unchanged.
         let draw = if event.kind == EventType::ContactErased { 1.0 } else { self.random.unit() };
         let delay_ms = |random: &mut Random| {
             (random.around(40.0, 1.5) * MINUTE_MS as f64) as i64 % DELAY_MS_MAX + 2 * SECOND_MS
@@ -134,7 +134,7 @@ impl Sender {
     }
 }
 
-/// What a tracker or a telephone system hands in days later.
+/// An event that a tracker or a telephone system reports days later.
 fn straggler(at_ms: i64, random: &mut Random) -> Event {
     let (kind, source_system, channel) = match random.below(3) {
         0 => (EventType::PageViewed, "website", "web"),

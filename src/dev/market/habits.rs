@@ -20,14 +20,13 @@ pub(crate) fn tasks(business: Business) -> [&'static str; 3] {
     }
 }
 
-/// Whether an agent reminds a lead that does not come to say this; else the lead just takes its
-/// time.
+/// Whether an agent reminds a lead of this; otherwise the lead only answers later.
 pub(crate) fn reminded_of(moment: Moment) -> bool {
     use Moment as M;
     matches!(moment, M::Needs | M::Question | M::SmallTalk | M::Urgent | M::Ready | M::Warm)
 }
 
-/// Whether an answer that never comes is missed by the lead.
+/// Whether a lead may complain when this is not answered.
 pub(crate) fn awaits_answer(moment: Moment) -> bool {
     use Moment as M;
     matches!(

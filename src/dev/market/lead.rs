@@ -1,4 +1,4 @@
-//! One lead of the market: who it is, what it hides, and the acts of which its life is made.
+//! One lead of the market: its hidden traits, its state, and the actions of which scenes consist.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub enum Meeting {
     Cancelled,
 }
 
-/// A stretch of a lead's life that is played in one go.
+/// A part of a lead's life that is played in one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scene {
     /// It appears, and is answered.
@@ -59,7 +59,7 @@ pub enum Scene {
     Browse,
     /// The agent calls.
     Call,
-    /// A meeting from the request to what is said after it.
+    /// A meeting from the request to the messages after it.
     Meet(Meeting),
     /// The CRM moves the deal.
     Step(Step),
@@ -87,16 +87,16 @@ pub enum Scene {
     Erase,
 }
 
-/// Whether an answer takes an objection off the table.
+/// Whether an answer settles an objection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settles {
-    /// It does.
+    /// The objection is settled.
     Yes,
-    /// It does not.
+    /// The objection stands.
     No,
 }
 
-/// What nobody but the generator knows of a lead.
+/// Traits of a lead that only the generator knows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Traits {
     /// Probability to convert when served as leads of this market usually are.
@@ -142,11 +142,11 @@ impl Line {
 pub struct Lead {
     /// Its chances.
     pub random: Random,
-    /// Whose it is.
+    /// The office that serves it.
     pub office: Arc<Office>,
-    /// Place of its agent in the office.
+    /// Index of its agent in the office.
     pub agent_place: usize,
-    /// What it hides.
+    /// Its hidden traits.
     pub traits: Traits,
     /// What its sentences are filled with.
     pub words: Words,
@@ -170,11 +170,11 @@ pub struct Lead {
     pub events: Vec<Event>,
     /// Sentences already used.
     pub said: Vec<&'static str>,
-    /// The newest end and when it came.
+    /// How it ended last, and when.
     pub end: Option<(Outcome, i64)>,
     /// Has come back after a silence.
     pub returned: bool,
-    /// Told what it wants.
+    /// Its needs are known.
     pub known: bool,
     /// The step that the CRM last named.
     pub stands: Option<Step>,
@@ -185,7 +185,7 @@ pub struct Lead {
 }
 
 impl Lead {
-    /// Who serves it.
+    /// The agent that serves it.
     #[must_use]
     pub fn agent(&self) -> &Agent {
         self.office.agents.get(self.agent_place).expect("a lead's agent works in its office")
@@ -210,13 +210,13 @@ impl Lead {
     /// Adds an event that happens now, seen by another system.
     pub fn seen_by(&mut self, source_system: &'static str, kind: EventType, fields: Value) {
         let Value::Object(fields) = fields else { unreachable!("fields are written as an object") };
-        // Two events never share a moment, so that their order is plain.
+        // Two events never share a moment, so that their order is unambiguous.
         self.at_ms += SECOND_MS;
         self.newest_ms = self.at_ms;
         self.events.push(Event { kind, at_ms: self.at_ms, source_system, fields });
     }
 
-    /// Fields of an event that an agent has to do with.
+    /// The fields of an event with the agent's id.
     #[must_use]
     pub fn by_agent(&self, mut fields: Value) -> Value {
         if let Value::Object(fields) = &mut fields {
@@ -225,10 +225,10 @@ impl Lead {
         fields
     }
 
-    /// A talk of the moment whose words were not used yet, where there is one.
+    /// The lead's and the agent's sentence of one talk; an unused talk where there is one.
     pub fn talk(&mut self, moment: Moment) -> (Option<&'static str>, Option<&'static str>) {
         let talks = self.words.business.talks(moment);
-        // Who has asked one thing does not ask it again in other words.
+        // A lead that has asked a question does not ask it again in other words.
         let open = |talk: &&Talk| {
             let suits = talk.lead.is_empty() || talk.lead.iter().any(|text| self.words.suits(text));
             suits && !talk.lead.iter().any(|text| self.said.contains(text))
@@ -241,10 +241,11 @@ impl Lead {
         };
         let lead: Vec<&'static str> =
             talk.lead.iter().copied().filter(|text| self.words.suits(text)).collect();
-        (self.sentence(if lead.is_empty() { talk.lead } else { &lead }), self.sentence(talk.agent))
+        let said = self.sentence(if lead.is_empty() { &talk.lead } else { &lead });
+        (said, self.sentence(&talk.agent))
     }
 
-    /// One that was not said before and fits the channel, where there is one.
+    /// A sentence that fits the channel and was not used before, where there is one.
     fn sentence(&mut self, texts: &[&'static str]) -> Option<&'static str> {
         let fits =
             |text: &&'static str| self.line != Line::Email || !text.to_lowercase().contains("text");
@@ -327,7 +328,7 @@ impl Lead {
         self.say(&text);
     }
 
-    /// The lead reads a mail of ours, or does not.
+    /// The lead opens a mail of ours, or not.
     pub fn open_mail(&mut self) {
         if self.random.chance(0.004) {
             self.pass(20 * SECOND_MS);
@@ -379,7 +380,7 @@ impl Lead {
     }
 
     fn mail(&self, text: &str) -> String {
-        // Who wants out does not sign.
+        // An opt-out has no signature.
         if text.len() < 16 {
             return text.to_owned();
         }
@@ -390,7 +391,7 @@ impl Lead {
         format!("{greeting}{text}\n\n{}", self.words.name)
     }
 
-    /// A call: completed, or missed with or without a voicemail. Tells whether it was completed.
+    /// A call: completed, or missed with or without a voicemail. Returns whether it was completed.
     pub fn call(&mut self, direction: &str, answered: f64) -> bool {
         let fields = self.by_agent(json!({ "channel": "phone", "direction": direction }));
         if self.random.chance(answered) {
@@ -437,7 +438,7 @@ impl Lead {
         }
     }
 
-    /// The CRM moves the deal to a step, where the agent cares to.
+    /// The CRM moves the deal to a step, if the agent records it.
     pub fn step(&mut self, step: Step) {
         if self.stands != Some(step) && self.random.chance(self.agent().diligence) {
             self.stands = Some(step);

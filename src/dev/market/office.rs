@@ -27,7 +27,7 @@ pub enum Step {
     Won,
     /// Lost.
     Lost,
-    /// On a list that says nothing of the deal.
+    /// A list that is no step of a deal.
     Odd,
 }
 
@@ -36,7 +36,7 @@ pub enum Step {
 pub struct Steps {
     /// In the order of [`Step`], without the last.
     pub names: [&'static str; 8],
-    /// A list kept in the CRM's stages that means none of them.
+    /// A list that the CRM keeps among its stages though it is none.
     pub odd: &'static str,
 }
 
@@ -48,7 +48,7 @@ impl Steps {
     }
 }
 
-/// Who serves leads.
+/// An agent that serves leads.
 #[derive(Clone, Debug)]
 pub struct Agent {
     /// Its id.
@@ -128,8 +128,7 @@ fn agents(seed: u64, place: usize) -> Vec<Agent> {
         .map(|(number, name)| Agent {
             id: format!("agent-{:02}", number + 1),
             name,
-            // Medians spread from minutes to most of a day, as offices without a rule on it have
-            // them.
+            // Medians spread from minutes to most of a day, as in offices without a rule for it.
             answer_minutes: random.around(45.0, 1.2).clamp(3.0, 600.0),
             skill: random.between(0.1, 0.9),
             forgets: random.between(0.005, 0.06),

@@ -6,16 +6,13 @@ use crate::dev::market::calendar::{awake, slot, written};
 use crate::dev::market::habits::{awaits_answer, reminded_of, tags, tasks};
 use crate::dev::market::lead::{Lead, Line, Meeting, Scene, Settles};
 use crate::dev::market::office::Step;
+use crate::dev::market::sentences::COMMON;
 use crate::dev::market::talk::{Moment, Reason};
 use crate::dev::market::words::{Business, Home};
 use crate::domain::event::EventType;
 use crate::domain::journey::Outcome;
 use crate::domain::lexicon::ObjectionKind;
 use crate::domain::units::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
-
-/// What a lead says first after it had to be reminded.
-const EXCUSES: &[&str] =
-    &["Sorry, just seeing this. ", "Sorry for the slow reply. ", "Hi, yes, still here. "];
 
 impl Lead {
     /// Plays one scene.
@@ -95,7 +92,7 @@ impl Lead {
         self.step(Step::Contacted);
     }
 
-    /// We answer a lead that came without written words.
+    /// We answer a lead that came without a message.
     fn welcome(&mut self, moment: Moment) {
         if moment == Moment::Called {
             self.judge(0);
@@ -130,8 +127,12 @@ impl Lead {
         let (said, answer) = self.talk(moment);
         if let Some(said) = said {
             self.lead_waits();
-            let excuse = if reminded { self.random.pick(EXCUSES) } else { "" };
-            self.hear(&format!("{excuse}{}", self.words.fill(said, self.agent().name)));
+            let excuse = reminded.then(|| self.random.pick(&COMMON.excuses));
+            let said = self.words.fill(said, self.agent().name);
+            self.hear(&match excuse {
+                Some(excuse) => format!("{excuse} {said}"),
+                None => said,
+            });
         }
         self.known |= moment == Moment::Needs;
         self.answer(moment, answer);
@@ -235,7 +236,7 @@ impl Lead {
         );
     }
 
-    /// A while on the site: the keener the lead, the longer.
+    /// Pages and homes viewed on the site: the likelier the lead converts, the more.
     fn browse(&mut self) {
         self.lead_waits();
         self.sessions += 1;
@@ -313,7 +314,7 @@ impl Lead {
         }
     }
 
-    /// Asked for, booked, perhaps moved, and then it takes place or does not.
+    /// A meeting: requested, booked, perhaps moved, then held, missed or cancelled.
     fn meet(&mut self, meeting: Meeting) {
         self.lead_waits();
         let days = 2 + self.random.below(4) as i64;
@@ -351,7 +352,7 @@ impl Lead {
         self.held(meeting, start_ms);
     }
 
-    /// The meeting itself and the words after it.
+    /// The meeting itself and the messages after it.
     fn held(&mut self, meeting: Meeting, start_ms: i64) {
         let before_ms = start_ms - 4 * HOUR_MS;
         if before_ms > self.at_ms && self.random.chance(0.35) {
@@ -382,7 +383,7 @@ impl Lead {
         }
     }
 
-    /// Chooses a time to meet that sentences then speak of.
+    /// Chooses a time to meet, which the sentences that follow name.
     fn appoint(&mut self, days: i64) -> i64 {
         let (start_ms, day, hour) =
             slot(self.at_ms, days, &self.office.clone().zone, &mut self.random);
@@ -426,14 +427,8 @@ impl Lead {
         self.agent_place = (self.agent_place + 1 + self.random.below(count - 1)) % count;
         let fields = self.by_agent(json!({ "attributes": { "owner_changed": "true" } }));
         self.event(EventType::ContactUpdated, fields);
-        let intro = format!(
-            "Hi {}, this is {}, I'm taking over from my colleague. I've read everything so far, so \
-                no need to start again.",
-            self.words.name,
-            self.agent().name
-        );
         self.pass(10 * MINUTE_MS);
-        self.say(&intro);
+        self.say_filled(COMMON.hand_over);
     }
 
     fn win(&mut self) {

@@ -1,5 +1,5 @@
-//! What happens to a lead, phase by phase: chance weighs what it hides and how it was served, and a
-//! script follows.
+//! What happens to a lead, phase by phase: its hidden traits, its service and chance decide whether
+//! it passes a phase, and scenes are planned accordingly.
 
 use crate::dev::market::lead::{Lead, Meeting, Phase, Scene, Settles};
 use crate::dev::market::office::Step;
@@ -10,7 +10,7 @@ use crate::domain::lexicon::ObjectionKind;
 /// How strongly service moves the chances: at mood 1 a phase of weight w is passed with `p^(w
 /// e^-.8)`.
 const SERVICE: f64 = 0.8;
-/// How strongly the agent's skill does.
+/// How strongly the agent's skill moves the chances.
 const SKILL: f64 = 0.6;
 
 impl Phase {
@@ -144,7 +144,7 @@ impl Lead {
                 ..0.8 => Scene::Say(Moment::Urgent),
                 _ => Scene::Say(Moment::Hesitant),
             };
-            // Nobody is in a hurry or holds off twice in a row.
+            // A lead is urgent or hesitant only once in a phase.
             if !self.plan.contains(&scene) || scene == Scene::Say(Moment::Question) {
                 self.then(scene);
             }
@@ -200,9 +200,9 @@ impl Lead {
         self.phase = Phase::Over;
     }
 
-    /// The ways in which leads end that do not convert.
+    /// Plans the end of a lead that does not convert.
     fn turn_away(&mut self, phase: Phase) {
-        // Nobody complains of the pace who has not been answered several times.
+        // Only a lead that was answered several times complains of slow answers.
         if self.mood < -0.4 && phase > Phase::Contact && self.random.chance(0.3) {
             self.then(Scene::Say(Moment::TooSlow));
             return self.then(Scene::Lose(Reason::Competitor));

@@ -1,5 +1,7 @@
 //! Moments of a conversation, and what either side may say at each.
 
+use serde::Deserialize;
+
 use crate::domain::lexicon::ObjectionKind;
 
 /// Why a lead was lost.
@@ -7,7 +9,7 @@ use crate::domain::lexicon::ObjectionKind;
 pub enum Reason {
     /// Somebody else won.
     Competitor,
-    /// Too dear.
+    /// Too expensive.
     Price,
     /// Plans changed.
     Postponed,
@@ -24,6 +26,16 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Reasons with a farewell; after the other two nothing is said.
+    pub const SPOKEN: [Self; 6] = [
+        Self::Competitor,
+        Self::Price,
+        Self::Postponed,
+        Self::NoFit,
+        Self::Financing,
+        Self::NoResponse,
+    ];
+
     /// The word on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -43,30 +55,29 @@ impl Reason {
 /// A moment of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// The first words; the answer asks for the wishes.
+    /// The first message; the answer asks for the needs.
     Opening,
-    /// We answer what came without words, such as a saved listing or a missed call; the lead says
-    /// nothing.
+    /// We answer a form without a message; the lead says nothing.
     Welcome,
     /// We follow up on a first call; the lead says nothing.
     Called,
     /// We missed a first call; the lead says nothing.
     CallMissed,
-    /// Our first words went unanswered and nothing is known yet; the lead says nothing.
+    /// Our first message was not answered and the needs are unknown; the lead says nothing.
     Knock,
-    /// The wishes, as an answer to being asked.
+    /// The needs, as an answer to the question for them.
     Needs,
     /// A question of fact.
     Question,
-    /// Neither business nor silence.
+    /// Small talk.
     SmallTalk,
-    /// Liking, before a meeting; the answer proposes one.
+    /// Interest, before a meeting; the answer proposes one.
     Warm,
     /// A deadline.
     Urgent,
-    /// Holding off.
+    /// The lead wants to wait.
     Hesitant,
-    /// The money or the papers are arranged.
+    /// Money or papers are arranged.
     Ready,
     /// Asking to meet on `{day}` at `{hour}`.
     Viewing,
@@ -74,7 +85,7 @@ pub enum Moment {
     Reminder,
     /// Moving the meeting to `{day}` at `{hour}`.
     Moved,
-    /// Calling the meeting off.
+    /// Cancelling the meeting.
     Cancelled,
     /// After a missed meeting; the answer offers another.
     Missed,
@@ -84,45 +95,40 @@ pub enum Moment {
     Disliked,
     /// Ready to act.
     Offer,
-    /// It was accepted.
+    /// The offer or application was accepted.
     Contract,
     /// The deal fell through.
     FellThrough,
-    /// Done.
+    /// The deal is done.
     Won,
-    /// Our answer waits for theirs; the lead says nothing.
+    /// We remind of an answer that is missing; the lead says nothing.
     Remind,
-    /// News of ours into a long silence; the lead says nothing.
+    /// News after a long silence; the lead says nothing.
     FollowUp,
-    /// Back after a silence.
+    /// The lead writes again after a silence.
     Comeback,
-    /// Stop.
+    /// The lead asks not to be contacted.
     OptOut,
-    /// We have not answered.
+    /// The lead complains that it got no answer.
     Complaint,
-    /// We answer, but late again and again.
+    /// The lead leaves because our answers come late.
     TooSlow,
     /// An objection.
     Objection(ObjectionKind),
-    /// An objection is off the table.
+    /// The answer settled an objection.
     Settled,
-    /// An objection stands.
+    /// The answer did not settle an objection.
     Unsettled,
     /// A farewell.
     Lost(Reason),
 }
 
-/// Words that fit together: any of the lead's may be followed by any of the agent's.
-#[derive(Clone, Copy, Debug)]
+/// Sentences that fit together: any of the agent's may answer any of the lead's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, bound(deserialize = "'de: 'static"))]
 pub struct Talk {
-    /// The lead, first; empty where the agent alone speaks.
-    pub lead: &'static [&'static str],
-    /// The agent; empty where nothing more is to be said.
-    pub agent: &'static [&'static str],
-}
-
-/// A [`Talk`], for tables.
-#[must_use]
-pub const fn talk(lead: &'static [&'static str], agent: &'static [&'static str]) -> Talk {
-    Talk { lead, agent }
+    /// The lead, first; empty where only the agent writes.
+    pub lead: Vec<&'static str>,
+    /// The agent; empty where there is no answer.
+    pub agent: Vec<&'static str>,
 }

@@ -1,8 +1,8 @@
 //! What sentences are filled with: people, homes and sums that stay the same throughout a lead's
 //! life.
 
+use crate::dev::market::sentences::{COMMON, LENDING, RENTALS, SALES};
 use crate::dev::market::talk::{Moment, Talk};
-use crate::dev::market::{lending, rentals, sales};
 use crate::stats::random::Random;
 
 /// What an office deals in.
@@ -21,9 +21,9 @@ impl Business {
     #[must_use]
     pub fn talks(self, moment: Moment) -> &'static [Talk] {
         match self {
-            Self::Sales => sales::talks(moment),
-            Self::Rentals => rentals::talks(moment),
-            Self::Lending => lending::talks(moment),
+            Self::Sales => SALES.talks(moment),
+            Self::Rentals => RENTALS.talks(moment),
+            Self::Lending => LENDING.talks(moment),
         }
     }
 }
@@ -31,7 +31,7 @@ impl Business {
 /// Part of a town: its name, postal code and usual price of a home in thousands of dollars.
 pub type Area = (&'static str, &'static str, f64);
 
-/// A home that is for sale, for rent, or to be borrowed for.
+/// A home that is for sale, for rent, or to be financed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Home {
     /// Its id.
@@ -40,7 +40,7 @@ pub struct Home {
     pub street: String,
     /// Price, or rent of a month, in dollars.
     pub price: i64,
-    /// What a sober bidder would pay, in dollars.
+    /// A low but reasonable bid, in dollars.
     pub low: i64,
     /// `house`, `condo`, `townhouse` or `apartment`.
     pub kind: &'static str,
@@ -55,17 +55,17 @@ pub struct Words {
     pub name: &'static str,
     /// Looks alone and speaks of itself as "I".
     pub alone: bool,
-    /// Who decides with the lead that is not alone.
+    /// The person with whom a lead that is not alone decides.
     pub partner: &'static str,
     /// Where the lead looks.
     pub area: Area,
-    /// The home talked of.
+    /// The home that the conversation is about.
     pub home: Home,
     /// Bedrooms wanted.
     pub bedrooms: usize,
     /// What the lead can pay, in dollars.
     pub budget: i64,
-    /// Day and hour of the meeting talked of.
+    /// Day and hour of the meeting that the conversation is about.
     pub meeting: (&'static str, &'static str),
     /// Percent, for example `6.25%`.
     rate: &'static str,
@@ -76,43 +76,6 @@ pub struct Words {
     fee: i64,
 }
 
-const NAMES: &[&str] = &[
-    "Maria", "James", "Priya", "Daniel", "Keisha", "Tom", "Ana", "Kevin", "Mei", "Omar", "Rachel",
-    "Luis", "Hannah", "Andre", "Sofia", "Ben", "Fatima", "Greg", "Nicole", "Hiro", "Denise",
-    "Marcus", "Elena", "Scott", "Aisha", "Paul", "Jenny", "Victor", "Linda", "Sam", "Joanna",
-    "Tyrell", "Ingrid", "Mateo", "Grace", "Dmitri", "Leah", "Arjun", "Colleen", "Wes",
-];
-const PARTNERS: &[&str] = &["wife", "husband", "partner"];
-const STREETS: &[&str] = &[
-    "Maple Street",
-    "Alder Court",
-    "Grant Avenue",
-    "Willow Lane",
-    "Pine Ridge Drive",
-    "Orchard Road",
-    "Canal Street",
-    "Birch Terrace",
-    "Lincoln Avenue",
-    "Harbor View",
-    "Juniper Way",
-    "Mission Street",
-    "Sycamore Drive",
-    "Cedar Hollow",
-    "Larkspur Lane",
-    "Tanner Street",
-    "Bell Avenue",
-    "Quarry Road",
-];
-const RATES: &[&str] = &["6.1%", "6.25%", "6.4%", "6.5%", "6.75%", "6.9%"];
-const LENDERS: &[&str] = &[
-    "First Harbor",
-    "Summit Credit Union",
-    "Lakeshore Bank",
-    "Heartland Mortgage",
-    "Ridgeline Bank",
-];
-const WEEKS: &[&str] = &["three", "four", "five", "six", "eight"];
-
 impl Home {
     /// A home of this business near `dollars`.
     #[must_use]
@@ -121,7 +84,7 @@ impl Home {
         let rounded = |dollars: f64| (dollars / step).round() as i64 * step as i64;
         let price = rounded(dollars);
         let number = 100 + random.below(4_800);
-        let street = random.below(STREETS.len());
+        let street = random.below(COMMON.streets.len());
         let kinds: &[&str] = if business == Business::Rentals {
             &["apartment", "apartment", "townhouse"]
         } else {
@@ -129,7 +92,7 @@ impl Home {
         };
         Self {
             listing_id: format!("mls-{street:02}{number:04}"),
-            street: format!("{number} {}", STREETS.get(street).expect("below its length")),
+            street: format!("{number} {}", COMMON.streets.get(street).expect("below its length")),
             price,
             low: rounded(price as f64 * random.between(0.94, 0.975)),
             kind: random.pick(kinds),
@@ -157,31 +120,31 @@ impl Words {
             (home.price as f64 * random.between(0.93, 1.12) / step).round() as i64 * step as i64;
         Self {
             business,
-            name: random.pick(NAMES),
+            name: random.pick(&COMMON.names),
             alone,
-            partner: random.pick(PARTNERS),
+            partner: random.pick(&COMMON.partners),
             area,
             home,
             bedrooms,
             budget,
             meeting: ("Saturday", "10:00"),
-            rate: random.pick(RATES),
-            lender: random.pick(LENDERS),
-            weeks: random.pick(WEEKS),
+            rate: random.pick(&COMMON.rates),
+            lender: random.pick(&COMMON.lenders),
+            weeks: random.pick(&COMMON.weeks),
             minutes: 35 + 5 * random.below(6),
             days: 6 + random.below(60),
             fee: 180 + 10 * random.below(30) as i64,
         }
     }
 
-    /// Talks of another home from now on, near the budget.
+    /// Continues with another home near the budget.
     pub fn next_home(&mut self, random: &mut Random) {
         self.home =
             Home::new(self.business, self.budget as f64 * random.between(0.88, 1.04), random);
         self.days = 6 + random.below(60);
     }
 
-    /// Whether this lead would say that.
+    /// Whether this lead would use the sentence.
     #[must_use]
     pub fn suits(&self, template: &str) -> bool {
         let ours = ["{partner}", "We ", "We'", " we ", " us", " our "]
@@ -191,9 +154,10 @@ impl Words {
         if self.alone { !ours && !template.contains("two people") } else { !others }
     }
 
-    fn word(&self, place: &str, agent: &str) -> String {
+    /// What a slot is filled with; `None` where no slot has this name.
+    fn slot(&self, name: &str, agent: &str) -> Option<String> {
         let price = self.home.price as f64;
-        match place {
+        let text = match name {
             "name" => self.name.to_owned(),
             "agent" => agent.to_owned(),
             "partner" => self.partner.to_owned(),
@@ -218,20 +182,24 @@ impl Words {
             "weeks" => self.weeks.to_owned(),
             "minutes" => self.minutes.to_string(),
             "days" => self.days.to_string(),
-            _ => unreachable!("every place in a sentence has a word: {place}"),
-        }
+            _ => return None,
+        };
+        Some(text)
     }
 
-    /// A sentence with its `{places}` filled; `agent` is the first name of whoever serves the lead
-    /// now.
+    /// A sentence with its `{slots}` filled; `agent` is the first name of the agent that serves the
+    /// lead now.
+    ///
+    /// # Panics
+    /// When a slot is not closed or unknown.
     #[must_use]
     pub fn fill(&self, template: &str, agent: &str) -> String {
         let mut text = String::with_capacity(template.len() + 32);
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
-            let (place, tail) = after.split_once('}').expect("places are closed");
+            let (name, tail) = after.split_once('}').expect("a test looks at all slots");
             text.push_str(before);
-            text.push_str(&self.word(place, agent));
+            text.push_str(&self.slot(name, agent).expect("a test looks at all slots"));
             rest = tail;
         }
         text.push_str(rest);
@@ -255,8 +223,36 @@ fn dollars(amount: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dev::market::sentences::Common;
     use crate::dev::market::talk::Reason;
     use crate::domain::lexicon::ObjectionKind;
+
+    /// What is wrong with a sentence.
+    fn fault(words: &Words, template: &str) -> Option<String> {
+        for part in template.split('{').skip(1) {
+            let Some((slot, _)) = part.split_once('}') else { return Some("open slot".to_owned()) };
+            if words.slot(slot, "Carla").is_none() {
+                return Some(format!("unknown slot {{{slot}}}"));
+            }
+        }
+        let text = words.fill(template, "Carla");
+        let is_bad = text.trim() != text || text.is_empty() || text.contains(['{', '}', '\n']);
+        (is_bad || text.len() >= 320).then(|| format!("empty, too long or malformed: {text:?}"))
+    }
+
+    #[test]
+    fn names_and_common_sentences_are_there() {
+        let Common { names, partners, streets, rates, lenders, weeks, excuses, hand_over } =
+            &*COMMON;
+        for list in [names, partners, streets, rates, lenders, weeks, excuses] {
+            assert!(!list.is_empty() && list.iter().all(|text| !text.is_empty()), "{list:?}");
+        }
+        let mut random = Random::new(3, 0);
+        let words = Words::new(Business::Rentals, ("Oak Park", "60302", 410.0), &mut random);
+        assert_eq!(fault(&words, hand_over), None);
+        assert_eq!(fault(&words, "Is {steet} free?").unwrap(), "unknown slot {steet}");
+        assert!(fault(&words, "Is {street free?").is_some());
+    }
 
     #[test]
     fn every_sentence_of_every_moment_can_be_filled_and_there_are_hundreds() {
@@ -302,6 +298,7 @@ mod tests {
             Reason::Financing,
             Reason::NoResponse,
             Reason::OptedOut,
+            Reason::FellThrough,
         ];
         let moments = plain
             .into_iter()
@@ -315,13 +312,13 @@ mod tests {
             for moment in &moments {
                 let talks = business.talks(*moment);
                 assert!(!talks.is_empty(), "{business:?} {moment:?}");
-                for template in talks.iter().flat_map(|talk| talk.lead.iter().chain(talk.agent)) {
-                    let text = words.fill(template, "Carla");
-                    assert!(
-                        !text.is_empty() && !text.contains(['{', '}', '\n']) && text.len() < 320,
-                        "{text}"
-                    );
-                    all.insert(*template);
+                for talk in talks {
+                    assert!(!talk.lead.is_empty() || !talk.agent.is_empty(), "{moment:?}");
+                    for template in talk.lead.iter().chain(&talk.agent) {
+                        let fault = fault(&words, template);
+                        assert_eq!(fault, None, "{business:?} {moment:?}: {template:?}");
+                        all.insert(*template);
+                    }
                 }
             }
         }
