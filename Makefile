@@ -1,4 +1,4 @@
-.PHONY: test demo setup kafka deploy others
+.PHONY: test lint demo setup kafka deploy others
 export CARGO_TERM_COLOR ?= never
 
 # Everything the build needs in addition to Rust: compilers for librdkafka, and its libraries.
@@ -44,9 +44,19 @@ deploy:
 	@if command -v docker-compose >/dev/null; then docker-compose -f docker-compose.yml config -q; else echo "NOT RUN: docker-compose is not installed"; fi
 	@if command -v promtool >/dev/null; then promtool check config deploy/prometheus.yml && promtool test rules deploy/alerts.test.yml; else echo "NOT RUN: promtool is not installed"; fi
 
-test: setup kafka deploy others
-	cargo test --no-default-features --lib --test it
-	LEADSTREAM_PYTHON=$$(ls $(CURDIR)/target/python/bin/python 2>/dev/null || echo python3) cargo test --lib --test it
+# The gates, then every test once. The core is compiled and linted without the runtime; its tests
+# run with all others.
+test: setup lint kafka deploy others
+	LEADSTREAM_PYTHON=$$(ls $(CURDIR)/target/python/bin/python 2>/dev/null || echo python3) \
+		cargo test --features dev --lib --bins --test it
+
+lint:
+	cargo fmt --check
+	cargo clippy --features dev --all-targets -- -D warnings
+	cargo clippy --no-default-features --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --features dev --no-deps --document-private-items
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; \
+		else echo "NOT RUN: cargo-deny is not installed"; fi
 
 demo: setup
 	cargo run --release -- demo

@@ -68,7 +68,7 @@ enum Command {
     /// Apply a definition: a new version of an experiment, model, threshold, lexicon, stage map or
     /// setting.
     Apply {
-        /// A JSON file; see docs/definitions.md.
+        /// A JSON file; see docs/reference/definitions.md.
         file: PathBuf,
     },
     /// Take the log again from its start and compare every output and row with what is stored.

@@ -144,9 +144,7 @@ pub fn take<R: StateStore>(
                 effects.push(Effect::ExperimentMetrics(Box::new(metrics)));
                 effects
                     .extend(concluded.map(|conclusion| Effect::Conclusion(Box::new(conclusion))));
-                effects.extend(
-                    reweighted.map(|reweighting| Effect::AllocationUpdate(Box::new(reweighting))),
-                );
+                effects.extend(reweighted.map(|update| Effect::AllocationUpdate(Box::new(update))));
             }
             Ok(Taken::Done(Outcome::Internal))
         }

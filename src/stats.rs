@@ -5,7 +5,7 @@
 //! functions come from `libm`, everything else is exact IEEE arithmetic in a fixed order. Effects,
 //! rates and error levels are fractions, never percent; a relative effect is `(treatment - control)
 //! / |control|`. What each number means and when it may be acted on is told in
-//! `docs/experiments.md`.
+//! `docs/reference/experiment-results.md`.
 
 pub mod random;
 pub mod level;

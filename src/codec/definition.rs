@@ -3,15 +3,15 @@
 
 mod experiment;
 mod policy;
-mod reweighting;
+mod allocation_update;
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use crate::codec::definition::allocation_update::allocation_update;
 pub use crate::codec::definition::policy::conclusion;
-pub use crate::codec::definition::reweighting::reweighting;
 use crate::codec::{interaction, model};
 use crate::domain::contact::{QuietHours, zone};
 use crate::domain::experiment::BUCKETS;

@@ -311,7 +311,7 @@ impl<'a> From<&'a Exposure> for WireExposure<'a> {
 struct WireSignal<'a> {
     kind: &'a str,
     value: &'a str,
-    data_completeness: f64,
+    confidence: f64,
     source: &'a str,
     at: i64,
 }
@@ -321,7 +321,7 @@ impl<'a> From<&'a Signal> for WireSignal<'a> {
         Self {
             kind: &signal.kind,
             value: &signal.value,
-            data_completeness: signal.data_completeness,
+            confidence: signal.confidence,
             source: &signal.source,
             at: signal.at.0,
         }

@@ -1,7 +1,7 @@
 //! Records of the log as inputs of the pipeline, and effects as records.
 
 use crate::codec::avro::{self, Writers};
-use crate::codec::definition::{body_of, conclusion, reweighting};
+use crate::codec::definition::{allocation_update, body_of, conclusion};
 use crate::codec::internal::{self, InboxEntry};
 use crate::codec::record::{Batches, Origin, Record};
 use crate::codec::topics::{DEAD_LETTERS, DEFINITIONS, LATE, inputs_of};
@@ -173,8 +173,8 @@ pub fn emit(
                 put(avro::METRICS.topic, created(key, Some(value)));
             }
             Effect::Conclusion(concluded) => put(DEFINITIONS, defined(&conclusion(&concluded))),
-            Effect::AllocationUpdate(reweighted) => {
-                put(DEFINITIONS, defined(&reweighting(&reweighted)))
+            Effect::AllocationUpdate(update) => {
+                put(DEFINITIONS, defined(&allocation_update(&update)))
             }
             Effect::DeadLetter(reason) => put(DEAD_LETTERS, kept(reason)),
             Effect::Late => put(LATE, kept("late".to_owned())),

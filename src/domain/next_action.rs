@@ -87,7 +87,7 @@ pub struct Signal {
     /// Its value.
     pub value: String,
     /// 0..=1.
-    pub data_completeness: f64,
+    pub confidence: f64,
     /// Where it came from: `message`, `crm`, `behaviour`.
     pub source: String,
     /// When it was seen.
@@ -327,10 +327,10 @@ pub fn profile(key: &LeadKey, lead: &Sources<'_>, next: NextAction, now: EventTi
 
 fn signals(lead: &Sources<'_>, now: EventTime) -> Vec<Signal> {
     let heard_at = lead.conversation.at.unwrap_or(now);
-    let signal = |kind: &str, value: &str, data_completeness: f64, source: &str, at| Signal {
+    let signal = |kind: &str, value: &str, confidence: f64, source: &str, at| Signal {
         kind: kind.to_owned(),
         value: value.to_owned(),
-        data_completeness,
+        confidence,
         source: source.to_owned(),
         at,
     };

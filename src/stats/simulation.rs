@@ -9,12 +9,12 @@ pub mod watched;
 pub mod agents;
 pub mod adaptive;
 pub mod adjusted;
-pub mod insights;
+pub mod segments;
 
 use crate::stats::level::{Alpha, Error};
 use crate::stats::random::Random;
 use crate::stats::simulation::adjusted::{Adjusted, Known};
-use crate::stats::simulation::insights::Insights;
+use crate::stats::simulation::segments::Segments;
 use crate::stats::simulation::watched::{Metric, Watched};
 use crate::stats::special::beta_tails;
 
@@ -100,7 +100,7 @@ enum Kind {
     Bandit,
     SampleRatio { share: f64 },
     Adjusted(Adjusted),
-    Insights(Insights),
+    Segments(Segments),
 }
 
 impl Scenario {
@@ -124,7 +124,7 @@ impl Scenario {
             Kind::Watched(watched) => watched.run(random, level)?.to_vec(),
             Kind::Agents(agents) => agents::run(agents, random, level)?.to_vec(),
             Kind::Adjusted(adjusted) => adjusted.run(random, level)?.to_vec(),
-            Kind::Insights(insights) => insights.run(random, level)?.to_vec(),
+            Kind::Segments(segments) => segments.run(random, level)?.to_vec(),
             Kind::Bandit => vec![adaptive::bandit(random, level)?],
             Kind::SampleRatio { share } => {
                 vec![adaptive::sample_ratio(share, random, Alpha::new(RATIO_LEVEL)?)?]
@@ -205,22 +205,22 @@ pub fn scenarios() -> Vec<Scenario> {
         [("six stages", 6, 0.1, ".16", 0.6), ("20 agents", 20, 0.3, ".24", 1.4)]
     {
         let question =
-            (format!("A/A insights by {name}: anything said, every look"), error(0.0655));
+            (format!("A/A segments by {name}: anything said, every look"), error(0.0655));
         all.push(Scenario::new(
-            Kind::Insights(Insights { strata, rate: equal, lift: 0.0 }),
+            Kind::Segments(Segments { strata, rate: equal, lift: 0.0 }),
             vec![question],
         ));
         let questions = vec![
             (
-                format!("insights, one of {name} .10 to {rate}: anything said of the others"),
+                format!("segments, one of {name} .10 to {rate}: anything said of the others"),
                 error(0.0655),
             ),
             (
-                format!("insights, one of {name} .10 to {rate}: found by {UNITS} units"),
+                format!("segments, one of {name} .10 to {rate}: found by {UNITS} units"),
                 Limit::AtLeast(0.93),
             ),
         ];
-        all.push(Scenario::new(Kind::Insights(Insights { strata, rate: 0.1, lift }), questions));
+        all.push(Scenario::new(Kind::Segments(Segments { strata, rate: 0.1, lift }), questions));
     }
     all
 }

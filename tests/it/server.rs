@@ -271,13 +271,13 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
         leadstream(&data, &["apply", path.to_str().unwrap()]).output().unwrap()
     };
     assert!(define(1, r#","agents_max":2"#).status.success());
-    let refused = define(2, r#","agents_max":2,"continues":1,"alpha":0.1"#);
+    let refused = define(2, r#","agents_max":2,"revises":1,"alpha":0.1"#);
     let reported = String::from_utf8(refused.stderr).unwrap();
     assert!(
         !refused.status.success() && reported.contains("was registered with version 1"),
         "{reported}"
     );
-    assert!(define(2, r#","agents_max":2,"continues":1,"coverage":9000"#).status.success());
+    assert!(define(2, r#","agents_max":2,"revises":1,"traffic_allocation":9000"#).status.success());
     let day_ms = 86_400_000_i64;
     let mut lines = String::new();
     for number in 0..120_i64 {

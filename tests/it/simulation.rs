@@ -59,7 +59,7 @@ fn an_adjusted_sequence_errs_as_rarely_and_finds_more() {
 #[test]
 fn insights_by_stage_and_by_agent_err_as_rarely_as_one_of_them_may_and_find_what_is_there() {
     check("A/A insights", 200);
-    check("insights", 200);
+    check("segments", 200);
 }
 
 #[test]

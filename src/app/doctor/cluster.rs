@@ -117,7 +117,8 @@ pub(crate) fn look(settings: &Settings, name: &'static str) -> Vec<Finding> {
             "`leadstream run` makes them",
         ));
     } else if !names.is_empty() {
-        let remedy = "make them as docs/kafka.md says, or set kafka.create_topics = true";
+        let remedy =
+            "make them as docs/reference/topics.md says, or set kafka.create_topics = true";
         findings.push(Finding::new(
             name,
             Grade::Fail,

@@ -50,7 +50,7 @@ struct ExperimentBody {
     window_hours: i64,
     running: Option<bool>,
     state: Option<String>,
-    continues: Option<u32>,
+    revises: Option<u32>,
     goal: Option<MeasureBody>,
     #[serde(default)]
     guardrails: Vec<MeasureBody>,
@@ -154,11 +154,11 @@ pub(crate) fn experiment(
     };
     let arms = arms(&body.arms)?;
     if body.traffic_allocation > BUCKETS || !(1..=WINDOW_MAX).contains(&body.window_hours) {
-        return refused("body: coverage must be 0 to 10,000 and window_hours 1 to 8,760");
+        return refused("body: traffic_allocation must be 0 to 10,000 and window_hours 1 to 8,760");
     }
-    if body.continues.is_some_and(|base_version| base_version == 0 || base_version >= version) {
+    if body.revises.is_some_and(|base_version| base_version == 0 || base_version >= version) {
         return refused(
-            "body.continues: names an earlier version, the one that began the experiment",
+            "body.revises: names an earlier version, the one that began the experiment",
         );
     }
     if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
@@ -180,7 +180,7 @@ pub(crate) fn experiment(
         layer: body.layer.map(layer).transpose()?,
         window_hours: body.window_hours,
         state: state(body.running, body.state.as_deref())?,
-        base_version: body.continues.unwrap_or(version),
+        base_version: body.revises.unwrap_or(version),
         source: String::from_utf8_lossy(text).into(),
         plan: plan.map(Arc::new),
         costs,
@@ -275,7 +275,7 @@ fn condition((place, target): (usize, Target)) -> Result<Condition, Error> {
     let Target { feature, at_least, below } = target;
     let Some(feature) = Feature::parse(&feature) else {
         return refused(format!(
-            "body.target[{place}].feature: {feature:?} is no feature: docs/definitions.md says \
+            "body.target[{place}].feature: {feature:?} is no feature: docs/reference/definitions.md says \
                 where they are listed"
         ));
     };

@@ -233,7 +233,7 @@ pub(crate) fn covariate(
     let Some(name) = &body.covariate else { return Ok(None) };
     let Some(covariate) = Covariate::parse(name) else {
         return refused(format!(
-            "body.covariate: {name:?} is no feature and no prediction: docs/definitions.md says \
+            "body.covariate: {name:?} is no feature and no prediction: docs/reference/definitions.md says \
                 where they are listed"
         ));
     };
@@ -266,7 +266,7 @@ pub(crate) fn agents_max(
         .min(by_agent::CELLS_MAX / u32::try_from(arms).expect("there are sixteen arms at most"));
     if !(2..=bound).contains(&most) {
         return refused(format!(
-            "body.agents_max: of how many agents insights are told at most, with {arms} arms 2 to \
+            "body.agents_max: for how many agents segment effects are reported at most, with {arms} arms 2 to \
                 {bound}"
         ));
     }

@@ -152,7 +152,7 @@ impl Report {
         };
         if agents.exceeds(most) {
             self.decision.rule.push_str(&format!(
-                "; more than {most} agents had leads: no insights tell them apart"
+                "; more than {most} agents had leads: no segment effects by agent"
             ));
         } else if sample_ratio < RATIO_ALARM {
             let is_over = |stretch: Period| setup.look(stretch.last_day(setup.window_hours)) <= at;

@@ -13,7 +13,7 @@ const DIFFERS: usize = 4;
 
 /// Two arms, each lead in either with the same probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Insights {
+pub struct Segments {
     /// Stages or agents, above [`DIFFERS`], with as many leads in each.
     pub strata: u32,
     /// Rate of the goal.
@@ -22,7 +22,7 @@ pub struct Insights {
     pub lift: f64,
 }
 
-impl Insights {
+impl Segments {
     /// Whether anything is ever said of a stratum in which the arms do not differ, and of the one
     /// in which they may.
     ///

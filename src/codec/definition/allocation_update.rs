@@ -1,4 +1,4 @@
-//! A version that continues an experiment with other weights, as a decision writes it.
+//! A version that revises an experiment with other weights, as a decision writes it.
 
 use serde_json::{Map, Value, json};
 
@@ -6,10 +6,10 @@ use crate::domain::rules::Definition;
 use crate::pipeline::AllocationUpdate;
 
 /// The definition that puts new weights in force: the body of the version before it but for arms,
-/// `continues` and the reason.
+/// `revises` and the reason.
 #[must_use]
-pub fn reweighting(reweighting: &AllocationUpdate) -> Definition {
-    let AllocationUpdate { experiment, source, version, arms, reason, at } = reweighting;
+pub fn allocation_update(update: &AllocationUpdate) -> Definition {
+    let AllocationUpdate { experiment, source, version, arms, reason, at } = update;
     let mut body: Map<String, Value> =
         serde_json::from_str(source).expect("the body of a version was read before");
     body.insert(
@@ -18,7 +18,7 @@ pub fn reweighting(reweighting: &AllocationUpdate) -> Definition {
             .map(|(strategy, weight)| json!({"strategy": strategy, "weight": weight}))
             .collect(),
     );
-    body.insert("continues".to_owned(), experiment.version.into());
+    body.insert("revises".to_owned(), experiment.version.into());
     body.insert("reason".to_owned(), reason.as_str().into());
     Definition {
         tenant: Some(experiment.tenant.clone()),
