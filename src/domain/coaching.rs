@@ -526,6 +526,43 @@ mod tests {
     }
 
     #[test]
+    fn a_question_about_a_percentage_is_about_a_cause_only_when_it_mentions_a_donation() {
+        const BUYER: [&str; 5] = [
+            "What percentage do I need to put down?",
+            "What percent down do you need?",
+            "Is the inspection tax deductible?",
+            "What percentage is the commission?",
+            "Do you have programs for first time buyers?",
+        ];
+        let text_of = |advice: &Advice| {
+            format!("{} {} {}", advice.headline, advice.guidance.join(" "), advice.reply)
+        };
+        for strategy in &strategies() {
+            for property in [true, false] {
+                let known = Known { property, ..Known::default() };
+                for message in BUYER {
+                    let said = text_of(&advice(message, Stage::Consideration, strategy, &known));
+                    assert!(
+                        !["cause", "tax side", "achieves"].iter().any(|word| said.contains(word)),
+                        "{message}: {said}"
+                    );
+                }
+                let said = text_of(&advice(BUYER[0], Stage::Consideration, strategy, &known));
+                assert!(said.starts_with("Paying for it"), "{said}");
+                let lower = "How much would they come down on the price?";
+                let said = text_of(&advice(lower, Stage::Consideration, strategy, &known));
+                assert!(said.starts_with("Question about"), "{said}");
+            }
+            let donor = "What percentage of my donation reaches the children?";
+            let said = text_of(&advice(donor, Stage::Interest, strategy, &Known::default()));
+            assert!(said.contains("the share that reaches the cause"), "{said}");
+            let home = Known { property: true, ..Known::default() };
+            let said = text_of(&advice(donor, Stage::Interest, strategy, &home));
+            assert!(!said.contains("cause"), "{said}");
+        }
+    }
+
+    #[test]
     fn a_huge_message_is_quoted_within_bounds() {
         let text = "\u{1f600} word ".repeat(100_000);
         assert!(

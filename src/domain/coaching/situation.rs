@@ -132,7 +132,10 @@ fn informed(context: &Context<'_>, property: bool) -> Situation {
     let message = context.text;
     let said = |topic: Topic| context.says(topic);
     let asks = said(Topic::Question) && !words::small_talk(message);
-    if asks && words::asked_about(message).is_some() {
+    if words::down_payment(message) {
+        return Situation::Financing;
+    }
+    if asks && words::asked_about(context).is_some() {
         return Situation::Question;
     }
     if said(Topic::Price) {

@@ -72,14 +72,43 @@ const ABOUT: &[(&str, &str)] = &[
     ("lease", "the lease terms"),
     ("website", "the website"),
     ("link", "the link"),
-    ("deductible", "the tax side"),
-    ("percent", "the share that reaches the cause"),
-    ("percentage", "the share that reaches the cause"),
-    ("countries", "the countries"),
     ("programs", "the programs"),
     ("rate", "the rate"),
     ("taxes", "the taxes"),
     ("restrictions", "the restrictions"),
+];
+/// Topics of a question about a donation; a home buyer's "percentage" is something else.
+const ABOUT_DONATION: &[(&str, &str)] = &[
+    ("deductible", "the tax side"),
+    ("percent", "the share that reaches the cause"),
+    ("percentage", "the share that reaches the cause"),
+    ("countries", "the countries"),
+];
+const DONATION: &[&str] = &[
+    "donate",
+    "donates",
+    "donated",
+    "donating",
+    "donation",
+    "donations",
+    "donor",
+    "donors",
+    "charity",
+    "charities",
+    "charitable",
+    "nonprofit",
+    "fundraiser",
+    "fundraising",
+];
+const DONATION_PHRASES: &[&str] = &["the cause", "your cause", "non-profit", "501(c)"];
+const DOWN_PAYMENT_PHRASES: &[&str] = &[
+    "down payment",
+    "downpayment",
+    "money down",
+    "percent down",
+    "percentage down",
+    "% down",
+    "much down",
 ];
 const SMALL_TALK: &[&str] = &[
     "how are you",
@@ -110,23 +139,42 @@ fn has_phrase(message: &str, wanted: &[&str]) -> bool {
     wanted.iter().any(|phrase| lower.contains(phrase))
 }
 
-/// Whether the lead is about a home: by what we know, by an appointment or by its own words.
+/// Whether the lead is looking for a home: known beforehand, or from this message.
 pub(crate) fn property(context: &Context<'_>) -> bool {
-    let of_home = |fact: &Fact| {
-        matches!(
-            fact.kind,
-            FactKind::Bedrooms
-                | FactKind::Bathrooms
-                | FactKind::Pets
-                | FactKind::Furnished
-                | FactKind::Area
-        )
-    };
-    let said = context.says(Topic::Viewing) || context.signals.facts.iter().any(of_home);
-    context.property
-        || said
-        || context.facts.iter().any(of_home)
+    known_property(context)
+        || context.says(Topic::Viewing)
+        || context.signals.facts.iter().any(of_home)
         || has_word(context.text, PROPERTY)
+}
+
+/// Whether the lead was known to be looking for a home before this message.
+fn known_property(context: &Context<'_>) -> bool {
+    context.property || context.facts.iter().any(of_home)
+}
+
+fn of_home(fact: &Fact) -> bool {
+    matches!(
+        fact.kind,
+        FactKind::Bedrooms
+            | FactKind::Bathrooms
+            | FactKind::Pets
+            | FactKind::Furnished
+            | FactKind::Area
+    )
+}
+
+/// Whether the message is about a donation. Leads known to look for a home never are, whatever
+/// else their message mentions.
+fn donation(context: &Context<'_>) -> bool {
+    !known_property(context)
+        && (has_word(context.text, DONATION) || has_phrase(context.text, DONATION_PHRASES))
+}
+
+/// Whether the message asks how much money to put down on a purchase.
+pub(crate) fn down_payment(message: &str) -> bool {
+    let share = has_word(message, &["percent", "percentage", "much"]) || message.contains('%');
+    has_phrase(message, DOWN_PAYMENT_PHRASES)
+        || (share && has_word(message, &["put"]) && has_word(message, &["down"]))
 }
 
 /// Whether the message asks about what fair-housing law keeps us from rating.
@@ -222,9 +270,12 @@ pub(crate) fn starts_with_yes(message: &str) -> bool {
 }
 
 /// What the lead asks about, in words for a reply.
-pub(crate) fn asked_about(message: &str) -> Option<&'static str> {
-    split(message)
-        .find_map(|word| ABOUT.iter().find(|(asked, _)| *asked == word).map(|(_, about)| *about))
+pub(crate) fn asked_about(context: &Context<'_>) -> Option<&'static str> {
+    let own = if donation(context) { ABOUT_DONATION } else { &[] };
+    split(context.text).find_map(|word| {
+        let topic = own.iter().chain(ABOUT).find(|(asked, _)| *asked == word);
+        topic.map(|(_, about)| *about)
+    })
 }
 
 /// Fills the slots of a template.
@@ -252,9 +303,10 @@ fn value(slot: &str, context: &Context<'_>) -> Cow<'static, str> {
         "options" => pick("homes", "options"),
         "option" => pick("home", "option"),
         "price" => pick("the price", "the amount"),
-        "points" => pick("total cost, size and date", "cost, terms and what it achieves"),
-        "about" => asked_about(context.text).unwrap_or("that"),
-        "asked" => asked_about(context.text).unwrap_or("something specific"),
+        "points" if donation(context) => "cost, terms and what it achieves",
+        "points" => pick("total cost, size and date", "cost, terms and timing"),
+        "about" => asked_about(context).unwrap_or("that"),
+        "asked" => asked_about(context).unwrap_or("something specific"),
         "ask" => ask(context, property(context)),
         "when" => return when(context).into(),
         _ => return noted(context).into(),
