@@ -1,11 +1,10 @@
-//! The local coach: at once, for every inbound message, what the agent should know and could
-//! answer.
+//! The local coach: advice and a suggested reply for every inbound message, without a network call.
 //!
-//! The first situation that the message shows (an opt-out before a complaint before an objection,
-//! down to small talk) picks the text; the strategy gives it its manner, the stage its advice and
-//! its closing line. Phrasings vary by the event's id, so the same event always gets the same
-//! prompt. Nothing is stated that was not said, nothing asked that is known, no visit proposed to
-//! who declined or has one.
+//! The first situation that applies to the message (an opt-out before a complaint before an
+//! objection, down to small talk) selects the texts; the strategy selects the tone, the stage the
+//! advice and the closing line. The event's id selects among equal phrasings, so an event always
+//! gets the same prompt. A reply states only known facts, asks only for unknown ones, and proposes
+//! no visit to a lead that declined one or has one.
 
 mod words;
 mod situation;
@@ -39,98 +38,98 @@ const REPLY_CHARS_MAX: usize = 480;
 const GUIDANCE_CHARS_MAX: usize = 280;
 /// Bytes of the message quoted in a prompt.
 const QUOTE_BYTES_MAX: usize = 120;
-/// A probability from here on is worth a word to the agent (chosen).
+/// From this probability on, the guidance mentions a score (chosen).
 const LIKELY: f64 = 0.6;
-/// A lead silent for this long is greeted as one that came back (chosen: a week).
+/// After this much silence, the reply welcomes the lead back (chosen: a week).
 const RETURN_MS: i64 = 7 * DAY_MS;
 
 /// A coaching prompt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prompt {
-    /// Derived from the event.
+    /// Derived from the id of the event.
     pub prompt_id: EventId,
-    /// The message it answers.
+    /// The event of the message that it answers.
     pub event_id: EventId,
     /// The lead.
     pub key: LeadKey,
     /// Event time of the message.
     pub at: EventTime,
-    /// The agent.
+    /// The agent that owns the lead.
     pub agent_id: Option<String>,
     /// The conversation.
     pub conversation_id: Option<String>,
-    /// 0: the local coach. The highest wins.
+    /// 0 for the local coach. A higher number replaces a lower one.
     pub seq: u32,
     /// Stage of the journey.
     pub stage: Stage,
     /// The strategy used.
     pub strategy: Strategy,
-    /// What this is about.
+    /// The situation and the approach.
     pub headline: String,
     /// What to do and why.
     pub guidance: Vec<String>,
-    /// A reply ready to be edited and sent.
+    /// A reply that the agent can edit and send.
     pub reply: String,
-    /// What the lead said, quoted.
+    /// The start of the message.
     pub quote: String,
 }
 
-/// What the coach sees.
+/// Input of the coach.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// Id of the message's event: picks among equal phrasings.
+    /// Id of the message's event; selects among equal phrasings.
     pub event_id: EventId,
-    /// When it was said.
+    /// Event time of the message.
     pub at: EventTime,
     /// The message.
     pub text: &'a str,
-    /// What it says.
+    /// Topics, objections and facts of the message.
     pub signals: &'a Signals,
-    /// Stage of the journey, the message counted in.
+    /// Stage of the journey after this message.
     pub stage: Stage,
-    /// How the lead ended, if it did.
+    /// How the journey ended; `None` while it is open.
     pub outcome: Option<Outcome>,
     /// The strategy to use.
     pub strategy: &'a Strategy,
     /// Probabilities in the order of [`Target::ALL`].
     pub probabilities: [f64; 6],
-    /// What the lead told of its wishes.
+    /// The lead's requirements.
     pub facts: &'a [Fact],
-    /// Objections not resolved, oldest first.
+    /// Unresolved objections, oldest first.
     pub open_objections: &'a [ObjectionKind],
     /// The lead's appointments.
     pub appointments: &'a Appointments,
-    /// The lead's timezone, in which an appointment is named.
+    /// The lead's timezone, used for the time of an appointment.
     pub timezone: &'a TimeZone,
-    /// Whether the lead said no for now in this message or the one before.
+    /// Whether the lead declined in this message or the one before.
     pub declined: bool,
-    /// Since the lead's touch before this message, milliseconds; `None` when there was none.
+    /// Time since the lead's previous message, milliseconds; `None` if this is the first.
     pub quiet_ms: Option<i64>,
-    /// Touches of ours that had stayed unanswered before this message.
+    /// Messages of ours without an answer before this message.
     pub unanswered: u32,
     /// Whether this is the lead's first message.
     pub first: bool,
     /// Whether our last message proposed a visit.
     pub asked_visit: bool,
-    /// Whether the lead is known to be about a home, for example from a listing that it viewed.
+    /// Whether the lead is known to look for a home, for example because it viewed a listing.
     pub property: bool,
 }
 
-/// What a prompt says, without whom it is for.
+/// The texts of a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
-    /// What this is about and the way to take, at most 90 characters.
+    /// The situation and the approach, at most 90 characters.
     pub headline: String,
     /// What to do and why, three lines of at most 280 characters.
     pub guidance: Vec<String>,
-    /// A reply ready to be edited and sent, at most 480 characters.
+    /// A reply that the agent can edit and send, at most 480 characters.
     pub reply: String,
-    /// What the lead said, quoted, at most 120 bytes.
+    /// The start of the message, at most 120 bytes.
     pub quote: String,
 }
 
 impl Context<'_> {
-    /// Whether the appointment booked has begun by the time of the message.
+    /// Whether the booked appointment had begun when the message was sent.
     fn over(&self) -> bool {
         self.appointments.starts_at.is_some_and(|start| start <= self.at)
     }
@@ -160,9 +159,9 @@ fn headline(context: &Context<'_>, situation: Situation) -> String {
     let label = words::fill(text_of(situation).label, context);
     let tack = text::tack(situation.group())[text::tone(context.strategy)];
     let headline = match (situation, context.outcome) {
-        (Situation::OptOut, _) => format!("{label}: confirm once, then stop every message"),
+        (Situation::OptOut, _) => format!("{label}: confirm once, then stop all messages"),
         (_, Some(Outcome::Won)) => format!("{label}, after the deal: {tack}"),
-        (_, Some(Outcome::Lost)) => format!("{label}, a lost lead writes: {tack}"),
+        (_, Some(Outcome::Lost)) => format!("{label}, lost lead is back: {tack}"),
         (_, None) => format!("{label}, {}: {tack}", text::moment(context.stage)),
     };
     shorten(&headline, HEADLINE_CHARS_MAX).to_owned()
@@ -175,18 +174,17 @@ fn guidance(context: &Context<'_>, situation: Situation) -> Vec<String> {
     let advice = match (situation, context.outcome) {
         (Situation::OptOut, _) => {
             format!(
-                "In stage {} as in any other: no deal is worth a message that was refused.",
-                context.stage.as_str()
+                "{} stage, same rule as any other: no deal is worth texting someone who opted out.",
+                capitalized(context.stage)
             )
         }
         (_, Some(Outcome::Won)) => {
-            format!("The lead is won (stage {}): serve, do not sell.", context.stage.as_str())
+            format!("{} stage, and already won: help, don't sell.", capitalized(context.stage))
         }
         (_, Some(Outcome::Lost)) => {
             format!(
-                "The lead was lost (stage {}): be glad of the message and let the lead set the \
-                    pace.",
-                context.stage.as_str()
+                "{} stage, and lost before: be glad they wrote and let them set the pace.",
+                capitalized(context.stage)
             )
         }
         (_, None) => text::stage_advice(situation.group(), context.stage).to_owned(),
@@ -198,7 +196,7 @@ fn guidance(context: &Context<'_>, situation: Situation) -> Vec<String> {
     [why, how, last].iter().map(|line| shorten(line, GUIDANCE_CHARS_MAX).to_owned()).collect()
 }
 
-/// The one thing beyond the message that the agent should have in mind now.
+/// The most important thing beyond the message that the agent should keep in mind.
 fn note(context: &Context<'_>, situation: Situation) -> Option<String> {
     let likely = |target: Target| {
         Some(context.probabilities[target.index()]).filter(|probability| *probability >= LIKELY)
@@ -209,48 +207,71 @@ fn note(context: &Context<'_>, situation: Situation) -> Option<String> {
         return None;
     }
     if context.appointments.ahead() && group != Group::Settled {
-        return Some("An appointment is pending: do not offer another one.".to_owned());
+        return Some("They already have an appointment: don't offer another one.".to_owned());
     }
     if let (Some(kind), true) = (context.open_objections.last(), group != Group::Resistance) {
         return Some(format!(
-            "Still open: the {} objection; come back to it before the next step.",
-            kind.as_str().replace('_', " ")
+            "Still open: {}. Come back to it before the next step.",
+            open_objection(*kind)
         ));
     }
     if context.declined && group != Group::Decline {
-        return Some("A visit was declined: wait until the lead brings it up.".to_owned());
+        return Some(
+            "They turned down a visit: let them be the one to bring it up again.".to_owned(),
+        );
     }
     if let Some(risk) = likely(Target::ChurnRisk) {
         return Some(format!(
-            "Risk of losing this lead: {} %. Answer soon and keep it easy.",
+            "{}% risk of losing this lead: reply soon and keep it easy.",
             percent(risk)
         ));
     }
     if let (Some(urgency), false) = (likely(Target::BuyingUrgency), group == Group::Decline) {
-        return Some(format!(
-            "Urgency is {} %: answer before anything else today.",
-            percent(urgency)
-        ));
+        return Some(format!("Urgency is {}%: answer this one first today.", percent(urgency)));
     }
     if let (Some(doubt), false) = (likely(Target::ObjectionProbability), group == Group::Resistance)
     {
         return Some(format!(
-            "An objection is likely next ({} %): leave room for it.",
+            "An objection is likely next ({}%): leave room for it.",
             percent(doubt)
         ));
     }
     rhythm(context)
 }
 
+fn capitalized(stage: Stage) -> String {
+    let name = stage.as_str();
+    name.chars()
+        .take(1)
+        .map(|letter| letter.to_ascii_uppercase())
+        .chain(name.chars().skip(1))
+        .collect()
+}
+
+fn open_objection(kind: ObjectionKind) -> &'static str {
+    match kind {
+        ObjectionKind::Price => "their concern about the price",
+        ObjectionKind::Financing => "their concern about financing",
+        ObjectionKind::Timing => "their concern about timing",
+        ObjectionKind::Trust => "their doubts about us",
+        ObjectionKind::Location => "their concern about the location",
+        ObjectionKind::Condition => "their concern about the condition",
+        ObjectionKind::Competitor => "their other option",
+        ObjectionKind::Authority => "the other person who decides",
+        ObjectionKind::NoNeed => "whether they need it",
+        ObjectionKind::Other => "an earlier concern",
+    }
+}
+
 fn rhythm(context: &Context<'_>) -> Option<String> {
     if context.unanswered >= 3 {
         return Some(format!(
-            "They answer after {} messages without reply: one message now, not two.",
+            "First reply after {} unanswered messages: send one message, not two.",
             context.unanswered
         ));
     }
     let quiet = context.quiet_ms.filter(|quiet| *quiet >= RETURN_MS)?;
-    Some(format!("They were silent for {} days: be glad, and do not ask why.", quiet / DAY_MS))
+    Some(format!("They're back after {} days: be glad, and don't ask why.", quiet / DAY_MS))
 }
 
 fn reply(context: &Context<'_>, situation: Situation) -> String {
@@ -265,30 +286,33 @@ fn reply(context: &Context<'_>, situation: Situation) -> String {
 
 fn opening(context: &Context<'_>, situation: Situation, core: &str) -> Option<&'static str> {
     if matches!(situation.group(), Group::Repair | Group::Decline | Group::Thanks)
-        || core.starts_with("Hello")
+        || core.starts_with("Hi")
     {
         return None;
     }
     let again =
         context.quiet_ms.is_some_and(|quiet| quiet >= RETURN_MS) && !core.contains("to hear");
     match (context.first, again) {
-        (true, _) => Some("Hello, nice to meet you."),
-        (false, true) => Some("It is good to hear from you again."),
+        (true, _) => Some("Hi there!"),
+        (false, true) => Some("Good to hear from you again!"),
         (false, false) => None,
     }
 }
 
-/// The closing line; it asks only where the text before it does not.
+/// The closing line. It asks only if the text before it does not.
 fn closing(context: &Context<'_>, situation: Situation) -> Option<&'static str> {
     let tone = text::tone(context.strategy);
     match (situation.group(), context.outcome) {
         (Group::Repair, _) => None,
         (Group::Decline, _) => Some(text::open_door(context.stage)),
         (_, Some(outcome)) => Some(text::ended(outcome)[tone]),
+        // An objection that ends the search gets no further word.
+        (Group::Resistance, None) if settled(situation) => None,
         (Group::Resistance, None) => Some(text::calm(context.stage)),
         (Group::Settled | Group::Thanks, None) => Some(text::rest(context.stage)),
         (Group::Inform | Group::Advance, None) => Some(forward(context, situation)[tone]),
-        // Between small words an appointment that stands is not worth another one.
+        // Small talk needs no next step while an appointment is ahead.
+        (Group::Light, None) if missed(context) => Some(text::AFTER_NO_SHOW[tone]),
         (Group::Light, None) => {
             (!context.appointments.ahead()).then(|| text::step(context.stage)[tone])
         }
@@ -296,27 +320,34 @@ fn closing(context: &Context<'_>, situation: Situation) -> Option<&'static str> 
 }
 
 fn forward(context: &Context<'_>, situation: Situation) -> [&'static str; 5] {
-    let appointment = context.appointments.status;
+    let booked = context.appointments.status == Status::Booked;
     match situation {
         Situation::Viewing => text::FIX_A_TIME,
         Situation::Dated => text::dated(context.stage),
-        _ if appointment == Status::Booked && !context.over() => {
-            ["And our appointment{when} stands."; 5]
-        }
-        _ if appointment == Status::NoShow && !context.declined => text::AFTER_NO_SHOW,
+        _ if booked && !context.over() => ["And we're still on for our appointment{when}."; 5],
+        _ if missed(context) => text::AFTER_NO_SHOW,
+        Situation::Commitment => text::step(Stage::Purchase),
         _ => text::step(context.stage),
     }
 }
 
-/// One of the variants, chosen by the event's id.
+fn settled(situation: Situation) -> bool {
+    matches!(situation, Situation::Objection(ObjectionKind::NoNeed | ObjectionKind::Competitor))
+}
+
+fn missed(context: &Context<'_>) -> bool {
+    context.appointments.status == Status::NoShow && !context.declined
+}
+
+/// One of the variants, selected by the event's id.
 fn vary(context: &Context<'_>, usage: &str, variants: &'static [&'static str]) -> &'static str {
     let seed = usage.bytes().fold(0, |seed, byte| seed << 8 | u32::from(byte));
     let choice = murmur3(&context.event_id.0, seed) as usize % variants.len().max(1);
     variants.get(choice).copied().unwrap_or_default()
 }
 
-/// The longest start of at most `chars` characters that ends at a word, or the hard cut when there
-/// is no word end.
+/// The longest prefix of at most `chars` characters that ends at a word, or a hard cut if no word
+/// ends there.
 fn shorten(text: &str, chars: usize) -> &str {
     let Some((cut, _)) = text.char_indices().nth(chars) else { return text };
     let (head, tail) = text.split_at(cut);
@@ -337,7 +368,7 @@ fn quote(text: &str) -> String {
     cut.rfind(char::is_whitespace).map_or(cut, |blank| &cut[..blank]).trim_end().to_owned()
 }
 
-/// The text of a situation.
+/// The texts of a situation.
 fn text_of(situation: Situation) -> &'static Text {
     match situation.group() {
         Group::Repair => repair::text(situation),
@@ -355,7 +386,7 @@ mod tests {
     use super::*;
     use crate::domain::lexicon::{FactKind, Lexicon};
 
-    /// What else is known of the lead.
+    /// What else the coach knows about the lead.
     #[derive(Default)]
     struct Known {
         facts: Vec<Fact>,
@@ -452,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_of_one_strategy_do_not_share_their_words() {
+    fn replies_of_one_strategy_start_differently() {
         for strategy in &strategies() {
             let mut starts: Vec<_> = MESSAGES
                 .iter()
@@ -471,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn no_visit_is_proposed_to_who_declined_or_has_one_and_nothing_is_sold_after_an_opt_out() {
+    fn a_lead_that_declined_or_has_an_appointment_gets_no_visit_proposed_and_an_opt_out_no_offer() {
         let appointments = Appointments {
             status: Status::Booked,
             starts_at: Some(EventTime(1_767_974_400_000)),
@@ -487,12 +518,12 @@ mod tests {
                     &Known { property: true, ..Known::default() },
                 );
                 let stands = advice("Can we visit?", stage, strategy, &booked);
-                for word in ["viewing", "visit", "Which two times", "weekend", "meet"] {
+                for word in ["showing", "visit", "two times", "weekend", "meet", "show you"] {
                     assert!(!declined.reply.contains(word), "{}", declined.reply);
                 }
                 assert!(
-                    stands.reply.contains("on Friday, January 9 at 4:00 PM stands")
-                        && !stands.reply.contains("Which two times"),
+                    stands.reply.contains("ur appointment on Friday, January 9 at 4:00 PM")
+                        && !stands.reply.contains("two times"),
                     "{}",
                     stands.reply
                 );
@@ -507,7 +538,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_not_asked_again() {
+    fn replies_do_not_ask_for_known_facts() {
         let facts = vec![
             Fact { kind: FactKind::Area, value: "San Jose".into() },
             Fact { kind: FactKind::Bedrooms, value: "3".into() },
@@ -518,10 +549,93 @@ mod tests {
                 let reply =
                     advice("Is an apartment still available?", stage, strategy, &known).reply;
                 assert!(
-                    !reply.contains("Which area") && !reply.contains("How many bedrooms"),
+                    !reply.contains("What area") && !reply.contains("How many bedrooms"),
                     "{reply}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_question_about_a_percentage_is_about_a_cause_only_when_it_mentions_a_donation() {
+        const BUYER: [&str; 5] = [
+            "What percentage do I need to put down?",
+            "What percent down do you need?",
+            "Is the inspection tax deductible?",
+            "What percentage is the commission?",
+            "Do you have programs for first time buyers?",
+        ];
+        let text_of = |advice: &Advice| {
+            format!("{} {} {}", advice.headline, advice.guidance.join(" "), advice.reply)
+        };
+        for strategy in &strategies() {
+            for property in [true, false] {
+                let known = Known { property, ..Known::default() };
+                for message in BUYER {
+                    let said = text_of(&advice(message, Stage::Consideration, strategy, &known));
+                    assert!(
+                        !["cause", "deduction", "funds"].iter().any(|word| said.contains(word)),
+                        "{message}: {said}"
+                    );
+                }
+                let said = text_of(&advice(BUYER[0], Stage::Consideration, strategy, &known));
+                assert!(said.starts_with("Financing"), "{said}");
+                let lower = "How much would they come down on the price?";
+                let said = text_of(&advice(lower, Stage::Consideration, strategy, &known));
+                assert!(said.starts_with("Question about"), "{said}");
+            }
+            let donor = "What percentage of my donation reaches the children?";
+            let said = text_of(&advice(donor, Stage::Interest, strategy, &Known::default()));
+            assert!(said.contains("the share that goes to the cause"), "{said}");
+            let home = Known { property: true, ..Known::default() };
+            let said = text_of(&advice(donor, Stage::Interest, strategy, &home));
+            assert!(!said.contains("cause"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_budget_is_noted_and_a_time_for_a_requested_appointment_is_not_asked_for_again() {
+        let requested = Appointments { status: Status::Requested, ..Appointments::default() };
+        let requested = Known { appointments: requested, ..Known::default() };
+        for strategy in &strategies() {
+            let stated = "Our budget is $450k and we need 3 bedrooms";
+            let stated = advice(stated, Stage::Interest, strategy, &Known::default());
+            assert!(stated.reply.contains("a $450k budget, 3 bedrooms"), "{}", stated.reply);
+            assert!(!stated.reply.contains("budget should"), "{}", stated.reply);
+            let timed = "Can we see it Saturday?";
+            let timed = advice(timed, Stage::Interest, strategy, &requested);
+            assert!(timed.reply.contains("that time"), "{}", timed.reply);
+            assert!(!timed.reply.contains("two times"), "{}", timed.reply);
+        }
+    }
+
+    #[test]
+    fn a_question_about_the_safety_of_an_area_gets_no_opinion() {
+        for message in ["Is the area safe?", "Are the schools in that neighborhood any good?"] {
+            for strategy in &strategies() {
+                let reply = advice(message, Stage::Interest, strategy, &Known::default()).reply;
+                assert!(reply.contains("Fair Housing"), "{reply}");
+            }
+        }
+    }
+
+    #[test]
+    fn high_rates_are_a_financing_concern_and_who_is_this_gets_an_introduction() {
+        let known = Known::default();
+        let headline =
+            |text: &str| advice(text, Stage::Interest, &Strategy::Consultative, &known).headline;
+        assert!(headline("rates are too high for us").starts_with("Financing"));
+        assert!(headline("that's too high").starts_with("Price"));
+        assert!(headline("Who is this?").starts_with("Greeting"));
+    }
+
+    #[test]
+    fn a_lead_that_missed_its_appointment_and_apologizes_is_reassured() {
+        let missed = Appointments { status: Status::NoShow, ..Appointments::default() };
+        let missed = Known { appointments: missed, ..Known::default() };
+        for strategy in &strategies() {
+            let advice = advice("So sorry, I was stuck at work", Stage::Intent, strategy, &missed);
+            assert!(advice.reply.contains("missed"), "{}", advice.reply);
         }
     }
 

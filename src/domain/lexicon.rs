@@ -1,9 +1,9 @@
-//! What a message says: intensities per topic, sentiment, objections and a few facts, from a
-//! documented phrase table.
+//! Signals of a message: topic intensities, sentiment, objections and a few facts, from a phrase
+//! table.
 //!
-//! A phrase counts on word borders only. A negation within three words before it, in the same
-//! clause, turns it off (and turns a positive word's sentiment round). Only the first
-//! [`TEXT_BYTES_MAX`] bytes of a text are read.
+//! A phrase matches on word boundaries only. A negation within three words before it, in the same
+//! clause, disables it and inverts the sentiment of a word. Only the first [`TEXT_BYTES_MAX`]
+//! bytes of a text are read.
 
 mod english;
 mod facts;
@@ -12,48 +12,48 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::domain::lexicon::english::{MOOD, NEGATIONS, OBJECTIONS, TOPICS};
 
-/// Bytes of a message that are read.
+/// The first bytes of a message, which are the only ones read.
 pub const TEXT_BYTES_MAX: usize = 4_000;
-/// Words that a negation reaches forward.
+/// Number of words after a negation that it applies to.
 const NEGATION_WORDS: usize = 3;
 
-/// What a message can be about.
+/// Topic of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// What it costs.
+    /// The price or the cost.
     Price,
-    /// How to pay for it.
+    /// A loan or another way to pay.
     Financing,
-    /// Approval of a loan before the purchase.
+    /// Loan approval before the purchase.
     PreApproval,
-    /// Visiting or meeting.
+    /// A visit or a meeting.
     Viewing,
-    /// When.
+    /// A deadline or a move-in date.
     Timeline,
-    /// Facts about what is offered.
+    /// Availability and features of the offer.
     Availability,
-    /// Likes it.
+    /// The lead likes it.
     Interest,
-    /// Is ready to act.
+    /// The lead is ready to act.
     Commitment,
-    /// Speaks against it.
+    /// An objection.
     Objection,
-    /// Deals with somebody else.
+    /// Another agent, lender or website.
     Competitor,
-    /// Wants to wait.
+    /// The lead wants to wait.
     Hesitation,
     /// Thanks.
     Thanks,
-    /// Opts out.
+    /// An opt-out.
     Stop,
-    /// Is unhappy with us.
+    /// A complaint about us.
     Complaint,
-    /// Asks something.
+    /// A question.
     Question,
 }
 
 impl Topic {
-    /// How many there are.
+    /// Number of topics.
     pub const COUNT: usize = 15;
     /// All topics, in order.
     pub const ALL: [Self; Self::COUNT] = [
@@ -97,24 +97,24 @@ impl Topic {
     }
 }
 
-/// What an objection is about.
+/// Subject of an objection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectionKind {
-    /// Too dear.
+    /// Too expensive.
     Price,
-    /// Cannot be paid.
+    /// Cannot get or afford a loan.
     Financing,
     /// Wrong time.
     Timing,
-    /// Does not trust.
+    /// Does not trust us.
     Trust,
-    /// Wrong place.
+    /// Wrong location.
     Location,
-    /// Wrong state.
+    /// Wrong size or condition.
     Condition,
-    /// Somebody else has it.
+    /// Has another agent or offer.
     Competitor,
-    /// Somebody else decides.
+    /// Another person decides too.
     Authority,
     /// Does not need it.
     NoNeed,
@@ -161,22 +161,22 @@ impl ObjectionKind {
     }
 }
 
-/// What a fact is about.
+/// Subject of a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FactKind {
-    /// How many bedrooms.
+    /// Number of bedrooms.
     Bedrooms,
-    /// How many bathrooms.
+    /// Number of bathrooms.
     Bathrooms,
-    /// What it may cost.
+    /// Highest price or rent.
     Budget,
-    /// Where it should be.
+    /// Location.
     Area,
-    /// Which animals come along.
+    /// Pets that move in.
     Pets,
-    /// Whether it should be furnished.
+    /// Furnished or not.
     Furnished,
-    /// When the move should be.
+    /// Latest move-in date.
     MoveBy,
 }
 
@@ -207,23 +207,23 @@ impl FactKind {
     }
 }
 
-/// Something a lead said about its wishes.
+/// A requirement that the lead stated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
-    /// What it is about.
+    /// Its subject.
     pub kind: FactKind,
     /// Its value, at most 40 bytes.
     pub value: String,
 }
 
-/// What one message says.
+/// Signals of one message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Signals {
     /// 0..=1 by [`Topic`].
     pub intensity: [f32; Topic::COUNT],
     /// -1..=1.
     pub sentiment: f32,
-    /// Kinds of objections, each once, in order of appearance.
+    /// Kinds of objections without duplicates, in order of appearance.
     pub objections: Vec<ObjectionKind>,
     /// Facts, in order of appearance.
     pub facts: Vec<Fact>,
@@ -237,16 +237,16 @@ impl Signals {
     }
 }
 
-/// A phrase and what it says.
+/// A phrase and its meaning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// Lower-case words separated by single blanks.
+    /// Lowercase words separated by single spaces.
     pub phrase: String,
     /// Its topic.
     pub topic: Topic,
-    /// 0..=1; 0 silences the phrase.
+    /// 0..=1; 0 disables the phrase.
     pub weight: f32,
-    /// For [`Topic::Objection`]: what about.
+    /// The subject, for [`Topic::Objection`].
     pub objection: Option<ObjectionKind>,
 }
 
@@ -280,7 +280,7 @@ impl Lexicon {
         Self::compile(topics.chain(objections).collect())
     }
 
-    /// This table with a tenant's entries, which replace those of the same phrase.
+    /// This table with a tenant's entries, which replace entries of the same phrase.
     #[must_use]
     pub fn with(&self, own: &[Entry]) -> Self {
         let kept = self
@@ -308,8 +308,7 @@ impl Lexicon {
         let mut signals = Signals::default();
         for found in self.automaton.find_overlapping_iter(&text) {
             let entry = &self.entries[found.pattern().as_usize()];
-            // Phrases that carry their own negation ("not right now") and refusals stand as they
-            // are.
+            // A negation does not disable refusals or phrases that contain one ("not right now").
             let own = matches!(entry.topic, Topic::Hesitation | Topic::Stop | Topic::Complaint)
                 || entry.phrase.split(' ').any(|word| NEGATIONS.contains(&word));
             if on_word_borders(&text, found.start(), found.end())
@@ -339,7 +338,7 @@ impl Signals {
         }
     }
 
-    /// What depends on the whole message: a refusal or a pause outweighs the topic it refuses.
+    /// Applies the rules for the whole message: a refusal clears the topics that it refuses.
     fn settle(&mut self, text: &str) {
         if self.of(Topic::Hesitation) > 0.0 || self.objections.contains(&ObjectionKind::NoNeed) {
             for topic in [Topic::Viewing, Topic::Commitment, Topic::Interest] {
@@ -350,7 +349,7 @@ impl Signals {
     }
 }
 
-/// The start of a text that is read.
+/// The first [`TEXT_BYTES_MAX`] bytes of a text, cut at a character.
 fn bounded(text: &str) -> &str {
     let end = (0..=TEXT_BYTES_MAX.min(text.len()))
         .rev()
@@ -359,7 +358,7 @@ fn bounded(text: &str) -> &str {
     &text[..end]
 }
 
-/// Lower case, straight apostrophes.
+/// The text in lowercase with straight apostrophes.
 fn normal(text: &str) -> String {
     text.chars()
         .map(|letter| if letter == '\u{2019}' { '\'' } else { letter.to_ascii_lowercase() })
@@ -372,7 +371,7 @@ fn on_word_borders(text: &str, start: usize, end: usize) -> bool {
         && !text[end..].chars().next().is_some_and(inside)
 }
 
-/// Whether one of the last words before a phrase, in the same clause, is a negation.
+/// Whether a negation is among the last words before a phrase, in the same clause.
 fn negated(before: &str) -> bool {
     let clause = before.rsplit([',', '.', ';', '!', '?', '\n']).next().unwrap_or("");
     let clause = clause.rsplit(" but ").next().unwrap_or(clause);

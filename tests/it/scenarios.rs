@@ -1,7 +1,7 @@
-//! Stories as files: an event per line, and under it what leadstream made of it.
+//! Scenario files: one event per line, with the effects of leadstream below it.
 //!
-//! `LEADSTREAM_BLESS=1 cargo test --test it scenarios` writes what it sees into the files; read the
-//! change before you keep it.
+//! `LEADSTREAM_BLESS=1 cargo test --test it scenarios` rewrites the files with the current effects;
+//! read the diff before you commit it.
 
 use std::fmt::Write;
 use std::fs;
@@ -44,7 +44,7 @@ fn pairs(mut text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The event of a line and when the log takes it.
+/// The event of a line and its append time.
 fn event(line: &str, number: usize) -> (Value, i64) {
     let (at, rest) = moment(line);
     let (who, what) = rest.split_once("  ").unwrap();
@@ -91,7 +91,7 @@ fn event(line: &str, number: usize) -> (Value, i64) {
     (event, processed)
 }
 
-/// What an effect tells a person.
+/// An effect as a line of text.
 fn reported(effect: &Effect, lead: &str) -> Option<String> {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     match effect {
@@ -153,7 +153,7 @@ fn reported(effect: &Effect, lead: &str) -> Option<String> {
     }
 }
 
-/// The story with what comes of it.
+/// The scenario with its effects.
 fn tell(story: &str) -> String {
     let rules = leadstream::domain::rules::Rules::new(
         std::sync::Arc::new(leadstream::codec::model::starting()),
@@ -196,8 +196,7 @@ fn every_story_is_told_as_its_file_says() {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
-        // Events are numbered by their line, so the bare story must be told the same whatever
-        // stands under it.
+        // Event ids are line numbers, so they must not depend on the effects in the file.
         let bare: String = text
             .lines()
             .filter(|line| !line.starts_with("    "))

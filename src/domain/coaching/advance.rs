@@ -1,9 +1,9 @@
-//! What to coach when the lead moves forward.
+//! Texts for a lead who moves forward.
 
 use crate::domain::coaching::situation::Situation;
 use crate::domain::coaching::text::Text;
 
-/// The text of a step forward.
+/// The texts of a step forward.
 pub(crate) fn text(situation: Situation) -> &'static Text {
     match situation {
         Situation::Commitment => &COMMITMENT,
@@ -14,259 +14,237 @@ pub(crate) fn text(situation: Situation) -> &'static Text {
     }
 }
 
-/// The text for a lead who writes about the appointment that is booked.
+/// The texts for a lead who writes about a booked appointment.
 pub(crate) static BOOKED: Text = Text {
-    label: "Appointment stands",
-    why: &[
-        "There is an appointment already{when}. Do not offer another: confirm it, prepare it and \
-            make it easy to come.",
-    ],
+    label: "Appointment booked",
+    why: &["They already have an appointment{when}. Don't offer another one: confirm it, prepare \
+        for it and make it easy to show up."],
     how: [
-        "Make coming easy: say that questions are welcome before and during.",
+        "Make it easy to show up: say questions are welcome before and during.",
         "Send a short list of what to look at and what to bring.",
-        "Confirm the appointment in one line and say what will be settled there.",
-        "Ask what the lead wants to find out there, and prepare exactly that.",
-        "Say that you look forward to it, and mention what they told you.",
+        "Confirm the appointment in one line and say what you'll get done there.",
+        "Ask what they want to find out, and prepare exactly that.",
+        "Say you're looking forward to it, and mention something they told you.",
     ],
     say: [
-        &["Our appointment{when} stands, and there is nothing you need to prepare. Bring every \
-                question, there are no wrong ones."],
-        &["Our appointment{when} stands. I prepare a short list of the points to check, so that \
-                you can score each one on the spot."],
-        &["Our appointment{when} stands. Please tell me by the evening before if anything has to \
-                change."],
-        &["Our appointment{when} stands. What do you most want to find out there?"],
-        &["Our appointment{when} stands, and I look forward to seeing you. I have what you told \
-                me so far in mind and prepare for that."],
+        &["You're all set for our appointment{when}, and there's nothing you need to prepare. \
+            Bring any questions you have."],
+        &["Our appointment{when} is all set. I'll have a short checklist ready so you can go \
+            through it point by point."],
+        &["Confirmed, our appointment{when} is all set. If anything changes, just let me know \
+            the day before."],
+        &["Our appointment{when} is all set. What do you most want to find out there?"],
+        &["We're still on for our appointment{when}, and I'm looking forward to it! I'll come \
+            prepared with what you've told me."],
     ],
 };
 
-/// The text for a lead who writes about an appointment that is asked for and not fixed.
+/// The texts for a lead who writes about an appointment that was requested but has no time yet.
 pub(crate) static REQUESTED: Text = Text {
-    label: "Appointment to be fixed",
+    label: "Appointment needs a time",
     why: &[
-        "An appointment is asked for and not fixed yet. Do not ask again whether: settle when, in \
-            as few messages as possible.",
+        "They asked for an appointment and it has no time yet. Don't ask again whether they want \
+            one: settle when, in as few messages as possible.",
     ],
     how: [
-        "Fit it to the lead's day and say that it can be moved.",
-        "Name what will be checked there, so that the time is well spent.",
-        "Collect two times from the lead and confirm one of them.",
+        "Fit it to their day and say it can be moved.",
+        "Say what you'll check there, so it's worth their time.",
+        "Get two times from them and confirm one.",
         "Ask what makes a time good or bad for them.",
-        "Arrange it the way that suited them so far, and say that you will be there in person.",
+        "Set it up the way that has worked for them so far, and be there yourself if you can.",
     ],
     say: [
-        &["Your request for an appointment is with me, and we fit it around your day. It can be \
-                moved at any time if life gets in the way."],
-        &["Your request is with me. I prepare the points worth checking, so that the time is \
-                well spent."],
-        &["Your request is with me, and only the time is open. Which two times this week suit \
-                you, so that I can confirm one?"],
-        &["Your request is with me. What should I know about your week to find a good time?"],
-        &["Your request is with me, and I am glad that we will meet. I arrange it around you."],
+        &["I've got your request and I'll work around your schedule. We can always move it if \
+            something comes up."],
+        &["I've got your request. I'll list what's worth checking so it's worth your time."],
+        &["I've got your request, we just need a time. What are two times this week that work \
+            for you?"],
+        &["I've got your request. What should I know about your week so I can find a good time?"],
+        &["I've got your request, and I'm looking forward to meeting you! I'll work around your \
+            schedule."],
     ],
 };
 
 static COMMITMENT: Text = Text {
     label: "Ready to go ahead",
-    why: &[
-        "The lead says yes. Stop selling: confirm what was agreed, name the very next step and \
-            make it easy.",
-    ],
+    why: &["They said yes. Stop selling: confirm what you agreed on, name the very next step and \
+        make it easy."],
     how: [
         "Notice that this is a big step and let them enjoy it.",
-        "Repeat what was agreed in writing, point by point, so that no question stays.",
+        "Put what you agreed on in writing, point by point, so nothing is unclear.",
         "Name one next step with a time, and who does it.",
         "Ask whether anything is still open before you move on.",
-        "Thank them for the trust and say that you stay after the deal.",
+        "Thank them for their trust, and say you'll be around after the deal.",
     ],
     say: [
         &[
-            "That is lovely to hear, and a big step too. We take the rest one thing at a time.",
-            "I am glad for you. It is normal if a question or two still comes up, just ask.",
+            "That's great news! We'll take the rest one thing at a time.",
+            "That's wonderful! If any questions come up along the way, just ask.",
         ],
         &[
-            "Great. I put what we agreed in writing, point by point, so that you can check every \
-                figure before anything is final.",
-            "Thank you. Before we go on, you get a summary with all figures and steps to check \
-                against your own notes.",
+            "Great! I'll put what we agreed on in writing so you can check every number before \
+                anything is final.",
+            "Sounds good! Before we move ahead, I'll send you a summary of the numbers and steps \
+                to look over.",
         ],
         &[
-            "Great, then let us move. I send you the next step in writing.",
-            "Wonderful. I prepare everything on my side, so that it stays simple for you.",
+            "Great, let's get going! I'll send you the next step in writing.",
+            "Perfect! I'll get everything ready on my end to keep it simple for you.",
         ],
         &[
-            "Great, thank you. Before we go on, is there anything you would still like to have \
-                clear?",
-            "I am glad to hear it. What made you decide, so that I make sure exactly that comes \
-                true in the details?",
+            "Great, thank you! Before we move ahead, is there anything you'd still like cleared \
+                up?",
+            "Glad to hear it! What made up your mind? I want to make sure we get that part right.",
         ],
         &[
-            "Thank you for your trust, I do not take it lightly. I stay your contact afterwards \
-                too, not only until it is done.",
-            "Thank you, that means a lot to me. I stay with you through the next steps and after \
-                them.",
+            "Thank you for trusting me with this, I don't take it lightly.",
+            "That means a lot, thank you! I'll be with you every step of the way.",
         ],
     ],
 };
 
 static VIEWING: Text = Text {
     label: "Wants a {visit}",
-    why: &[
-        "The lead wants to meet the real thing. Fix day and time while the wish is fresh; keep \
-            everything else short.",
-    ],
+    why: &["They want to see the real thing. Set a day and time while they're ready, and keep \
+        everything else short."],
     how: [
-        "Make it feel light: a {visit} binds nobody.",
-        "Fix the time, and add the points worth checking there.",
-        "Offer two ways to a time and confirm the one they choose.",
+        "Keep it light: a {visit} doesn't commit them to anything.",
+        "Set the time, and add what's worth checking there.",
+        "Offer two choices for a time and confirm the one they pick.",
         "Ask what they want to find out there, and prepare that.",
-        "Do it yourself if you can; people remember who showed them round.",
+        "Do it yourself if you can: people remember who was there.",
     ],
     say: [
         &[
-            "I am glad you would like a {visit}, and it does not commit you to anything.",
-            "Gladly. A {visit} is the best way to get a feeling for it, and a no afterwards is \
-                perfectly fine.",
+            "I'd be happy to set up a {visit}, and it doesn't commit you to anything.",
+            "Sure! A {visit} is the best way to get a feel for it, and it's fine if it turns out \
+                not to be for you.",
         ],
         &[
-            "Gladly. For the {visit} I prepare a list of the points to check, so that you can \
-                compare it with other {options} afterwards.",
-            "Happy to arrange it. You get the key figures beforehand, so that on the spot you can \
-                look at what paper does not show.",
+            "Sure! I'll send you a short checklist for the {visit}, so you can compare it with \
+                other {options} afterward.",
+            "Happy to set that up! I'll send the key numbers ahead of time, so you can focus on \
+                what you can't see on paper.",
+        ],
+        &["Sure, let's set up the {visit}.", "Absolutely, let's get the {visit} on the calendar."],
+        &[
+            "Sure! When works for you, and what do you most want to find out at the {visit}?",
+            "Happy to set up the {visit}! When works for you, and what should I have ready?",
         ],
         &[
-            "Gladly, let us fix the {visit}.",
-            "Good, then let us get the {visit} into the calendar.",
-        ],
-        &[
-            "Gladly. Which two times suit you, and what would you most like to find out at the \
-                {visit}?",
-            "Happy to arrange the {visit}. When does it suit you, and what should I prepare?",
-        ],
-        &[
-            "Gladly, I look forward to meeting you. I arrange the {visit} with what you told me in \
-                mind.",
-            "With pleasure. I will try to be there myself, so that you have one person to ask.",
+            "Great, I'd love to {show}! I'll set up the {visit} with what you've told me in mind.",
+            "Absolutely! I'll try to be there myself, so you have one person to ask.",
         ],
     ],
 };
 
 static DATED: Text = Text {
-    label: "Names a time for a {visit}",
+    label: "Named a time for a {visit}",
     why: &[
-        "The lead wants to come and says when. Check that time now and confirm it in one line; \
-            asking for another costs the {visit}.",
+        "They want to come and said when. Check that time now and confirm it in one line; asking \
+            for a different one can cost you the {visit}.",
     ],
     how: [
-        "Show that the day they chose is welcome, and that it can be moved.",
-        "Confirm the time, and add the points worth checking there.",
-        "Check the calendar before you answer, so that the answer is a yes.",
+        "Show that the time they picked is welcome, and that it can be moved.",
+        "Confirm the time, and add what's worth checking there.",
+        "Check the calendar before you answer, so the answer is a yes.",
         "Confirm first, then ask what they want to find out there.",
-        "Say that you will be there yourself if you can.",
+        "Say you'll be there yourself if you can.",
     ],
     say: [
         &[
-            "Gladly, thank you for saying when it suits you. I check that time right away, and it \
-                can be moved if something comes up.",
-            "I am glad that you would like a {visit}. I see to it that your time works, and there \
-                is no obligation at all.",
+            "Great, I'll confirm that time in a few minutes. We can always move it if something \
+                comes up.",
+            "Great, I'd love to {show}! I'll confirm that time in a few minutes.",
         ],
         &[
-            "Thank you, that is clear. I check that time and send you the confirmation with a \
-                short list of points worth looking at.",
-            "Noted. You get the confirmation in writing, with the key figures to read beforehand.",
+            "Thanks, that's clear. I'll confirm that time in a few minutes and send a short list \
+                of what's worth a look.",
+            "Got it. I'll check that time and send you a confirmation with the key numbers to \
+                read beforehand.",
         ],
         &[
-            "Good, I check that time now and confirm it to you in one line.",
-            "Good, I put that into the calendar and confirm it as soon as it stands.",
+            "Sounds good. I'll check that time now and confirm in a few minutes.",
+            "Great, I'll check that time and let you know as soon as it's confirmed.",
         ],
         &[
-            "Gladly, I check that time and confirm it. What would you most like to find out at the \
-                {visit}?",
-            "Noted, I confirm that time as soon as it stands. What should I prepare for you?",
+            "Great, I'll confirm that time in a few minutes. What do you most want to find out \
+                at the {visit}?",
+            "Got it, I'll confirm that time in a few minutes. What should I have ready for you?",
         ],
         &[
-            "With pleasure, I look forward to it. I check that time and come back to you myself.",
-            "Lovely, I arrange it for that time and will try to be there in person.",
+            "Great, I'm looking forward to it! I'll check that time and get right back to you.",
+            "Great, I'd love to {show}! I'll confirm that time shortly and try to be there in \
+                person.",
         ],
     ],
 };
 
 static INTEREST: Text = Text {
-    label: "Interest shown",
+    label: "Shows interest",
     why: &[
-        "The lead likes what they see. Build on what they like, in their words; do not add five \
-            other things.",
-        "Interest is warm now. Find what it is about and take one small step with it.",
+        "They like what they see. Build on that, in their words, and don't add five other things.",
+        "They're interested right now. Find out what it is they like and take one small step \
+            with it.",
     ],
     how: [
-        "Share the joy briefly and let them say more.",
-        "Give two or three solid facts that back the liking, from your records.",
-        "Propose one next step with a time while the interest is fresh.",
+        "Be happy with them for a moment and let them say more.",
+        "Give two or three solid facts from your records that back it up.",
+        "Suggest one next step with a time while they're interested.",
         "Ask what they like most; it tells you what to look for.",
-        "Link it to what they told you before.",
+        "Tie it to something they told you before.",
     ],
     say: [
         &[
-            "I am glad this speaks to you. Take a moment with it, there is no hurry.",
-            "That is nice to hear. It is a good feeling when something fits.",
+            "I'm so glad you like it! Take your time with it, there's no rush.",
+            "That's great to hear! It's a nice feeling when something fits.",
         ],
         &[
-            "Good to hear. I put the key facts together for you, with the points that speak \
-                against it as well.",
-            "Glad that it looks right. Let me add the facts that matter, so that the good feeling \
-                rests on something solid.",
+            "Great to hear! I'll put together the key facts for you, including the downsides.",
+            "Glad it looks good! Let me add the facts that matter, so you can see if it holds up \
+                on paper.",
+        ],
+        &["Great to hear! Let's keep it moving.", "Great, that sounds like a good match."],
+        &[
+            "Glad to hear that! What do you like most about it?",
+            "Great to hear! What stood out to you?",
         ],
         &[
-            "Great to hear. Then let us take the next step while it is fresh.",
-            "Good, that sounds like a match worth a closer look.",
-        ],
-        &[
-            "I am glad to hear that. What do you like most about it?",
-            "Good to hear. What made this one stand out for you?",
-        ],
-        &[
-            "That makes me happy to hear. It tells me a bit more about what suits you, and I keep \
-                it in mind.",
-            "Lovely. It helps me to know what you like, for now and for later.",
+            "Love to hear that! It helps me get a better feel for what works for you.",
+            "That's great! It helps me to know what you like, now and down the road.",
         ],
     ],
 };
 
 static FACTS: Text = Text {
-    label: "Lead tells what is needed",
-    why: &[
-        "The lead gave details ({noted}). Show that you noted them, never ask for them again, and \
-            act on them.",
-    ],
+    label: "Shared what they need",
+    why: &["They gave you details ({noted}). Show you wrote them down, never ask for them again, \
+        and act on them."],
     how: [
-        "Say back what you heard, so that they feel understood.",
-        "Turn the details into criteria, and sort must from nice to have.",
+        "Repeat what you heard so they feel understood.",
+        "Turn the details into criteria, and separate must-haves from nice-to-haves.",
         "Confirm the details and go straight to the next step with a time.",
-        "Confirm, then ask the one missing thing that narrows most.",
-        "Note the details for good, and say that they will not have to repeat them.",
+        "Confirm, then ask the one missing thing that narrows it down most.",
+        "Save the details, and say they won't have to repeat them.",
     ],
     say: [
         &[
-            "Thank you, that helps me picture what you need ({noted}).",
-            "Thank you for telling me: {noted}. I want to be sure that I find what really suits \
-                you.",
+            "Thanks, that really helps me picture what you need ({noted}).",
+            "Thanks for telling me ({noted}). I want to find something that really works for you.",
         ],
         &[
-            "Noted: {noted}. I measure every one of the {options} against that and show you where \
-                each fits and where it does not.",
-            "Thank you, I have: {noted}. I sort the {options} by how many of your points they \
-                meet.",
+            "Got it: {noted}. I'll check the {options} against that and tell you where each one \
+                fits and where it doesn't.",
+            "Thanks, noted: {noted}. I'll rank the {options} by how many of your points they meet.",
         ],
         &[
-            "Got it: {noted}. I start with exactly that.",
-            "Noted: {noted}. That is enough to begin.",
+            "Got it: {noted}. I'll start with that.",
+            "Perfect, noted: {noted}. That's enough to get started.",
         ],
-        &["Thank you, noted: {noted}. {ask}", "Good, that is clear: {noted}. {ask}"],
+        &["Thanks, got it: {noted}. {ask}", "Great, that's clear: {noted}. {ask}"],
         &[
-            "Thank you, I have noted it ({noted}) and you will not have to tell me twice.",
-            "Thanks for sharing that ({noted}). I keep it with what I know about your wishes.",
+            "Thanks, I've written that down ({noted}), so you won't have to tell me twice.",
+            "Thanks for sharing that ({noted}). I'll keep it in mind.",
         ],
     ],
 };

@@ -1,4 +1,4 @@
-//! The message that an agent could send now, by what is to be done next.
+//! Drafts of the message that goes with the lead's next action.
 
 use crate::domain::coaching::words::fact_words;
 use crate::domain::journey::{Outcome, Stage};
@@ -8,74 +8,72 @@ use crate::domain::next_action::Action;
 /// Longest draft, bytes.
 const DRAFT_BYTES_MAX: usize = 480;
 
-/// What is known of a lead that a draft may use.
+/// What a draft may use about a lead.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// Stage of the journey.
     pub stage: Stage,
-    /// How the lead ended.
+    /// How the journey ended; `None` while it is open.
     pub outcome: Option<Outcome>,
-    /// What the lead told of its wishes.
+    /// The lead's requirements.
     pub facts: &'a [Fact],
-    /// The objection that stands open.
+    /// The objection that is still open.
     pub objection: Option<ObjectionKind>,
 }
 
-/// A message ready to be edited and sent; empty when nothing is to be done. It states nothing but
-/// what the lead said.
+/// A message that the agent can edit and send for this action; empty for [`Action::Wait`]. It
+/// states only facts that the lead gave.
 #[must_use]
 pub fn draft(action: Action, known: &Known<'_>) -> String {
     let wishes: Vec<_> = known.facts.iter().rev().filter_map(fact_words).take(2).collect();
     let wishes = if wishes.is_empty() {
-        "what you told me".to_owned()
+        "what you're looking for".to_owned()
     } else {
-        format!("your wishes ({})", wishes.join(", "))
+        format!("what you're looking for ({})", wishes.join(", "))
     };
     let text = match action {
         Action::Wait => String::new(),
         Action::Answer => {
-            "Thank you for your message, and sorry to have kept you waiting. Here is \
-            my answer: "
-                .to_owned()
+            "Thanks for your message, and sorry for the wait! Here's your answer: ".to_owned()
         }
         Action::ResolveObjection => objection(known.objection).to_owned(),
         Action::ProposeViewing => {
-            "I think the next step is worth it: seeing it for yourself. Which two times would suit \
-                you this week?"
+            "I think the next step is seeing it in person. What are two times this week that \
+                work for you?"
                 .to_owned()
         }
         Action::ConfirmAppointment => {
-            "A short word before our appointment: does the time still suit you, and is there \
-                anything I should prepare?"
+            "Quick check before our appointment: does the time still work for you, and is there \
+                anything I should have ready?"
                 .to_owned()
         }
         Action::FollowUp => follow_up(known.stage, &wishes),
-        Action::SendListings => format!(
-            "I have looked for what fits {wishes}. May I send you the \
-            two that come closest?"
-        ),
-        Action::Qualify => "Thank you for your interest. What would it have to be, so that it is \
-            worth your time?"
-            .to_owned(),
+        Action::SendListings => {
+            format!("I checked for {wishes}. Want me to send you the two closest matches?")
+        }
+        Action::Qualify => {
+            "Thanks for your interest! What are you looking for, so I only send you what fits?"
+                .to_owned()
+        }
         Action::ReEngage => {
             format!(
-                "I have not heard from you for a while and wanted to ask once: shall I go on with \
-                    {wishes} in mind, or has something changed?"
+                "Just checking in, since I haven't heard from you. Should I keep an eye out for \
+                    {wishes}, or has something changed?"
             )
         }
         Action::Nurture if known.outcome == Some(Outcome::Won) => {
-            "I hope everything turned out as it should. If a question comes up, or somebody you \
-                know could use help, I am here."
+            "I hope everything turned out well! If you have a question, or someone you know \
+                could use a hand, I'm here."
                 .to_owned()
         }
         Action::Nurture => {
-            "I will not crowd your inbox. Should it become current again, a short word is enough, \
-                and I pick it up from there."
+            "I won't crowd your inbox. If this comes up again, just send me a quick message and \
+                we'll pick it up from there."
                 .to_owned()
         }
         Action::Close => {
-            "We are nearly there. Shall I send you the list of what is left, with who \
-            does what and by when?"
+            "We're almost there! Want me to send you a list of what's left, with who does what \
+                and by when?"
                 .to_owned()
         }
     };
@@ -86,18 +84,20 @@ pub fn draft(action: Action, known: &Known<'_>) -> String {
 fn follow_up(stage: Stage, wishes: &str) -> String {
     match stage {
         Stage::Awareness | Stage::Interest => {
-            format!("I have {wishes} in mind. Shall I go on looking, or has something changed?")
+            format!(
+                "I still have {wishes} in mind. Should I keep looking, or has something changed?"
+            )
         }
-        Stage::Consideration => format!(
-            "You are comparing, with {wishes} in mind. Shall I set your top two side by side?"
-        ),
+        Stage::Consideration => {
+            format!("Based on {wishes}, want me to put your top two side by side?")
+        }
         Stage::Intent => {
-            "You were close to the next step. Is there anything in the way that I can take care of?"
+            "It looked like you were close to the next step. Is anything in the way that I can \
+                help with?"
                 .to_owned()
         }
         Stage::Evaluation | Stage::Purchase => {
-            "Which point is still open for you? I would like to clear it before anything else."
-                .to_owned()
+            "What's still open for you? I'd like to clear that up before anything else.".to_owned()
         }
     }
 }
@@ -105,44 +105,43 @@ fn follow_up(stage: Stage, wishes: &str) -> String {
 fn objection(kind: Option<ObjectionKind>) -> &'static str {
     match kind {
         Some(ObjectionKind::Price) => {
-            "I have thought about what you said on the price. What would it have to be measured \
-                against to be fair?"
+            "I've been thinking about what you said about the price. What would make it feel \
+                fair to you?"
         }
         Some(ObjectionKind::Financing) => {
-            "On paying for it: shall we go through what is possible, step by step and without any \
+            "About paying for it: want to go over what's possible, step by step, with no \
                 obligation?"
         }
         Some(ObjectionKind::Timing) => {
-            "You said that the timing is not right. What has to happen first, and when shall I ask \
-                again?"
+            "You mentioned the timing isn't right. What has to happen first, and when should I \
+                check back in?"
         }
         Some(ObjectionKind::Trust) => {
-            "You wanted to be sure whom you deal with. Which proof may I send you, that you can \
-                check without me?"
+            "You wanted to be sure who you're dealing with. What can I send you that you can \
+                check on your own?"
         }
         Some(ObjectionKind::Location) => {
-            "You had doubts about the place. Which distances matter most, so that I can check them \
-                for you?"
+            "You weren't sure about the location. Which distances matter most, so I can check \
+                them for you?"
         }
         Some(ObjectionKind::Condition) => {
-            "You had doubts about the condition. Which point decides, so that I can find out about \
-                it?"
+            "You had doubts about the condition. Which point matters most to you? I'll look into \
+                that one first."
         }
         Some(ObjectionKind::Competitor) => {
-            "You have another option, which is good to have. If it helps, I compare both with you \
-                honestly."
+            "You mentioned you have another option, which is great. If you're still deciding, \
+                I'm happy to compare the two with you."
         }
         Some(ObjectionKind::Authority) => {
-            "You wanted to decide together. May I answer questions of everyone who has a say, in \
-                one short call?"
+            "You wanted to decide together. Would a quick call help, so everyone can ask their \
+                questions?"
         }
         Some(ObjectionKind::NoNeed) => {
-            "You said that you see no need. I leave it there; a short word is enough if that \
-                changes."
+            "You mentioned you don't need this right now, so I'll leave it there. Just send me a \
+                message if that changes."
         }
         Some(ObjectionKind::Other) | None => {
-            "You raised a concern that I have not answered yet. Did I get it right, and what would \
-                settle it for you?"
+            "You brought up a concern I haven't answered yet. What would settle it for you?"
         }
     }
 }
@@ -153,7 +152,7 @@ mod tests {
     use crate::domain::lexicon::FactKind;
 
     #[test]
-    fn drafts_differ_by_action_fit_a_message_and_use_what_the_lead_said() {
+    fn drafts_differ_by_action_fit_the_limit_and_use_the_facts_of_the_lead() {
         let facts = [
             Fact { kind: FactKind::Bedrooms, value: "2".into() },
             Fact { kind: FactKind::Area, value: "San Jose".into() },

@@ -1,9 +1,9 @@
-//! What to coach when the lead wants to know something.
+//! Texts for a lead who wants to know something.
 
 use crate::domain::coaching::situation::Situation;
 use crate::domain::coaching::text::Text;
 
-/// The text of a wish to know.
+/// The texts of a question.
 pub(crate) fn text(situation: Situation) -> &'static Text {
     match situation {
         Situation::Price => &PRICE,
@@ -16,191 +16,183 @@ pub(crate) fn text(situation: Situation) -> &'static Text {
 
 static PRICE: Text = Text {
     label: "Question about {price}",
-    why: &[
-        "The lead talks about {price}. Give the exact figure with everything it includes, from \
-            your records; no ranges from memory.",
-    ],
+    why: &["They brought up {price}. Give the exact number and everything it includes, from your \
+        records. No ranges from memory."],
     how: [
-        "Say that it is good to ask early, so that the figure does not feel like a test.",
-        "Give the total, what it includes and what comes on top, in three short lines.",
-        "Send the figure first, then propose one next step with a time.",
-        "With the figure, ask what it has to be measured against.",
-        "Be as open about extra costs as you would be with a friend.",
+        "Say you're glad they asked early, so talking money doesn't feel like a test.",
+        "Give the total, what it includes and what's extra, in three short lines.",
+        "Send the number first, then suggest one next step with a time.",
+        "Along with the number, ask what they're comparing it to.",
+        "Be as open about extra costs as you'd be with a friend.",
     ],
     say: [
         &[
-            "Good that you bring it up, talking about {price} should be easy between us. Let me \
-                confirm the exact figure, so that you get it right rather than fast.",
-            "Thank you for being open about {price}. Let me check the exact figure before I say a \
-                number that turns out wrong.",
+            "I'm happy to go over {price} with you anytime. Let me confirm the exact number \
+                first so I get it right.",
+            "I'm glad you brought up {price}. Let me double-check the exact number before I \
+                quote you anything.",
         ],
         &[
-            "On {price}, you should see three numbers: the total, what is included, and what comes \
-                on top. Let me confirm all three in writing.",
-            "Let me send you {price} broken down: the base figure, the extras, and the total to \
-                compare with your other {options}.",
+            "On {price}, you should see three numbers: the base, what's included, and what's \
+                extra. Let me confirm all three in writing.",
+            "Let me break down {price} for you: base, extras and total, all in writing.",
         ],
         &[
-            "Let me confirm the exact figure and send it to you in writing.",
-            "You get a clear figure from me in writing, as soon as I have it confirmed.",
+            "Let me confirm the exact number and send it to you in writing.",
+            "I'll get you a firm number in writing as soon as I've confirmed it.",
         ],
         &[
-            "Let me confirm the exact figure for you. So that I put it in the right light, what \
-                would make it good value in your eyes?",
-            "Let me check the figure. What should I compare it with, so that it means something to \
-                you?",
+            "Let me confirm the exact number for you. What would make it a good value in your \
+                eyes?",
+            "Let me check the number for you. What are you comparing it to?",
         ],
         &[
-            "You get the honest figure from me, extras included, also where it is not to our \
-                advantage. Let me confirm it first.",
-            "I like that we talk about {price} early. Let me confirm the full figure, extras \
-                included, so that there are no surprises between us.",
+            "I'll give you the straight number, extras included, even if it's not in our favor. \
+                Let me confirm it first.",
+            "I'm glad we can talk openly about {price}. Let me get you the full number, extras \
+                included, so there are no surprises.",
         ],
     ],
 };
 
 static FINANCING: Text = Text {
-    label: "Paying for it",
-    why: &["The lead thinks about how to pay. That is a serious step; explain the path and leave \
-            rates and approval to a licensed lender."],
+    label: "Financing",
+    why: &["They're thinking about how to pay for it, which is a serious step. Explain how it \
+        works, and leave rates, down payment and approval to a licensed lender."],
     how: [
-        "Take the fear out of the money part; it is a process, not an exam.",
-        "Lay out the steps and papers in order, without quoting a rate.",
-        "Offer one short call on the money part with a time.",
-        "Ask where in the process they are, if you do not know it yet.",
-        "Offer an introduction to people you know to be careful, at least two so that they choose.",
+        "Take the fear out of the money part: it's a process, not a test.",
+        "Lay out the steps and documents in order, without quoting a rate.",
+        "Offer one short call about the money side, with a time.",
+        "Ask what else is unclear about the money side. Don't ask for income or credit score.",
+        "Offer to introduce people you trust, at least two so they can choose.",
     ],
     say: [
-        &["The money part can feel heavy at first, and it gets lighter step by step. You do not \
-                have to have all the answers now."],
-        &["Here is the order: what you want to spend in all, the papers a lender would want to \
-                see, then the comparison of at least two offers. A licensed lender can give you \
-                binding figures."],
-        &["Let us put the money side in order first, so that everything after it is easy."],
-        &["Good that you look at this early. Which part would you like to have clear first: the \
-                amount up front, the monthly side, or the paperwork?"],
-        &["We can go through this together at your pace. If it helps, I can name more than one \
-                lender, so that the choice stays with you."],
+        &["The money side can feel like a lot, but it gets easier step by step. A licensed \
+            lender can give you exact numbers when you need them."],
+        &["Let me list what's settled on the money side and what's still open: total budget, \
+            documents, loan offers. A licensed lender can give you firm numbers on rate, down \
+            payment and monthly payment."],
+        &["Let's get the money side squared away first so the rest is easy. A licensed lender \
+            can give you firm numbers."],
+        &["It's smart to look at this early, and a licensed lender can give you exact numbers. \
+            What else do you want to get clear on about financing?"],
+        &["We can go through the money part together at your pace. If it helps, I can give you \
+            more than one lender to talk to, so the choice is yours."],
     ],
 };
 
 static TIMELINE: Text = Text {
     label: "Timing",
     why: &[
-        "The lead gave a time or asks for one. A date is the backbone of the plan: note it and \
-            work backwards from it.",
+        "They gave a date or asked about one. The whole plan hangs on it: write it down and work \
+            backward from it.",
     ],
     how: [
-        "Notice what the date means for the lead's life before you plan.",
-        "Work backwards from the date: three or four steps, each with a latest day.",
-        "Fix the first step of the plan now, with a day.",
-        "Ask how firm the date is and what hangs on it.",
+        "Think about what the date means for them before you start planning.",
+        "Work backward from the date: three or four steps, each with a deadline.",
+        "Lock in the first step now, with a day.",
+        "Ask how firm the date is and what depends on it.",
         "Remember the reason behind the date and come back to it.",
     ],
     say: [
         &[
-            "Thank you, that helps. A date like that can be a relief or a burden, so let us keep \
-                the steps small.",
-            "Good to know, and no need to carry the planning alone. We take it step by step.",
+            "Thanks, that helps. Deadlines can be stressful, so let's keep the steps small.",
+            "You don't have to plan it all yourself. Let me see what's possible, and we'll take \
+                it step by step.",
         ],
         &[
-            "Let us count backwards from your date: what has to be decided, checked and signed, \
-                and by when. I can put that in a short list.",
-            "Let me set out the steps with a latest day for each, so that you see at once whether \
-                the timing holds.",
+            "Let's work backward from your date: what has to be decided, checked and signed, and \
+                by when. I can put that in a short list.",
+            "Let me map out the steps with a deadline for each, so you can see right away if the \
+                timing works.",
         ],
         &[
-            "Then the first step should happen this week. Everything after it gets easier.",
-            "Good, we have a date to work with. Let us fix the first step now.",
+            "Then let's get the first step done this week. Everything after that gets easier.",
+            "Okay, let's work with that timing and lock in the first step now.",
         ],
         &[
-            "Thank you, I have noted the timing. How firm is it, and what hangs on it for you?",
-            "Good to know. What would happen if it took a few weeks longer?",
+            "Thanks, I've noted the timing. How firm is it?",
+            "Let me see what's possible. What happens if it takes a few weeks longer?",
         ],
-        &["Thank you, I keep the timing in mind in everything I send you. I also want it to fit \
-                the rest of your life, not only the calendar."],
+        &["Thanks, I'll keep that timing in mind with everything I send you. It has to work for \
+            your life, not just the calendar."],
     ],
 };
 
 static AVAILABILITY: Text = Text {
-    label: "Is it available",
+    label: "Availability question",
     why: &[
-        "The lead wants to know what there is. Check before you answer: one wrong yes costs more \
-            trust than a late answer.",
+        "They want to know what's available. Check before you answer: one wrong yes costs more \
+            trust than a slower answer.",
     ],
     how: [
-        "Acknowledge that searching is tiring, and take one task off them.",
-        "Answer with a short list on the same few points, so that it can be compared.",
-        "Check, answer, and name one next step with a time.",
+        "Acknowledge that searching is tiring, and take one task off their hands.",
+        "Answer with a short list on the same few points so it's easy to compare.",
+        "Check, answer, and suggest one next step with a time.",
         "Ask the one thing that narrows the search most.",
-        "Use what they told you before, and send only what you would show a friend.",
+        "Use what they told you before, and send only what you'd show a friend.",
     ],
     say: [
         &[
-            "Searching can be tiring, so let me take this part off you. I check what is really \
-                available before I raise your hopes.",
-            "Thank you for asking. Let me check first, so that you do not set your heart on \
-                something that is gone.",
+            "I know searching takes a lot out of you, so let me check on this one for you.",
+            "Thanks for asking! Let me check first so you don't get your hopes up for nothing.",
         ],
         &[
-            "Let me check what is available now and set it out on the same few points: {points}. \
-                Then you can compare at a glance.",
-            "I will check the current list and note for each of the {options} where it fits and \
-                where it does not.",
+            "Let me check what's available right now and send you the facts in one short list.",
+            "I'll check what's current and send you the facts, good and bad.",
         ],
         &[
-            "Let me check that now and come back with a clear yes or no.",
-            "I check what is available and answer with a short list, nothing that does not fit.",
+            "Let me check now and get back to you with a clear answer.",
+            "I'll look it up now and send you a straight answer.",
         ],
-        &["Let me check what is available. {ask}", "I am looking into it. {ask}"],
+        &["Let me check on that for you. {ask}", "I'll look into it now. {ask}"],
         &[
-            "Let me check, and I only pass on what I would show a friend with your wishes.",
-            "I look into it with what you told me in mind, rather than sending you everything \
-                there is.",
+            "Let me check and tell you straight what I find.",
+            "Let me look into it, and I'll keep what you need in mind.",
         ],
     ],
 };
 
 static QUESTION: Text = Text {
-    label: "Open question",
+    label: "Question to answer",
     why: &[
-        "The lead asked about {asked}. Answer exactly that first, from a source you can name; then \
-            move one small step.",
-        "A question is an open door: answer it first and fully, before anything of yours.",
+        "They asked about {asked}. Answer exactly that first, from a source you can name, then \
+            take one small step.",
+        "A question is an open door: answer it first and fully, before anything on your own list.",
     ],
     how: [
-        "Welcome the question, so that the next one comes too.",
-        "Answer with the fact and where it comes from; mark what you do not know.",
-        "Answer in one line, then propose one next step with a time.",
-        "Answer, then ask what makes this point important.",
-        "Answer personally and add one thing they did not ask but would want to know.",
+        "Welcome the question so they'll ask the next one, too.",
+        "Give the fact and where it comes from, and say what you don't know.",
+        "Answer in one line, then suggest one next step with a time.",
+        "Answer, then ask how much this point matters to them.",
+        "Answer personally, and add one thing they didn't ask but would want to know.",
     ],
     say: [
         &[
-            "Good that you ask, please ask everything that is on your mind. Let me check {about} \
-                properly, so that you can rely on the answer.",
-            "Thank you for asking. I want you to feel sure about {about}, so let me check instead \
-                of guessing.",
+            "Good question, and feel free to ask me anything. Let me check {about} so you get an \
+                answer you can count on.",
+            "Thanks for asking! Let me check {about} so I'm not guessing.",
         ],
         &[
-            "Let me look up {about} at the source and send you the answer with where it comes \
-                from. Anything I cannot confirm, I will mark as open.",
-            "I check {about} in the records first. You get what is confirmed and what is still \
-                open, separately.",
+            "Let me look into {about} and send you the answer with the source. If I can't \
+                confirm something, I'll say so.",
+            "I'll check {about} in the records first and tell you what's confirmed and what's \
+                still open.",
         ],
         &[
-            "Let me check {about} and come back to you with a clear answer.",
-            "I check {about} now and answer in one line.",
+            "Let me check {about} and get you a clear answer.",
+            "I'll check {about} now and get right back to you.",
         ],
         &[
-            "Let me check {about} for you. What makes this point important in your decision?",
-            "I am looking into {about}. Is there anything else I should check in the same go?",
+            "Let me check {about} for you. How much does that matter for your decision?",
+            "I'll look into {about}. Is there anything else you'd like me to check while I'm at \
+                it?",
         ],
         &[
-            "Thank you for asking me. I check {about} and tell you honestly, also if the answer is \
-                not the one you hope for.",
-            "I am glad you ask. Let me find out about {about} and tell you what I would want to \
-                know in your place.",
+            "Thanks for asking me. I'll check {about} and tell you straight, even if it's not \
+                the answer you were hoping for.",
+            "I'm glad you asked! Let me find out about {about} and tell you what I'd want to \
+                know in your shoes.",
         ],
     ],
 };

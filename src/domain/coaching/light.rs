@@ -1,9 +1,9 @@
-//! What to coach in light moments: a greeting, thanks, a word in passing.
+//! Texts for light moments: a greeting, thanks, a casual message.
 
 use crate::domain::coaching::situation::Situation;
 use crate::domain::coaching::text::Text;
 
-/// The text of a light moment.
+/// The texts of a light moment.
 pub(crate) fn text(situation: Situation) -> &'static Text {
     match situation {
         Situation::Thanks => &THANKS,
@@ -15,119 +15,115 @@ pub(crate) fn text(situation: Situation) -> &'static Text {
 static THANKS: Text = Text {
     label: "Thanks",
     why: &[
-        "The lead says thank you, perhaps goodbye. Answer warmly and briefly; a long message now \
-            would undo the good end.",
-        "A thank-you is a good moment to stop. Leave it warm, and leave no work for the lead.",
+        "They're saying thanks, maybe goodbye. Answer warmly and keep it short: a long message \
+            now spoils a good ending.",
+        "A thank-you is a good place to stop. End warmly and leave them nothing to do.",
     ],
     how: [
-        "Return the thanks sincerely, nothing more.",
-        "Leave the facts in one place to come back to.",
+        "Thank them back and mean it. Nothing more.",
+        "Keep the facts in one place they can come back to.",
         "Say in one line what happens next and who does it.",
-        "Ask one light thing at most; silence is fine too.",
-        "Leave a personal note that will be remembered.",
+        "Ask one light question at most; no question is fine too.",
+        "Leave a personal note they'll remember.",
     ],
     say: [
+        &["You're very welcome! It was good hearing from you.", "Of course, I'm happy to help!"],
         &[
-            "You are very welcome. It was good to hear from you.",
-            "With pleasure, and thank you for your kind words.",
+            "You're welcome! Everything we have so far stays on file, so you can pick it up \
+                anytime.",
+            "Happy to help! I'll keep the details together so they're handy when you need them.",
         ],
         &[
-            "You are welcome. What we have gathered so far stays on file, so you can pick it up at \
-                any time.",
-            "With pleasure. I keep the details together, so that they are at hand when you need \
-                them.",
+            "You're welcome! I'll keep things moving on my end and only reach out when there's \
+                news.",
+            "You bet! I'll take care of what's open on my end.",
         ],
         &[
-            "You are welcome. I keep my side moving, and you hear from me only when there is \
-                something to tell.",
-            "With pleasure. What is open on my side, I take care of.",
+            "You're welcome! Was anything unclear?",
+            "Happy to help! Is there anything I could explain better?",
         ],
         &[
-            "You are welcome. Was there anything that stayed unclear?",
-            "With pleasure. Is there anything I could have explained better?",
-        ],
-        &[
-            "You are welcome, I enjoyed our conversation. I am here for you later on too.",
-            "With pleasure. I am glad that we are in touch, whatever comes of it.",
+            "You're welcome, I enjoyed talking with you! I'm here down the road, too.",
+            "My pleasure! I'm glad we're in touch, whatever you end up doing.",
         ],
     ],
 };
 
 static GREETING: Text = Text {
-    label: "Hello",
+    label: "Greeting",
     why: &[
-        "The lead opens the conversation. Be a person first: greet, say who you are, and make the \
-            first step small.",
+        "They're starting the conversation. Be a person first: say hi, say who you are, and keep \
+            the first step small.",
     ],
     how: [
-        "Be warm and leave room; people tell more when they are not asked much.",
+        "Be warm and leave room: people open up more when you ask less.",
         "Say briefly what you can look up or compare for them.",
-        "Greet, then offer one small step with a time.",
-        "Greet, then ask one open question about why they came.",
-        "Introduce yourself by name and stay on the personal note for a moment.",
+        "Say hi, then offer one small step with a time.",
+        "Say hi, then ask one open question about what brought them here.",
+        "Introduce yourself by name and stay personal for a moment.",
     ],
     say: [
         &[
-            "Hello, it is good to hear from you. Tell me as much or as little as you like.",
-            "Hello, and welcome. There are no wrong questions here.",
+            "Hi, it's good to hear from you! Tell me as much or as little as you like.",
+            "Hi, glad you wrote! Ask me anything, there are no wrong questions here.",
         ],
         &[
-            "Hello, thank you for writing. I can look things up and compare them for you, with the \
-                facts on the table.",
-            "Hello, good to hear from you. If you like to compare before you decide, you are in \
-                the right place.",
+            "Hi, thanks for reaching out! I can look things up and compare them for you, numbers \
+                included.",
+            "Hi, good to hear from you! If you like to compare before you decide, I can help \
+                with that.",
         ],
         &[
-            "Hello, thank you for writing. Let us get you one step further.",
-            "Hello, good that you write. Let us start with one simple step.",
+            "Hi, thanks for reaching out! Let's get you one step closer.",
+            "Hi, glad you reached out! Let's start with one simple step.",
         ],
         &[
-            "Hello, good to hear from you. What brings you here?",
-            "Hello, and thank you for writing. What would make this a useful conversation for you?",
+            "Hi, good to hear from you! What can I help you with?",
+            "Hi, thanks for reaching out! What are you hoping to get done?",
         ],
         &[
-            "Hello, nice to meet you. I am a person, not a form, so feel free to just talk.",
-            "Hello, it is nice to hear from you. I like to know the people I work with, so no need \
-                to be formal.",
+            "Hi, it's nice to hear from you! No need to be formal with me, just ask.",
+            "Hi, good to hear from you! I like getting to know the people I work with.",
         ],
     ],
 };
 
 static OTHER: Text = Text {
-    label: "Message to answer",
+    label: "General message",
     why: &[
-        "The message carries no clear wish. Show that you read it, take up one point of it, and \
-            keep the reply short.",
-        "Nothing is asked here. Respond to what was said, and give a reason to go on.",
+        "There's no clear request in this message. Show you read it, pick up one point, and keep \
+            the reply short.",
+        "They didn't ask for anything. Respond to what they wrote, and give them a reason to \
+            keep talking.",
     ],
     how: [
-        "Reflect the mood of the message in half a sentence.",
-        "Sum up where things stand in one line, so that both look at the same picture.",
-        "Move it one step: say what you do next and propose a time.",
-        "Ask one open question that is easy to answer.",
-        "Take up something personal they said and stay with it for a moment.",
+        "Match the mood of the message in half a sentence.",
+        "Sum up where things stand in one line so you're both on the same page.",
+        "Move it one step: say what you'll do next and suggest a time.",
+        "Ask one open question that's easy to answer.",
+        "Pick up something personal they wrote and stay with it for a moment.",
     ],
     say: [
         &[
-            "Thank you for telling me, I am glad to have you in the conversation.",
-            "Thank you for your message. I like to hear how you see it.",
+            "Thanks for letting me know, I appreciate it.",
+            "Thanks for the message, I appreciate you writing.",
         ],
         &[
-            "Thank you. Let me sum up what is clear so far and what is still open, so that we look \
-                at the same picture.",
-            "Thanks, noted. I keep a short list of what is settled and what is not.",
+            "Thanks! Let me sum up what's settled and what's still open, so we're on the same \
+                page.",
+            "Got it, thanks. I'll keep a short list of what's settled and what isn't.",
         ],
         &[
-            "Thank you, noted. Let us take the next step.",
-            "Thanks, that is clear. Then let us go on.",
+            "Got it, thanks. Let's take the next step.",
+            "Thanks for the message. Let's keep it moving.",
         ],
         &[
-            "Thank you. What matters most to you in this?",
+            "Thanks! What matters most to you here?",
             "Thanks for that. What would you like to know next?",
         ],
         &[
-            "Thank you for sharing that, I like to know who I am talking with.",
-            "Thank you. It is good to get to know each other a little.",
+            "Thanks for sharing that, I like knowing who I'm talking with.",
+            "Thanks for the note, I'm glad we're in touch.",
         ],
     ],
 };

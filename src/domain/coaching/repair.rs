@@ -1,10 +1,10 @@
-//! What to coach when nothing may be sold: an opt-out, a complaint, or a question that fair-housing
-//! law restricts.
+//! Texts for situations in which nothing may be sold: an opt-out, a complaint, or a question that
+//! Fair Housing law restricts.
 
 use crate::domain::coaching::situation::Situation;
 use crate::domain::coaching::text::Text;
 
-/// The text of a situation in which nothing is sold.
+/// The texts of such a situation.
 pub(crate) fn text(situation: Situation) -> &'static Text {
     match situation {
         Situation::OptOut => &OPT_OUT,
@@ -14,85 +14,85 @@ pub(crate) fn text(situation: Situation) -> &'static Text {
 }
 
 const STOP: &[&str] = &[
-    "Understood. You will not get further messages from us. Sorry for the disturbance.",
-    "Of course. We stop writing to you as of now. Thank you for telling us.",
+    "You won't get any more texts from us. Thanks for letting us know.",
+    "You're unsubscribed and won't get any more messages from us. Thanks for letting us know.",
 ];
 
 static OPT_OUT: Text = Text {
     label: "Opt-out",
-    why: &[
-        "The lead asked us to stop. Confirm once in one line, record it for every channel, and \
-            send nothing after that.",
-    ],
+    why: &["They asked us to stop. Confirm once, in one line, log it for every channel, and send \
+        nothing after that."],
     how: [
-        "Be kind and short. Do not ask for a reason and do not offer fewer messages.",
-        "Record time, channel and wording of the request, so that it can be shown later.",
+        "Keep it kind and short. Don't ask why, and don't offer fewer messages instead.",
+        "Log the time, channel and exact wording of the request so we can prove it later.",
         "Stop every sequence, task and campaign for this lead right away.",
-        "Ask nothing. If they want something else, they will say so.",
-        "Let them leave well: a clean goodbye is the last thing they remember.",
+        "Ask nothing. If they want something else, they'll say so.",
+        "Let them leave on good terms: a clean goodbye is what they'll remember.",
     ],
     say: [STOP, STOP, STOP, STOP, STOP],
 };
 
 static COMPLAINT: Text = Text {
     label: "Complaint",
-    why: &[
-        "The lead is unhappy with us. Own it before you explain it, and sell nothing until it is \
-            put right.",
-    ],
+    why: &["They're unhappy with us. Own it before you explain it, and don't sell anything until \
+        it's fixed."],
     how: [
-        "Name the feeling and apologise for the effect on them, without a but.",
-        "Collect what happened and when, then say what you check and who answers.",
-        "Call rather than write, today; one person takes it over.",
-        "Ask what would put it right, and let them finish.",
-        "Speak as the person responsible; thank them for saying it instead of leaving.",
+        "Name the frustration and apologize for what it cost them. No \"but\".",
+        "Pin down what happened and when, then say what you'll check and who will answer.",
+        "Call instead of writing, today, and have one person see it through.",
+        "Ask what would make it right, and let them finish.",
+        "Speak as the person responsible, and thank them for telling you instead of leaving.",
     ],
     say: [
         &[
-            "I am sorry, that must have been frustrating. Thank you for telling me; I take it \
-                seriously and look into it myself.",
-            "I am sorry that it came to this. You have every reason to be annoyed, and I want to \
+            "I'm sorry, that must have been frustrating. Thanks for telling me, I'll look into \
+                it myself.",
+            "I'm really sorry about this. You have every right to be upset, and I want to \
                 understand what went wrong.",
         ],
-        &["I am sorry about this. I go through what happened step by step and come back to you \
-                with what I found and what we change."],
-        &["I am sorry, this should be put right by a person and not by messages. May I call you \
-                today, and at what time?"],
+        &["I'm sorry about this. I'll go through what happened step by step and get back to you \
+            with what I find and what we'll change."],
+        &["I'm sorry. This deserves a real conversation, not more messages. When's a good time \
+            to call you today?"],
         &[
-            "I am sorry about this. What would put it right for you?",
-            "I am sorry. Please tell me what went wrong from your side, so that I can fix the \
-                right thing. What should happen first?",
+            "I'm sorry about this. What would make it right for you?",
+            "I'm sorry. I'd like to hear your side so I fix the right thing. What should happen \
+                first?",
         ],
-        &["I am sorry, you should not have had to write this. Thank you for saying it instead of \
-                just leaving; I take it on personally."],
+        &["I'm sorry you had to write this. Thanks for telling me instead of just leaving, I'll \
+            take care of it personally."],
     ],
 };
 
 static SENSITIVE: Text = Text {
-    label: "Area question, fair housing",
-    why: &["The lead asks about safety, schools or people of an area. Give no opinion: point to \
-            public sources and let the lead judge."],
+    label: "Fair Housing question",
+    why: &[
+        "They're asking about safety, schools or the people in an area. Don't give an opinion: \
+            point to public sources and let them judge.",
+    ],
     how: [
-        "Respect the question, explain kindly why you do not rate areas, and help to find the \
+        "Respect the question, explain kindly why you don't rate areas, and help them find the \
             source.",
-        "Name the public sources: police statistics, school district, city map. Quote no ranking.",
-        "Point to the source and go on with what you can show: home, distances, terms.",
-        "Ask which distances and features matter; do not ask about household, faith or origin.",
-        "Say that you hold to the same rule with everyone; it protects them too.",
+        "Name the public sources: city, police, school district. Don't quote rankings.",
+        "Point to the source, then get back to what you can speak to: the home, distances, terms.",
+        "Ask which distances and features matter. Don't ask about household, faith or background.",
+        "Say you follow the same rule with everyone.",
     ],
     say: [
-        &["I understand that this matters to you. We do not rate areas ourselves, so that \
-                everyone is treated alike; the local police and the school district publish \
-                current information you can rely on."],
-        &["For that, the public sources are the best: police statistics, the school district's \
-                own site and the city map. I do not rate areas, and I can add distances and travel \
-                times to any address you name."],
-        &["I do not rate areas, so please look at the local police and school district sites for \
-                that. What I can do is check distances and features for you."],
-        &["I do not rate areas, the local police and school district sites have current data. \
-                Which distances or features should I check for you?"],
-        &["I hold to the same rule with everyone and do not rate areas; police and school \
-                district publish current data. Walking the streets at different hours tells you \
-                more than my opinion would."],
+        &["I understand this matters to you. Because of Fair Housing rules I can't rate \
+            neighborhoods, but the city, police and school district websites have current \
+            information."],
+        &["Fair Housing rules don't let me rate neighborhoods. The city, police and school \
+            district websites have current data, and I can add distances and drive times to any \
+            address you send me."],
+        &["I can't give opinions on neighborhoods because of Fair Housing rules, so please check \
+            the city, police and school district websites. I'm happy to check distances and \
+            features for you."],
+        &["I can't rate neighborhoods because of Fair Housing rules, but the city, police and \
+            school district websites have current data. Which distances or features should I \
+            check for you?"],
+        &["I follow the same Fair Housing rules with everyone, so I don't rate neighborhoods. \
+            The city, police and school district websites have current data, and driving by at \
+            different times of day will tell you more than I could."],
     ],
 };

@@ -1,47 +1,47 @@
-//! Which situation a message puts the agent in.
+//! The situation of a message: what the agent has to respond to.
 
 use crate::domain::appointments::Status;
 use crate::domain::coaching::{Context, words};
-use crate::domain::lexicon::{ObjectionKind, Topic};
+use crate::domain::lexicon::{FactKind, ObjectionKind, Topic};
 
-/// What the message is about, in the order in which it is looked for.
+/// What the message is about. The order of the variants is the order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Situation {
-    /// Asks us to stop.
+    /// Asks us to stop messaging.
     OptOut,
     /// Is unhappy with us.
     Complaint,
-    /// Asks about safety, schools or people of an area.
+    /// Asks about the safety, the schools or the people of an area.
     Sensitive,
     /// Objects.
     Objection(ObjectionKind),
     /// Says no for now.
     Decline,
-    /// Says yes.
+    /// Agrees to go ahead.
     Commitment,
-    /// Writes about the appointment that is booked.
+    /// Writes about a booked appointment.
     Booked,
-    /// Writes about the appointment that is asked for.
+    /// Writes about an appointment that was requested and has no time yet.
     Requested,
     /// Wants a visit or a meeting.
     Viewing,
     /// Wants a visit or a meeting and names when.
     Dated,
-    /// Talks about the price or the amount.
+    /// Mentions the price or the amount.
     Price,
-    /// Talks about paying for it.
+    /// Mentions a loan or a down payment.
     Financing,
-    /// Talks about time.
+    /// Mentions a deadline or a move-in date.
     Timeline,
-    /// Asks what there is.
+    /// Asks what is available.
     Availability,
     /// Likes it.
     Interest,
-    /// Tells what is needed.
+    /// Names requirements.
     Facts,
-    /// Says thanks or goodbye.
+    /// Thanks us.
     Thanks,
-    /// Says hello.
+    /// Greets us.
     Greeting,
     /// Asks something else.
     Question,
@@ -49,24 +49,24 @@ pub(crate) enum Situation {
     Other,
 }
 
-/// Situations that share the manner in which the reply ends.
+/// Situations whose replies end in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
-    /// Nothing is sold.
+    /// Fix a problem; sell nothing.
     Repair,
-    /// Pressure is taken off.
+    /// Take the pressure off.
     Resistance,
-    /// The door is left open.
+    /// Leave the door open.
     Decline,
-    /// An appointment is confirmed or fixed.
+    /// Confirm an appointment or set its time.
     Settled,
-    /// Something is answered.
+    /// Answer a question.
     Inform,
-    /// A step is taken.
+    /// Take a step forward.
     Advance,
-    /// A moment is kept light.
+    /// Keep it light.
     Light,
-    /// A good end is left alone.
+    /// Let a good ending stand.
     Thanks,
 }
 
@@ -92,10 +92,10 @@ impl Situation {
     }
 }
 
-/// The situation of a message: the first that holds, in the order of [`Situation`].
+/// The situation of a message: the first one that applies, in the order of [`Situation`].
 ///
-/// A thank-you or hello that also asks something is a question, so that no question stays
-/// unanswered.
+/// A message that thanks or greets and also asks something is a question, so every question gets
+/// an answer.
 pub(crate) fn of(context: &Context<'_>) -> Situation {
     let message = context.text;
     let said = |topic: Topic| context.says(topic);
@@ -132,10 +132,13 @@ fn informed(context: &Context<'_>, property: bool) -> Situation {
     let message = context.text;
     let said = |topic: Topic| context.says(topic);
     let asks = said(Topic::Question) && !words::small_talk(message);
-    if asks && words::asked_about(message).is_some() {
+    if words::down_payment(message) {
+        return Situation::Financing;
+    }
+    if asks && words::asked_about(context).is_some() {
         return Situation::Question;
     }
-    if said(Topic::Price) {
+    if said(Topic::Price) && (asks || !states_budget(context)) {
         return Situation::Price;
     }
     if said(Topic::Financing) || said(Topic::PreApproval) {
@@ -161,14 +164,23 @@ fn informed(context: &Context<'_>, property: bool) -> Situation {
         .map_or(Situation::Other, |(_, situation)| situation)
 }
 
+/// Whether the lead names its budget: a requirement, not a question about the price.
+fn states_budget(context: &Context<'_>) -> bool {
+    context.signals.facts.iter().any(|fact| fact.kind == FactKind::Budget)
+}
+
 fn objection(context: &Context<'_>) -> Option<ObjectionKind> {
-    let named = context.signals.objections.first().copied();
-    named
+    let named = &context.signals.objections;
+    // "Rates are too high" is also listed as "too high", a price.
+    let financing = named.iter().find(|kind| **kind == ObjectionKind::Financing);
+    financing
+        .or(named.first())
+        .copied()
         .or_else(|| context.says(Topic::Competitor).then_some(ObjectionKind::Competitor))
         .or_else(|| context.says(Topic::Objection).then_some(ObjectionKind::Other))
 }
 
-/// A worry about paying, of somebody who borrows nothing, is a worry about the amount.
+/// Without a loan, a financing objection is an objection to the price.
 fn unloaned(kind: ObjectionKind) -> ObjectionKind {
     if kind == ObjectionKind::Financing { ObjectionKind::Price } else { kind }
 }
@@ -184,8 +196,8 @@ fn accepts_viewing(context: &Context<'_>) -> bool {
 fn viewing(context: &Context<'_>) -> Situation {
     match context.appointments.status {
         Status::Booked if !context.over() => Situation::Booked,
-        Status::Requested => Situation::Requested,
         _ if words::names_a_time(context.text) => Situation::Dated,
+        Status::Requested => Situation::Requested,
         Status::Booked | Status::None | Status::Attended | Status::NoShow | Status::Cancelled => {
             Situation::Viewing
         }

@@ -1,25 +1,25 @@
-//! The shape of the coach's texts, and the words around them: headline tack, stage advice and
-//! closing lines.
+//! The shape of the coach's texts, and the parts that situations share: headline endings, stage
+//! advice and closing lines.
 
 use crate::domain::coaching::situation::Group;
 use crate::domain::journey::{Outcome, Stage};
 use crate::domain::strategy::Strategy;
 
-/// Texts of one situation; arrays of five are in the order of [`tone`]. Slots in braces are filled
-/// by `words`.
+/// Texts of one situation. Arrays of five are in the order of [`tone`]; `words` fills the slots in
+/// braces.
 pub(crate) struct Text {
     /// Start of the headline, at most 32 characters.
     pub label: &'static str,
-    /// What goes on and what to do; variants.
+    /// What is going on and what to do about it; variants.
     pub why: &'static [&'static str],
-    /// How, in this strategy.
+    /// How to do it with each strategy.
     pub how: [&'static str; 5],
-    /// What to say: one or two sentences per variant. Where the closing line may ask, only the
-    /// consultative one asks.
+    /// Reply variants, one or two sentences each. Where the closing line may ask a question, only
+    /// the consultative reply asks one.
     pub say: [&'static [&'static str]; 5],
 }
 
-/// Place of a strategy in the arrays of five; a tenant's own strategy speaks consultatively.
+/// Index of a strategy in the arrays of five. A tenant's own strategy uses the consultative texts.
 pub(crate) fn tone(strategy: &Strategy) -> usize {
     match strategy {
         Strategy::Empathetic => 0,
@@ -30,8 +30,8 @@ pub(crate) fn tone(strategy: &Strategy) -> usize {
     }
 }
 
-/// Place of the consultative tone: its reply holds a question already, so its closing line never
-/// asks.
+/// Index of the consultative texts. Their reply already asks a question, so their closing line
+/// never does.
 pub(crate) const CONSULTATIVE: usize = 3;
 
 /// The stage within a headline.
@@ -50,93 +50,92 @@ pub(crate) fn moment(stage: Stage) -> &'static str {
 pub(crate) fn tack(group: Group) -> [&'static str; 5] {
     match group {
         Group::Repair => [
-            "acknowledge, sell nothing",
+            "acknowledge it, don't sell",
             "get the facts straight",
-            "one person takes it over",
-            "let the lead finish",
+            "one person handles it",
+            "let them finish",
             "own it personally",
         ],
         Group::Resistance => [
-            "name the worry first",
-            "put it in numbers",
+            "acknowledge the concern first",
+            "put numbers on it",
             "settle this one point",
-            "ask what is behind it",
-            "put the person before the deal",
+            "find out what's behind it",
+            "person first, deal second",
         ],
         Group::Decline => [
-            "accept it without guilt",
-            "leave a summary, no question",
-            "hold off, their move",
-            "one light question",
-            "part as friends",
+            "accept it, no guilt",
+            "leave a summary, ask nothing",
+            "step back, their move",
+            "one easy question",
+            "leave on good terms",
         ],
         Group::Settled => [
-            "make it easy to come",
-            "prepare the points to check",
+            "make it easy to show up",
+            "prepare a checklist",
             "settle it in one line",
             "ask what to prepare",
-            "look forward to it",
+            "say you're looking forward to it",
         ],
         Group::Inform => [
             "welcome it, then check",
-            "answer with exact figures",
-            "answer, then one step with a time",
+            "answer with exact numbers",
+            "answer, then offer a next step",
             "answer, then ask one thing",
-            "answer as you would a friend",
+            "answer like you would a friend",
         ],
         Group::Advance => [
-            "share the moment, no rush",
-            "back it with facts",
-            "one step, with a time",
-            "ask the one thing that narrows it",
-            "link it to what you know of them",
+            "enjoy it with them, don't rush",
+            "back it up with facts",
+            "one next step with a time",
+            "ask one question to narrow it down",
+            "tie it to what you know about them",
         ],
         Group::Light => [
-            "meet the mood",
-            "sum up where it stands",
+            "match their mood",
+            "sum up where things stand",
             "offer one small step",
             "ask one open question",
             "be a person first",
         ],
         Group::Thanks => [
-            "return it sincerely",
-            "leave the facts at hand",
+            "thank them back, keep it short",
+            "keep the facts handy",
             "say what happens next",
             "one light question",
-            "leave a personal note",
+            "add a personal note",
         ],
     }
 }
 
-/// What the stage asks of the agent.
+/// Advice for the agent in this stage.
 pub(crate) fn stage_advice(group: Group, stage: Stage) -> &'static str {
     let [careful, forward] = match stage {
         Stage::Awareness => [
-            "Stage awareness: they hardly know us, so how this is handled is the first impression.",
-            "Stage awareness: aim for one more exchange, not for a decision.",
+            "Awareness stage: they barely know us, so how you handle this is the first impression.",
+            "Awareness stage: aim for one more reply, not a decision.",
         ],
         Stage::Interest => [
-            "Stage interest: they only look around, so keep it light and cost them no effort.",
-            "Stage interest: learn one criterion and show a few options that meet it.",
+            "Interest stage: they're just looking, so keep it light and easy to answer.",
+            "Interest stage: learn one must-have, then show a few options that fit it.",
         ],
         Stage::Consideration => [
-            "Stage consideration: they compare, so treat this as one of the points on their list.",
-            "Stage consideration: help to cut the list to two and say how they differ.",
+            "Consideration stage: they're comparing, so treat this as one item on their list.",
+            "Consideration stage: help them get down to two and see how those two differ.",
         ],
         Stage::Intent => [
-            "Stage intent: they were about to act, so go back half a step and remove this obstacle \
-                only.",
-            "Stage intent: agree on the one concrete step that comes next and write it down.",
+            "Intent stage: they were about to act, so back up half a step and clear only this \
+                obstacle.",
+            "Intent stage: agree on one concrete next step and put it in writing.",
         ],
         Stage::Evaluation => [
-            "Stage evaluation: the decision hangs on open points, so treat this one as the \
+            "Evaluation stage: open points are holding up the decision, so treat this one as the \
                 deciding one.",
-            "Stage evaluation: list what still speaks against it and clear it point by point.",
+            "Evaluation stage: list what's still holding them back and clear it point by point.",
         ],
         Stage::Purchase => [
-            "Stage purchase: everything is nearly done, so handle it in person and before any \
-                paperwork.",
-            "Stage purchase: name the next open point, who does it and by when.",
+            "Purchase stage: it's almost done, so handle this in person before any more paperwork.",
+            "Purchase stage: name the next open item, who's doing it and by when.",
         ],
     };
     match group {
@@ -145,140 +144,137 @@ pub(crate) fn stage_advice(group: Group, stage: Stage) -> &'static str {
     }
 }
 
-/// Closing statement after an objection: it takes the pressure off and never asks.
+/// Closing line after an objection. It takes the pressure off and never asks.
 pub(crate) fn calm(stage: Stage) -> &'static str {
     match stage {
-        Stage::Awareness => "There is nothing to decide at this point.",
-        Stage::Interest => "Looking around costs nothing and binds you to nothing.",
-        Stage::Consideration => "Then you can weigh it against your other options on equal terms.",
-        Stage::Intent => {
-            "If it does not hold up, we change the plan before you spend more time on it."
-        }
-        Stage::Evaluation => "It is better to settle this now than to decide with an open doubt.",
-        Stage::Purchase => "Nothing needs to be signed while this is open.",
+        Stage::Awareness => "You don't have to decide anything right now.",
+        Stage::Interest => "No pressure either way.",
+        Stage::Consideration => "No rush, take your time comparing.",
+        Stage::Intent => "And we can change the plan anytime.",
+        Stage::Evaluation => "There's no need to decide until you're comfortable.",
+        Stage::Purchase => "You don't have to sign anything while this is open.",
     }
 }
 
-/// Closing statement after a decline: the door stays open and nothing is asked.
+/// Closing line after a decline. It leaves the door open and never asks.
 pub(crate) fn open_door(stage: Stage) -> &'static str {
     match stage {
-        Stage::Awareness => "If it becomes useful one day, a short message is enough.",
-        Stage::Interest => "If you want to look again later, just write.",
-        Stage::Consideration => "If you want to compare again later, just write.",
-        Stage::Intent => "If the moment comes, we go on from where we are.",
-        Stage::Evaluation => "Take the time your decision needs.",
-        Stage::Purchase => "Nothing moves forward without your word.",
+        Stage::Awareness => "If you ever need anything, just send me a message.",
+        Stage::Interest => "If you want to look again later, just let me know.",
+        Stage::Consideration => "If you want to compare again later, just let me know.",
+        Stage::Intent => "Whenever the time's right, we can pick up where we left off.",
+        Stage::Evaluation => "Take all the time you need to decide.",
+        Stage::Purchase => "Nothing moves forward without your okay.",
     }
 }
 
-/// Closing statement after thanks.
+/// Closing line after thanks, or about an appointment.
 pub(crate) fn rest(stage: Stage) -> &'static str {
     match stage {
-        Stage::Awareness => "If a question comes up, just write.",
-        Stage::Interest => "If you would like to see more, just say so.",
-        Stage::Consideration => "If you want something compared, just send it to me.",
-        Stage::Intent => "When you are ready for the next step, I am one message away.",
-        Stage::Evaluation => "If an open point comes to mind, send it to me as it is.",
-        Stage::Purchase => "If anything in the last steps is unclear, just ask me.",
+        Stage::Awareness => "If you have any questions, just ask.",
+        Stage::Interest => "If there's anything else you'd like to know, just ask.",
+        Stage::Consideration => "If you want me to compare anything, just send it over.",
+        Stage::Intent => "If you need anything in the meantime, I'm one message away.",
+        Stage::Evaluation => "If any open questions come to mind, send them my way.",
+        Stage::Purchase => "If anything about the last steps is unclear, just ask.",
     }
 }
 
-/// Closing line for a lead who already ended, by tone.
+/// Closing line for a lead whose journey has ended, by tone.
 pub(crate) fn ended(outcome: Outcome) -> [&'static str; 5] {
     match outcome {
         Outcome::Won => [
-            "I hope it feels as good as it should.",
-            "Keep the documents at hand, and send me any point that does not add up.",
-            "If anything is open, tell me and it comes first on my list.",
-            "Your answer helps me to look after you well.",
-            "It stays a pleasure to be your contact.",
+            "I hope everything's going well.",
+            "Keep your documents handy, and send me anything that doesn't add up.",
+            "If anything's still open, tell me and I'll get right on it.",
+            "That'll help me take good care of you.",
+            "You can always reach out to me.",
         ],
         Outcome::Lost => [
-            "No expectations from my side, it is simply good to hear from you.",
-            "I can bring you up to date with the facts whenever you want them.",
-            "If you want to pick it up again, one word is enough.",
-            "Then I know whether and how I can be useful this time.",
-            "The door was never closed.",
+            "No expectations on my end.",
+            "I'm happy to catch you up on the details whenever you want.",
+            "If you'd like to pick this back up, just say the word.",
+            "That'll tell me how I can help this time.",
+            "The door's always open.",
         ],
     }
 }
 
-/// Closing line that moves one step on, by tone. It proposes no visit except through `{meet}`.
+/// Closing line that offers a next step, by tone. It proposes a visit only through `{meet}`.
 pub(crate) fn step(stage: Stage) -> [&'static str; 5] {
     match stage {
         Stage::Awareness => [
-            "If you like, I simply tell you how this works, with no obligation.",
-            "I can send you a one-page overview to start with, facts only.",
-            "Can we talk for ten minutes tomorrow, morning or afternoon?",
-            "Then I know where to start.",
-            "There is no hurry, we can get to know each other first.",
+            "I'm happy to walk you through how it all works, no obligation.",
+            "I can also send you a quick one-page overview.",
+            "Do you have ten minutes to talk tomorrow, morning or afternoon?",
+            "That'll help me know where to start.",
+            "No rush on my end, we can take it one step at a time.",
         ],
         Stage::Interest => [
-            "Shall I put together a small selection that you can look at in peace?",
-            "Shall I set three {options} side by side on {points}?",
-            "Shall I send you the two best {options} tomorrow, morning or evening?",
-            "Then I can narrow it to what is worth your time.",
-            "I only send you what I would pick in your place.",
+            "Want me to put together a few {options} you can look through on your own time?",
+            "Want me to compare three {options} side by side on {points}?",
+            "Should I send you the two best {options} tomorrow morning, or is evening better?",
+            "That'll help me narrow it down for you.",
+            "I'll only send you {options} I'd look at myself.",
         ],
         Stage::Consideration => [
-            "Which of the {options} gave you the best feeling so far?",
-            "Shall I set your top two {options} side by side, with what speaks for and against \
-                each?",
-            "Shall we cut the list to two {options} in a short call tomorrow?",
-            "Then we compare only what counts for you.",
-            "Sleep on it, and tell me how it looks the next day.",
+            "Which of the {options} feels best so far?",
+            "Want me to put your top two {options} side by side, pros and cons?",
+            "Want to get on a quick call tomorrow and narrow it down to two {options}?",
+            "That way we only compare what counts.",
+            "Take your time comparing, and ask me anything along the way.",
         ],
         Stage::Intent => [
             "What would you need to feel ready for the next step?",
-            "Shall I send you a checklist of what is to be settled before the next step?",
-            "What suits you better for a {meet}, a weekday evening or the weekend?",
-            "Then I prepare the next step around that.",
-            "Whenever you are ready, we take the next step together.",
+            "Want me to send a checklist of what's left before the next step?",
+            "What works better for a {meet}, a weekday evening or the weekend?",
+            "That'll help me plan the next step.",
+            "Whenever you're ready for the next step, I'm here.",
         ],
         Stage::Evaluation => [
-            "Is there anything that does not feel right yet?",
-            "Shall I list what speaks for and against on one page before you decide?",
-            "Can we settle the last open points by phone tomorrow, morning or afternoon?",
-            "Then we know what your decision hangs on.",
-            "If you want an honest second opinion before you decide, you have mine.",
+            "Is there anything that doesn't feel right yet?",
+            "Want me to put the pros and cons on one page before you decide?",
+            "Can we go over the last open questions by phone tomorrow, morning or afternoon?",
+            "Then we can focus on what matters most for your decision.",
+            "If you want an honest second opinion before you decide, just ask.",
         ],
         Stage::Purchase => [
-            "Is there any part of the last steps that worries you?",
-            "Shall I send you the list of the remaining steps, with who does what?",
-            "Can we go through the remaining steps tomorrow, morning or afternoon?",
-            "Then I arrange the remaining steps accordingly.",
-            "When it is all done, I am still the one you can call.",
+            "Is there anything about the last few steps that worries you?",
+            "Want me to send a list of what's left and who's handling each step?",
+            "Can we run through what's left tomorrow, morning or afternoon?",
+            "That'll help me get the last steps right.",
+            "And I'll still be around after it's all done.",
         ],
     }
 }
 
 /// Closing line for a lead who wants a visit, by tone.
 pub(crate) const FIX_A_TIME: [&str; 5] = [
-    "Which day would be comfortable for you?",
-    "Which two times suit you, so that I can match them with the calendar?",
-    "What suits you better, a weekday evening or the weekend?",
-    "Then I arrange it around that.",
-    "When would you like to come?",
+    "What day works best for you?",
+    "What are two times that work for you? I'll check them against the calendar.",
+    "What works better, a weekday evening or the weekend?",
+    "I'll set it up around that.",
+    "When would be a good time for you?",
 ];
 
-/// Closing line for a lead who named a time: nothing is asked.
+/// Closing line for a lead who named a time. It never asks.
 pub(crate) fn dated(stage: Stage) -> [&'static str; 5] {
     let line = match stage {
-        Stage::Awareness => "You hear from me shortly.",
-        Stage::Interest => "You hear from me shortly, with everything you need to be there.",
-        Stage::Consideration => "You get the confirmation shortly, so that you can plan around it.",
-        Stage::Intent => "As soon as it is confirmed, everything else is on me.",
-        Stage::Evaluation => "Then you can decide with everything seen.",
-        Stage::Purchase => "I bring what is still open with me.",
+        Stage::Awareness => "Talk to you soon!",
+        Stage::Interest => "The confirmation will have everything you need.",
+        Stage::Consideration => "If that time doesn't work, I'll let you know right away.",
+        Stage::Intent => "I'll take care of the rest.",
+        Stage::Evaluation => "That way you'll have the full picture before you decide.",
+        Stage::Purchase => "We can go over whatever's still open then, too.",
     };
     [line; 5]
 }
 
 /// Closing line after a missed appointment, by tone.
 pub(crate) const AFTER_NO_SHOW: [&str; 5] = [
-    "And do not worry about the appointment we missed, such things happen.",
-    "The appointment we missed can be made up for; the notes for it are still here.",
-    "We missed each other last time, so would another day suit you better?",
-    "And the appointment we missed is no problem, we can do without or find another.",
-    "We missed each other last time, and it would be nice to make up for it some day.",
+    "And don't worry about the appointment we missed, it happens.",
+    "We can also reschedule the appointment we missed whenever you like.",
+    "We missed each other last time. Would another day work better?",
+    "And no worries about the missed appointment, we can skip it or find another time.",
+    "Sorry we missed each other last time, I'm happy to find another day.",
 ];

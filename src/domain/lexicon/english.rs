@@ -1,4 +1,4 @@
-//! The English phrase table: what a sales team hears most, in lower case with straight apostrophes.
+//! The English phrase table, in lowercase with straight apostrophes.
 
 use crate::domain::lexicon::{ObjectionKind, Topic};
 
@@ -278,7 +278,7 @@ pub(crate) const TOPICS: &[(Topic, f32, &[&str])] = &[
     ),
 ];
 
-/// Words with a sentiment of their own.
+/// Words with a sentiment, sorted.
 pub(crate) const MOOD: &[(&str, f32)] = &[
     ("amazing", 0.7),
     ("angry", -0.8),
@@ -307,7 +307,7 @@ pub(crate) const MOOD: &[(&str, f32)] = &[
     ("worried", -0.4),
 ];
 
-/// Words that turn a phrase off.
+/// Words that disable a phrase.
 pub(crate) const NEGATIONS: &[&str] = &[
     "not",
     "no",

@@ -1,9 +1,9 @@
-//! What a lead says of its wishes, taken only where the words leave no doubt: precision before
-//! recall.
+//! Requirements that a lead states in a message; precision matters more than recall, so ambiguous
+//! words yield no fact.
 
 use crate::domain::lexicon::{Fact, FactKind};
 
-/// Bytes of a fact's value.
+/// Longest value of a fact, bytes.
 const VALUE_BYTES_MAX: usize = 40;
 const MONTHS: [&str; 12] = [
     "january",
@@ -23,11 +23,11 @@ const DAYS: [&str; 7] =
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const ANIMALS: [&str; 6] = ["dog", "dogs", "cat", "cats", "puppy", "kitten"];
 
-/// A word as it was written, and in lower case.
+/// A word as written and in lowercase.
 struct Word<'a> {
     written: &'a str,
     lower: String,
-    /// A comma or the end of a sentence comes behind it.
+    /// Whether punctuation follows it.
     ends: bool,
 }
 
@@ -45,7 +45,7 @@ fn words(text: &str) -> Vec<Word<'_>> {
         .collect()
 }
 
-/// The facts of a message, each kind once, in order of appearance by kind.
+/// The facts of a message, at most one per kind, in order of appearance.
 pub(crate) fn read(text: &str) -> Vec<Fact> {
     let words = words(text);
     let mut facts: Vec<Fact> = Vec::new();
@@ -119,7 +119,7 @@ fn budget(words: &[Word<'_>], place: usize) -> Option<String> {
     (money && bounded).then(|| amount.to_owned())
 }
 
-/// "in San Jose", "near Oakland": names as they are written, never a month or a day.
+/// "in San Jose", "near Oakland": capitalized names, never a month or a day.
 fn area(words: &[Word<'_>], place: usize) -> Option<String> {
     if !matches!(words[place].lower.as_str(), "in" | "near" | "around") || words[place].ends {
         return None;
@@ -159,8 +159,7 @@ fn move_by(words: &[Word<'_>], place: usize) -> Option<String> {
         ("by" | "in" | "before", month) if MONTHS.contains(&month) => capital(month),
         _ => return None,
     };
-    // A date alone may be that of a visit: only with a move or the end of a lease in the same
-    // message is it plain.
+    // A date alone may be the date of a visit, so the message must also mention a move or a lease.
     let moves = words.iter().any(|word| {
         matches!(word.lower.as_str(), "move" | "moving" | "lease" | "relocate" | "relocating")
     });
