@@ -1,6 +1,5 @@
 //! Results of an experiment as tables and a plot for a terminal.
 
-
 use serde_json::Value;
 
 use leadstream::domain::experiment::analysis::business::WEEKS_PER_YEAR;
