@@ -1,9 +1,7 @@
 //! The relative effect on the log scale, where it is nearest to normal: the one that decisions are
 //! made on.
 
-use crate::stats::asymptotic::{Sequence, Tuning, sequence};
-use crate::stats::distribution::normal_critical;
-use crate::stats::level::{Alpha, Error, Interval};
+use crate::stats::level::Error;
 use crate::stats::moments::{Arms, Moments};
 use crate::stats::welch::Effect;
 
@@ -39,22 +37,6 @@ pub fn log_ratio(arms: &Arms<Moments>) -> Result<Effect, Error> {
 #[must_use]
 pub fn lift(log_ratio: f64) -> f64 {
     libm::expm1(log_ratio)
-}
-
-/// The fixed-horizon interval of the lift; valid at one planned look.
-#[must_use]
-pub fn fixed_interval(effect: Effect, alpha: Alpha) -> Interval {
-    Interval::around(effect.estimate, normal_critical(alpha.value()) * effect.standard_error)
-        .map(lift)
-}
-
-/// The confidence sequence of the log ratio after all units of both arms; its bounds become lifts
-/// through [`lift`].
-///
-/// # Errors
-/// As [`log_ratio`] and [`sequence`].
-pub fn log_ratio_sequence(arms: &Arms<Moments>, tuning: Tuning) -> Result<Sequence, Error> {
-    sequence(log_ratio(arms)?, arms.control.n + arms.treatment.n, tuning)
 }
 
 #[cfg(test)]

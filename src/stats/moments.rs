@@ -144,7 +144,7 @@ pub struct Moments {
     pub n: u64,
     /// Their mean.
     pub mean: f64,
-    /// Their sample variance (divided by `n - 1`), or `p (1 - p)` of a proportion.
+    /// Their sample variance (divided by `n - 1`).
     pub variance: f64,
 }
 
@@ -165,15 +165,6 @@ impl Moments {
             mean: sum / count,
             variance: not_negative("the sum of squared deviations", spread)? / (count - 1.0),
         })
-    }
-
-    /// Of a share: mean `p`, variance `p (1 - p)`.
-    ///
-    /// # Errors
-    /// Without trials or with more successes than trials.
-    pub fn of_share(n: u64, successes: u64) -> Result<Self, Error> {
-        let mean = share(n, successes)?;
-        Ok(Self { n, mean, variance: mean * (1.0 - mean) })
     }
 
     /// Variance of the mean.
@@ -333,7 +324,7 @@ mod tests {
         );
         let full = Sums { n: 1, sum: 0, sum_squares: SQUARES_MAX };
         assert_eq!(full.merged(Sums::of(Micro(1))), Err(Error::Overflow("squares")));
-        assert!(Moments::of_share(0, 0).is_err() && Moments::of_share(3, 4).is_err());
+        assert!(share(0, 0).is_err() && share(3, 4).is_err());
         assert!(Moments::of_sums(10, 100.0, 1.0).is_err(), "squares too small");
     }
 

@@ -20,16 +20,6 @@ pub struct Normal {
     pub sd: f64,
 }
 
-impl Normal {
-    /// Both pieces of knowledge together, weighted by their precisions.
-    #[must_use]
-    pub fn combined(self, other: Self) -> Self {
-        let (left, right) = (1.0 / (self.sd * self.sd), 1.0 / (other.sd * other.sd));
-        let variance = 1.0 / (left + right);
-        Self { mean: variance * (left * self.mean + right * other.mean), sd: variance.sqrt() }
-    }
-}
-
 /// A beta distribution.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Beta {
@@ -40,18 +30,6 @@ pub struct Beta {
 }
 
 impl Beta {
-    /// Its mean.
-    #[must_use]
-    pub fn mean(self) -> f64 {
-        self.a / (self.a + self.b)
-    }
-
-    /// With one success more.
-    #[must_use]
-    pub fn more(self) -> Self {
-        Self { a: self.a + 1.0, b: self.b }
-    }
-
     /// After these trials.
     ///
     /// # Errors

@@ -1,14 +1,11 @@
-//! Sequences for rewards whose arm was drawn with a logged probability, which may change with every
+//! Sequences for outcomes whose arm was drawn with a logged probability, which may change with every
 //! draw: what a bandit needs.
 //!
-//! Bounded: inverse propensity weighting under the empirical Bernstein bound (Waudby-Smith, Wu,
-//! Ramdas, Karampatziakis and Mineiro, "Anytime-valid off-policy inference for contextual bandits",
-//! arXiv:2210.10768). Asymptotic: augmented by a forecast from the past, which is much tighter
-//! (arXiv:2103.06476v7, section 3). Both stay valid when the weights follow the data.
+//! Inverse propensity weighting augmented by a forecast from the past (arXiv:2103.06476v7, section
+//! 3), valid when the probabilities follow the data.
 
 use crate::stats::asymptotic::{Tuning, half_width};
-use crate::stats::bounded::BernsteinBound;
-use crate::stats::level::{Alpha, Error, Interval, at_least, finite, fraction};
+use crate::stats::level::{Error, Interval, at_least, finite, same_length};
 
 /// Effective sample size that an arm needs before its effect may be acted on. Specified.
 pub const EFFECTIVE_SIZE_MIN: f64 = 100.0;
@@ -36,76 +33,8 @@ fn propensity(propensities: &[f64], arm: usize) -> Result<f64, Error> {
 }
 
 fn check(draw: Draw, propensities: &[f64], arms: usize) -> Result<f64, Error> {
-    crate::stats::level::same_length("propensities", propensities.len(), arms)?;
+    same_length("propensities", propensities.len(), arms)?;
     propensity(propensities, draw.arm)
-}
-
-/// Mean reward of each arm, for rewards between 0 and 1.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WeightedMeans {
-    arms: Vec<WeightedMean>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct WeightedMean {
-    reward: BernsteinBound,
-    missing: BernsteinBound,
-}
-
-impl WeightedMeans {
-    /// Sequences of `arms` arms, each of whose bounds fails at any time with probability at most
-    /// `per_bound`. Two bounds of two arms make an effect, so a quarter of alpha each gives effects
-    /// at alpha.
-    ///
-    /// # Errors
-    /// With fewer than one arm or a cap that is not between 0 and 1.
-    pub fn new(arms: usize, per_bound: Alpha, cap: f64) -> Result<Self, Error> {
-        at_least("arms", arms as u64, 1)?;
-        let bound = BernsteinBound::new(per_bound, cap)?;
-        Ok(Self { arms: vec![WeightedMean { reward: bound, missing: bound }; arms] })
-    }
-
-    /// Takes a draw and the probabilities that all arms had in it.
-    ///
-    /// # Errors
-    /// When the arm or its probability is not possible or the outcome is not between 0 and 1.
-    pub fn observe(&mut self, draw: Draw, propensities: &[f64]) -> Result<(), Error> {
-        let propensity = check(draw, propensities, self.arms.len())?;
-        let outcome = fraction("the outcome", draw.outcome)?;
-        for (arm, mean) in self.arms.iter_mut().enumerate() {
-            let weight = if arm == draw.arm { 1.0 / propensity } else { 0.0 };
-            mean.reward.observe(weight * outcome)?;
-            mean.missing.observe(weight * (1.0 - outcome))?;
-        }
-        Ok(())
-    }
-
-    /// The weighted mean of an arm, which may exceed 1; `None` before the first draw or for an
-    /// unknown arm.
-    #[must_use]
-    pub fn estimate(&self, arm: usize) -> Option<f64> {
-        let forecast = &self.arms.get(arm)?.reward.forecast;
-        (forecast.count > 0.0).then(|| forecast.sum / forecast.count)
-    }
-
-    /// Bounds on the mean reward of an arm; 0 to 1 for an unknown arm.
-    #[must_use]
-    pub fn interval(&self, arm: usize) -> Interval {
-        let Some(mean) = self.arms.get(arm) else {
-            return Interval { lower: 0.0, upper: 1.0 };
-        };
-        Interval {
-            lower: mean.reward.lower().min(1.0),
-            upper: (1.0 - mean.missing.lower()).max(0.0),
-        }
-    }
-
-    /// Bounds on the mean reward of an arm minus that of the control.
-    #[must_use]
-    pub fn effect(&self, arm: usize) -> Interval {
-        let (arm, control) = (self.interval(arm), self.interval(0));
-        Interval { lower: arm.lower - control.upper, upper: arm.upper - control.lower }
-    }
 }
 
 /// Effects of arms against the control from augmented inverse propensity weighting.
@@ -217,6 +146,7 @@ impl Augmented {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::level::Alpha;
 
     fn level(alpha: f64) -> Alpha {
         Alpha::new(alpha).unwrap()
@@ -233,29 +163,18 @@ mod tests {
     }
 
     #[test]
-    fn both_find_the_effect_and_the_augmented_is_tighter() {
-        let mut means = WeightedMeans::new(2, level(0.0125), 0.5).unwrap();
+    fn the_effect_is_found() {
         let mut augmented = Augmented::new(2).unwrap();
         for (draw, propensities) in draws() {
-            means.observe(draw, &propensities).unwrap();
             augmented.observe(draw, &propensities).unwrap();
         }
-        let bounded = means.effect(1);
         let effect = augmented.effect(1, Tuning { alpha: level(0.05), planned: 4_000.0 }).unwrap();
-        assert!(bounded.contains(0.5) && bounded.lower > 0.0, "{bounded:?}");
-        assert!(
-            effect.interval.contains(0.5)
-                && effect.interval.lower > bounded.lower
-                && effect.interval.upper < bounded.upper,
-            "{effect:?}"
-        );
-        assert!((means.estimate(1).unwrap() - 0.75).abs() < 0.01);
+        assert!(effect.interval.contains(0.5) && effect.interval.lower > 0.3, "{effect:?}");
         assert!((augmented.effective_size(1) - 1_200.0).abs() < 1e-6, "equal weights count fully");
     }
 
     #[test]
     fn impossible_draws_are_refused() {
-        let mut means = WeightedMeans::new(2, level(0.05), 0.5).unwrap();
         let mut augmented = Augmented::new(2).unwrap();
         let draw = |arm, outcome| Draw { arm, outcome };
         for (draw, propensities) in [
@@ -265,21 +184,14 @@ mod tests {
             (draw(1, 0.5), vec![0.5, f64::NAN]),
             (draw(1, 0.5), vec![1.0]),
         ] {
-            assert!(
-                means.observe(draw, &propensities).is_err()
-                    && augmented.observe(draw, &propensities).is_err()
-            );
+            assert!(augmented.observe(draw, &propensities).is_err());
         }
-        assert!(means.observe(draw(1, 1.5), &[0.5, 0.5]).is_err());
         let tuning = Tuning { alpha: level(0.05), planned: 100.0 };
         assert!(
             augmented.effect(0, tuning).is_err()
                 && augmented.effect(1, tuning).is_err()
                 && augmented.effect(9, tuning).is_err()
         );
-        assert_eq!(
-            (means.estimate(0), augmented.effective_size(1), means.interval(9).upper),
-            (None, 0.0, 1.0)
-        );
+        assert_eq!(augmented.effective_size(1), 0.0);
     }
 }

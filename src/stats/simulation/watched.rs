@@ -7,7 +7,7 @@ use crate::stats::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN, log_ratio};
 use crate::stats::moments::{Arms, Moments};
 use crate::stats::random::Random;
 use crate::stats::simulation::UNITS;
-use crate::stats::welch::{self, Effect, Scale};
+use crate::stats::welch::{self, Effect};
 
 /// From this unit on someone looks.
 const FIRST_LOOK: u64 = 100;
@@ -124,7 +124,7 @@ fn shows(moments: &Arms<Moments>, units: u64, tuning: Tuning) -> Result<bool, Er
 
 /// Whether Welch's test rejects.
 fn rejects(moments: &Arms<Moments>, level: Alpha) -> Result<bool, Error> {
-    let Effect { estimate, standard_error } = Effect::between(moments, Scale::Absolute)?;
+    let Effect { estimate, standard_error } = Effect::between(moments);
     let t = estimate / standard_error;
     // Student's critical value is above the normal one, which is quicker to compare with; before
     // any outcome there is no t.
