@@ -214,8 +214,6 @@ impl Grouped {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::asymptotic::Tuning;
-    use crate::stats::level::Alpha;
     use crate::stats::random::Random;
     use crate::stats::weighted::{Augmented, Draw};
 
@@ -245,10 +243,9 @@ mod tests {
             augmented.observe(Draw { arm, outcome }, &weights).unwrap();
             grouped.observe(&one(arm, outcome), &weights).unwrap();
         }
-        let tuning = Tuning { alpha: Alpha::new(0.05).unwrap(), planned: 3_000.0 };
         for arm in 1..3 {
             let (expected, found) =
-                (augmented.effect(arm, tuning).unwrap(), grouped.difference(arm).unwrap());
+                (augmented.effect(arm).unwrap(), grouped.difference(arm).unwrap());
             assert!(
                 (expected.estimate - found.estimate).abs() < 1e-10
                     && (expected.standard_error - found.standard_error).abs() < 1e-10

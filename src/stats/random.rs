@@ -88,6 +88,10 @@ mod tests {
             0xe220_a839_7b1d_cdaf,
             "first value of SplitMix64 from 0, as published with it"
         );
+        // Standard errors of 10,000 draws: .0029 for the mean of a uniform draw, 600 ms for the mean
+        // wait, .01 for the mean of a normal draw and .014 for its variance. With a probability of
+        // .8 a mean that is wrong by .0125, a wait by 3.5 s, a normal mean by .06 and a variance by
+        // .062 are noticed.
         let draws: Vec<f64> = (0..10_000).map(|_| random.unit()).collect();
         let mean = draws.iter().sum::<f64>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.01 && draws.iter().all(|draw| (0.0..1.0).contains(draw)));

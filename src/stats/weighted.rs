@@ -4,8 +4,8 @@
 //! Inverse propensity weighting augmented by a forecast from the past (arXiv:2103.06476v7, section
 //! 3), valid when the probabilities follow the data.
 
-use crate::stats::asymptotic::{Tuning, half_width};
-use crate::stats::level::{Error, Interval, at_least, finite, same_length};
+use crate::stats::level::{Error, at_least, finite, same_length};
+use crate::stats::welch::Effect;
 
 /// Effective sample size that an arm needs before its effect may be acted on. Specified.
 pub const EFFECTIVE_SIZE_MIN: f64 = 100.0;
@@ -62,17 +62,6 @@ impl Past {
     }
 }
 
-/// An arm's effect so far.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AugmentedEffect {
-    /// Mean reward of the arm minus that of the control.
-    pub estimate: f64,
-    /// Its standard error.
-    pub standard_error: f64,
-    /// Bounds that hold at every look.
-    pub interval: Interval,
-}
-
 impl Augmented {
     /// Of `arms` arms, at least two.
     ///
@@ -94,10 +83,9 @@ impl Augmented {
             let forecast = past.forecast();
             if arm == draw.arm { forecast + (outcome - forecast) / propensity } else { forecast }
         };
-        let scores: Vec<f64> =
-            self.arms.iter().enumerate().map(|(arm, past)| score(arm, past)).collect();
-        for (past, score) in self.arms.iter_mut().zip(&scores) {
-            let difference = score - scores[0];
+        let control = score(0, &self.arms[0]);
+        for (arm, past) in self.arms.iter_mut().enumerate() {
+            let difference = score(arm, past) - control;
             past.difference += difference;
             past.difference_squares += difference * difference;
         }
@@ -119,11 +107,11 @@ impl Augmented {
         self.arms.get(arm).map_or(0.0, kish)
     }
 
-    /// The effect of an arm, whose `tuning` has this comparison's part of alpha.
+    /// Mean outcome of an arm minus that of the control.
     ///
     /// # Errors
     /// For the control and unknown arms, and before the scores vary.
-    pub fn effect(&self, arm: usize, tuning: Tuning) -> Result<AugmentedEffect, Error> {
+    pub fn effect(&self, arm: usize) -> Result<Effect, Error> {
         let outside = Error::Outside {
             name: "the arm",
             value: arm as f64,
@@ -132,11 +120,10 @@ impl Augmented {
         let past = self.arms.get(arm).filter(|_| arm > 0).ok_or(outside)?;
         let n = at_least("draws", self.draws, 1)? as f64;
         let estimate = past.difference / n;
-        let standard_error =
-            ((past.difference_squares / n - estimate * estimate).max(0.0) / n).sqrt();
-        let interval = Interval::around(estimate, standard_error * half_width(n, tuning)?);
+        let variance = past.difference_squares / n - estimate * estimate;
+        let standard_error = (variance.max(0.0) / n).sqrt();
         if standard_error > 0.0 {
-            Ok(AugmentedEffect { estimate, standard_error, interval })
+            Ok(Effect { estimate, standard_error })
         } else {
             Err(Error::NoVariance("the effect"))
         }
@@ -146,11 +133,6 @@ impl Augmented {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::level::Alpha;
-
-    fn level(alpha: f64) -> Alpha {
-        Alpha::new(alpha).unwrap()
-    }
 
     /// Arms in turn with unequal probabilities; the treatment wins three times in four, the control
     /// one in four.
@@ -168,8 +150,9 @@ mod tests {
         for (draw, propensities) in draws() {
             augmented.observe(draw, &propensities).unwrap();
         }
-        let effect = augmented.effect(1, Tuning { alpha: level(0.05), planned: 4_000.0 }).unwrap();
-        assert!(effect.interval.contains(0.5) && effect.interval.lower > 0.3, "{effect:?}");
+        let effect = augmented.effect(1).unwrap();
+        assert!((effect.estimate - 0.5).abs() < 2.0 * effect.standard_error, "{effect:?}");
+        assert!(effect.standard_error < 0.03, "{effect:?}");
         assert!((augmented.effective_size(1) - 1_200.0).abs() < 1e-6, "equal weights count fully");
     }
 
@@ -186,11 +169,10 @@ mod tests {
         ] {
             assert!(augmented.observe(draw, &propensities).is_err());
         }
-        let tuning = Tuning { alpha: level(0.05), planned: 100.0 };
         assert!(
-            augmented.effect(0, tuning).is_err()
-                && augmented.effect(1, tuning).is_err()
-                && augmented.effect(9, tuning).is_err()
+            augmented.effect(0).is_err()
+                && augmented.effect(1).is_err()
+                && augmented.effect(9).is_err()
         );
         assert_eq!(augmented.effective_size(1), 0.0);
     }

@@ -1,6 +1,6 @@
 //! A bandit whose arms are all alike, and units that are shared out unevenly.
 
-use crate::stats::asymptotic::Tuning;
+use crate::stats::asymptotic::{Tuning, half_width};
 use crate::stats::bandit;
 use crate::stats::counts::Shares;
 use crate::stats::level::{Alpha, Error};
@@ -54,15 +54,17 @@ pub fn bandit(random: &mut Random, level: Alpha) -> Result<bool, Error> {
         seen[arm].draws += 1;
         seen[arm].conversions += u64::from(converted);
         augmented.observe(Draw { arm, outcome: f64::from(u8::from(converted)) }, &weights)?;
-        for other in 1..ARMS {
-            let counted = |arm: usize| {
-                seen[arm].conversions >= CONVERSIONS_MIN
-                    && augmented.effective_size(arm) >= EFFECTIVE_SIZE_MIN
-            };
-            if counted(0)
-                && counted(other)
-                && !augmented.effect(other, tuning)?.interval.contains(0.0)
-            {
+        let width = half_width((unit + 1) as f64, tuning)?;
+        let is_counted = |arm: usize| {
+            seen[arm].conversions >= CONVERSIONS_MIN
+                && augmented.effective_size(arm) >= EFFECTIVE_SIZE_MIN
+        };
+        if !is_counted(0) {
+            continue;
+        }
+        for other in (1..ARMS).filter(|arm| is_counted(*arm)) {
+            let effect = augmented.effect(other)?;
+            if effect.estimate.abs() > width * effect.standard_error {
                 return Ok(true);
             }
         }

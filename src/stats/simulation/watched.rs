@@ -71,6 +71,7 @@ impl Watched {
     /// As the statistics.
     pub fn run(self, random: &mut Random, level: Alpha) -> Result<[bool; 2], Error> {
         let tuning = Tuning { alpha: level, planned: UNITS as f64 };
+        let critical = normal_critical(level.value());
         let mut arms = [Running::default(); 2];
         let (mut sequence, mut fixed) = (false, false);
         for unit in 1..=UNITS {
@@ -85,7 +86,7 @@ impl Watched {
             let counted = control.other_than_zero.min(treatment.other_than_zero)
                 >= self.metric.outcomes_min();
             sequence = sequence || counted && shows(&moments, unit, tuning)?;
-            fixed = fixed || rejects(&moments, level)?;
+            fixed = fixed || rejects(&moments, critical, level)?;
             if sequence && fixed {
                 break;
             }
@@ -122,12 +123,11 @@ fn shows(moments: &Arms<Moments>, units: u64, tuning: Tuning) -> Result<bool, Er
     Ok(estimate.abs() > standard_error * half_width(units as f64, tuning)?)
 }
 
-/// Whether Welch's test rejects.
-fn rejects(moments: &Arms<Moments>, level: Alpha) -> Result<bool, Error> {
+/// Whether Welch's test rejects; `critical` is the normal critical value of the level.
+fn rejects(moments: &Arms<Moments>, critical: f64, level: Alpha) -> Result<bool, Error> {
     let Effect { estimate, standard_error } = Effect::between(moments);
     let t = estimate / standard_error;
     // Student's critical value is above the normal one, which is quicker to compare with; before
     // any outcome there is no t.
-    Ok(t.abs() > normal_critical(level.value())
-        && student_beyond(t, welch::dof(moments)?) < level.value())
+    Ok(t.abs() > critical && student_beyond(t, welch::dof(moments)?) < level.value())
 }

@@ -100,13 +100,15 @@ pub fn augmented(input: &Value) -> Computed {
             )?;
             if case.checkpoints.contains(&(place + 1)) {
                 for (arm, text) in text.iter_mut().enumerate().skip(1) {
-                    let effect =
-                        augmented.effect(arm, Tuning { alpha, planned: case.tuning_n_star })?;
+                    let tuning = Tuning { alpha, planned: case.tuning_n_star };
+                    let width = asymptotic::half_width((place + 1) as f64, tuning)?;
+                    let effect = augmented.effect(arm)?;
+                    let interval = Interval::around(effect.estimate, width * effect.standard_error);
                     for (name, value) in [
                         ("estimate", effect.estimate),
                         ("standard_error", effect.standard_error),
-                        ("lower", effect.interval.lower),
-                        ("upper", effect.interval.upper),
+                        ("lower", interval.lower),
+                        ("upper", interval.upper),
                         ("ess_arm", augmented.effective_size(arm)),
                         ("ess_control", augmented.effective_size(0)),
                     ] {
