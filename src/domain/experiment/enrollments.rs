@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::event::Interaction;
 use crate::domain::experiment::by_agent::{ByAgent, Stretch};
-use crate::domain::experiment::outcome::{Did, Mark, Marks, Outcome as Goal, revenue_minor};
+use crate::domain::experiment::outcome::{Did, Marks, Outcome as Goal, revenue_minor};
 use crate::domain::experiment::plan::{Plan, Shape};
 use crate::domain::experiment::pre_exposure::Before;
 use crate::domain::experiment::stratum::Stratum;
@@ -321,16 +321,6 @@ impl Place {
             tally.cohorts.insert(cohort, Arc::new(BTreeMap::from([(self.arm.clone(), group)])));
         }
         tally
-    }
-
-    /// Marks that stand for what a place of the first row format had counted, so that it is not
-    /// counted again.
-    #[must_use]
-    pub fn counted_before(&self, has_appointment: bool, has_ended: bool) -> Vec<Mark> {
-        let mark = |did| Mark { at: self.exposed_at, did };
-        let appointment = has_appointment.then(|| mark(Did::Appointment));
-        let ended = has_ended.then(|| [mark(Did::Won(i64::MAX)), mark(Did::Lost)]);
-        appointment.into_iter().chain(ended.into_iter().flatten()).collect()
     }
 }
 
