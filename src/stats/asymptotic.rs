@@ -9,12 +9,12 @@
 use crate::stats::level::{Alpha, Error, Interval, at_least, positive};
 use crate::stats::welch::Effect;
 
-/// How a sequence was tuned before the data came.
+/// The tuning of a sequence, chosen before the first outcome.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
     /// The level.
     pub alpha: Alpha,
-    /// Number of units in both arms at which the sequence is to be tightest; above 0.
+    /// Number of units in both arms at which the sequence is tightest; above 0.
     pub planned: f64,
 }
 
@@ -32,15 +32,15 @@ impl Tuning {
     }
 }
 
-/// State of a sequence after `n` units.
+/// A sequence after `n` units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sequence {
     /// The two-sided interval.
     pub interval: Interval,
     /// Two-sided p-value, valid at every look.
     pub p_value: f64,
-    /// Bounds that each hold alone: the lower one where only a gain matters, the upper one where
-    /// only a loss does.
+    /// One-sided bounds, each valid alone: the lower one against a loss, the upper one against a
+    /// gain.
     pub one_sided: Interval,
 }
 
@@ -89,7 +89,7 @@ fn tuned(alpha: f64, planned: f64) -> f64 {
     ((log + libm::log1p(log)) / planned).sqrt()
 }
 
-/// A normal mixture after some units.
+/// A normal mixture after `n` units.
 struct Mixture {
     /// `n rho^2`
     information: f64,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_width_is_refused() {
+    fn an_effect_without_width_is_refused() {
         let effect = Effect { estimate: 0.1, standard_error: 0.0 };
         assert_eq!(sequence(effect, 10, tuning(0.05, 100.0)), Err(Error::NoVariance("the effect")));
         let effect = Effect { estimate: f64::NAN, standard_error: 1.0 };

@@ -1,17 +1,18 @@
 //! How conversions are credited to the touches before them: descriptions of journeys, none of which
 //! proves a cause.
 //!
-//! All methods share out exactly the conversions there were. First, last, linear, by position and
-//! by age look at one journey at a time; Markov (Anderl, Becker, von Wangenheim and Schumann 2016)
+//! The credits of every method add up to the conversions. First, last, linear, by position and by
+//! age use one journey at a time; Markov (Anderl, Becker, von Wangenheim and Schumann 2016)
 //! compares journeys with and without a channel. Only an experiment shows what a strategy causes.
 
 use crate::stats::level::{Error, at_least, not_negative, positive};
 use crate::stats::matrix::solve;
 
-/// Share of the first and of the last touch by [`Rule::Position`]; the ones between have the rest.
+/// Share of the first and of the last touch by [`Rule::Position`]; the touches between them share
+/// the rest.
 const END_SHARE: f64 = 0.4;
 
-/// How one journey's conversion is shared out.
+/// A rule that divides the credit for one conversion among the touches of its journey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// All to the first touch.
@@ -26,7 +27,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// Share of a touch at `place` of `count`.
+    /// The share of the touch at `place` of `count`.
     #[must_use]
     pub fn share(self, place: usize, count: usize) -> f64 {
         let (first, last) = (place == 0, place + 1 == count);
@@ -52,8 +53,7 @@ pub struct Touch {
     pub age_hours: f64,
 }
 
-/// Conversions credited by the age of touches: one is worth half as much as another that is a
-/// half-life younger.
+/// Conversions credited by the age of touches: the weight of a touch halves with every half-life.
 ///
 /// # Errors
 /// When a journey has no touch or an unknown channel, an age is negative, or the half-life is not
@@ -89,14 +89,14 @@ pub struct Chain {
     /// By channel: the share of conversions that would be lost if every journey ended without one
     /// where it touches the channel.
     pub removal_effects: Vec<f64>,
-    /// Conversions credited, in proportion to the effects.
+    /// Conversions credited to each channel, in proportion to its removal effect.
     pub credits: Vec<f64>,
 }
 
 impl Chain {
-    /// The chain with these numbers of steps: a row for each channel and one for the start, each
-    /// with its steps to the channels, to a conversion and to none. At least one conversion is
-    /// needed, and every journey ends.
+    /// The chain of counted steps: a row for each channel and one for the start, each with its
+    /// steps to the channels, to a conversion and to an end without one. It needs at least one
+    /// conversion, and every journey must end.
     #[must_use]
     pub fn of(steps: &[Vec<f64>], conversions: u64) -> Self {
         let channels = steps.len() - 1;
@@ -111,7 +111,7 @@ impl Chain {
     }
 }
 
-/// Probability that a chain with these numbers of steps converts, when a removed channel ends it.
+/// Probability that the chain converts when a removed channel ends every journey.
 fn converted(steps: &[Vec<f64>], channels: usize, removed: Option<usize>) -> f64 {
     let mut equations = Vec::with_capacity(steps.len());
     let mut right = Vec::with_capacity(steps.len());

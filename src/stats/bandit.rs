@@ -1,10 +1,9 @@
-//! How often each arm is to be drawn next: posteriors of the arms' means and the weights that
-//! follow.
+//! Weights of a bandit: posteriors of the arms' means, and how often each arm is drawn next.
 //!
-//! Thompson sampling draws an arm as often as it is likely to be the best; top-two as often as it
-//! is likely to be among the two best, which learns faster which one is (Russo, "Simple Bayesian
-//! algorithms for best-arm identification", 2020). The probabilities are exact, so the same data
-//! give the same weights on every machine.
+//! Thompson sampling draws an arm with the probability that it is the best; top-two with the
+//! probability that it is among the two best, which identifies the best arm faster (Russo, "Simple
+//! Bayesian algorithms for best-arm identification", 2020). The probabilities are exact, so the
+//! same data give the same weights on every machine.
 
 use crate::stats::level::{Error, at_least, fraction, positive};
 use crate::stats::moments::Moments;
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn merits_must_be_merits() {
+    fn merits_outside_of_their_range_are_refused() {
         assert!(
             weights(&[], 0.1).is_err()
                 && weights(&[0.0, 0.0], 0.1).is_err()

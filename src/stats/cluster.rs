@@ -1,17 +1,18 @@
 //! Effects when whole clusters get an arm: agents with their leads, or teams in blocks of time.
 //!
 //! The regression of the outcome on the arm, with errors that may be related in any way within a
-//! cluster: CR2 with Satterthwaite's degrees of freedom (Bell and McCaffrey 2002, as Pustejovsky and
-//! Tipton 2018 have it), which stays honest with few clusters. A cluster is known by its sums alone:
-//! the adjustment `(I - H)^(-1/2)` of its residuals acts within the space of the regressors.
+//! cluster: CR2 with Satterthwaite's degrees of freedom (Bell and McCaffrey 2002, as implemented by
+//! Pustejovsky and Tipton 2018), which keeps its level with few clusters. The sums of a cluster are
+//! enough: the adjustment `(I - H)^(-1/2)` of its residuals acts within the space of the
+//! regressors.
 
 use crate::stats::distribution::{student_beyond, student_upper_quantile};
 use crate::stats::level::{Alpha, Error, Interval, at_least};
 use crate::stats::matrix::{Square, apply, cholesky, dot, eigen, lower_inverse, times, transposed};
 use crate::stats::moments::Arms;
 
-/// Below this share of its own a direction of a cluster is not estimated at all (as the R package
-/// clubSandwich has it).
+/// A direction of a cluster whose `1 - leverage` is at or below this is not estimated, as in the R
+/// package clubSandwich.
 const OWN_MIN: f64 = 1e-12;
 
 /// Sums of the units of one cluster in one arm.
@@ -32,7 +33,7 @@ impl Part {
         Self { n: 1.0, y, yy: y * y }
     }
 
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self { n: self.n + other.n, y: self.y + other.y, yy: self.yy + other.yy }
@@ -47,13 +48,13 @@ pub type Cluster = Arms<Part>;
 pub struct Robust {
     /// Treatment minus control.
     pub estimate: f64,
-    /// Clusters.
+    /// Number of clusters.
     pub clusters: u64,
     /// Standard error as if units were independent, for comparison only.
     pub se_independent: f64,
     /// Its p-value.
     pub p_independent: f64,
-    /// Standard error with adjusted residuals: the one to decide on.
+    /// CR2 standard error, with adjusted residuals: decisions use this one.
     pub se_cr2: f64,
     /// Its degrees of freedom.
     pub dof: f64,
@@ -75,12 +76,12 @@ pub fn effect(clusters: &[Cluster], alpha: Alpha) -> Result<Robust, Error> {
     robust(clusters, design, alpha)
 }
 
-/// What the treatment's mean is more than the control's, as a share of that.
+/// The difference of the means relative to the control's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Relative {
-    /// The share.
+    /// The estimate, a fraction.
     pub estimate: f64,
-    /// The shares that the test of `treatment - (1 + share) control` does not refute (Fieller
+    /// The fractions that the test of `treatment - (1 + fraction) control` does not refute (Fieller
     /// 1954), with CR2 and its degrees of freedom.
     pub interval: Interval,
 }
@@ -88,7 +89,7 @@ pub struct Relative {
 /// The relative difference of the means per unit.
 ///
 /// # Errors
-/// As [`effect`], and when the control is not told apart from 0 at this level.
+/// As [`effect`], and when the control does not differ from 0 at this level.
 pub fn relative_effect(clusters: &[Cluster], alpha: Alpha) -> Result<Relative, Error> {
     // Without the control's outcomes the effect is the treatment's mean with its own variance;
     // degrees of freedom follow from sizes alone.
@@ -116,7 +117,7 @@ pub fn relative_effect(clusters: &[Cluster], alpha: Alpha) -> Result<Relative, E
     Ok(Relative { estimate: treatment / control - 1.0, interval })
 }
 
-/// What the regression needs of a cluster: `X'X` and `X'y`; the second regressor is the arm.
+/// `X'X` and `X'y` of a cluster; the second regressor is the arm.
 type Design<const N: usize> = (Square<N>, [f64; N]);
 
 fn robust<const N: usize>(
@@ -214,8 +215,7 @@ impl Errors {
     }
 }
 
-/// The part of the regression that a cluster has for itself: eigenvalues of its leverage and their
-/// directions.
+/// Eigenvalues of the leverage of one cluster and their directions.
 struct Scale<const N: usize> {
     leverages: [f64; N],
     directions: Square<N>,
@@ -227,7 +227,7 @@ impl<const N: usize> Scale<N> {
         Self { leverages, directions }
     }
 
-    /// What the adjustment adds: `X'A = (I + root) X'` for `A = (I - H)^(-1/2)`.
+    /// The term that the adjustment adds: `X'A = (I + root) X'` for `A = (I - H)^(-1/2)`.
     fn root(&self, xx: &Square<N>, factor: &Square<N>) -> Square<N> {
         self.added(xx, factor, |own| 1.0 / own.sqrt())
     }
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_bound_is_where_the_scaled_control_is_just_told_apart() {
+    fn a_relative_bound_is_where_the_scaled_control_is_just_significant() {
         let alpha = Alpha::new(0.05).unwrap();
         let relative = relative_effect(&clusters(1.0), alpha).unwrap();
         assert!((relative.estimate - (48.0 / 28.0 - 1.0)).abs() < 1e-12);

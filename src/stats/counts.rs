@@ -1,5 +1,5 @@
-//! Evidence from counts alone, valid at every look: whether units were shared out as planned, and
-//! whether one arm converts more.
+//! Evidence from counts alone, valid at every look: whether units were assigned in the planned
+//! ratio, and whether one arm converts more.
 //!
 //! Lindon and Malek, "Anytime-valid inference for multinomial count data" (NeurIPS 2022): a
 //! Dirichlet mixture over the shares. The counts are all that is needed, so it merges over
@@ -11,7 +11,7 @@ use crate::stats::special::{log_beta, log_gamma};
 /// Sum of the prior of a test against planned shares: as strong as this many units.
 const PRIOR_UNITS: f64 = 100.0;
 
-/// What counts are tested against.
+/// The planned ratio that counts are tested against, with the prior of the test.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shares {
     planned: Vec<f64>,

@@ -11,15 +11,15 @@ use crate::stats::welch::{Effect, Test, test};
 /// An adjusted comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adjusted {
-    /// What was taken off per unit of what was known before; 0 adjusts nothing.
+    /// The coefficient of the covariate; 0 adjusts nothing.
     pub theta: f64,
     /// The test of the adjusted means.
     pub test: Test,
 }
 
-/// Coefficient of the outcome (first) on what was known before (second), over both arms together.
+/// Coefficient of the outcome (first) on the covariate (second), over both arms together.
 ///
-/// 0 where what was known before never varies.
+/// 0 where the covariate does not vary.
 #[must_use]
 pub fn theta(arms: &Arms<PairMoments>) -> f64 {
     let (c, t) = (&arms.control, &arms.treatment);
@@ -51,8 +51,8 @@ pub fn means(arms: &Arms<PairMoments>, alpha: Alpha) -> Result<Adjusted, Error> 
     Ok(Adjusted { theta, test: test(&after, alpha)? })
 }
 
-/// `ln(treatment / control)` of the means that both arms would have at the mean of what was known
-/// before, with a coefficient of [`theta`]; its standard error by the delta method.
+/// `ln(treatment / control)` of the means that both arms would have at the common mean of the
+/// covariate, with a coefficient of [`theta`]; its standard error by the delta method.
 ///
 /// # Errors
 /// When an adjusted mean is not above 0 or nothing varies.
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_explains_everything_leaves_only_the_effect() {
+    fn a_covariate_that_explains_everything_leaves_only_the_effect() {
         let before: Vec<f64> = (0..40).map(|unit| f64::from(unit * 7 % 13)).collect();
         let noise = |unit: usize| if unit % 4 < 2 { 1e-3 } else { -1e-3 };
         let arm = |from: usize, effect: f64| {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_varies_adjusts_nothing() {
+    fn a_constant_covariate_adjusts_nothing() {
         let arm = |shift: f64| pairs(&[(1.0 + shift, 3.0), (2.0 + shift, 3.0), (4.0 + shift, 3.0)]);
         let arms = Arms { control: arm(0.0), treatment: arm(1.0) };
         let adjusted = means(&arms, level()).unwrap();

@@ -1,14 +1,13 @@
-//! The relative effect on the log scale, where it is nearest to normal: the one that decisions are
-//! made on.
+//! The relative effect on the log scale, where it is nearest to normal. Decisions use this effect.
 
 use crate::stats::level::Error;
 use crate::stats::moments::{Arms, Moments};
 use crate::stats::welch::Effect;
 
-/// Conversions that each arm needs before a sequence may be acted on: below, the log ratio is not
-/// yet near normal. Specified.
+/// Conversions that each arm needs before a sequence may be acted on: with fewer, the log ratio is
+/// not near normal. Specified.
 pub const CONVERSIONS_MIN: u64 = 30;
-/// Outcomes other than 0 that each arm needs of metrics with heavy tails, such as revenue.
+/// The same for metrics with heavy tails, such as revenue: outcomes other than 0 of each arm.
 /// Specified.
 pub const OUTCOMES_MIN: u64 = 100;
 
@@ -44,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_doubling_and_a_halving_are_equally_far_from_nothing() {
+    fn a_doubling_and_a_halving_are_equally_far_from_no_effect() {
         let moments = |mean| Moments { n: 100, mean, variance: mean * mean };
         let up = log_ratio(&Arms { control: moments(1.0), treatment: moments(2.0) }).unwrap();
         let down = log_ratio(&Arms { control: moments(2.0), treatment: moments(1.0) }).unwrap();

@@ -5,7 +5,7 @@ const NODES: usize = 16;
 
 /// The point between `low` and `high` where `before` turns from true to false, to the last bit.
 ///
-/// `before(low)` is taken as true and `before(high)` as false; neither is asked.
+/// `before(low)` is assumed true and `before(high)` false; neither is evaluated.
 #[must_use]
 pub fn bisect(mut low: f64, mut high: f64, before: impl Fn(f64) -> bool) -> f64 {
     loop {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rule_integrates_what_has_a_closed_form() {
+    fn integrals_with_a_closed_form_are_met() {
         let integral = |breaks: &[f64], f: fn(f64) -> f64| {
             quadrature(breaks).iter().map(|(x, w)| w * f(*x)).sum::<f64>()
         };

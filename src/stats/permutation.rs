@@ -1,9 +1,9 @@
-//! The exact test for few clusters: what every other way of giving them their arms would have
-//! shown.
+//! The exact test for few clusters: the observed difference compared with that of every possible
+//! assignment of the clusters to the arms.
 //!
-//! Nothing is assumed of the outcomes (Fisher 1935): if the arm changes nothing, each choice of as
-//! many treated clusters was equally likely to give what was seen. Three and three clusters are too
-//! few to reject at 5 % on both sides: their p-value is at least 0.1.
+//! The test assumes nothing about the outcomes (Fisher 1935): if the arm has no effect, each choice
+//! of as many treated clusters was equally likely to give the observed difference. Three and three
+//! clusters are too few to reject at 5 % on both sides: their p-value is at least 0.1.
 
 use crate::stats::cluster::Cluster;
 use crate::stats::level::{Error, at_least};
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_permuted_is_refused() {
+    fn clusters_without_an_exact_test_are_refused() {
         assert!(test(&clusters(&[1.0], &[])).is_err() && test(&clusters(&[], &[1.0])).is_err());
         let both = Cluster { control: Part::of(1.0), treatment: Part::of(1.0) };
         assert!(test(&[both, both]).is_err());

@@ -49,7 +49,8 @@ impl Change {
     }
 }
 
-/// Probability that a normal variable of deviation 1 around `z` is further from 0 than `critical`.
+/// Probability that a normal variable with mean `z` and deviation 1 is further from 0 than
+/// `critical`: the power of a two-sided test.
 #[must_use]
 pub fn beyond(z: f64, critical: f64) -> f64 {
     normal_below(z - critical) + normal_above(z + critical)
@@ -67,7 +68,7 @@ pub struct Clustering {
 }
 
 impl Clustering {
-    /// How many times as many units are needed as without clusters (Eldridge, Ashby and Kerry
+    /// The factor by which clusters raise the number of units needed (Eldridge, Ashby and Kerry
     /// 2006).
     ///
     /// # Errors

@@ -7,9 +7,9 @@ use crate::stats::moments::{Arms, share};
 /// Successes out of trials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// Units that could.
+    /// Number of units.
     pub trials: u64,
-    /// Units that did; at most `trials`.
+    /// Units that converted; at most `trials`.
     pub successes: u64,
 }
 

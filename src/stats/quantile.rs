@@ -3,7 +3,7 @@
 use crate::stats::boundary::{BetaBinomial, Tuning};
 use crate::stats::level::{Alpha, Error, at_least, open_fraction, positive};
 
-/// Which quantile is compared, and where the comparison is to be tight.
+/// A quantile and the number of values at which its bounds are tightest.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Compared {
     /// The share of values below it, above 0 and below 1.
@@ -17,17 +17,17 @@ pub struct Compared {
 /// A quantile with bounds that hold at every look.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Watched {
-    /// Place of the sample quantile among the values.
+    /// Index of the sample quantile among the values.
     pub estimate: usize,
-    /// Place of the lowest value that the quantile may be.
+    /// Index of the lowest value within the bounds.
     pub lower: usize,
-    /// Place of the highest.
+    /// Index of the highest value within the bounds.
     pub upper: usize,
 }
 
-/// Which of ascending values the quantile is, from how many units have each, also those that none
-/// has: those against which the evidence stays below `1 / alpha` at every look (Howard and Ramdas,
-/// "Sequential estimation of quantiles with applications to A/B testing and best-arm
+/// Bounds of the quantile among ascending values, from the number of units at each value, which may
+/// be 0: the values against which the evidence stays below `1 / alpha` at every look (Howard and
+/// Ramdas, "Sequential estimation of quantiles with applications to A/B testing and best-arm
 /// identification", Bernoulli 2022).
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Post-stratification: effects within strata, put together by the sizes of the strata.
+//! Post-stratification: effects within strata, combined by the sizes of the strata.
 //!
 //! Xie and Aurisset, "Improving the sensitivity of online controlled experiments" (KDD 2016), with
 //! the sizes of the strata taken as one multinomial draw; both the effects and the sizes add to the

@@ -1,5 +1,5 @@
-//! Sequences for outcomes whose arm was drawn with a logged probability, which may change with every
-//! draw: what a bandit needs.
+//! The effect of a bandit's arms, draw by draw: the arm of each outcome was drawn with a logged
+//! probability that may change with every draw.
 //!
 //! Inverse propensity weighting augmented by a forecast from the past (arXiv:2103.06476v7, section
 //! 3), valid when the probabilities follow the data.
@@ -9,7 +9,7 @@ use crate::stats::welch::Effect;
 
 /// Effective sample size that an arm needs before its effect may be acted on. Specified.
 pub const EFFECTIVE_SIZE_MIN: f64 = 100.0;
-/// Conversions that it needs as well. Specified.
+/// Conversions that an arm needs as well. Specified.
 pub const CONVERSIONS_MIN: u64 = 15;
 
 /// One draw of an arm.
@@ -17,7 +17,7 @@ pub const CONVERSIONS_MIN: u64 = 15;
 pub struct Draw {
     /// The arm, counted from 0, the control.
     pub arm: usize,
-    /// What came of it.
+    /// The outcome.
     pub outcome: f64,
 }
 
@@ -44,7 +44,7 @@ pub struct Augmented {
     arms: Vec<Past>,
 }
 
-/// What is known of one arm.
+/// Sums of one arm.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Past {
     count: f64,
@@ -63,7 +63,7 @@ impl Past {
 }
 
 impl Augmented {
-    /// Of `arms` arms, at least two.
+    /// An empty sequence of `arms` arms, at least two.
     ///
     /// # Errors
     /// With fewer.
@@ -72,7 +72,7 @@ impl Augmented {
         Ok(Self { draws: 0, arms: vec![Past::default(); arms] })
     }
 
-    /// Takes a draw and the probabilities that all arms had in it.
+    /// Adds a draw with the probabilities of all arms in it.
     ///
     /// # Errors
     /// When the arm or its probability is not possible or the outcome is not finite.

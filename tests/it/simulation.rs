@@ -3,10 +3,10 @@
 //!
 //! Each question is held to its own limit, and the questions of one test that promise the same are
 //! also counted together. What a test would notice: a rate of errors twice as high as promised, and
-//! twice as many missed effects as promised (or half as many found, where that is less), each with a
-//! probability of at least .8 by the questions counted together; [`check`] computes and asserts it.
-//! The alarm of the sample ratio is the exception: it is promised once in a thousand, and twice that
-//! would take 18,000 runs; its test notices an alarm in 3 of 100.
+//! twice as many missed effects as promised (or half as many found, where that is less), each with
+//! a probability of at least .8 by the questions counted together; [`check`] computes and asserts
+//! it. The alarm of the sample ratio is the exception: it is promised once in a thousand, and twice
+//! that would take 18,000 runs; its test notices an alarm in 3 of 100.
 
 use leadstream::stats::simulation::{Limit, Scenario, scenarios, stream};
 use leadstream::stats::special::beta_tails;
@@ -122,8 +122,8 @@ fn an_adjusted_sequence_errs_as_rarely_and_finds_more() {
 
 #[test]
 fn insights_by_stage_and_by_agent_err_as_rarely_as_one_of_them_may_and_find_what_is_there() {
-    // 600 runs together: errors at .1 are noticed with a probability of .94; 300 together: .86 found
-    // where .93 are promised, .82.
+    // 600 runs together: errors at .1 are noticed with a probability of .94; 300 together: .86
+    // found where .93 are promised, .82.
     check(&["A/A insights", "insights"], 150);
 }
 

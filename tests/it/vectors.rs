@@ -45,8 +45,8 @@ const CHECKED: [(&str, Case); 20] = [
 ];
 
 /// Parts of the data that no command, topic or decision needs, so that nothing computes them: a
-/// whole section; `section?key` or `section?key=value`, the cases whose input has the key (not null)
-/// or has it with that value; `section.key`, an expected value.
+/// whole section; `section?key` or `section?key=value`, the cases whose input has the key (not
+/// null) or has it with that value; `section.key`, an expected value.
 const UNUSED: [&str; 74] = [
     "bounded_mean_cs_stream",
     "cuped_ratio",

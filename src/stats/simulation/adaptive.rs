@@ -1,4 +1,4 @@
-//! A bandit whose arms are all alike, and units that are shared out unevenly.
+//! A bandit with equal arms, and units that are assigned in another ratio than planned.
 
 use crate::stats::asymptotic::{Tuning, half_width};
 use crate::stats::bandit;
@@ -72,7 +72,7 @@ pub fn bandit(random: &mut Random, level: Alpha) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// The arm in whose part of 0 to 1 a number falls.
+/// The arm whose part of 0 to 1 contains a number.
 fn drawn(weights: &[f64], unit: f64) -> usize {
     let mut reached = 0.0;
     let found = weights.iter().position(|weight| {
@@ -83,8 +83,8 @@ fn drawn(weights: &[f64], unit: f64) -> usize {
     found.unwrap_or(weights.len() - 1)
 }
 
-/// Whether the evidence against even shares ever reaches the alarm when the first arm gets this
-/// share.
+/// Whether the evidence against an even ratio ever reaches the alarm when the first arm gets this
+/// share of the units.
 ///
 /// # Errors
 /// As the statistics.

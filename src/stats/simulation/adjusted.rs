@@ -1,5 +1,4 @@
-//! An experiment on leads of whom something is known before, looked at after every one of them,
-//! with that and without.
+//! An experiment with a covariate of each lead, looked at after every lead, adjusted and not.
 
 use crate::stats::asymptotic::{Tuning, half_width};
 use crate::stats::cuped;
@@ -10,25 +9,25 @@ use crate::stats::random::Random;
 use crate::stats::simulation::UNITS;
 use crate::stats::welch::Effect;
 
-/// From this unit on someone looks.
+/// The first unit after which the experiment is looked at.
 const FIRST_LOOK: u64 = 100;
-/// Mean and deviation of the score; what is known explains a half of its variance.
+/// Mean and deviation of the score; the covariate explains half of its variance.
 const SCORE_MEAN: f64 = 10.0;
 const SCORE_SD: f64 = 4.0;
-/// Rates of leads of whom little and of whom much is expected; there are as many of either.
+/// Conversion rates of the two kinds of leads, which are equally frequent.
 const RATES: [f64; 2] = [0.02, 0.18];
 
-/// What is measured, and what is known.
+/// The outcome and its covariate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Known {
-    /// A normal score, a half of whose variance is known.
+    /// A normal score; the covariate explains half of its variance.
     Half,
-    /// A conversion, of which its probability is known.
+    /// A conversion; the covariate is its probability.
     Chance,
 }
 
 impl Known {
-    /// The outcome and what was known before.
+    /// The outcome and the covariate of one lead.
     fn draw(self, random: &mut Random, lift: f64) -> (f64, f64) {
         match self {
             Self::Half => {
@@ -54,9 +53,9 @@ impl Known {
 /// Two arms, each lead in either with the same probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adjusted {
-    /// What is measured, and what is known.
+    /// The outcome and its covariate.
     pub known: Known,
-    /// How much more the treatment brings, relative to the control.
+    /// Effect of the treatment relative to the control.
     pub lift: f64,
 }
 

@@ -11,8 +11,8 @@ const AGENT_SD: f64 = 0.4;
 const LEADS_MIN: usize = 10;
 const LEADS_MORE: usize = 51;
 
-/// Whether CR2 with Satterthwaite's degrees of freedom rejects, and whether a regression does that
-/// takes leads as independent.
+/// Whether CR2 with Satterthwaite's degrees of freedom rejects, and whether a regression that
+/// treats leads as independent does.
 ///
 /// # Errors
 /// As the statistics.

@@ -1,4 +1,4 @@
-//! An experiment on leads that is looked at after every one of them.
+//! An experiment that is looked at after every lead.
 
 use crate::stats::asymptotic::{Tuning, half_width};
 use crate::stats::distribution::{normal_critical, student_beyond};
@@ -9,7 +9,7 @@ use crate::stats::random::Random;
 use crate::stats::simulation::UNITS;
 use crate::stats::welch::{self, Effect};
 
-/// From this unit on someone looks.
+/// The first unit after which the experiment is looked at.
 const FIRST_LOOK: u64 = 100;
 /// Share of leads that bring any revenue.
 const PAYING: f64 = 0.1;
@@ -19,7 +19,7 @@ const REVENUE_SPREAD: f64 = 1.0;
 const SCORE_MEAN: f64 = 10.0;
 const SCORE_SD: f64 = 4.0;
 
-/// What is measured of a lead.
+/// The metric of a lead.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Metric {
     /// 1 with a probability, else 0.
@@ -57,9 +57,9 @@ impl Metric {
 /// Two arms of one metric, each lead in either with the same probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Watched {
-    /// What is measured.
+    /// The metric.
     pub metric: Metric,
-    /// How much more of it the treatment brings, relative to the control.
+    /// Effect of the treatment relative to the control.
     pub lift: f64,
 }
 
