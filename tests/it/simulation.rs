@@ -129,9 +129,9 @@ fn insights_by_stage_and_by_agent_err_as_rarely_as_one_of_them_may_and_find_what
 
 #[test]
 fn agents_are_compared_as_agents() {
-    // 2,150 runs together: errors at .1 are noticed for certain, and with 430 runs in any one
-    // scenario with a probability above .8.
-    check(&["A/A of"], 430);
+    // Errors at .1 are noticed for certain, in any one scenario too. CR2 errs a little more often
+    // than it says (5.1 to 5.4 %), for which the limit stated for 2,000 runs has room.
+    check(&["A/A of"], 2_000);
 }
 
 #[test]
