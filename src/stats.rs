@@ -1,11 +1,10 @@
-//! The statistics of experiments: pure functions over plain numbers that replay bit for bit on
-//! every machine.
+//! The statistics of experiments: pure functions over plain numbers. The same inputs give the same
+//! bits on every machine.
 //!
-//! No standard library function is used whose last digit depends on the platform: transcendental
-//! functions come from `libm`, everything else is exact IEEE arithmetic in a fixed order. Effects,
+//! Transcendental functions come from `libm`, because the last digit of the standard library's
+//! depends on the platform; everything else is exact IEEE arithmetic in a fixed order. Effects,
 //! rates and error levels are fractions, never percent; a relative effect is `(treatment - control)
-//! / |control|`. What each number means and when it may be acted on is told in
-//! `docs/reference/experiment-results.md`.
+//! / |control|`. `docs/reference/experiment-results.md` explains each number and when you may act on it.
 
 pub mod random;
 pub mod level;
@@ -22,21 +21,15 @@ pub mod cuped;
 pub mod strata;
 pub mod boundary;
 pub mod quantile;
-pub mod bounded;
-pub mod betting;
 pub mod weighted;
 pub mod grouped;
 pub mod counts;
-pub mod msprt;
 pub mod ranking;
 pub mod bayes;
 pub mod bandit;
-pub mod sample_ratio;
 pub mod multiplicity;
 pub mod cluster;
 pub mod permutation;
-pub mod switchback;
-pub mod off_policy;
 pub mod power;
 pub mod design;
 pub mod attribution;

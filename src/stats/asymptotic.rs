@@ -9,12 +9,12 @@
 use crate::stats::level::{Alpha, Error, Interval, at_least, positive};
 use crate::stats::welch::Effect;
 
-/// How a sequence was tuned before the data came.
+/// The tuning of a sequence, chosen before the first outcome.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
     /// The level.
     pub alpha: Alpha,
-    /// Number of units in both arms at which the sequence is to be tightest; above 0.
+    /// Number of units in both arms at which the sequence is tightest; above 0.
     pub planned: f64,
 }
 
@@ -32,24 +32,16 @@ impl Tuning {
     }
 }
 
-/// State of a sequence after `n` units.
+/// A sequence after `n` units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sequence {
-    /// Half the width of the two-sided interval.
-    pub half_width: f64,
     /// The two-sided interval.
     pub interval: Interval,
     /// Two-sided p-value, valid at every look.
     pub p_value: f64,
-    /// Distance of the one-sided bounds.
-    pub half_width_one_sided: f64,
-    /// Bounds that each hold alone: the lower one where only a gain matters, the upper one where
-    /// only a loss does.
+    /// One-sided bounds, each valid alone: the lower one against a loss, the upper one against a
+    /// gain.
     pub one_sided: Interval,
-    /// One-sided p-value against "no gain", valid at every look.
-    pub p_greater: f64,
-    /// One-sided p-value against "no loss", valid at every look.
-    pub p_less: f64,
 }
 
 /// The sequence at an effect estimated from `n` units in all arms together.
@@ -75,13 +67,9 @@ pub fn sequence(effect: Effect, n: u64, tuning: Tuning) -> Result<Sequence, Erro
         standard_error * one_sided.factor(libm::log1p(one_sided.scale.sqrt() / (2.0 * alpha)));
     let z = estimate / standard_error;
     Ok(Sequence {
-        half_width,
         interval: Interval::around(estimate, half_width),
         p_value: (two_sided.scale.sqrt() * libm::exp(-two_sided.evidence(z))).min(1.0),
-        half_width_one_sided,
         one_sided: Interval::around(estimate, half_width_one_sided),
-        p_greater: one_sided.p_value(z),
-        p_less: one_sided.p_value(-z),
     })
 }
 
@@ -101,7 +89,7 @@ fn tuned(alpha: f64, planned: f64) -> f64 {
     ((log + libm::log1p(log)) / planned).sqrt()
 }
 
-/// A normal mixture after some units.
+/// A normal mixture after `n` units.
 struct Mixture {
     /// `n rho^2`
     information: f64,
@@ -122,14 +110,6 @@ impl Mixture {
 
     fn evidence(&self, z: f64) -> f64 {
         0.5 * self.information * z * z / self.scale
-    }
-
-    fn p_value(&self, z: f64) -> f64 {
-        if z <= 0.0 {
-            1.0
-        } else {
-            (self.scale.sqrt() / (2.0 * libm::expm1(self.evidence(z)))).min(1.0)
-        }
     }
 }
 
@@ -153,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_width_is_refused() {
+    fn an_effect_without_width_is_refused() {
         let effect = Effect { estimate: 0.1, standard_error: 0.0 };
         assert_eq!(sequence(effect, 10, tuning(0.05, 100.0)), Err(Error::NoVariance("the effect")));
         let effect = Effect { estimate: f64::NAN, standard_error: 1.0 };
@@ -174,12 +154,12 @@ mod tests {
             let effect = Effect { estimate, standard_error };
             let at = |alpha| sequence(effect, n, tuning(alpha, planned)).unwrap();
             let (narrow, wide) = (at(0.1), at(0.01));
-            prop_assert!(wide.half_width > narrow.half_width && wide.half_width_one_sided > narrow.half_width_one_sided);
+            prop_assert!(wide.interval.lower < narrow.interval.lower && wide.one_sided.lower < narrow.one_sided.lower);
             let mirrored = sequence(Effect { estimate: -estimate, standard_error }, n, tuning(0.1, planned)).unwrap();
-            prop_assert_eq!((narrow.p_value, narrow.p_greater, narrow.p_less), (mirrored.p_value, mirrored.p_less, mirrored.p_greater));
+            prop_assert_eq!(narrow.p_value, mirrored.p_value);
+            prop_assert_eq!(narrow.one_sided.lower, -mirrored.one_sided.upper);
             prop_assert_eq!(narrow.interval.lower, -mirrored.interval.upper);
             prop_assert_eq!(narrow.p_value < 0.1, !narrow.interval.contains(0.0));
-            prop_assert_eq!(narrow.p_greater < 0.1, narrow.one_sided.lower > 0.0);
         }
     }
 }

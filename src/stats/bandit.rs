@@ -1,47 +1,24 @@
-//! How often each arm is to be drawn next: posteriors of the arms' means and the weights that
-//! follow.
+//! Weights of a bandit: posteriors of the arms' means, and how often each arm is drawn next.
 //!
-//! Thompson sampling draws an arm as often as it is likely to be the best; top-two as often as it
-//! is likely to be among the two best, which learns faster which one is (Russo, "Simple Bayesian
-//! algorithms for best-arm identification", 2020). The probabilities are exact, so the same data
-//! give the same weights on every machine.
+//! Thompson sampling draws an arm with the probability that it is the best; top-two with the
+//! probability that it is among the two best, which identifies the best arm faster (Russo, "Simple
+//! Bayesian algorithms for best-arm identification", 2020). The probabilities are exact, so the
+//! same data give the same weights on every machine.
 
-use crate::stats::bayes::Better;
 use crate::stats::level::{Error, at_least, fraction, positive};
 use crate::stats::moments::Moments;
-use crate::stats::ranking::{Normal, Ranking, normal_ranking};
+use crate::stats::ranking::{Normal, Ranking};
 
-/// Posterior of a mean from its data and a normal prior; `None` is flat.
+/// Posterior of a mean from its data alone.
 ///
 /// # Errors
-/// Without data and prior: when neither has a precision.
-pub fn posterior(moments: &Moments, prior: Option<Normal>) -> Result<Normal, Error> {
+/// Without data or variance.
+pub fn posterior(moments: &Moments) -> Result<Normal, Error> {
     let sd = moments.variance_of_mean().sqrt();
-    let data = (moments.n > 0 && sd > 0.0).then_some(Normal { mean: moments.mean, sd });
-    match (data, prior) {
-        (Some(data), Some(prior)) => {
-            positive("the prior deviation", prior.sd)?;
-            Ok(data.combined(prior))
-        }
-        (Some(normal), None) | (None, Some(normal)) => Ok(normal),
-        (None, None) => Err(Error::NoVariance("an arm")),
-    }
-}
-
-/// The ranking of arms by posterior mean, from the best.
-///
-/// # Errors
-/// As [`normal_ranking`].
-pub fn ranking(posteriors: &[Normal], better: Better) -> Result<Ranking, Error> {
-    match better {
-        Better::Higher => normal_ranking(posteriors),
-        Better::Lower => {
-            let mirrored: Vec<Normal> = posteriors
-                .iter()
-                .map(|normal| Normal { mean: -normal.mean, sd: normal.sd })
-                .collect();
-            normal_ranking(&mirrored)
-        }
+    if moments.n > 0 && sd > 0.0 {
+        Ok(Normal { mean: moments.mean, sd })
+    } else {
+        Err(Error::NoVariance("an arm"))
     }
 }
 
@@ -77,26 +54,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arm_without_variance_needs_a_prior() {
-        let moments = Moments { n: 5, mean: 1.0, variance: 0.0 };
-        assert_eq!(posterior(&moments, None), Err(Error::NoVariance("an arm")));
-        let prior = Normal { mean: 2.0, sd: 1.0 };
-        assert_eq!(posterior(&moments, Some(prior)), Ok(prior));
-        let even = posterior(&Moments { n: 4, mean: 1.0, variance: 4.0 }, Some(prior)).unwrap();
-        assert!((even.mean - 1.5).abs() < 1e-15 && (even.sd - 0.5_f64.sqrt()).abs() < 1e-15);
-    }
-
-    #[test]
-    fn fewer_is_better_turns_the_order() {
-        let normals = [
-            Normal { mean: 1.0, sd: 1.0 },
-            Normal { mean: 2.0, sd: 1.0 },
-            Normal { mean: 3.0, sd: 1.0 },
-        ];
-        let (up, down) =
-            (ranking(&normals, Better::Higher).unwrap(), ranking(&normals, Better::Lower).unwrap());
-        assert!(up.best[2] > up.best[1] && down.best[0] > down.best[1]);
-        assert!((up.best[2] - down.best[0]).abs() < 1e-12);
+    fn an_arm_without_variance_has_no_posterior() {
+        let moments = Moments { n: 4, mean: 1.0, variance: 0.0 };
+        assert_eq!(posterior(&moments), Err(Error::NoVariance("an arm")));
+        let varied = posterior(&Moments { variance: 4.0, ..moments });
+        assert_eq!(varied, Ok(Normal { mean: 1.0, sd: 1.0 }));
     }
 
     proptest! {
@@ -111,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn merits_must_be_merits() {
+    fn merits_outside_of_their_range_are_refused() {
         assert!(
             weights(&[], 0.1).is_err()
                 && weights(&[0.0, 0.0], 0.1).is_err()

@@ -1,18 +1,18 @@
 //! Effects when whole clusters get an arm: agents with their leads, or teams in blocks of time.
 //!
-//! The regression of the outcome on the arm, and on one covariate where there is one, with errors
-//! that may be related in any way within a cluster: CR0 (Liang and Zeger 1986), CR1, and CR2 with
-//! Satterthwaite's degrees of freedom (Bell and McCaffrey 2002, as Pustejovsky and Tipton 2018 have
-//! it), which stays honest with few clusters. A cluster is known by its sums alone: the adjustment
-//! `(I - H)^(-1/2)` of its residuals acts within the space of the regressors.
+//! The regression of the outcome on the arm, with errors that may be related in any way within a
+//! cluster: CR2 with Satterthwaite's degrees of freedom (Bell and McCaffrey 2002, as implemented by
+//! Pustejovsky and Tipton 2018), which keeps its level with few clusters. The sums of a cluster are
+//! enough: the adjustment `(I - H)^(-1/2)` of its residuals acts within the space of the
+//! regressors.
 
-use crate::stats::distribution::{normal_above, student_beyond, student_upper_quantile};
+use crate::stats::distribution::{student_beyond, student_upper_quantile};
 use crate::stats::level::{Alpha, Error, Interval, at_least};
 use crate::stats::matrix::{Square, apply, cholesky, dot, eigen, lower_inverse, times, transposed};
-use crate::stats::moments::{Arms, Moments, PairMoments, PairSums};
+use crate::stats::moments::Arms;
 
-/// Below this share of its own a direction of a cluster is not estimated at all (as the R package
-/// clubSandwich has it).
+/// A direction of a cluster whose `1 - leverage` is at or below this is not estimated, as in the R
+/// package clubSandwich.
 const OWN_MIN: f64 = 1e-12;
 
 /// Sums of the units of one cluster in one arm.
@@ -24,46 +24,19 @@ pub struct Part {
     pub y: f64,
     /// Sum of squared outcomes.
     pub yy: f64,
-    /// Sum of the covariate.
-    pub x: f64,
-    /// Sum of the squared covariate.
-    pub xx: f64,
-    /// Sum of products of covariate and outcome.
-    pub xy: f64,
 }
 
 impl Part {
     /// One unit.
     #[must_use]
-    pub fn of(y: f64, x: f64) -> Self {
-        Self { n: 1.0, y, yy: y * y, x, xx: x * x, xy: x * y }
+    pub fn of(y: f64) -> Self {
+        Self { n: 1.0, y, yy: y * y }
     }
 
-    /// The sums of a mergeable pair: the outcome first, the covariate second.
-    #[must_use]
-    pub fn of_sums(sums: &PairSums) -> Self {
-        let (once, twice) = (1e6, 1e12);
-        Self {
-            n: sums.first.n as f64,
-            y: sums.first.sum as f64 / once,
-            yy: sums.first.sum_squares as f64 / twice,
-            x: sums.second.sum as f64 / once,
-            xx: sums.second.sum_squares as f64 / twice,
-            xy: sums.sum_products as f64 / twice,
-        }
-    }
-
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        Self {
-            n: self.n + other.n,
-            y: self.y + other.y,
-            yy: self.yy + other.yy,
-            x: self.x + other.x,
-            xx: self.xx + other.xx,
-            xy: self.xy + other.xy,
-        }
+        Self { n: self.n + other.n, y: self.y + other.y, yy: self.yy + other.yy }
     }
 }
 
@@ -73,23 +46,15 @@ pub type Cluster = Arms<Part>;
 /// An effect with cluster-robust errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Robust {
-    /// Treatment minus control, at equal covariates.
+    /// Treatment minus control.
     pub estimate: f64,
-    /// Clusters.
+    /// Number of clusters.
     pub clusters: u64,
     /// Standard error as if units were independent, for comparison only.
     pub se_independent: f64,
     /// Its p-value.
     pub p_independent: f64,
-    /// Standard error without correction for few clusters.
-    pub se_cr0: f64,
-    /// Its p-value by the normal distribution.
-    pub p_cr0: f64,
-    /// Standard error scaled for the number of clusters.
-    pub se_cr1: f64,
-    /// Its p-value by Student's t with one degree of freedom fewer than clusters.
-    pub p_cr1: f64,
-    /// Standard error with adjusted residuals: the one to decide on.
+    /// CR2 standard error, with adjusted residuals: decisions use this one.
     pub se_cr2: f64,
     /// Its degrees of freedom.
     pub dof: f64,
@@ -99,7 +64,7 @@ pub struct Robust {
     pub interval: Interval,
 }
 
-/// The effect without a covariate.
+/// The difference of the means per unit.
 ///
 /// # Errors
 /// With fewer than two clusters, an empty arm, or without variance between clusters.
@@ -111,20 +76,20 @@ pub fn effect(clusters: &[Cluster], alpha: Alpha) -> Result<Robust, Error> {
     robust(clusters, design, alpha)
 }
 
-/// What the treatment's mean is more than the control's, as a share of that.
+/// The difference of the means relative to the control's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Relative {
-    /// The share.
+    /// The estimate, a fraction.
     pub estimate: f64,
-    /// The shares that the test of `treatment - (1 + share) control` does not refute (Fieller
+    /// The fractions that the test of `treatment - (1 + fraction) control` does not refute (Fieller
     /// 1954), with CR2 and its degrees of freedom.
     pub interval: Interval,
 }
 
-/// The relative effect without a covariate.
+/// The relative difference of the means per unit.
 ///
 /// # Errors
-/// As [`effect`], and when the control is not told apart from 0 at this level.
+/// As [`effect`], and when the control does not differ from 0 at this level.
 pub fn relative_effect(clusters: &[Cluster], alpha: Alpha) -> Result<Relative, Error> {
     // Without the control's outcomes the effect is the treatment's mean with its own variance;
     // degrees of freedom follow from sizes alone.
@@ -152,78 +117,7 @@ pub fn relative_effect(clusters: &[Cluster], alpha: Alpha) -> Result<Relative, E
     Ok(Relative { estimate: treatment / control - 1.0, interval })
 }
 
-/// The effect at equal values of the covariate.
-///
-/// # Errors
-/// As [`effect`], and when the covariate does not vary.
-pub fn adjusted_effect(clusters: &[Cluster], alpha: Alpha) -> Result<Robust, Error> {
-    let design = |cluster: &Cluster| {
-        let (all, treated) = (cluster.control.plus(cluster.treatment), cluster.treatment);
-        let products = [
-            [all.n, treated.n, all.x],
-            [treated.n, treated.n, treated.x],
-            [all.x, treated.x, all.xx],
-        ];
-        (products, [all.y, treated.y, all.xy])
-    };
-    robust(clusters, design, alpha)
-}
-
-/// Share of the variance of outcomes that lies between clusters, whatever their arms (one-way
-/// analysis of variance); may be negative.
-///
-/// # Errors
-/// With fewer than two clusters, no cluster of two units, or without variance.
-pub fn intraclass_correlation(clusters: &[Cluster]) -> Result<f64, Error> {
-    let parts: Vec<Part> = clusters
-        .iter()
-        .map(|cluster| cluster.control.plus(cluster.treatment))
-        .filter(|part| part.n > 0.0)
-        .collect();
-    let groups = at_least("clusters", parts.len() as u64, 2)? as f64;
-    let all = parts.iter().fold(Part::default(), |sum, part| sum.plus(*part));
-    if all.n <= groups {
-        return Err(Error::TooFew { name: "units", count: all.n as u64, least: groups as u64 + 1 });
-    }
-    let mean = all.y / all.n;
-    let between = parts
-        .iter()
-        .map(|part| part.n * (part.y / part.n - mean) * (part.y / part.n - mean))
-        .sum::<f64>()
-        / (groups - 1.0);
-    let within =
-        parts.iter().map(|part| part.yy - part.y * part.y / part.n).sum::<f64>() / (all.n - groups);
-    let size =
-        (all.n - parts.iter().map(|part| part.n * part.n).sum::<f64>() / all.n) / (groups - 1.0);
-    let variance = between + (size - 1.0) * within;
-    if variance > 0.0 {
-        Ok((between - within) / variance)
-    } else {
-        Err(Error::NoVariance("the outcome"))
-    }
-}
-
-/// Mean outcome per unit of each arm with its variance by the delta method over clusters (Deng,
-/// Knoblich and Lu, KDD 2018).
-///
-/// # Errors
-/// With fewer than two clusters in an arm.
-pub fn ratio_moments(clusters: &[Cluster]) -> Result<Arms<Moments>, Error> {
-    let arm = |of: fn(&Cluster) -> Part| {
-        let parts: Vec<Part> = clusters.iter().map(of).filter(|part| part.n > 0.0).collect();
-        let count = at_least("clusters", parts.len() as u64, 2)?;
-        let sum = |of: fn(&Part) -> f64| parts.iter().map(of).sum::<f64>();
-        let outcomes = Moments::of_sums(count, sum(|part| part.y), sum(|part| part.y * part.y))?;
-        let sizes = Moments::of_sums(count, sum(|part| part.n), sum(|part| part.n * part.n))?;
-        PairMoments::of_sum_products(outcomes, sizes, sum(|part| part.y * part.n))?.ratio()
-    };
-    Ok(Arms {
-        control: arm(|cluster| cluster.control)?,
-        treatment: arm(|cluster| cluster.treatment)?,
-    })
-}
-
-/// What the regression needs of a cluster: `X'X` and `X'y`; the second regressor is the arm.
+/// `X'X` and `X'y` of a cluster; the second regressor is the arm.
 type Design<const N: usize> = (Square<N>, [f64; N]);
 
 fn robust<const N: usize>(
@@ -256,13 +150,9 @@ fn robust<const N: usize>(
     let errors = Errors::of(&designs, &factor, &inverse, &beta);
     let residual = (all.yy - dot(&beta, &moments)).max(0.0) / (units - parameters);
     let se_independent = (residual * inverse[1][1]).sqrt();
-    let groups = count as f64;
-    let se_cr0 = errors.plain.sqrt();
-    let se_cr1 =
-        (errors.plain * groups / (groups - 1.0) * (units - 1.0) / (units - parameters)).sqrt();
     let (se_cr2, dof) = (errors.adjusted.sqrt(), errors.dof);
     let estimate = beta[1];
-    if !(se_cr2 > 0.0 && se_cr0 > 0.0 && dof > 0.0 && (estimate / se_cr2).is_finite()) {
+    if !(se_cr2 > 0.0 && dof > 0.0 && (estimate / se_cr2).is_finite()) {
         return Err(Error::NoVariance("the outcome between clusters"));
     }
     Ok(Robust {
@@ -270,10 +160,6 @@ fn robust<const N: usize>(
         clusters: count,
         se_independent,
         p_independent: student_beyond(estimate / se_independent, units - parameters),
-        se_cr0,
-        p_cr0: 2.0 * normal_above((estimate / se_cr0).abs()),
-        se_cr1,
-        p_cr1: student_beyond(estimate / se_cr1, groups - 1.0),
         se_cr2,
         dof,
         p_cr2: student_beyond(estimate / se_cr2, dof),
@@ -286,7 +172,6 @@ fn robust<const N: usize>(
 
 /// Variances of the effect.
 struct Errors {
-    plain: f64,
     adjusted: f64,
     dof: f64,
 }
@@ -300,7 +185,7 @@ impl Errors {
     ) -> Self {
         // Row of the inverse that belongs to the arm: the effect is its product with X'y.
         let arm = inverse[1];
-        let (mut plain, mut adjusted) = (0.0, 0.0);
+        let mut adjusted = 0.0;
         let (mut own_sum, mut own_squares, mut crossed) = (0.0, 0.0, 0.0);
         let mut outer = [[0.0; N]; N];
         for (xx, xy) in designs {
@@ -308,9 +193,7 @@ impl Errors {
             let score: [f64; N] = std::array::from_fn(|place| xy[place] - fitted[place]);
             let scale = Scale::of(xx, factor);
             let (root, whole) = (scale.root(xx, factor), scale.whole(xx, factor));
-            let plain_score = dot(&arm, &score);
-            let adjusted_score = plain_score + dot(&apply(&transposed(&root), &arm), &score);
-            plain += plain_score * plain_score;
+            let adjusted_score = dot(&arm, &score) + dot(&apply(&transposed(&root), &arm), &score);
             adjusted += adjusted_score * adjusted_score;
             // Satterthwaite's moments under independent units: w_gh = [g = h] a - q_g' M q_h.
             let direct = apply(xx, &arm);
@@ -328,12 +211,11 @@ impl Errors {
         let trace: f64 = (0..N)
             .map(|row| (0..N).map(|column| mixed[row][column] * mixed[column][row]).sum::<f64>())
             .sum();
-        Self { plain, adjusted, dof: own_sum * own_sum / (own_squares - 2.0 * crossed + trace) }
+        Self { adjusted, dof: own_sum * own_sum / (own_squares - 2.0 * crossed + trace) }
     }
 }
 
-/// The part of the regression that a cluster has for itself: eigenvalues of its leverage and their
-/// directions.
+/// Eigenvalues of the leverage of one cluster and their directions.
 struct Scale<const N: usize> {
     leverages: [f64; N],
     directions: Square<N>,
@@ -345,7 +227,7 @@ impl<const N: usize> Scale<N> {
         Self { leverages, directions }
     }
 
-    /// What the adjustment adds: `X'A = (I + root) X'` for `A = (I - H)^(-1/2)`.
+    /// The term that the adjustment adds: `X'A = (I + root) X'` for `A = (I - H)^(-1/2)`.
     fn root(&self, xx: &Square<N>, factor: &Square<N>) -> Square<N> {
         self.added(xx, factor, |own| 1.0 / own.sqrt())
     }
@@ -385,7 +267,7 @@ mod tests {
     fn clusters(control_scale: f64) -> Vec<Cluster> {
         let none = Part::default();
         let agent = |outcomes: &[f64], scale: f64| {
-            outcomes.iter().fold(none, |sum, y| sum.plus(Part::of(scale * y, 0.0)))
+            outcomes.iter().fold(none, |sum, y| sum.plus(Part::of(scale * y)))
         };
         let control = [[1.0, 2.0, 4.0], [2.0, 3.0, 3.0], [5.0, 1.0, 2.0], [2.0, 2.0, 1.0]];
         let treatment = [[4.0, 3.0, 4.0], [5.0, 3.0, 2.0], [3.0, 6.0, 4.0], [4.0, 5.0, 5.0]];
@@ -402,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_bound_is_where_the_scaled_control_is_just_told_apart() {
+    fn a_relative_bound_is_where_the_scaled_control_is_just_significant() {
         let alpha = Alpha::new(0.05).unwrap();
         let relative = relative_effect(&clusters(1.0), alpha).unwrap();
         assert!((relative.estimate - (48.0 / 28.0 - 1.0)).abs() < 1e-12);

@@ -1,28 +1,25 @@
-//! Means and ratios adjusted for what was known before the exposure, which narrows the interval and
-//! moves no effect.
+//! Means adjusted for a covariate that was known before the exposure: a narrower interval of the
+//! same effect.
 //!
 //! Deng, Xu, Kohavi and Walker, "Improving the sensitivity of online controlled experiments by
-//! utilizing pre-experiment data" (WSDM 2013); the ratio by the delta method over all four sums, as
-//! the variance of a ratio of means.
+//! utilizing pre-experiment data" (WSDM 2013).
 
 use crate::stats::level::{Alpha, Error};
 use crate::stats::moments::{Arms, Moments, PairMoments};
-use crate::stats::welch::{Effect, Scale, Test, dof, of_effect};
+use crate::stats::welch::{Effect, Test, test};
 
 /// An adjusted comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adjusted {
-    /// What was taken off per unit of what was known before; 0 adjusts nothing.
+    /// The coefficient of the covariate; 0 adjusts nothing.
     pub theta: f64,
-    /// Adjusted means and variances.
-    pub arms: Arms<Moments>,
-    /// The test of the adjusted means; relative to the unadjusted control.
+    /// The test of the adjusted means.
     pub test: Test,
 }
 
-/// Coefficient of the outcome (first) on what was known before (second), over both arms together.
+/// Coefficient of the outcome (first) on the covariate (second), over both arms together.
 ///
-/// 0 where what was known before never varies.
+/// 0 where the covariate does not vary.
 #[must_use]
 pub fn theta(arms: &Arms<PairMoments>) -> f64 {
     let (c, t) = (&arms.control, &arms.treatment);
@@ -38,11 +35,11 @@ pub fn theta(arms: &Arms<PairMoments>) -> f64 {
     if variance > 0.0 { covariance / variance } else { 0.0 }
 }
 
-/// Compares adjusted means; each pair is the outcome and what was known before of the same units.
+/// Compares adjusted means; each pair is the outcome and the covariate of the same units.
 ///
 /// # Errors
 /// As [`crate::stats::welch::test`].
-pub fn means(arms: &Arms<PairMoments>, scale: Scale, alpha: Alpha) -> Result<Adjusted, Error> {
+pub fn means(arms: &Arms<PairMoments>, alpha: Alpha) -> Result<Adjusted, Error> {
     let theta = theta(arms);
     let adjusted = |pair: &PairMoments| {
         let variance = pair.first.variance + theta * theta * pair.second.variance
@@ -51,33 +48,11 @@ pub fn means(arms: &Arms<PairMoments>, scale: Scale, alpha: Alpha) -> Result<Adj
         Ok(Moments { n: pair.first.n, mean, variance: variance.max(0.0) })
     };
     let after = arms.try_map(adjusted)?;
-    let difference = after.treatment.mean - after.control.mean;
-    let effect = match scale {
-        Scale::Absolute => Effect::between(&after, scale)?,
-        Scale::Relative => {
-            let control = &arms.control;
-            let base = control.first.mean;
-            if base == 0.0 {
-                return Err(Error::ZeroBase("the mean of the control"));
-            }
-            // The control stands in the difference and in the base, so its variance has both
-            // derivatives.
-            let ratio = arms.treatment.first.mean / base;
-            let variance_c = control.first.variance * ratio * ratio
-                - 2.0 * theta * control.covariance * ratio
-                + theta * theta * control.second.variance;
-            let variance = after.treatment.variance_of_mean() + variance_c / control.first.n as f64;
-            Effect {
-                estimate: difference / base.abs(),
-                standard_error: variance.max(0.0).sqrt() / base.abs(),
-            }
-        }
-    };
-    Ok(Adjusted { theta, arms: after, test: of_effect(effect, dof(&after)?, alpha)? })
+    Ok(Adjusted { theta, test: test(&after, alpha)? })
 }
 
-/// `ln(treatment / control)` of the means that both arms would have at the mean of what was known
-/// before, with a coefficient of [`theta`]; its standard error by the delta method.
+/// `ln(treatment / control)` of the means that both arms would have at the common mean of the
+/// covariate, with a coefficient of [`theta`]; its standard error by the delta method.
 ///
 /// # Errors
 /// When an adjusted mean is not above 0 or nothing varies.
@@ -115,122 +90,12 @@ pub fn log_ratio(arms: &Arms<PairMoments>, theta: f64) -> Result<Effect, Error> 
     }
 }
 
-/// Numerator and denominator of a ratio metric, after the exposure and before it, of the same
-/// units.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RatioMoments {
-    /// Numerator after, denominator after, numerator before, denominator before.
-    pub parts: [Moments; 4],
-    /// Sample covariances of the parts in that order; the diagonal holds their variances.
-    pub covariances: [[f64; 4]; 4],
-}
-
-impl RatioMoments {
-    /// Ratio after the exposure.
-    fn after(&self) -> f64 {
-        self.parts[0].mean / self.parts[1].mean
-    }
-
-    /// Ratio before the exposure.
-    fn before(&self) -> f64 {
-        self.parts[2].mean / self.parts[3].mean
-    }
-
-    /// Derivatives of the ratio after by its two parts.
-    fn slope_after(&self) -> [f64; 2] {
-        let denominator = self.parts[1].mean;
-        [1.0 / denominator, -self.after() / denominator]
-    }
-
-    /// Derivatives of the ratio before by its two parts.
-    fn slope_before(&self) -> [f64; 2] {
-        let denominator = self.parts[3].mean;
-        [1.0 / denominator, -self.before() / denominator]
-    }
-
-    /// Variance per unit of a function with these derivatives by the four parts.
-    fn variance(&self, slope: [f64; 4]) -> f64 {
-        self.covariances.iter().zip(slope).map(|(row, left)| left * dot(row, &slope)).sum()
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        if self.parts[1].mean == 0.0 || self.parts[3].mean == 0.0 {
-            return Err(Error::ZeroBase("a denominator"));
-        }
-        Ok(())
-    }
-}
-
-/// Compares adjusted ratios.
-///
-/// # Errors
-/// When a denominator is 0, without variance, or when relative to a ratio of 0.
-pub fn ratios(arms: &Arms<RatioMoments>, scale: Scale, alpha: Alpha) -> Result<Adjusted, Error> {
-    arms.control.check()?;
-    arms.treatment.check()?;
-    let theta = ratio_theta(arms);
-    let slope = |arm: &RatioMoments| {
-        let (after, before) = (arm.slope_after(), arm.slope_before());
-        [after[0], after[1], -theta * before[0], -theta * before[1]]
-    };
-    let adjusted = |arm: &RatioMoments| {
-        let mean = arm.after() - theta * arm.before();
-        Ok(Moments { n: arm.parts[0].n, mean, variance: arm.variance(slope(arm)).max(0.0) })
-    };
-    let after = arms.try_map(adjusted)?;
-    let effect = match scale {
-        Scale::Absolute => Effect::between(&after, scale)?,
-        Scale::Relative => {
-            let control = &arms.control;
-            let base = control.after();
-            if base == 0.0 {
-                return Err(Error::ZeroBase("the ratio of the control"));
-            }
-            let estimate = (after.treatment.mean - after.control.mean) / base.abs();
-            // d / |base| falls with the control's ratio twice: in the difference and in the base.
-            let own = slope(control);
-            let factor = -(1.0 + estimate * base.signum());
-            let of_control = [factor * own[0], factor * own[1], -own[2], -own[3]];
-            let variance = (control.variance(of_control) / control.parts[0].n as f64
-                + after.treatment.variance_of_mean())
-                / (base * base);
-            Effect { estimate, standard_error: variance.max(0.0).sqrt() }
-        }
-    };
-    Ok(Adjusted { theta, arms: after, test: of_effect(effect, dof(&after)?, alpha)? })
-}
-
-/// Covariance of the ratios after and before over the variance of the one before, each per unit,
-/// summed over the arms.
-fn ratio_theta(arms: &Arms<RatioMoments>) -> f64 {
-    let part = |arm: &RatioMoments| {
-        let (after, before) = (arm.slope_after(), arm.slope_before());
-        let covariance =
-            arm.variance_between([0.0, 0.0, before[0], before[1]], [after[0], after[1], 0.0, 0.0]);
-        (covariance, arm.variance([0.0, 0.0, before[0], before[1]]))
-    };
-    let (control, treatment) = (part(&arms.control), part(&arms.treatment));
-    let variance = control.1 + treatment.1;
-    if variance > 0.0 { (control.0 + treatment.0) / variance } else { 0.0 }
-}
-
-impl RatioMoments {
-    fn variance_between(&self, left: [f64; 4], right: [f64; 4]) -> f64 {
-        self.covariances.iter().zip(left).map(|(row, left)| left * dot(row, &right)).sum()
-    }
-}
-
-fn dot(left: &[f64; 4], right: &[f64; 4]) -> f64 {
-    left.iter().zip(right).map(|(left, right)| left * right).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::stats::moments::{Micro, PairSums};
-    use crate::stats::welch::test;
 
     fn pairs(values: &[(f64, f64)]) -> PairMoments {
         let one =
@@ -248,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_explains_everything_leaves_only_the_effect() {
+    fn a_covariate_that_explains_everything_leaves_only_the_effect() {
         let before: Vec<f64> = (0..40).map(|unit| f64::from(unit * 7 % 13)).collect();
         let noise = |unit: usize| if unit % 4 < 2 { 1e-3 } else { -1e-3 };
         let arm = |from: usize, effect: f64| {
@@ -258,14 +123,11 @@ mod tests {
             pairs(&values)
         };
         let arms = Arms { control: arm(0, 0.0), treatment: arm(20, 0.5) };
-        let adjusted = means(&arms, Scale::Absolute, level()).unwrap();
+        let adjusted = means(&arms, level()).unwrap();
         assert!((adjusted.theta - 2.0).abs() < 0.05, "{adjusted:?}");
-        let plain = test(
-            &Arms { control: arms.control.first, treatment: arms.treatment.first },
-            Scale::Absolute,
-            level(),
-        )
-        .unwrap();
+        let plain =
+            test(&Arms { control: arms.control.first, treatment: arms.treatment.first }, level())
+                .unwrap();
         assert!(adjusted.test.effect.standard_error < plain.effect.standard_error / 20.0);
     }
 
@@ -281,7 +143,7 @@ mod tests {
             pairs(&(from..from + 200).map(value).collect::<Vec<_>>())
         };
         let arms = Arms { control: arm(0, 0.0), treatment: arm(205, 0.01) };
-        let difference = means(&arms, Scale::Absolute, level()).unwrap();
+        let difference = means(&arms, level()).unwrap();
         let ratio = log_ratio(&arms, difference.theta).unwrap();
         // Near equal means of 56 to 58 a log ratio is the difference over them.
         let base = arms.control.first.mean;
@@ -302,19 +164,15 @@ mod tests {
     }
 
     #[test]
-    fn what_never_varies_adjusts_nothing() {
+    fn a_constant_covariate_adjusts_nothing() {
         let arm = |shift: f64| pairs(&[(1.0 + shift, 3.0), (2.0 + shift, 3.0), (4.0 + shift, 3.0)]);
         let arms = Arms { control: arm(0.0), treatment: arm(1.0) };
-        let adjusted = means(&arms, Scale::Relative, level()).unwrap();
+        let adjusted = means(&arms, level()).unwrap();
         assert_eq!(adjusted.theta, 0.0);
         assert_eq!(
             adjusted.test,
-            test(
-                &Arms { control: arms.control.first, treatment: arms.treatment.first },
-                Scale::Relative,
-                level()
-            )
-            .unwrap()
+            test(&Arms { control: arms.control.first, treatment: arms.treatment.first }, level())
+                .unwrap()
         );
     }
 

@@ -1,5 +1,5 @@
-//! The augmented sequence of a bandit from sums: draws that shared their probabilities come as one
-//! group, in any order within it.
+//! The augmented sequence of a bandit from sums: draws with the same probabilities form one group,
+//! in any order.
 //!
 //! As [`crate::stats::weighted::Augmented`] (arXiv:2103.06476v7, section 3), but the
 //! forecasts of a group are made from the groups before it. They and the probabilities are set by
@@ -12,7 +12,7 @@ use crate::stats::welch::Effect;
 /// Draws of one arm in one group.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Drawn {
-    /// How many.
+    /// Number of draws.
     pub n: u64,
     /// Sum of their outcomes.
     pub sum: f64,
@@ -26,8 +26,8 @@ pub struct Grouped {
     arms: Vec<Past>,
 }
 
-/// What is known of one arm, and of the control in the same groups: an arm without weight is not
-/// compared in a group.
+/// Sums of one arm, and of the control in the same groups: a group in which an arm has no weight
+/// does not count for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Past {
     count: f64,
@@ -83,7 +83,7 @@ fn effect(estimate: f64, variance: f64, n: f64) -> Result<Effect, Error> {
 }
 
 impl Grouped {
-    /// Of `arms` arms, at least two.
+    /// An empty sequence of `arms` arms, at least two.
     ///
     /// # Errors
     /// With fewer.
@@ -92,7 +92,7 @@ impl Grouped {
         Ok(Self { arms: vec![Past::default(); arms] })
     }
 
-    /// Takes the next group and the probabilities that all arms had in it.
+    /// Adds the next group with the probabilities of all arms in it.
     ///
     /// # Errors
     /// When an arm without a probability was drawn, the control has none, or an outcome is not
@@ -214,9 +214,6 @@ impl Grouped {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::asymptotic::Tuning;
-    use crate::stats::level::Alpha;
-    use crate::stats::off_policy::{Logged, evaluate};
     use crate::stats::random::Random;
     use crate::stats::weighted::{Augmented, Draw};
 
@@ -246,10 +243,9 @@ mod tests {
             augmented.observe(Draw { arm, outcome }, &weights).unwrap();
             grouped.observe(&one(arm, outcome), &weights).unwrap();
         }
-        let tuning = Tuning { alpha: Alpha::new(0.05).unwrap(), planned: 3_000.0 };
         for arm in 1..3 {
             let (expected, found) =
-                (augmented.effect(arm, tuning).unwrap(), grouped.difference(arm).unwrap());
+                (augmented.effect(arm).unwrap(), grouped.difference(arm).unwrap());
             assert!(
                 (expected.estimate - found.estimate).abs() < 1e-10
                     && (expected.standard_error - found.standard_error).abs() < 1e-10
@@ -278,22 +274,23 @@ mod tests {
             forecasts.extend(group.iter().map(|_| forecast.clone()));
             grouped.observe(&drawn, &group[0].2).unwrap();
         }
-        let target = [0.0, 0.0, 1.0];
-        let logged: Vec<Logged> = (all.iter().zip(&forecasts))
-            .map(|((arm, reward, weights), forecast)| Logged {
-                arm: *arm,
-                reward: *reward,
-                logged: weights,
-                target: &target,
-                forecast,
+        // The doubly robust score of a draw (Dudik, Langford and Li, ICML 2011), for the policy
+        // that always draws the last arm.
+        let scores: Vec<f64> = (all.iter().zip(&forecasts))
+            .map(|((arm, outcome, weights), forecast)| {
+                let error = if *arm == 2 { (outcome - forecast[2]) / weights[2] } else { 0.0 };
+                forecast[2] + error
             })
             .collect();
-        let (expected, found) =
-            (evaluate(&logged, 10.0).unwrap().doubly_robust, grouped.value(2).unwrap());
-        assert!((expected.estimate - found.estimate).abs() < 1e-10, "{expected:?} {found:?}");
+        let n = scores.len() as f64;
+        let mean = scores.iter().sum::<f64>() / n;
+        let variance =
+            scores.iter().map(|score| (score - mean) * (score - mean)).sum::<f64>() / (n - 1.0);
+        let found = grouped.value(2).unwrap();
+        assert!((found.estimate - mean).abs() < 1e-10, "{mean} {found:?}");
         // The one divides by n - 1, the other by n.
-        assert!((expected.standard_error / found.standard_error - 1.0).abs() < 1e-3);
-        // Both scales agree where the effect is small beside its error; here ln(.5 / .3).
+        assert!(((variance / n).sqrt() / found.standard_error - 1.0).abs() < 1e-3);
+        // Both scales agree where the effect is small compared with its error; here ln(.5 / .3).
         let ratio = grouped.log_ratio(2).unwrap();
         assert!((ratio.estimate - libm::log(0.5 / 0.3)).abs() < 4.0 * ratio.standard_error);
     }

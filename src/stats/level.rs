@@ -1,32 +1,32 @@
-//! What every estimate shares: the error level, an interval, and what is refused.
+//! Types that every estimate uses: the error level, an interval, and the errors of invalid inputs.
 
-/// Why a number cannot be had from these inputs.
+/// Why a statistic cannot be computed from its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// An input outside of what the formula is defined for; NaN is outside of everything.
+    /// An input outside of the domain of the formula; NaN is outside of every domain.
     #[error("{name} is {value}, expected {expected}")]
     Outside {
         /// The input.
         name: &'static str,
-        /// What it was.
+        /// Its value.
         value: f64,
-        /// What it may be.
+        /// The domain.
         expected: &'static str,
     },
     /// Not enough observations, arms or clusters.
     #[error("{count} {name} are too few, at least {least} are needed")]
     TooFew {
-        /// What there is too little of.
+        /// What is counted.
         name: &'static str,
-        /// How many there are.
+        /// The count.
         count: u64,
-        /// How many are needed.
+        /// The least count.
         least: u64,
     },
     /// Lists that belong together have different lengths.
     #[error("{left} {name}, expected {right}")]
     Lengths {
-        /// What the list holds.
+        /// The elements of the list.
         name: &'static str,
         /// Its length.
         left: usize,

@@ -1,16 +1,13 @@
-//! The relative effect on the log scale, where it is nearest to normal: the one that decisions are
-//! made on.
+//! The relative effect on the log scale, where it is nearest to normal. Decisions use this effect.
 
-use crate::stats::asymptotic::{Sequence, Tuning, sequence};
-use crate::stats::distribution::normal_critical;
-use crate::stats::level::{Alpha, Error, Interval};
+use crate::stats::level::Error;
 use crate::stats::moments::{Arms, Moments};
 use crate::stats::welch::Effect;
 
-/// Conversions that each arm needs before a sequence may be acted on: below, the log ratio is not
-/// yet near normal. Specified.
+/// Conversions that each arm needs before a sequence may be acted on: with fewer, the log ratio is
+/// not near normal. Specified.
 pub const CONVERSIONS_MIN: u64 = 30;
-/// Outcomes other than 0 that each arm needs of metrics with heavy tails, such as revenue.
+/// The same for metrics with heavy tails, such as revenue: outcomes other than 0 of each arm.
 /// Specified.
 pub const OUTCOMES_MIN: u64 = 100;
 
@@ -41,28 +38,12 @@ pub fn lift(log_ratio: f64) -> f64 {
     libm::expm1(log_ratio)
 }
 
-/// The fixed-horizon interval of the lift; valid at one planned look.
-#[must_use]
-pub fn fixed_interval(effect: Effect, alpha: Alpha) -> Interval {
-    Interval::around(effect.estimate, normal_critical(alpha.value()) * effect.standard_error)
-        .map(lift)
-}
-
-/// The confidence sequence of the log ratio after all units of both arms; its bounds become lifts
-/// through [`lift`].
-///
-/// # Errors
-/// As [`log_ratio`] and [`sequence`].
-pub fn log_ratio_sequence(arms: &Arms<Moments>, tuning: Tuning) -> Result<Sequence, Error> {
-    sequence(log_ratio(arms)?, arms.control.n + arms.treatment.n, tuning)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_doubling_and_a_halving_are_equally_far_from_nothing() {
+    fn a_doubling_and_a_halving_are_equally_far_from_no_effect() {
         let moments = |mean| Moments { n: 100, mean, variance: mean * mean };
         let up = log_ratio(&Arms { control: moments(1.0), treatment: moments(2.0) }).unwrap();
         let down = log_ratio(&Arms { control: moments(2.0), treatment: moments(1.0) }).unwrap();

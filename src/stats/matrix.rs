@@ -106,8 +106,8 @@ fn rotate<const N: usize>(values: &mut Square<N>, vectors: &mut Square<N>, p: us
     values[q][p] = 0.0;
 }
 
-/// The vector that `matrix` turns into `right`, by elimination with pivots; `None` when there is
-/// none or more than one.
+/// Solves `matrix x = right` by elimination with pivots; `None` when there is no solution or more
+/// than one.
 #[must_use]
 pub fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
     let size = right.len();
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_singular_has_no_solution() {
+    fn a_singular_matrix_has_no_solution() {
         assert_eq!(cholesky(&[[1.0, 1.0], [1.0, 1.0]]), None);
         assert_eq!(solve(vec![vec![1.0, 2.0], vec![0.0, 0.0]], vec![1.0, 1.0]), None);
         assert_eq!(

@@ -55,7 +55,7 @@ impl Sums {
         Self { n: 1, sum: value, sum_squares: value * value }
     }
 
-    /// Both together.
+    /// The sum of both.
     ///
     /// # Errors
     /// When a sum no longer fits: above 42 million of the largest values.
@@ -91,7 +91,7 @@ impl Sums {
 pub struct PairSums {
     /// The first metric: numerator, or outcome.
     pub first: Sums,
-    /// The second metric: denominator, or what was known before the exposure.
+    /// The second metric: denominator, or covariate.
     pub second: Sums,
     /// The sum of products, millionths of millionths.
     pub sum_products: i128,
@@ -108,7 +108,7 @@ impl PairSums {
         }
     }
 
-    /// Both together.
+    /// The sum of both.
     ///
     /// # Errors
     /// When a sum no longer fits.
@@ -144,7 +144,7 @@ pub struct Moments {
     pub n: u64,
     /// Their mean.
     pub mean: f64,
-    /// Their sample variance (divided by `n - 1`), or `p (1 - p)` of a proportion.
+    /// Their sample variance (divided by `n - 1`).
     pub variance: f64,
 }
 
@@ -167,15 +167,6 @@ impl Moments {
         })
     }
 
-    /// Of a share: mean `p`, variance `p (1 - p)`.
-    ///
-    /// # Errors
-    /// Without trials or with more successes than trials.
-    pub fn of_share(n: u64, successes: u64) -> Result<Self, Error> {
-        let mean = share(n, successes)?;
-        Ok(Self { n, mean, variance: mean * (1.0 - mean) })
-    }
-
     /// Variance of the mean.
     #[must_use]
     pub fn variance_of_mean(&self) -> f64 {
@@ -188,7 +179,7 @@ impl Moments {
 pub struct PairMoments {
     /// The first metric: numerator, or outcome.
     pub first: Moments,
-    /// The second metric: denominator, or what was known before the exposure.
+    /// The second metric: denominator, or covariate.
     pub second: Moments,
     /// Their sample covariance.
     pub covariance: f64,
@@ -232,14 +223,14 @@ impl PairMoments {
 /// Control and treatment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Arms<T> {
-    /// What is compared with.
+    /// The arm that the treatment is compared with.
     pub control: T,
-    /// What is tried.
+    /// The arm under test.
     pub treatment: T,
 }
 
 impl<T> Arms<T> {
-    /// The same of both arms.
+    /// Applies a function to both arms.
     ///
     /// # Errors
     /// The first error of either.
@@ -264,7 +255,7 @@ pub fn share(n: u64, successes: u64) -> Result<f64, Error> {
     Ok(successes as f64 / n as f64)
 }
 
-/// The whole millionth at or below a mean, and what is left of the sum: exact.
+/// The whole millionth at or below a mean, and the remainder of the sum: exact.
 #[derive(Clone, Copy)]
 struct Centre {
     n: i128,
@@ -325,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_summed_is_refused() {
+    fn values_outside_of_their_range_are_refused() {
         assert!(Micro::new(f64::NAN).is_err() && Micro::new(-1.1e9).is_err());
         assert_eq!(
             Sums::default().moments().unwrap_err().to_string(),
@@ -333,7 +324,7 @@ mod tests {
         );
         let full = Sums { n: 1, sum: 0, sum_squares: SQUARES_MAX };
         assert_eq!(full.merged(Sums::of(Micro(1))), Err(Error::Overflow("squares")));
-        assert!(Moments::of_share(0, 0).is_err() && Moments::of_share(3, 4).is_err());
+        assert!(share(0, 0).is_err() && share(3, 4).is_err());
         assert!(Moments::of_sums(10, 100.0, 1.0).is_err(), "squares too small");
     }
 

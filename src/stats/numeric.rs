@@ -5,7 +5,7 @@ const NODES: usize = 16;
 
 /// The point between `low` and `high` where `before` turns from true to false, to the last bit.
 ///
-/// `before(low)` is taken as true and `before(high)` as false; neither is asked.
+/// `before(low)` is assumed true and `before(high)` false; neither is evaluated.
 #[must_use]
 pub fn bisect(mut low: f64, mut high: f64, before: impl Fn(f64) -> bool) -> f64 {
     loop {
@@ -34,29 +34,6 @@ pub fn descend(from: f64, step: f64, value: f64, decreasing: impl Fn(f64) -> f64
         step *= 2.0;
     }
     None
-}
-
-/// Where a unimodal function is least between `low` and `high`, by golden sections, to about 1e-9
-/// of the width.
-#[must_use]
-pub fn least(low: f64, high: f64, function: impl Fn(f64) -> f64) -> f64 {
-    const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    let (mut low, mut high) = (low, high);
-    let mut left = high - GOLDEN * (high - low);
-    let mut right = low + GOLDEN * (high - low);
-    let (mut at_left, mut at_right) = (function(left), function(right));
-    for _ in 0..44 {
-        if at_left < at_right {
-            (high, right, at_right) = (right, left, at_left);
-            left = high - GOLDEN * (high - low);
-            at_left = function(left);
-        } else {
-            (low, left, at_left) = (left, right, at_right);
-            right = low + GOLDEN * (high - low);
-            at_right = function(right);
-        }
-    }
-    0.5 * (low + high)
 }
 
 /// Points and weights of a 16-point Gauss-Legendre rule on each stretch between neighbouring
@@ -99,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rule_integrates_what_has_a_closed_form() {
+    fn integrals_with_a_closed_form_are_met() {
         let integral = |breaks: &[f64], f: fn(f64) -> f64| {
             quadrature(breaks).iter().map(|(x, w)| w * f(*x)).sum::<f64>()
         };
@@ -109,11 +86,10 @@ mod tests {
     }
 
     #[test]
-    fn bisection_finds_the_last_bit_and_golden_sections_the_least_point() {
+    fn bisection_finds_the_last_bit() {
         assert!(
             bisect(0.0, 2.0, |x| x * x < 2.0).to_bits().abs_diff(2.0_f64.sqrt().to_bits()) <= 1
         );
-        assert!((least(-3.0, 5.0, |x| (x - 1.25) * (x - 1.25)) - 1.25).abs() < 1e-7);
         let log = descend(1.0, 1.0, -3.0, |x| -libm::log(x)).unwrap();
         assert!((log - libm::exp(3.0)).abs() < 1e-13 * log);
         assert_eq!(descend(0.0, 1.0, -1.0, |_| 0.0), None);

@@ -1,15 +1,15 @@
-//! Two shares compared: the pooled score test and intervals that also hold for rare events.
+//! The interval of the difference of two proportions, which also holds for rare events.
 
-use crate::stats::distribution::{normal_above, normal_critical};
+use crate::stats::distribution::normal_critical;
 use crate::stats::level::{Alpha, Error, Interval};
-use crate::stats::moments::{Arms, Moments, share};
+use crate::stats::moments::{Arms, share};
 
 /// Successes out of trials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// Units that could.
+    /// Number of units.
     pub trials: u64,
-    /// Units that did; at most `trials`.
+    /// Units that converted; at most `trials`.
     pub successes: u64,
 }
 
@@ -21,41 +21,6 @@ impl Share {
     pub fn fraction(&self) -> Result<f64, Error> {
         share(self.trials, self.successes)
     }
-
-    /// Mean `p` and variance `p (1 - p)`.
-    ///
-    /// # Errors
-    /// As [`Share::fraction`].
-    pub fn moments(&self) -> Result<Moments, Error> {
-        Moments::of_share(self.trials, self.successes)
-    }
-}
-
-/// The score test of equal shares.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Score {
-    /// Standard normal if the shares are equal; positive where the treatment's is higher.
-    pub z: f64,
-    /// Two-sided.
-    pub p_value: f64,
-}
-
-/// Difference of two shares over its standard error under the pooled share.
-///
-/// # Errors
-/// When nobody or everybody succeeded in both arms.
-pub fn score(arms: &Arms<Share>) -> Result<Score, Error> {
-    let (control, treatment) = (arms.control, arms.treatment);
-    let difference = treatment.fraction()? - control.fraction()?;
-    let pooled = (control.successes + treatment.successes) as f64
-        / (control.trials + treatment.trials) as f64;
-    let variance =
-        pooled * (1.0 - pooled) * (1.0 / control.trials as f64 + 1.0 / treatment.trials as f64);
-    if variance <= 0.0 {
-        return Err(Error::NoVariance("the share"));
-    }
-    let z = difference / variance.sqrt();
-    Ok(Score { z, p_value: 2.0 * normal_above(z.abs()) })
 }
 
 /// Wilson's score interval of one share (Wilson 1927).
@@ -84,33 +49,6 @@ pub fn newcombe(arms: &Arms<Share>, alpha: Alpha) -> Result<Interval, Error> {
         lower: difference - root(p_t - t.lower, c.upper - p_c),
         upper: difference + root(t.upper - p_t, p_c - c.lower),
     })
-}
-
-/// The ratio of two shares.
-///
-/// # Errors
-/// When nobody succeeded in the control.
-pub fn risk_ratio(arms: &Arms<Share>) -> Result<f64, Error> {
-    let base = arms.control.fraction()?;
-    if base == 0.0 {
-        Err(Error::ZeroBase("the share of the control"))
-    } else {
-        Ok(arms.treatment.fraction()? / base)
-    }
-}
-
-/// Interval of the ratio of two shares on the log scale (Katz et al. 1978, method C).
-///
-/// # Errors
-/// When nobody succeeded in an arm.
-pub fn katz(arms: &Arms<Share>, alpha: Alpha) -> Result<Interval, Error> {
-    let ratio = risk_ratio(arms)?;
-    if ratio == 0.0 {
-        return Err(Error::ZeroBase("the share of the treatment"));
-    }
-    let part = |share: Share| 1.0 / share.successes as f64 - 1.0 / share.trials as f64;
-    let half = normal_critical(alpha.value()) * (part(arms.control) + part(arms.treatment)).sqrt();
-    Ok(Interval { lower: ratio * libm::exp(-half), upper: ratio * libm::exp(half) })
 }
 
 #[cfg(test)]
@@ -144,15 +82,8 @@ mod tests {
     }
 
     #[test]
-    fn nobody_or_everybody_is_refused_where_the_formula_has_no_value() {
-        let alpha = Alpha::new(0.05).unwrap();
-        assert!(score(&arms((10, 0), (10, 0))).is_err() && score(&arms((10, 10), (9, 9))).is_err());
-        assert!(
-            katz(&arms((10, 0), (10, 3)), alpha).is_err()
-                && katz(&arms((10, 3), (10, 0)), alpha).is_err()
-        );
-        assert_eq!(risk_ratio(&arms((10, 5), (10, 0))), Ok(0.0));
-        assert!(newcombe(&arms((0, 0), (10, 3)), alpha).is_err());
+    fn an_arm_without_trials_has_no_interval() {
+        assert!(newcombe(&arms((0, 0), (10, 3)), Alpha::new(0.05).unwrap()).is_err());
     }
 
     proptest! {
@@ -164,9 +95,6 @@ mod tests {
             let (one, other) = (newcombe(&arms(a, b), alpha).unwrap(), newcombe(&arms(b, a), alpha).unwrap());
             prop_assert!((one.lower + other.upper).abs() < 1e-12 && (one.upper + other.lower).abs() < 1e-12);
             prop_assert!(one.lower >= -1.0 - 1e-12 && one.upper <= 1.0 + 1e-12);
-            if let (Ok(one), Ok(other)) = (katz(&arms(a, b), alpha), katz(&arms(b, a), alpha)) {
-                prop_assert!((one.lower * other.upper - 1.0).abs() < 1e-12);
-            }
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Repeatable chance for simulations, invented markets and mutations: SplitMix64 (Steele, Lea and
-//! Flood, OOPSLA 2014) and draws from it.
+//! Repeatable random numbers for simulations, invented markets and mutations: SplitMix64 (Steele,
+//! Lea and Flood, OOPSLA 2014) and draws from it.
 
-/// A stream of numbers that a seed decides.
+/// A generator whose numbers depend on its seed alone.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// A stream of its own for every seed and place.
+    /// The generator of a seed and a place.
     #[must_use]
     pub fn new(seed: u64, place: u64) -> Self {
         let mut random = Self(seed ^ place.wrapping_mul(0xd1b5_4a32_d192_ed03));
@@ -69,8 +69,7 @@ impl Random {
         median * libm::exp(spread * self.normal())
     }
 
-    /// The wait for the next of events that come at random with this mean distance, milliseconds,
-    /// at least 1.
+    /// An exponentially distributed wait with this mean, milliseconds, at least 1.
     pub fn wait_ms(&mut self, mean_ms: f64) -> i64 {
         ((-libm::log(1.0 - self.unit()) * mean_ms) as i64).max(1)
     }
@@ -88,6 +87,10 @@ mod tests {
             0xe220_a839_7b1d_cdaf,
             "first value of SplitMix64 from 0, as published with it"
         );
+        // Standard errors of 10,000 draws: .0029 for the mean of a uniform draw, 600 ms for the
+        // mean wait, .01 for the mean of a normal draw and .014 for its variance. With a
+        // probability of .8 a mean that is wrong by .0125, a wait by 3.5 s, a normal mean by .06
+        // and a variance by .062 are noticed.
         let draws: Vec<f64> = (0..10_000).map(|_| random.unit()).collect();
         let mean = draws.iter().sum::<f64>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.01 && draws.iter().all(|draw| (0.0..1.0).contains(draw)));

@@ -20,16 +20,6 @@ pub struct Normal {
     pub sd: f64,
 }
 
-impl Normal {
-    /// Both pieces of knowledge together, weighted by their precisions.
-    #[must_use]
-    pub fn combined(self, other: Self) -> Self {
-        let (left, right) = (1.0 / (self.sd * self.sd), 1.0 / (other.sd * other.sd));
-        let variance = 1.0 / (left + right);
-        Self { mean: variance * (left * self.mean + right * other.mean), sd: variance.sqrt() }
-    }
-}
-
 /// A beta distribution.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Beta {
@@ -40,18 +30,6 @@ pub struct Beta {
 }
 
 impl Beta {
-    /// Its mean.
-    #[must_use]
-    pub fn mean(self) -> f64 {
-        self.a / (self.a + self.b)
-    }
-
-    /// With one success more.
-    #[must_use]
-    pub fn more(self) -> Self {
-        Self { a: self.a + 1.0, b: self.b }
-    }
-
     /// After these trials.
     ///
     /// # Errors
@@ -71,7 +49,7 @@ impl Beta {
     }
 }
 
-/// How likely each place is.
+/// Probabilities of the first two ranks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
     /// Probability that each is the highest; they add up to 1.
@@ -224,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_distribution_is_refused() {
+    fn parameters_outside_of_their_range_are_refused() {
         let normal = |sd| Normal { mean: 0.0, sd };
         assert!(
             normal_ranking(&[normal(1.0)]).is_err()
@@ -237,7 +215,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
         #[test]
-        fn places_are_shared_out_fully(normals in prop::collection::vec((-3.0..3.0_f64, 0.01..3.0_f64), 2..6), betas in prop::collection::vec((0.4..60.0_f64, 0.4..60.0_f64), 2..5)) {
+        fn the_probabilities_of_each_rank_add_up_to_one(normals in prop::collection::vec((-3.0..3.0_f64, 0.01..3.0_f64), 2..6), betas in prop::collection::vec((0.4..60.0_f64, 0.4..60.0_f64), 2..5)) {
             let normals: Vec<Normal> = normals.into_iter().map(|(mean, sd)| Normal { mean, sd }).collect();
             let betas: Vec<Beta> = betas.into_iter().map(|(a, b)| Beta { a, b }).collect();
             for ranking in [normal_ranking(&normals).unwrap(), beta_ranking(&betas).unwrap()] {

@@ -1,9 +1,8 @@
 //! Experiments whose truth is known: how often the statistics reject where nothing differs, and
 //! where something does.
 //!
-//! Each scenario is run many times from its own seed. What is promised of it is a number of
-//! rejections that must not be exceeded or must be reached; beside the watched sequence stands what
-//! a test made for one look does when it is watched as well.
+//! Each scenario is run many times from its own seed. It promises a number of rejections that is
+//! not exceeded, or that is reached. For comparison, a test made for one look is watched as well.
 
 pub mod watched;
 pub mod agents;
@@ -27,10 +26,10 @@ const BY_CHANCE: f64 = 0.001;
 pub const UNITS: u64 = 20_000;
 /// The level of all tests but the sample ratio's.
 const LEVEL: f64 = 0.05;
-/// The level at which an uneven sample ratio is told: at an evidence of 1,000.
+/// The level of the sample ratio alarm: an evidence of 1,000.
 const RATIO_LEVEL: f64 = 0.001;
 
-/// What is promised of the number of rejections.
+/// The promised limit of the number of rejections.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
     /// Errors: of probability `rate` at most; the share in [`RUNS_STATED`] runs at most `stated`.
@@ -45,7 +44,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// The largest or smallest number of rejections in so many runs.
+    /// The largest or smallest number of rejections in `runs` runs.
     #[must_use]
     pub fn rejections(self, runs: u64) -> u64 {
         // P(X >= k) for X of `runs` trials of probability p is I_p(k, runs - k + 1).
@@ -66,7 +65,7 @@ impl Limit {
         }
     }
 
-    /// Whether a number of rejections is as promised.
+    /// Whether a number of rejections keeps the promise.
     #[must_use]
     pub fn holds(self, rejections: u64, runs: u64) -> bool {
         match self {
@@ -76,16 +75,16 @@ impl Limit {
     }
 }
 
-/// What is asked of each run.
+/// A question that each run answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
-    /// What is tested, and how.
+    /// The test and how it is used.
     pub name: String,
-    /// What is promised.
+    /// The promise.
     pub limit: Limit,
 }
 
-/// One kind of experiment with what is asked of it.
+/// One kind of experiment with its questions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// Questions, in the order of the answers of [`Scenario::run`].
@@ -114,7 +113,7 @@ impl Scenario {
         }
     }
 
-    /// One run: for each question whether it rejected. Equal streams of chance give equal answers.
+    /// One run: for each question whether it rejected. Equal random numbers give equal answers.
     ///
     /// # Errors
     /// Only when a statistic refuses its input, which is an error of the scenario.
@@ -133,7 +132,7 @@ impl Scenario {
     }
 }
 
-/// Everything that is promised.
+/// All scenarios.
 #[must_use]
 pub fn scenarios() -> Vec<Scenario> {
     let error = |stated| Limit::AtMost { rate: LEVEL, stated };
@@ -225,7 +224,7 @@ pub fn scenarios() -> Vec<Scenario> {
     all
 }
 
-/// The stream of chance of one run of one scenario.
+/// The random numbers of one run of one scenario.
 #[must_use]
 pub fn stream(seed: u64, scenario: usize, run: u64) -> Random {
     Random::new(seed, (scenario as u64) << 32 | run)

@@ -1,4 +1,4 @@
-//! Incomplete gamma and beta functions with both tails, each accurate where it is small.
+//! The incomplete beta function with both tails, each accurate where it is small.
 //!
 //! The factor in front of each series is computed as Loader does for the Poisson and binomial
 //! probabilities (C. Loader, "Fast and accurate computation of binomial probabilities", 2000): by
@@ -49,27 +49,6 @@ pub fn log_beta(a: f64, b: f64) -> f64 {
     log_gamma(a) + log_gamma(b) - log_gamma(a + b)
 }
 
-/// Regularised incomplete gamma functions: `lower` is P(a, x), `upper` is Q(a, x), for `a > 0` and
-/// `x >= 0`.
-///
-/// Series and continued fraction: DLMF 8.11.4 and 8.9.2.
-#[must_use]
-pub fn gamma_tails(a: f64, x: f64) -> Tails {
-    if x <= 0.0 {
-        return Tails::of_lower(0.0);
-    }
-    if x == f64::INFINITY {
-        return Tails::of_upper(0.0);
-    }
-    // x^a e^-x / Gamma(a + 1)
-    let factor = libm::exp(-stirling_error(a) - deviance(a, x, a - x) - LN_SQRT_2PI) / a.sqrt();
-    if x < a + 1.0 {
-        Tails::of_lower(factor * gamma_series(a, x))
-    } else {
-        Tails::of_upper(factor * a * gamma_fraction(a, x))
-    }
-}
-
 /// Regularised incomplete beta function: `lower` is `I_x(a, b)`, for `a, b > 0`, `0 <= x <= 1` and
 /// `y = 1 - x`.
 ///
@@ -109,22 +88,6 @@ fn excess(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if x < y { a - (a + b) * x } else { (a + b) * y - b }
 }
 
-/// Riemann's zeta function of `s > 1`, by the Euler-Maclaurin formula (DLMF 25.2.9).
-#[must_use]
-pub fn zeta(s: f64) -> f64 {
-    const FROM: u32 = 20;
-    let from = f64::from(FROM);
-    let direct: f64 = (1..FROM).rev().map(|n| libm::pow(f64::from(n), -s)).sum();
-    let tail = libm::pow(from, 1.0 - s) / (s - 1.0) + 0.5 * libm::pow(from, -s);
-    // Terms B_2k / (2k)! s (s+1) ... (s+2k-2) n^(1-s-2k) with B_2, B_4, B_6.
-    let rising3 = s * (s + 1.0) * (s + 2.0);
-    let rising5 = rising3 * (s + 3.0) * (s + 4.0);
-    let first = s / 12.0 * libm::pow(from, -s - 1.0);
-    let second = rising3 / 720.0 * libm::pow(from, -s - 3.0);
-    let third = rising5 / 30_240.0 * libm::pow(from, -s - 5.0);
-    direct + tail + first - second + third
-}
-
 /// `ln Gamma(x + 1)` minus Stirling's formula `x ln x - x + ln(2 pi x) / 2`.
 fn stirling_error(x: f64) -> f64 {
     if x < 16.0 {
@@ -156,40 +119,6 @@ fn deviance(a: f64, x: f64, difference: f64) -> f64 {
         sum = next;
     }
     sum
-}
-
-/// `1 + x / (a + 1) + x^2 / ((a + 1)(a + 2)) + ...`
-fn gamma_series(a: f64, x: f64) -> f64 {
-    let (mut term, mut sum) = (1.0, 1.0);
-    for n in 1..TERMS_MAX {
-        term *= x / (a + f64::from(n));
-        sum += term;
-        if term < sum * f64::EPSILON * 0.5 {
-            break;
-        }
-    }
-    sum
-}
-
-/// `1 / (x + 1 - a - 1 (1 - a) / (x + 3 - a - ...))`
-fn gamma_fraction(a: f64, x: f64) -> f64 {
-    let mut base = x + 1.0 - a;
-    let mut c = 1.0 / TINY;
-    let mut d = 1.0 / base;
-    let mut value = d;
-    for n in 1..TERMS_MAX {
-        let n = f64::from(n);
-        let numerator = n * (a - n);
-        base += 2.0;
-        d = 1.0 / away_from_zero(numerator * d + base);
-        c = away_from_zero(base + numerator / c);
-        let step = c * d;
-        value *= step;
-        if (step - 1.0).abs() < f64::EPSILON {
-            break;
-        }
-    }
-    value
 }
 
 /// The continued fraction by which `x^a y^b / B(a, b)` is divided to give `I_x(a, b)`, where
@@ -237,21 +166,6 @@ mod tests {
     /// small it is.
     #[test]
     fn both_tails_are_accurate_where_they_are_small() {
-        for (a, x, lower, upper) in [
-            (0.5, 0.2, 0.4729107431344619, 0.5270892568655381),
-            (0.5, 30.0, 0.9999999999999906, 9.485737571073848e-15),
-            (3.0, 2.5, 0.45618688411667047, 0.5438131158833295),
-            (10.0, 40.0, 0.9999999960740678, 3.925932226286188e-09),
-            (250.5, 200.0, 0.00032116805155204035, 0.999678831948448),
-            (17_380.26, 17_000.5, 0.001869946061553024, 0.998130053938447),
-            (2.5, 1e-8, 3.009011090761764e-21, 1.0),
-        ] {
-            let tails = gamma_tails(a, x);
-            assert!(
-                near(tails.lower, lower, 1e-12) && near(tails.upper, upper, 1e-12),
-                "gamma {a} {x}: {tails:?}"
-            );
-        }
         for (a, b, x, lower, upper) in [
             (0.5, 0.5, 0.3, 0.36901011956554536, 0.6309898804344546),
             (2.0, 18.0, 0.01, 0.015273761488896616, 0.9847262385111034),
@@ -271,22 +185,8 @@ mod tests {
 
     #[test]
     fn the_ends_have_no_tail() {
-        assert_eq!(gamma_tails(3.0, 0.0), Tails { lower: 0.0, upper: 1.0 });
-        assert_eq!(gamma_tails(3.0, f64::INFINITY), Tails { lower: 1.0, upper: 0.0 });
         assert_eq!(beta_tails(3.0, 2.0, 0.0, 1.0), Tails { lower: 0.0, upper: 1.0 });
         assert_eq!(beta_tails(3.0, 2.0, 1.0, 0.0), Tails { lower: 1.0, upper: 0.0 });
-    }
-
-    #[test]
-    fn zeta_meets_its_known_values() {
-        for (s, value) in [
-            (1.05, 20.580844302037004),
-            (1.4, 3.1055472779775806),
-            (2.0, 1.6449340668482264),
-            (7.0, 1.008349277381923),
-        ] {
-            assert!(near(zeta(s), value, 1e-13), "{s}: {}", zeta(s));
-        }
     }
 
     proptest! {
@@ -299,14 +199,10 @@ mod tests {
 
         #[test]
         fn tails_obey_their_recurrences(a in 0.2..2_000.0_f64, b in 0.2..2_000.0_f64, at in 0.01..0.99_f64) {
-            // I_x(a, b) - I_x(a + 1, b) = x^a y^b / (a B(a, b)), and the same for P (DLMF 8.17.20
-            // and 8.8.5).
+            // I_x(a, b) - I_x(a + 1, b) = x^a y^b / (a B(a, b)) (DLMF 8.17.20).
             let step = libm::exp(log_beta_density(a, b, at, 1.0 - at)) / a;
             let drop = beta_tails(a, b, at, 1.0 - at).lower - beta_tails(a + 1.0, b, at, 1.0 - at).lower;
             prop_assert!((drop - step).abs() < 1e-12);
-            let x = a * 2.0 * at;
-            let step = libm::exp(a * libm::log(x) - x - log_gamma(a + 1.0));
-            prop_assert!((gamma_tails(a, x).lower - gamma_tails(a + 1.0, x).lower - step).abs() < 1e-11);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Post-stratification: effects within strata, put together by the sizes of the strata.
+//! Post-stratification: effects within strata, combined by the sizes of the strata.
 //!
 //! Xie and Aurisset, "Improving the sensitivity of online controlled experiments" (KDD 2016), with
 //! the sizes of the strata taken as one multinomial draw; both the effects and the sizes add to the
@@ -6,15 +6,13 @@
 
 use crate::stats::level::{Error, at_least};
 use crate::stats::moments::{Arms, Moments};
-use crate::stats::welch::{Effect, Scale};
+use crate::stats::welch::Effect;
 
-/// The effect over all strata. A relative one divides the pooled effect by the pooled mean of the
-/// control.
+/// The difference of the means over all strata.
 ///
 /// # Errors
-/// Without strata, with fewer than two units of an arm in one, without variance, or when relative
-/// to a control of 0.
-pub fn effect(strata: &[Arms<Moments>], scale: Scale) -> Result<Effect, Error> {
+/// Without strata, with fewer than two units of an arm in one, or without variance.
+pub fn effect(strata: &[Arms<Moments>]) -> Result<Effect, Error> {
     at_least("strata", strata.len() as u64, 1)?;
     for stratum in strata {
         at_least("observations", stratum.control.n.min(stratum.treatment.n), 2)?;
@@ -25,30 +23,15 @@ pub fn effect(strata: &[Arms<Moments>], scale: Scale) -> Result<Effect, Error> {
     let pooled = |of: &dyn Fn(&Arms<Moments>) -> f64| {
         strata.iter().map(|stratum| weight(stratum) * of(stratum)).sum::<f64>()
     };
-    let base = pooled(&|stratum| stratum.control.mean);
-    let difference = pooled(&|stratum| stratum.treatment.mean - stratum.control.mean);
-    if scale == Scale::Relative && base == 0.0 {
-        return Err(Error::ZeroBase("the mean of the control"));
-    }
-    // Derivatives of the estimate by the pooled control and the pooled difference.
-    let (by_base, by_difference) = match scale {
-        Scale::Absolute => (0.0, 1.0),
-        Scale::Relative => (-difference / (base * base.abs()), 1.0 / base.abs()),
-    };
-    let along = |stratum: &Arms<Moments>| {
-        by_base * stratum.control.mean
-            + by_difference * (stratum.treatment.mean - stratum.control.mean)
-    };
-    let mean = pooled(&along);
-    let sizes = pooled(&|stratum| (along(stratum) - mean) * (along(stratum) - mean)) / units;
+    let difference = |stratum: &Arms<Moments>| stratum.treatment.mean - stratum.control.mean;
+    let estimate = pooled(&difference);
+    let deviation = |stratum: &Arms<Moments>| difference(stratum) - estimate;
+    let sizes = pooled(&|stratum| deviation(stratum) * deviation(stratum)) / units;
     let within = |stratum: &Arms<Moments>| {
-        let of_control = by_base - by_difference;
-        let variance_c = of_control * of_control * stratum.control.variance_of_mean();
         weight(stratum)
-            * (variance_c + by_difference * by_difference * stratum.treatment.variance_of_mean())
+            * (stratum.control.variance_of_mean() + stratum.treatment.variance_of_mean())
     };
     let standard_error = (sizes + pooled(&within)).sqrt();
-    let estimate = if scale == Scale::Absolute { difference } else { difference / base.abs() };
     if standard_error > 0.0 {
         Ok(Effect { estimate, standard_error })
     } else {
@@ -67,12 +50,9 @@ mod tests {
     #[test]
     fn one_stratum_is_the_plain_comparison() {
         let arms = Arms { control: moments(80, 2.0, 3.0), treatment: moments(90, 2.5, 4.0) };
-        for scale in [Scale::Absolute, Scale::Relative] {
-            let (one, plain) =
-                (effect(&[arms], scale).unwrap(), Effect::between(&arms, scale).unwrap());
-            assert!((one.estimate - plain.estimate).abs() < 1e-15);
-            assert!((one.standard_error - plain.standard_error).abs() < 1e-15);
-        }
+        let (one, plain) = (effect(&[arms]).unwrap(), Effect::between(&arms));
+        assert!((one.estimate - plain.estimate).abs() < 1e-15);
+        assert!((one.standard_error - plain.standard_error).abs() < 1e-15);
     }
 
     #[test]
@@ -81,20 +61,15 @@ mod tests {
         // difference would be 4.
         let low = Arms { control: moments(80, 1.0, 1.0), treatment: moments(20, 1.0, 1.0) };
         let high = Arms { control: moments(20, 11.0, 1.0), treatment: moments(80, 11.0, 1.0) };
-        let effect = effect(&[low, high], Scale::Absolute).unwrap();
+        let effect = effect(&[low, high]).unwrap();
         assert_eq!(effect.estimate, 0.0);
         assert!(effect.standard_error < 0.2);
     }
 
     #[test]
     fn empty_strata_are_refused() {
-        assert!(effect(&[], Scale::Absolute).is_err());
-        assert!(
-            effect(
-                &[Arms { control: moments(1, 1.0, 0.0), treatment: moments(9, 1.0, 1.0) }],
-                Scale::Absolute
-            )
-            .is_err()
-        );
+        assert!(effect(&[]).is_err());
+        let small = Arms { control: moments(1, 1.0, 0.0), treatment: moments(9, 1.0, 1.0) };
+        assert!(effect(&[small]).is_err());
     }
 }

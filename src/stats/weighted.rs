@@ -1,18 +1,15 @@
-//! Sequences for rewards whose arm was drawn with a logged probability, which may change with every
-//! draw: what a bandit needs.
+//! The effect of a bandit's arms, draw by draw: the arm of each outcome was drawn with a logged
+//! probability that may change with every draw.
 //!
-//! Bounded: inverse propensity weighting under the empirical Bernstein bound (Waudby-Smith, Wu,
-//! Ramdas, Karampatziakis and Mineiro, "Anytime-valid off-policy inference for contextual bandits",
-//! arXiv:2210.10768). Asymptotic: augmented by a forecast from the past, which is much tighter
-//! (arXiv:2103.06476v7, section 3). Both stay valid when the weights follow the data.
+//! Inverse propensity weighting augmented by a forecast from the past (arXiv:2103.06476v7, section
+//! 3), valid when the probabilities follow the data.
 
-use crate::stats::asymptotic::{Tuning, half_width};
-use crate::stats::bounded::BernsteinBound;
-use crate::stats::level::{Alpha, Error, Interval, at_least, finite, fraction};
+use crate::stats::level::{Error, at_least, finite, same_length};
+use crate::stats::welch::Effect;
 
 /// Effective sample size that an arm needs before its effect may be acted on. Specified.
 pub const EFFECTIVE_SIZE_MIN: f64 = 100.0;
-/// Conversions that it needs as well. Specified.
+/// Conversions that an arm needs as well. Specified.
 pub const CONVERSIONS_MIN: u64 = 15;
 
 /// One draw of an arm.
@@ -20,7 +17,7 @@ pub const CONVERSIONS_MIN: u64 = 15;
 pub struct Draw {
     /// The arm, counted from 0, the control.
     pub arm: usize,
-    /// What came of it.
+    /// The outcome.
     pub outcome: f64,
 }
 
@@ -36,76 +33,8 @@ fn propensity(propensities: &[f64], arm: usize) -> Result<f64, Error> {
 }
 
 fn check(draw: Draw, propensities: &[f64], arms: usize) -> Result<f64, Error> {
-    crate::stats::level::same_length("propensities", propensities.len(), arms)?;
+    same_length("propensities", propensities.len(), arms)?;
     propensity(propensities, draw.arm)
-}
-
-/// Mean reward of each arm, for rewards between 0 and 1.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WeightedMeans {
-    arms: Vec<WeightedMean>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct WeightedMean {
-    reward: BernsteinBound,
-    missing: BernsteinBound,
-}
-
-impl WeightedMeans {
-    /// Sequences of `arms` arms, each of whose bounds fails at any time with probability at most
-    /// `per_bound`. Two bounds of two arms make an effect, so a quarter of alpha each gives effects
-    /// at alpha.
-    ///
-    /// # Errors
-    /// With fewer than one arm or a cap that is not between 0 and 1.
-    pub fn new(arms: usize, per_bound: Alpha, cap: f64) -> Result<Self, Error> {
-        at_least("arms", arms as u64, 1)?;
-        let bound = BernsteinBound::new(per_bound, cap)?;
-        Ok(Self { arms: vec![WeightedMean { reward: bound, missing: bound }; arms] })
-    }
-
-    /// Takes a draw and the probabilities that all arms had in it.
-    ///
-    /// # Errors
-    /// When the arm or its probability is not possible or the outcome is not between 0 and 1.
-    pub fn observe(&mut self, draw: Draw, propensities: &[f64]) -> Result<(), Error> {
-        let propensity = check(draw, propensities, self.arms.len())?;
-        let outcome = fraction("the outcome", draw.outcome)?;
-        for (arm, mean) in self.arms.iter_mut().enumerate() {
-            let weight = if arm == draw.arm { 1.0 / propensity } else { 0.0 };
-            mean.reward.observe(weight * outcome)?;
-            mean.missing.observe(weight * (1.0 - outcome))?;
-        }
-        Ok(())
-    }
-
-    /// The weighted mean of an arm, which may exceed 1; `None` before the first draw or for an
-    /// unknown arm.
-    #[must_use]
-    pub fn estimate(&self, arm: usize) -> Option<f64> {
-        let forecast = &self.arms.get(arm)?.reward.forecast;
-        (forecast.count > 0.0).then(|| forecast.sum / forecast.count)
-    }
-
-    /// Bounds on the mean reward of an arm; 0 to 1 for an unknown arm.
-    #[must_use]
-    pub fn interval(&self, arm: usize) -> Interval {
-        let Some(mean) = self.arms.get(arm) else {
-            return Interval { lower: 0.0, upper: 1.0 };
-        };
-        Interval {
-            lower: mean.reward.lower().min(1.0),
-            upper: (1.0 - mean.missing.lower()).max(0.0),
-        }
-    }
-
-    /// Bounds on the mean reward of an arm minus that of the control.
-    #[must_use]
-    pub fn effect(&self, arm: usize) -> Interval {
-        let (arm, control) = (self.interval(arm), self.interval(0));
-        Interval { lower: arm.lower - control.upper, upper: arm.upper - control.lower }
-    }
 }
 
 /// Effects of arms against the control from augmented inverse propensity weighting.
@@ -115,7 +44,7 @@ pub struct Augmented {
     arms: Vec<Past>,
 }
 
-/// What is known of one arm.
+/// Sums of one arm.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Past {
     count: f64,
@@ -133,19 +62,8 @@ impl Past {
     }
 }
 
-/// An arm's effect so far.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AugmentedEffect {
-    /// Mean reward of the arm minus that of the control.
-    pub estimate: f64,
-    /// Its standard error.
-    pub standard_error: f64,
-    /// Bounds that hold at every look.
-    pub interval: Interval,
-}
-
 impl Augmented {
-    /// Of `arms` arms, at least two.
+    /// An empty sequence of `arms` arms, at least two.
     ///
     /// # Errors
     /// With fewer.
@@ -154,7 +72,7 @@ impl Augmented {
         Ok(Self { draws: 0, arms: vec![Past::default(); arms] })
     }
 
-    /// Takes a draw and the probabilities that all arms had in it.
+    /// Adds a draw with the probabilities of all arms in it.
     ///
     /// # Errors
     /// When the arm or its probability is not possible or the outcome is not finite.
@@ -165,10 +83,9 @@ impl Augmented {
             let forecast = past.forecast();
             if arm == draw.arm { forecast + (outcome - forecast) / propensity } else { forecast }
         };
-        let scores: Vec<f64> =
-            self.arms.iter().enumerate().map(|(arm, past)| score(arm, past)).collect();
-        for (past, score) in self.arms.iter_mut().zip(&scores) {
-            let difference = score - scores[0];
+        let control = score(0, &self.arms[0]);
+        for (arm, past) in self.arms.iter_mut().enumerate() {
+            let difference = score(arm, past) - control;
             past.difference += difference;
             past.difference_squares += difference * difference;
         }
@@ -190,11 +107,11 @@ impl Augmented {
         self.arms.get(arm).map_or(0.0, kish)
     }
 
-    /// The effect of an arm, whose `tuning` has this comparison's part of alpha.
+    /// Mean outcome of an arm minus that of the control.
     ///
     /// # Errors
     /// For the control and unknown arms, and before the scores vary.
-    pub fn effect(&self, arm: usize, tuning: Tuning) -> Result<AugmentedEffect, Error> {
+    pub fn effect(&self, arm: usize) -> Result<Effect, Error> {
         let outside = Error::Outside {
             name: "the arm",
             value: arm as f64,
@@ -203,11 +120,10 @@ impl Augmented {
         let past = self.arms.get(arm).filter(|_| arm > 0).ok_or(outside)?;
         let n = at_least("draws", self.draws, 1)? as f64;
         let estimate = past.difference / n;
-        let standard_error =
-            ((past.difference_squares / n - estimate * estimate).max(0.0) / n).sqrt();
-        let interval = Interval::around(estimate, standard_error * half_width(n, tuning)?);
+        let variance = past.difference_squares / n - estimate * estimate;
+        let standard_error = (variance.max(0.0) / n).sqrt();
         if standard_error > 0.0 {
-            Ok(AugmentedEffect { estimate, standard_error, interval })
+            Ok(Effect { estimate, standard_error })
         } else {
             Err(Error::NoVariance("the effect"))
         }
@@ -217,10 +133,6 @@ impl Augmented {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn level(alpha: f64) -> Alpha {
-        Alpha::new(alpha).unwrap()
-    }
 
     /// Arms in turn with unequal probabilities; the treatment wins three times in four, the control
     /// one in four.
@@ -233,29 +145,19 @@ mod tests {
     }
 
     #[test]
-    fn both_find_the_effect_and_the_augmented_is_tighter() {
-        let mut means = WeightedMeans::new(2, level(0.0125), 0.5).unwrap();
+    fn the_effect_is_found() {
         let mut augmented = Augmented::new(2).unwrap();
         for (draw, propensities) in draws() {
-            means.observe(draw, &propensities).unwrap();
             augmented.observe(draw, &propensities).unwrap();
         }
-        let bounded = means.effect(1);
-        let effect = augmented.effect(1, Tuning { alpha: level(0.05), planned: 4_000.0 }).unwrap();
-        assert!(bounded.contains(0.5) && bounded.lower > 0.0, "{bounded:?}");
-        assert!(
-            effect.interval.contains(0.5)
-                && effect.interval.lower > bounded.lower
-                && effect.interval.upper < bounded.upper,
-            "{effect:?}"
-        );
-        assert!((means.estimate(1).unwrap() - 0.75).abs() < 0.01);
+        let effect = augmented.effect(1).unwrap();
+        assert!((effect.estimate - 0.5).abs() < 2.0 * effect.standard_error, "{effect:?}");
+        assert!(effect.standard_error < 0.03, "{effect:?}");
         assert!((augmented.effective_size(1) - 1_200.0).abs() < 1e-6, "equal weights count fully");
     }
 
     #[test]
     fn impossible_draws_are_refused() {
-        let mut means = WeightedMeans::new(2, level(0.05), 0.5).unwrap();
         let mut augmented = Augmented::new(2).unwrap();
         let draw = |arm, outcome| Draw { arm, outcome };
         for (draw, propensities) in [
@@ -265,21 +167,13 @@ mod tests {
             (draw(1, 0.5), vec![0.5, f64::NAN]),
             (draw(1, 0.5), vec![1.0]),
         ] {
-            assert!(
-                means.observe(draw, &propensities).is_err()
-                    && augmented.observe(draw, &propensities).is_err()
-            );
+            assert!(augmented.observe(draw, &propensities).is_err());
         }
-        assert!(means.observe(draw(1, 1.5), &[0.5, 0.5]).is_err());
-        let tuning = Tuning { alpha: level(0.05), planned: 100.0 };
         assert!(
-            augmented.effect(0, tuning).is_err()
-                && augmented.effect(1, tuning).is_err()
-                && augmented.effect(9, tuning).is_err()
+            augmented.effect(0).is_err()
+                && augmented.effect(1).is_err()
+                && augmented.effect(9).is_err()
         );
-        assert_eq!(
-            (means.estimate(0), augmented.effective_size(1), means.interval(9).upper),
-            (None, 0.0, 1.0)
-        );
+        assert_eq!(augmented.effective_size(1), 0.0);
     }
 }

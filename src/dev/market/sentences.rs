@@ -1,12 +1,12 @@
-//! The sentences and names of the market, read once from the files in `sentences/` that are compiled
-//! in; `sentences/README.md` explains how to edit them.
+//! The sentences and names of the market, read once from the files in `sentences/` that are
+//! compiled in; `sentences/README.md` explains how to edit them.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use crate::dev::market::talk::{Moment, Reason, Talk};
+use crate::dev::market::talk::{Moment, Reason, Talk, leaked};
 use crate::domain::lexicon::ObjectionKind;
 
 /// Buyers of homes and their agents.
@@ -50,7 +50,7 @@ pub enum Error {
 
 /// What leads and agents of one business say, by moment.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, bound(deserialize = "'de: 'static"))]
+#[serde(deny_unknown_fields)]
 pub struct Sentences {
     opening: Vec<Talk>,
     welcome: Vec<Talk>,
@@ -99,24 +99,36 @@ struct SameAs {
 
 /// Names and sentences that all businesses share.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, bound(deserialize = "'de: 'static"))]
+#[serde(deny_unknown_fields)]
 pub struct Common {
     /// First names of leads.
+    #[serde(deserialize_with = "leaked")]
     pub names: Vec<&'static str>,
     /// The people with whom leads decide.
+    #[serde(deserialize_with = "leaked")]
     pub partners: Vec<&'static str>,
     /// Streets of homes.
+    #[serde(deserialize_with = "leaked")]
     pub streets: Vec<&'static str>,
     /// Interest rates, in percent.
+    #[serde(deserialize_with = "leaked")]
     pub rates: Vec<&'static str>,
     /// Lenders.
+    #[serde(deserialize_with = "leaked")]
     pub lenders: Vec<&'static str>,
     /// Numbers of weeks.
+    #[serde(deserialize_with = "leaked")]
     pub weeks: Vec<&'static str>,
     /// How a lead begins its answer to a reminder.
+    #[serde(deserialize_with = "leaked")]
     pub excuses: Vec<&'static str>,
     /// How an agent that takes over a lead introduces itself.
+    #[serde(deserialize_with = "leaked_line")]
     pub hand_over: &'static str,
+}
+
+fn leaked_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+    Ok(String::deserialize(deserializer)?.leak())
 }
 
 impl Sentences {
@@ -124,7 +136,7 @@ impl Sentences {
     ///
     /// # Errors
     /// When it is not TOML of this shape, or an objection or loss reason has no talks.
-    pub fn read(text: &'static str) -> Result<Self, Error> {
+    pub fn read(text: &str) -> Result<Self, Error> {
         let read: Self = toml::from_str(text)?;
         let objections = ObjectionKind::ALL.map(ObjectionKind::as_str);
         check("objection", &objections, &read.objection, &read.same_as.objection)?;
@@ -181,7 +193,7 @@ impl Sentences {
     }
 }
 
-fn compiled_in(text: &'static str) -> Sentences {
+fn compiled_in(text: &str) -> Sentences {
     Sentences::read(text).expect("a test reads every file that is compiled in")
 }
 

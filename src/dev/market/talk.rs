@@ -1,6 +1,6 @@
 //! Moments of a conversation, and what either side may say at each.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::domain::lexicon::ObjectionKind;
 
@@ -125,10 +125,20 @@ pub enum Moment {
 
 /// Sentences that fit together: any of the agent's may answer any of the lead's.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, bound(deserialize = "'de: 'static"))]
+#[serde(deny_unknown_fields)]
 pub struct Talk {
     /// The lead, first; empty where only the agent writes.
+    #[serde(deserialize_with = "leaked")]
     pub lead: Vec<&'static str>,
     /// The agent; empty where there is no answer.
+    #[serde(deserialize_with = "leaked")]
     pub agent: Vec<&'static str>,
+}
+
+/// Sentences live as long as the program: the files are read once.
+pub(crate) fn leaked<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<&'static str>, D::Error> {
+    let lines = Vec::<String>::deserialize(deserializer)?;
+    Ok(lines.into_iter().map(|line| &*line.leak()).collect())
 }

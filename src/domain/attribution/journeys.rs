@@ -36,8 +36,8 @@ pub struct Credits {
     pub position: u64,
     /// See [`by_age`].
     pub age: u64,
-    /// Equally to each different strategy, which is Shapley's value, see
-    /// [`crate::stats::attribution::shapley`].
+    /// Equally to each different strategy: Shapley's value (1953), when a set of strategies is worth
+    /// the conversions of journeys that touch no other.
     pub shapley: u64,
 }
 
@@ -227,7 +227,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stats::attribution::{by_rule, markov, shapley};
 
     type Path = (Vec<(u8, f64)>, bool);
 
@@ -270,18 +269,14 @@ mod tests {
 
         #[test]
         fn credits_are_those_of_the_methods_that_see_every_journey(paths in paths()) {
-            use crate::stats::attribution::Journeys as Seen;
             let whole = merged(paths.iter().map(of).collect::<Vec<_>>().iter());
-            let seen: Vec<Seen> = paths.iter().filter(|(touches, _)| !touches.is_empty()).map(|(touches, is_won)| {
+            let seen: Vec<(Vec<usize>, bool)> = paths.iter().filter(|(touches, _)| !touches.is_empty()).map(|(touches, is_won)| {
                 let newest = &touches[touches.len().saturating_sub(TOUCHES_MAX)..];
-                let touches = newest.iter().map(|(name, _)| usize::from(*name)).collect();
-                Seen { touches, conversions: u64::from(*is_won), nulls: u64::from(!is_won) }
+                (newest.iter().map(|(name, _)| usize::from(*name)).collect(), *is_won)
             }).collect();
+            let (linear, position) = (by_rule(&seen, Rule::Linear), by_rule(&seen, Rule::Position));
+            let (shapley, markov) = (shapley(&seen), markov(&seen));
             let near = |reported: f64, expected: f64| (reported - expected).abs() < 1e-9;
-            let linear = by_rule(&seen, 4, Rule::Linear).unwrap();
-            let position = by_rule(&seen, 4, Rule::Position).unwrap();
-            let shapley = shapley(&seen, 4).unwrap();
-            let markov = markov(&seen, 4).ok();
             for reported in whole.credited() {
                 let place = usize::from(reported.strategy.as_bytes()[0] - b'a');
                 prop_assert!(near(conversions(reported.parts.linear), linear[place]) && near(conversions(reported.parts.position), position[place]));
@@ -290,5 +285,44 @@ mod tests {
                 prop_assert!(reported.markov.zip(markov.as_ref()).is_none_or(|(reported, chain)| near(reported, chain.credits[place])));
             }
         }
+    }
+
+    fn by_rule(seen: &[(Vec<usize>, bool)], rule: Rule) -> [f64; 4] {
+        let mut credits = [0.0; 4];
+        for (touches, _) in seen.iter().filter(|(_, is_won)| *is_won) {
+            for (place, channel) in touches.iter().enumerate() {
+                credits[*channel] += rule.share(place, touches.len());
+            }
+        }
+        credits
+    }
+
+    /// Shapley's value by its definition: the mean gain of a channel over all orders.
+    fn shapley(seen: &[(Vec<usize>, bool)]) -> [f64; 4] {
+        let worth = |set: usize| {
+            let within = |touches: &[usize]| touches.iter().all(|channel| set >> channel & 1 == 1);
+            seen.iter().filter(|(touches, is_won)| *is_won && within(touches)).count() as f64
+        };
+        // Of 4 channels a set of s comes before a given one in s! (3 - s)! of 4! orders.
+        let orders = [6.0, 2.0, 2.0, 6.0].map(|orders| orders / 24.0);
+        std::array::from_fn(|channel| {
+            let without = (0..16_usize).filter(|set| set >> channel & 1 == 0);
+            let gain = |set: usize| worth(set | 1 << channel) - worth(set);
+            without.map(|set| orders[set.count_ones() as usize] * gain(set)).sum()
+        })
+    }
+
+    /// The chain of all journeys; `None` without a conversion.
+    fn markov(seen: &[(Vec<usize>, bool)]) -> Option<Chain> {
+        let mut steps = vec![vec![0.0; 6]; 5];
+        for (touches, is_won) in seen {
+            let last = touches.iter().fold(4, |state, channel| {
+                steps[state][*channel] += 1.0;
+                *channel
+            });
+            steps[last][if *is_won { 4 } else { 5 }] += 1.0;
+        }
+        let conversions = seen.iter().filter(|(_, is_won)| *is_won).count() as u64;
+        (conversions > 0).then(|| Chain::of(&steps, conversions))
     }
 }

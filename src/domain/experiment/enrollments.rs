@@ -336,16 +336,6 @@ impl Enrollment {
         }
         tally
     }
-
-    /// Marks that stand for what a place of the first row format had counted, so that it is not
-    /// counted again.
-    #[must_use]
-    pub fn counted_before(&self, has_appointment: bool, has_ended: bool) -> Vec<OutcomeEvent> {
-        let mark = |kind| OutcomeEvent { at: self.exposed_at, kind };
-        let appointment = has_appointment.then(|| mark(OutcomeKind::Appointment));
-        let ended = has_ended.then(|| [mark(OutcomeKind::Won(i64::MAX)), mark(OutcomeKind::Lost)]);
-        appointment.into_iter().chain(ended.into_iter().flatten()).collect()
-    }
 }
 
 impl Exposure {

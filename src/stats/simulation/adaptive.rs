@@ -1,6 +1,6 @@
-//! A bandit whose arms are all alike, and units that are shared out unevenly.
+//! A bandit with equal arms, and units that are assigned in another ratio than planned.
 
-use crate::stats::asymptotic::Tuning;
+use crate::stats::asymptotic::{Tuning, half_width};
 use crate::stats::bandit;
 use crate::stats::counts::Shares;
 use crate::stats::level::{Alpha, Error};
@@ -54,15 +54,17 @@ pub fn bandit(random: &mut Random, level: Alpha) -> Result<bool, Error> {
         seen[arm].draws += 1;
         seen[arm].conversions += u64::from(converted);
         augmented.observe(Draw { arm, outcome: f64::from(u8::from(converted)) }, &weights)?;
-        for other in 1..ARMS {
-            let counted = |arm: usize| {
-                seen[arm].conversions >= CONVERSIONS_MIN
-                    && augmented.effective_size(arm) >= EFFECTIVE_SIZE_MIN
-            };
-            if counted(0)
-                && counted(other)
-                && !augmented.effect(other, tuning)?.interval.contains(0.0)
-            {
+        let width = half_width((unit + 1) as f64, tuning)?;
+        let is_counted = |arm: usize| {
+            seen[arm].conversions >= CONVERSIONS_MIN
+                && augmented.effective_size(arm) >= EFFECTIVE_SIZE_MIN
+        };
+        if !is_counted(0) {
+            continue;
+        }
+        for other in (1..ARMS).filter(|arm| is_counted(*arm)) {
+            let effect = augmented.effect(other)?;
+            if effect.estimate.abs() > width * effect.standard_error {
                 return Ok(true);
             }
         }
@@ -70,7 +72,7 @@ pub fn bandit(random: &mut Random, level: Alpha) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// The arm in whose part of 0 to 1 a number falls.
+/// The arm whose part of 0 to 1 contains a number.
 fn drawn(weights: &[f64], unit: f64) -> usize {
     let mut reached = 0.0;
     let found = weights.iter().position(|weight| {
@@ -81,8 +83,8 @@ fn drawn(weights: &[f64], unit: f64) -> usize {
     found.unwrap_or(weights.len() - 1)
 }
 
-/// Whether the evidence against even shares ever reaches the alarm when the first arm gets this
-/// share.
+/// Whether the evidence against an even ratio ever reaches the alarm when the first arm gets this
+/// share of the units.
 ///
 /// # Errors
 /// As the statistics.

@@ -1,8 +1,6 @@
-//! An experiment on leads of whom something is known before, looked at after every one of them,
-//! with that and without.
+//! An experiment with a covariate of each lead, looked at after every lead, adjusted and not.
 
 use crate::stats::asymptotic::{Tuning, half_width};
-use crate::stats::cluster::Part;
 use crate::stats::cuped;
 use crate::stats::level::{Alpha, Error};
 use crate::stats::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN, log_ratio};
@@ -11,25 +9,25 @@ use crate::stats::random::Random;
 use crate::stats::simulation::UNITS;
 use crate::stats::welch::Effect;
 
-/// From this unit on someone looks.
+/// The first unit after which the experiment is looked at.
 const FIRST_LOOK: u64 = 100;
-/// Mean and deviation of the score; what is known explains a half of its variance.
+/// Mean and deviation of the score; the covariate explains half of its variance.
 const SCORE_MEAN: f64 = 10.0;
 const SCORE_SD: f64 = 4.0;
-/// Rates of leads of whom little and of whom much is expected; there are as many of either.
+/// Conversion rates of the two kinds of leads, which are equally frequent.
 const RATES: [f64; 2] = [0.02, 0.18];
 
-/// What is measured, and what is known.
+/// The outcome and its covariate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Known {
-    /// A normal score, a half of whose variance is known.
+    /// A normal score; the covariate explains half of its variance.
     Half,
-    /// A conversion, of which its probability is known.
+    /// A conversion; the covariate is its probability.
     Chance,
 }
 
 impl Known {
-    /// The outcome and what was known before.
+    /// The outcome and the covariate of one lead.
     fn draw(self, random: &mut Random, lift: f64) -> (f64, f64) {
         match self {
             Self::Half => {
@@ -55,9 +53,9 @@ impl Known {
 /// Two arms, each lead in either with the same probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adjusted {
-    /// What is measured, and what is known.
+    /// The outcome and its covariate.
     pub known: Known,
-    /// How much more the treatment brings, relative to the control.
+    /// Effect of the treatment relative to the control.
     pub lift: f64,
 }
 
@@ -68,20 +66,20 @@ impl Adjusted {
     /// As the statistics.
     pub fn run(self, random: &mut Random, level: Alpha) -> Result<[bool; 2], Error> {
         let tuning = Tuning { alpha: level, planned: UNITS as f64 };
-        let (mut arms, mut other_than_zero) = ([Part::default(); 2], [0_u64; 2]);
+        let (mut arms, mut other_than_zero) = ([Running::default(); 2], [0_u64; 2]);
         let (mut adjusted, mut plain) = (false, false);
         for unit in 1..=UNITS {
             let treated = usize::from(random.chance(0.5));
             let (outcome, known) =
                 self.known.draw(random, if treated == 1 { self.lift } else { 0.0 });
-            arms[treated] = arms[treated].plus(Part::of(outcome, known));
+            arms[treated].add(outcome, known);
             other_than_zero[treated] += u64::from(outcome != 0.0);
             if unit < FIRST_LOOK
                 || other_than_zero.iter().any(|count| *count < self.known.outcomes_min())
             {
                 continue;
             }
-            let pairs = Arms { control: arms[0], treatment: arms[1] }.try_map(moments)?;
+            let pairs = Arms { control: arms[0], treatment: arms[1] }.try_map(Running::moments)?;
             let width = half_width(unit as f64, tuning)?;
             let leaves_out_0 = |Effect { estimate, standard_error }: Effect| {
                 estimate.abs() > standard_error * width
@@ -96,7 +94,25 @@ impl Adjusted {
     }
 }
 
-fn moments(part: &Part) -> Result<PairMoments, Error> {
-    let of = |sum: f64, squares: f64| Moments::of_sums(part.n as u64, sum, squares);
-    PairMoments::of_sum_products(of(part.y, part.yy)?, of(part.x, part.xx)?, part.xy)
+/// Sums of one arm.
+#[derive(Clone, Copy, Default)]
+struct Running {
+    n: u64,
+    outcomes: [f64; 2],
+    known: [f64; 2],
+    products: f64,
+}
+
+impl Running {
+    fn add(&mut self, outcome: f64, known: f64) {
+        self.n += 1;
+        self.outcomes = [self.outcomes[0] + outcome, self.outcomes[1] + outcome * outcome];
+        self.known = [self.known[0] + known, self.known[1] + known * known];
+        self.products += outcome * known;
+    }
+
+    fn moments(&self) -> Result<PairMoments, Error> {
+        let of = |[sum, squares]: [f64; 2]| Moments::of_sums(self.n, sum, squares);
+        PairMoments::of_sum_products(of(self.outcomes)?, of(self.known)?, self.products)
+    }
 }

@@ -11,8 +11,8 @@ const AGENT_SD: f64 = 0.4;
 const LEADS_MIN: usize = 10;
 const LEADS_MORE: usize = 51;
 
-/// Whether CR2 with Satterthwaite's degrees of freedom rejects, and whether a regression does that
-/// takes leads as independent.
+/// Whether CR2 with Satterthwaite's degrees of freedom rejects, and whether a regression that
+/// treats leads as independent does.
 ///
 /// # Errors
 /// As the statistics.
@@ -30,8 +30,7 @@ pub fn run(agents: usize, random: &mut Random, level: Alpha) -> Result<[bool; 2]
 fn agent(treated: bool, random: &mut Random) -> Cluster {
     let own = AGENT_SD * random.normal();
     let leads = LEADS_MIN + random.below(LEADS_MORE);
-    let part =
-        (0..leads).fold(Part::default(), |sum, _| sum.plus(Part::of(own + random.normal(), 0.0)));
+    let part = (0..leads).fold(Part::default(), |sum, _| sum.plus(Part::of(own + random.normal())));
     if treated {
         Cluster { control: Part::default(), treatment: part }
     } else {

@@ -1,5 +1,5 @@
 //! An experiment whose goal is looked at within each stage or each agent's leads after every lead,
-//! with the level shared out over them.
+//! with the level divided among the strata.
 
 use crate::stats::asymptotic::{Tuning, half_width};
 use crate::stats::level::{Alpha, Error};
@@ -18,13 +18,13 @@ pub struct Segments {
     pub strata: u32,
     /// Rate of the goal.
     pub rate: f64,
-    /// How much more the treatment brings in one of them, relative to the control.
+    /// Effect of the treatment in one stratum relative to the control.
     pub lift: f64,
 }
 
 impl Segments {
-    /// Whether anything is ever said of a stratum in which the arms do not differ, and of the one
-    /// in which they may.
+    /// Whether an effect is ever reported for a stratum without one, and for the stratum that may
+    /// have one.
     ///
     /// # Errors
     /// As the statistics.

@@ -1,4 +1,4 @@
-//! An experiment on leads that is looked at after every one of them.
+//! An experiment that is looked at after every lead.
 
 use crate::stats::asymptotic::{Tuning, half_width};
 use crate::stats::distribution::{normal_critical, student_beyond};
@@ -7,9 +7,9 @@ use crate::stats::log_ratio::{CONVERSIONS_MIN, OUTCOMES_MIN, log_ratio};
 use crate::stats::moments::{Arms, Moments};
 use crate::stats::random::Random;
 use crate::stats::simulation::UNITS;
-use crate::stats::welch::{self, Effect, Scale};
+use crate::stats::welch::{self, Effect};
 
-/// From this unit on someone looks.
+/// The first unit after which the experiment is looked at.
 const FIRST_LOOK: u64 = 100;
 /// Share of leads that bring any revenue.
 const PAYING: f64 = 0.1;
@@ -19,7 +19,7 @@ const REVENUE_SPREAD: f64 = 1.0;
 const SCORE_MEAN: f64 = 10.0;
 const SCORE_SD: f64 = 4.0;
 
-/// What is measured of a lead.
+/// The metric of a lead.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Metric {
     /// 1 with a probability, else 0.
@@ -57,9 +57,9 @@ impl Metric {
 /// Two arms of one metric, each lead in either with the same probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Watched {
-    /// What is measured.
+    /// The metric.
     pub metric: Metric,
-    /// How much more of it the treatment brings, relative to the control.
+    /// Effect of the treatment relative to the control.
     pub lift: f64,
 }
 
@@ -71,6 +71,7 @@ impl Watched {
     /// As the statistics.
     pub fn run(self, random: &mut Random, level: Alpha) -> Result<[bool; 2], Error> {
         let tuning = Tuning { alpha: level, planned: UNITS as f64 };
+        let critical = normal_critical(level.value());
         let mut arms = [Running::default(); 2];
         let (mut sequence, mut fixed) = (false, false);
         for unit in 1..=UNITS {
@@ -85,7 +86,7 @@ impl Watched {
             let counted = control.other_than_zero.min(treatment.other_than_zero)
                 >= self.metric.outcomes_min();
             sequence = sequence || counted && shows(&moments, unit, tuning)?;
-            fixed = fixed || rejects(&moments, level)?;
+            fixed = fixed || rejects(&moments, critical, level)?;
             if sequence && fixed {
                 break;
             }
@@ -122,12 +123,11 @@ fn shows(moments: &Arms<Moments>, units: u64, tuning: Tuning) -> Result<bool, Er
     Ok(estimate.abs() > standard_error * half_width(units as f64, tuning)?)
 }
 
-/// Whether Welch's test rejects.
-fn rejects(moments: &Arms<Moments>, level: Alpha) -> Result<bool, Error> {
-    let Effect { estimate, standard_error } = Effect::between(moments, Scale::Absolute)?;
+/// Whether Welch's test rejects; `critical` is the normal critical value of the level.
+fn rejects(moments: &Arms<Moments>, critical: f64, level: Alpha) -> Result<bool, Error> {
+    let Effect { estimate, standard_error } = Effect::between(moments);
     let t = estimate / standard_error;
     // Student's critical value is above the normal one, which is quicker to compare with; before
     // any outcome there is no t.
-    Ok(t.abs() > normal_critical(level.value())
-        && student_beyond(t, welch::dof(moments)?) < level.value())
+    Ok(t.abs() > critical && student_beyond(t, welch::dof(moments)?) < level.value())
 }

@@ -1,5 +1,4 @@
-//! What experiments are built of: beliefs, bandits, sample ratios, clusters, other policies, sizes,
-//! credits.
+//! The parts of experiments: posteriors, bandits, clusters, sizes, credits.
 
 use std::collections::BTreeMap;
 
@@ -7,60 +6,38 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::vectors::effects::{Arm, Difference, Successes, pair};
-use crate::vectors::{Computed, joined, read, told};
-use leadstream::stats::asymptotic::Tuning;
-use leadstream::stats::attribution::{self, Journeys, Rule, Touch};
-use leadstream::stats::bayes::{self, Better};
+use crate::vectors::{Computed, read, text};
+use leadstream::domain::attribution::journeys::{Credits, Journeys, conversions};
+use leadstream::domain::journey::Outcome;
+use leadstream::stats::attribution::{self, Chain, Touch};
 use leadstream::stats::cluster::{self, Cluster, Part};
-use leadstream::stats::distribution::{chi_square_above, normal_critical};
-use leadstream::stats::level::{Alpha, Error, Interval};
+use leadstream::stats::distribution::normal_critical;
+use leadstream::stats::level::{Alpha, Error};
 use leadstream::stats::moments::{Arms, Moments};
-use leadstream::stats::off_policy::{self, Logged};
-use leadstream::stats::power::{self, Clustering, MeanPlan, SharePlan};
-use leadstream::stats::ranking::{Beta, Normal, beta_ranking};
-use leadstream::stats::switchback::{Event, Schedule};
-use leadstream::stats::welch::{self, Effect, Scale};
-use leadstream::stats::{bandit, multiplicity, permutation, sample_ratio};
+use leadstream::stats::power::{Change, Clustering, beyond};
+use leadstream::stats::ranking::{Beta, beta_ranking, normal_ranking};
+use leadstream::stats::welch::Effect;
+use leadstream::stats::{bandit, bayes, multiplicity, permutation};
 
 pub fn gaussian_belief(input: &Value) -> Computed {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Prior {
-        mean: f64,
-        sd: f64,
-    }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Input {
         control: Arm,
         treatment: Arm,
-        alpha: f64,
+        #[serde(rename = "alpha")]
+        _alpha: f64,
         difference_type: Difference,
-        inverse: bool,
-        prior_relative: Option<Prior>,
+        #[serde(rename = "inverse")]
+        _inverse: bool,
+        #[serde(rename = "prior_relative")]
+        _prior: Value,
     }
-    let Input { control, treatment, alpha, difference_type, inverse, prior_relative } =
-        read(input)?;
-    let arms = Arms { control, treatment }.try_map(Arm::moments).map_err(told)?;
-    let scale = difference_type.scale();
-    let prior = prior_relative.map(|Prior { mean, sd }| {
-        let relative = Normal { mean, sd };
-        if scale == Scale::Absolute {
-            bayes::absolute_prior(relative, arms.control.mean)
-        } else {
-            relative
-        }
-    });
-    let better = if inverse { Better::Lower } else { Better::Higher };
-    let belief =
-        || bayes::effect(welch::Effect::between(&arms, scale)?, prior, better, Alpha::new(alpha)?);
-    let belief = belief().map_err(told)?;
+    let Input { control, treatment, difference_type: Difference::Absolute, .. } = read(input)?;
+    let arms = Arms { control, treatment }.try_map(Arm::moments).map_err(text)?;
+    let belief = bayes::effect(Effect::between(&arms)).map_err(text)?;
     Ok(json!({
-        "posterior_mean": belief.posterior.mean,
-        "posterior_sd": belief.posterior.sd,
         "chance_to_beat_control": belief.chance_to_win,
-        "credible_interval": pair(belief.interval),
-        "expected_loss_choose_control": belief.loss_control,
         "expected_loss_choose_treatment": belief.loss_treatment,
     }))
 }
@@ -85,40 +62,13 @@ pub fn beta_belief(input: &Value) -> Computed {
         control: Successes,
         treatment: Successes,
         prior: BetaPrior,
-        alpha: f64,
+        #[serde(rename = "alpha")]
+        _alpha: f64,
     }
-    let Input { control, treatment, prior, alpha } = read(input)?;
-    let arms = Arms { control: control.share(), treatment: treatment.share() };
-    let belief =
-        bayes::shares(&arms, prior.beta(), Alpha::new(alpha).map_err(told)?).map_err(told)?;
-    Ok(json!({
-        "p_treatment_beats_control": belief.chance_to_win,
-        "expected_loss_choose_control": belief.loss_control,
-        "expected_loss_choose_treatment": belief.loss_treatment,
-        "control_ci": pair(belief.interval.control),
-        "treatment_ci": pair(belief.interval.treatment),
-        "control_mean": belief.posterior.control.mean(),
-        "treatment_mean": belief.posterior.treatment.mean(),
-    }))
-}
-
-pub fn sample_ratio(input: &Value) -> Computed {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Input {
-        counts: Vec<u64>,
-        weights: Vec<f64>,
-    }
-    let Input { counts, weights } = read(input)?;
-    let result = sample_ratio::check(&counts, &weights).map_err(told)?;
-    Ok(json!({
-        "chi2": result.chi_square,
-        "dof": result.dof,
-        "p_value": result.p_value,
-        "leaked_into_zero_weight": result.leaked,
-        // Another implementation counts arms without a weight among the degrees of freedom.
-        "gbstats_p_value": chi_square_above(result.chi_square, counts.len() as f64 - 1.0),
-    }))
+    let Input { control, treatment, prior, .. } = read(input)?;
+    let after = |arm: Successes| prior.beta().after(arm.share());
+    let ranking = || beta_ranking(&[after(treatment)?, after(control)?]);
+    Ok(json!({"p_treatment_beats_control": ranking().map_err(text)?.best[0]}))
 }
 
 pub fn gaussian_bandit(input: &Value) -> Computed {
@@ -131,45 +81,34 @@ pub fn gaussian_bandit(input: &Value) -> Computed {
     }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Prior {
-        mean: f64,
-        variance: f64,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
     struct Input {
         arms: Vec<Seen>,
-        prior: Option<Prior>,
+        #[serde(rename = "prior")]
+        _prior: Value,
         min_weight: f64,
-        minimise: bool,
-        alpha: f64,
+        #[serde(rename = "minimise")]
+        _minimise: bool,
+        #[serde(rename = "alpha")]
+        _alpha: f64,
     }
-    let Input { arms, prior, min_weight, minimise, alpha } = read(input)?;
-    let prior = prior.map(|prior| Normal { mean: prior.mean, sd: prior.variance.sqrt() });
+    let Input { arms, min_weight, .. } = read(input)?;
     let computed = || -> Result<Value, Error> {
         let of = |seen: &Seen| {
-            bandit::posterior(
-                &Moments { n: seen.n, mean: seen.mean, variance: seen.variance },
-                prior,
-            )
+            bandit::posterior(&Moments { n: seen.n, mean: seen.mean, variance: seen.variance })
         };
         let posteriors = arms.iter().map(of).collect::<Result<Vec<_>, _>>()?;
-        let ranking =
-            bandit::ranking(&posteriors, if minimise { Better::Lower } else { Better::Higher })?;
+        let ranking = normal_ranking(&posteriors)?;
         let top_two = bandit::top_two(&ranking);
-        let critical = normal_critical(Alpha::new(alpha)?.value());
-        let interval = |normal: &Normal| pair(Interval::around(normal.mean, critical * normal.sd));
         Ok(json!({
             "posterior_mean": posteriors.iter().map(|normal| normal.mean).collect::<Vec<_>>(),
             "posterior_variance": posteriors.iter().map(|normal| normal.sd * normal.sd).collect::<Vec<_>>(),
-            "credible_intervals_posterior": posteriors.iter().map(interval).collect::<Vec<_>>(),
             "best_arm_probability": ranking.best,
             "top_two_probability": top_two,
             "weights_thompson": bandit::weights(&ranking.best, min_weight)?,
             "weights_top_two": bandit::weights(&top_two, min_weight)?,
         }))
     };
-    computed().map_err(told)
+    computed().map_err(text)
 }
 
 pub fn beta_bandit(input: &Value) -> Computed {
@@ -191,7 +130,7 @@ pub fn beta_bandit(input: &Value) -> Computed {
             json!({"weights_thompson": bandit::weights(&best, min_weight)?, "best_arm_probability": best}),
         )
     };
-    computed().map_err(told)
+    computed().map_err(text)
 }
 
 fn whole(n: f64, y: f64, treated: bool) -> Cluster {
@@ -215,12 +154,11 @@ fn permuted(input: &Value) -> Computed {
     let parts = cluster_sizes.iter().zip(&cluster_totals).zip(&treatment);
     let clusters: Vec<Cluster> =
         parts.map(|((n, y), treated)| whole(*n, *y, *treated == 1)).collect();
-    let result = permutation::test(&clusters).map_err(told)?;
+    let result = permutation::test(&clusters).map_err(text)?;
     Ok(json!({
         "statistic": result.difference,
         "n_assignments": result.choices,
         "p_two_sided": result.p_value,
-        "p_greater": result.p_greater,
     }))
 }
 
@@ -231,142 +169,38 @@ pub fn clustered(input: &Value) -> Computed {
         cluster: String,
         treatment: u8,
         y: f64,
-        #[serde(default)]
-        covariate: f64,
     }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct StateStore {
         rows: Vec<Row>,
         alpha: f64,
-        covariate: bool,
+        #[serde(rename = "covariate")]
+        _covariate: bool,
     }
     if let Some(totals) = input.get("randomization_test") {
         return permuted(totals);
     }
-    let StateStore { rows, alpha, covariate } = read(input)?;
+    let Rows { rows, alpha, .. } = read(input)?;
     let mut clusters: BTreeMap<String, Cluster> = BTreeMap::new();
     for row in rows {
         let empty = Cluster { control: Part::default(), treatment: Part::default() };
         let cluster = clusters.entry(row.cluster).or_insert(empty);
         let part = if row.treatment == 1 { &mut cluster.treatment } else { &mut cluster.control };
-        *part = part.plus(Part::of(row.y, row.covariate));
+        *part = part.plus(Part::of(row.y));
     }
     let clusters: Vec<Cluster> = clusters.into_values().collect();
-    let computed = || -> Result<Value, Error> {
-        let alpha = Alpha::new(alpha)?;
-        let robust = if covariate {
-            cluster::adjusted_effect(&clusters, alpha)?
-        } else {
-            cluster::effect(&clusters, alpha)?
-        };
-        let by_regression = json!({
-            "estimate": robust.estimate,
-            "se_ols": robust.se_independent,
-            "se_cr0": robust.se_cr0,
-            "se_cr1": robust.se_cr1,
-            "se_cr2": robust.se_cr2,
-            "dof_cr1": robust.clusters - 1,
-            "dof_satterthwaite": robust.dof,
-            "p_naive_ols": robust.p_independent,
-            "p_cr0_normal": robust.p_cr0,
-            "p_cr1_t": robust.p_cr1,
-            "p_cr2_satterthwaite": robust.p_cr2,
-            "ci95_cr2": pair(robust.interval),
-            "icc_anova": cluster::intraclass_correlation(&clusters)?,
-            "n_clusters": robust.clusters,
-        });
-        // Arms of one cluster each have no variance of a ratio; what is expected then is left out.
-        let by_ratio = cluster::ratio_moments(&clusters)
-            .and_then(|arms| welch::test(&arms, Scale::Absolute, alpha));
-        let by_ratio = by_ratio.ok().map(|test| {
-            let (estimate, standard_error) = (test.effect.estimate, test.effect.standard_error);
-            json!({"delta_method": {"estimate": estimate, "standard_error": standard_error, "dof_welch": test.dof}})
-        });
-        Ok(joined([Some(by_regression), by_ratio].into_iter().flatten()))
-    };
-    computed().map_err(told)
-}
-
-pub fn switchback(input: &Value) -> Computed {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Seen {
-        unit: String,
-        t: u64,
-        y: f64,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Input {
-        block_seconds: u64,
-        washout_seconds: u64,
-        assignment: BTreeMap<String, Vec<u8>>,
-        events: Vec<Seen>,
-    }
-    let Input { block_seconds, washout_seconds, assignment, events } = read(input)?;
-    let teams: Vec<&String> = assignment.keys().collect();
-    let treated =
-        assignment.values().map(|blocks| blocks.iter().map(|arm| *arm == 1).collect()).collect();
-    let event = |seen: &Seen| {
-        let team = teams.iter().position(|team| **team == seen.unit).ok_or("an unknown team")?;
-        Ok::<_, String>(Event { team, at_seconds: seen.t, outcome: seen.y })
-    };
-    let events = events.iter().map(event).collect::<Result<Vec<_>, _>>()?;
-    let computed = || -> Result<Value, Error> {
-        let blocks = Schedule { block_seconds, washout_seconds, treated }.blocks(&events)?;
-        let robust = cluster::effect(&blocks.clusters, Alpha::new(0.05)?)?;
-        Ok(json!({
-            "n_events_kept": blocks.events,
-            "n_blocks": robust.clusters,
-            "estimate": robust.estimate,
-            "se_cr1": robust.se_cr1,
-            "se_cr2": robust.se_cr2,
-            "dof_satterthwaite": robust.dof,
-            "p_cr2": robust.p_cr2,
-        }))
-    };
-    computed().map_err(told)
-}
-
-pub fn off_policy(input: &Value) -> Computed {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Row {
-        action: usize,
-        reward: f64,
-        logging_probs: Vec<f64>,
-        target_probs: Vec<f64>,
-        q_hat: Vec<f64>,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Input {
-        rows: Vec<Row>,
-        clip: f64,
-    }
-    let Input { rows, clip } = read(input)?;
-    let mut draws = Vec::new();
-    for Row { action, reward, logging_probs, target_probs, q_hat } in &rows {
-        draws.push(Logged {
-            arm: *action,
-            reward: *reward,
-            logged: logging_probs,
-            target: target_probs,
-            forecast: q_hat,
-        });
-    }
-    let evaluation = off_policy::evaluate(&draws, clip).map_err(told)?;
-    let value = |effect: Effect| json!({"value": effect.estimate, "se": effect.standard_error});
+    let robust = Alpha::new(alpha).and_then(|alpha| cluster::effect(&clusters, alpha));
+    let robust = robust.map_err(text)?;
     Ok(json!({
-        "ips": value(evaluation.weighted),
-        "clipped_ips": value(evaluation.clipped),
-        "snips": value(evaluation.normalised),
-        "dm": value(evaluation.forecast),
-        "dr": value(evaluation.doubly_robust),
-        "ess_kish": evaluation.effective_size,
-        "max_weight": evaluation.weight_max,
-        "mean_weight": evaluation.weight_mean,
+        "estimate": robust.estimate,
+        "se_ols": robust.se_independent,
+        "se_cr2": robust.se_cr2,
+        "dof_satterthwaite": robust.dof,
+        "p_naive_ols": robust.p_independent,
+        "p_cr2_satterthwaite": robust.p_cr2,
+        "ci95_cr2": pair(robust.interval),
+        "n_clusters": robust.clusters,
     }))
 }
 
@@ -380,77 +214,34 @@ pub fn power(input: &Value) -> Computed {
             alpha: f64,
             power: f64,
         },
-        MeanMde {
-            mean: f64,
-            sd: f64,
-            n_per_arm: u64,
-            alpha: f64,
-            power: f64,
-        },
-        MidExperimentPower {
-            standard_error: f64,
-            n_total: u64,
-            target_mde: f64,
-            alpha: f64,
-            tuning_n_star: f64,
-            scaling_factors: Vec<f64>,
-        },
         ClusterDesignEffect {
             icc: f64,
             mean_cluster_size: f64,
             cv_cluster_size: f64,
-            n_per_arm_individual: u64,
+            #[serde(rename = "n_per_arm_individual")]
+            _units: u64,
         },
     }
     let computed = |input| -> Result<Value, Error> {
         Ok(match input {
             Input::ProportionSampleSize { baseline, relative_lift, alpha, power } => {
-                let plan = SharePlan { baseline, lift: relative_lift, alpha: Alpha::new(alpha)? };
-                let real = plan.units_per_arm(power)?;
-                let units = real.ceil() as u64;
-                json!({"n_per_arm_real": real, "n_per_arm": units, "power_at_n": plan.power(units)?})
+                let change = Change::of_proportions(baseline, relative_lift)?;
+                let critical = normal_critical(Alpha::new(alpha)?.value());
+                let real = change.units(critical, power)?;
+                let reached = beyond(change.z(real.ceil())?, critical);
+                json!({"n_per_arm_real": real, "n_per_arm": real.ceil() as u64, "power_at_n": reached})
             }
-            Input::MeanMde { mean, sd, n_per_arm, alpha, power } => {
-                let plan =
-                    MeanPlan { mean, sd, units_per_arm: n_per_arm, alpha: Alpha::new(alpha)? };
-                json!({"mde_absolute": plan.detectable_difference(power)?, "mde_relative_delta_method": plan.detectable_lift(power)?})
-            }
-            Input::MidExperimentPower {
-                standard_error,
-                n_total,
-                target_mde,
-                alpha,
-                tuning_n_star,
-                scaling_factors,
-            } => {
-                let tuning = Tuning { alpha: Alpha::new(alpha)?, planned: tuning_n_star };
-                let effect = Effect { estimate: target_mde, standard_error };
-                let outlooks = scaling_factors
-                    .iter()
-                    .map(|growth| power::outlook(effect, n_total, *growth, tuning));
-                let outlooks = outlooks.collect::<Result<Vec<_>, _>>()?;
-                json!({
-                    "power_fixed": outlooks.iter().map(|outlook| outlook.fixed).collect::<Vec<_>>(),
-                    "power_sequential_peek_once": outlooks.iter().map(|outlook| outlook.watched).collect::<Vec<_>>(),
-                })
-            }
-            Input::ClusterDesignEffect {
-                icc,
-                mean_cluster_size,
-                cv_cluster_size,
-                n_per_arm_individual,
-            } => {
+            Input::ClusterDesignEffect { icc, mean_cluster_size, cv_cluster_size, .. } => {
                 let clustering = Clustering {
                     intraclass_correlation: icc,
                     size_mean: mean_cluster_size,
                     size_variation: cv_cluster_size,
                 };
-                let (units, clusters) = clustering.per_arm(n_per_arm_individual)?;
-                json!({"design_effect": clustering.design_effect()?, "n_per_arm_clustered": units, "clusters_per_arm": clusters})
+                json!({"design_effect": clustering.design_effect()?})
             }
         })
     };
-    computed(read(input)?).map_err(told)
+    computed(read(input)?).map_err(text)
 }
 
 pub fn multiplicity(input: &Value) -> Computed {
@@ -458,34 +249,25 @@ pub fn multiplicity(input: &Value) -> Computed {
     #[serde(deny_unknown_fields)]
     struct Input {
         p_values: Vec<f64>,
-        e_values: Vec<f64>,
+        #[serde(rename = "e_values")]
+        _e_values: Value,
         alpha: f64,
     }
-    let Input { p_values, e_values, alpha } = read(input)?;
-    let rejected = |adjusted: &[f64]| adjusted.iter().map(|p| *p <= alpha).collect::<Vec<_>>();
-    let computed = || -> Result<Value, Error> {
-        let (holm, bh) =
-            (multiplicity::holm(&p_values)?, multiplicity::benjamini_hochberg(&p_values)?);
-        Ok(json!({
-            "holm_reject": rejected(&holm),
-            "holm_adjusted": holm,
-            "bh_reject": rejected(&bh),
-            "bh_adjusted": bh,
-            "bonferroni_adjusted": multiplicity::bonferroni(&p_values)?,
-            "ebh_reject": multiplicity::by_e_values(&e_values, Alpha::new(alpha)?)?,
-        }))
-    };
-    computed().map_err(told)
+    let Input { p_values, alpha, .. } = read(input)?;
+    let holm = multiplicity::holm(&p_values).map_err(text)?;
+    let rejected: Vec<bool> = holm.iter().map(|p| *p <= alpha).collect();
+    Ok(json!({"holm_reject": rejected, "holm_adjusted": holm}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Path {
+    path: Vec<String>,
+    conversions: u64,
+    nulls: u64,
 }
 
 pub fn attribution(input: &Value) -> Computed {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Path {
-        path: Vec<String>,
-        conversions: u64,
-        nulls: u64,
-    }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Journey {
@@ -506,39 +288,70 @@ pub fn attribution(input: &Value) -> Computed {
         time_decay: Decay,
     }
     let Input { channels, paths, time_decay } = read(input)?;
-    let count = channels.len();
-    let place =
-        |name: &String| channels.iter().position(|channel| channel == name).unwrap_or(count);
-    let credited = |credits: Vec<f64>| -> Value {
-        channels.iter().cloned().zip(credits.into_iter().map(Value::from)).collect()
+    let whole = merged(&paths);
+    let credited: BTreeMap<String, (Credits, Option<f64>)> = whole
+        .credited()
+        .into_iter()
+        .map(|credited| (credited.strategy, (credited.parts, credited.markov)))
+        .collect();
+    let credits = |of: &dyn Fn(&(Credits, Option<f64>)) -> f64| -> Value {
+        let of = |channel: &String| credited.get(channel).map_or(0.0, of);
+        channels.iter().map(|channel| (channel.clone(), json!(of(channel)))).collect()
     };
-    let history = |path: &Path| Journeys {
-        touches: path.path.iter().map(place).collect(),
-        conversions: path.conversions,
-        nulls: path.nulls,
+    let parts = |of: fn(&Credits) -> u64| credits(&|credited| conversions(of(&credited.0)));
+    let named = |values: Vec<f64>| -> Value {
+        channels.iter().cloned().zip(values.into_iter().map(Value::from)).collect()
     };
-    let journeys: Vec<Journeys> = paths.iter().map(history).collect();
-    let touches = |journey: &Journey| -> Vec<Touch> {
+    let place = |name: &String| channels.iter().position(|channel| channel == name);
+    let touches = |journey: &Journey| -> Option<Vec<Touch>> {
         let aged = journey.path.iter().zip(&journey.hours_before_conversion);
-        aged.map(|(name, age_hours)| Touch { channel: place(name), age_hours: *age_hours })
+        aged.map(|(name, age_hours)| Some(Touch { channel: place(name)?, age_hours: *age_hours }))
             .collect()
     };
-    let aged: Vec<Vec<Touch>> = time_decay.journeys.iter().map(touches).collect();
-    let computed = || -> Result<Value, Error> {
-        let by_rule = |rule| attribution::by_rule(&journeys, count, rule).map(credited);
-        let chain = attribution::markov(&journeys, count)?;
-        Ok(json!({
-            "total_conversions": journeys.iter().map(|journey| journey.conversions).sum::<u64>(),
-            "first_touch": by_rule(Rule::First)?,
-            "last_touch": by_rule(Rule::Last)?,
-            "linear": by_rule(Rule::Linear)?,
-            "position_40_20_40": by_rule(Rule::Position)?,
-            "time_decay": credited(attribution::by_age(&aged, count, time_decay.half_life_hours)?),
-            "markov_conversion_probability": chain.conversion,
-            "markov_removal_effect": credited(chain.removal_effects),
-            "markov": credited(chain.credits),
-            "shapley": credited(attribution::shapley(&journeys, count)?),
-        }))
-    };
-    computed().map_err(told)
+    let aged: Option<Vec<Vec<Touch>>> = time_decay.journeys.iter().map(touches).collect();
+    let aged = aged.ok_or("an unknown channel")?;
+    let by_age = attribution::by_age(&aged, channels.len(), time_decay.half_life_hours);
+    let chain = chain(&channels, &paths).ok_or("an unknown channel")?;
+    Ok(json!({
+        "total_conversions": whole.conversions,
+        "first_touch": parts(|credits| credits.first),
+        "last_touch": parts(|credits| credits.last),
+        "linear": parts(|credits| credits.linear),
+        "position_40_20_40": parts(|credits| credits.position),
+        "time_decay": named(by_age.map_err(text)?),
+        "markov_conversion_probability": chain.conversion,
+        "markov_removal_effect": named(chain.removal_effects),
+        "markov": credits(&|credited| credited.1.unwrap_or_default()),
+        "shapley": parts(|credits| credits.shapley),
+    }))
+}
+
+/// All journeys as the product sums them up; the ages of touches do not matter for what is read.
+fn merged(paths: &[Path]) -> Journeys {
+    let mut whole = Journeys::default();
+    for path in paths {
+        let touches: Vec<(&str, f64)> = path.path.iter().map(|name| (name.as_str(), 0.0)).collect();
+        for (count, outcome) in [(path.conversions, Outcome::Won), (path.nulls, Outcome::Lost)] {
+            let one = Journeys::of(&touches, outcome);
+            (0..count).for_each(|_| whole.merge(&one));
+        }
+    }
+    whole
+}
+
+/// The chain of all journeys, whose numbers of steps the product does not show.
+fn chain(channels: &[String], paths: &[Path]) -> Option<Chain> {
+    let start = channels.len();
+    let mut steps = vec![vec![0.0; start + 2]; start + 1];
+    for path in paths {
+        let mut state = start;
+        for name in &path.path {
+            let next = channels.iter().position(|channel| channel == name)?;
+            steps[state][next] += (path.conversions + path.nulls) as f64;
+            state = next;
+        }
+        steps[state][start] += path.conversions as f64;
+        steps[state][start + 1] += path.nulls as f64;
+    }
+    Some(Chain::of(&steps, paths.iter().map(|path| path.conversions).sum()))
 }

@@ -15,7 +15,7 @@ use crate::stats::cuped::{log_ratio, means};
 use crate::stats::level::{Alpha, Error, Interval};
 use crate::stats::log_ratio::{self, lift};
 use crate::stats::moments::{Arms, Moments, PairMoments};
-use crate::stats::welch::{Effect, Scale};
+use crate::stats::welch::Effect;
 
 /// What the covariate does to the goal.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,9 +42,9 @@ pub(crate) struct Adjusted {
 /// Adjusts the goal of control and treatment; `None` while there is too little to fit.
 pub(crate) fn adjusted(groups: &Groups, arms: [&str; 2], alpha: Alpha) -> Option<Adjusted> {
     let arms = moments(groups, arms).ok()?;
-    let found = means(&arms, Scale::Absolute, alpha).ok()?;
+    let found = means(&arms, alpha).ok()?;
     let plain = Arms { control: arms.control.first, treatment: arms.treatment.first };
-    let before = Effect::between(&plain, Scale::Absolute).ok()?;
+    let before = Effect::between(&plain);
     let share = found.test.effect.standard_error / before.standard_error;
     let adjustment = Adjustment {
         coefficient: found.theta,

@@ -92,7 +92,7 @@ fn part(group: &Group, (place, shape): (usize, Shape)) -> Part {
     let cell = group.cells.get(place).copied().unwrap_or_default();
     let Ones { sum, squares, base } = cell.ones();
     let n = if shape == Shape::Ratio { base } else { group.units as f64 };
-    Part { n, y: sum, yy: squares, ..Part::default() }
+    Part { n, y: sum, yy: squares }
 }
 
 fn compare(

@@ -7,11 +7,10 @@
 use crate::domain::experiment::plan::{Allocation, AllocationRule, Setup, Shape};
 use crate::domain::experiment::tally::{Group, Tally};
 use crate::domain::units::{DAY_MS, EventTime};
-use crate::stats::bandit::{posterior, ranking, top_two, weights};
-use crate::stats::bayes::Better;
+use crate::stats::bandit::{posterior, top_two, weights};
 use crate::stats::level::Error;
 use crate::stats::proportion::Share;
-use crate::stats::ranking::{Beta, Ranking, beta_ranking};
+use crate::stats::ranking::{Beta, Ranking, beta_ranking, normal_ranking};
 
 /// What weights of a bandit add up to, nearly: each is rounded to a ten-thousandth and at least
 /// one.
@@ -90,6 +89,6 @@ fn ranked(setup: &Setup<'_>, groups: &[Group]) -> Result<Ranking, Error> {
         };
         return beta_ranking(&groups.iter().map(after).collect::<Result<Vec<_>, _>>()?);
     }
-    let mean = |group: &Group| posterior(&goal(group).sums(group.units).first.moments()?, None);
-    ranking(&groups.iter().map(mean).collect::<Result<Vec<_>, _>>()?, Better::Higher)
+    let mean = |group: &Group| posterior(&goal(group).sums(group.units).first.moments()?);
+    normal_ranking(&groups.iter().map(mean).collect::<Result<Vec<_>, _>>()?)
 }

@@ -8,14 +8,14 @@ use crate::domain::experiment::pre_exposure::{Covariate, Strata};
 use crate::domain::experiment::tally::{Group, UNANSWERED, minutes};
 use crate::domain::experiment::versions::{Groups, by_version, count, together};
 use crate::stats::asymptotic::{Sequence, Tuning, sequence};
-use crate::stats::bayes::{self, Better};
-use crate::stats::counts::{Conversions, rate_ratio};
+use crate::stats::bayes;
+use crate::stats::counts::{Conversions, rate_evidence};
 use crate::stats::level::{Alpha, Error, Interval};
 use crate::stats::log_ratio::{lift, log_ratio};
 use crate::stats::moments::{Arms, Moments};
 use crate::stats::proportion::{Share, newcombe};
 use crate::stats::quantile::{Compared, watched};
-use crate::stats::welch::{self, Effect, Scale};
+use crate::stats::welch::{self, Effect};
 
 /// Bounds on a time that say nothing.
 const NOTHING: Interval = Interval { lower: 0.0, upper: f64::INFINITY };
@@ -170,8 +170,7 @@ pub fn compare(
     };
     let watched = at(effect, pair.tuning);
     let harm = at(effect, Tuning { alpha: pair.harm, ..pair.tuning });
-    let plain =
-        || moments.as_ref().ok().and_then(|moments| Effect::between(moments, Scale::Absolute).ok());
+    let plain = || moments.as_ref().ok().map(Effect::between);
     let absolute = adjusted.as_ref().map(|adjusted| adjusted.difference).or_else(plain);
     let bounded = |effect: Option<Effect>, sequence: Option<Sequence>| {
         Some(Bounded { estimate: effect?.estimate, interval: sequence?.interval })
@@ -286,7 +285,7 @@ pub fn display(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         trials: count(groups, arm, |group| group.units),
         successes: successes(arm),
     };
-    let test = welch::test(&moments, Scale::Absolute, alpha).ok();
+    let test = welch::test(&moments, alpha).ok();
     let fixed = if is_share && groups.len() == 1 {
         newcombe(&Arms { control: share(pair.control), treatment: share(pair.treatment) }, alpha)
             .ok()
@@ -300,7 +299,7 @@ pub fn display(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         prior: (1.0, 1.0),
     });
     let effect = relative(of_goal(groups, pair, measure).as_ref(), &moments);
-    let belief = effect.and_then(|effect| bayes::effect(effect, None, Better::Higher, alpha).ok());
+    let belief = effect.and_then(|effect| bayes::effect(effect).ok());
     let has_strata = pair.strata.is_some() && measure.role == Role::Goal;
     let stratified = if has_strata {
         stratified(groups, [pair.control, pair.treatment], alpha).ok()
@@ -308,9 +307,7 @@ pub fn display(groups: &Groups, pair: &Pair<'_>, (place, measure): (usize, &Meas
         None
     };
     Display {
-        log_evidence: conversions
-            .and_then(|conversions| rate_ratio(conversions, alpha).ok())
-            .map(|ratio| ratio.log_evidence),
+        log_evidence: conversions.and_then(|conversions| rate_evidence(conversions).ok()),
         fixed_p: test.map(|test| test.p_value),
         fixed,
         chance_to_win: belief.map(|belief| belief.chance_to_win),

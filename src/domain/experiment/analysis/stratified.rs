@@ -12,7 +12,7 @@ use crate::domain::experiment::versions::Groups;
 use crate::stats::level::{Alpha, Error, Interval};
 use crate::stats::moments::{Arms, Moments, Sums};
 use crate::stats::strata::effect;
-use crate::stats::welch::{Scale, of_effect};
+use crate::stats::welch::of_effect;
 
 /// Units of an arm without which a stratum has no variance.
 const UNITS_MIN: u64 = 2;
@@ -45,7 +45,7 @@ pub(crate) fn stratified(
             }
         }
     }
-    let found = effect(&strata, Scale::Absolute)?;
+    let found = effect(&strata)?;
     let units: u64 = strata.iter().map(|stratum| stratum.control.n + stratum.treatment.n).sum();
     let test = of_effect(found, units as f64 - 2.0 * strata.len() as f64, alpha)?;
     Ok(Stratified { difference: found.estimate, interval: test.interval, p_value: test.p_value })
