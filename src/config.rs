@@ -136,6 +136,7 @@ fn sentence(error: &figment::Error) -> String {
 }
 
 impl Config {
+    #[expect(clippy::too_many_lines, reason = "a list of checks, one for each key")]
     fn out_of_range(&self) -> Vec<String> {
         let (worker, kafka) = (&self.worker, &self.kafka);
         let mut wrong = Vec::new();

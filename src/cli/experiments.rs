@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::cli::experiments::tables::{
-    adjusted, arm_values, comparisons, date, money, percent, plot, worth,
+    adjusted, arm_values, arms, comparisons, date, money, percent, plot, segment_rows, worth,
 };
 use crate::cli::print::say;
 use crate::cli::show::{apply_text, records};
@@ -244,38 +244,29 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
     if json {
         return Ok(say(reported)?);
     }
-    let mut rows = vec![
-        ["arm", "units", "uses", "replies", "appointments", "conversions", "losses"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    let fields = ["exposed_units", "exposures", "replies", "appointments", "conversions", "losses"];
-    for arm in reported["arms"].as_array().into_iter().flatten() {
-        let cells = fields.iter().map(|field| arm[*field].to_string());
-        rows.push(
-            std::iter::once(arm["arm"].as_str().unwrap_or_default().to_owned())
-                .chain(cells)
-                .collect(),
-        );
-    }
     say(format!(
-        "{experiment}, version {}, all that was exposed until {}\n",
+        "{experiment}, version {}: exposures until {}\n",
         reported["version"],
         date(reported["at"].as_i64().unwrap_or(0))
     ))?;
-    say(table(&rows))?;
+    say(table(&arms(&reported)))?;
     if let Some(multi_exposed) =
         reported["multi_exposed_units"].as_i64().filter(|multi_exposed| *multi_exposed > 0)
     {
         say(format!(
-            "\nalarm: units that were seen in two arms: {multi_exposed}; of these only uses are \
+            "\nalert: {multi_exposed} units were exposed to two arms; only their exposures are \
                 counted"
         ))?;
     }
     let results = &reported["results"];
     if results.is_null() {
-        return Ok(say("\nit has no goal, so nothing is concluded")?);
+        return Ok(say("\nThis experiment has no goal, so it concludes nothing.")?);
     }
+    concluded(results)
+}
+
+/// Prints the decision, the comparisons behind it, and what they are worth.
+fn concluded(results: &Value) -> anyhow::Result<()> {
     let number = |field: &str| results[field].as_i64().unwrap_or(0);
     let decision = results["decision"].as_str().unwrap_or_default();
     say(format!(
@@ -287,13 +278,13 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
         (number("units"), number("waiting_units"), number("planned_units"), number("full_days"));
     match results["looked_at_once_at"].as_i64() {
         Some(look) => say(format!(
-            "{} of {planned} planned agents or blocks, compared once, on {}; {days} full days\n",
+            "{} of {planned} planned agents or periods, compared once, on {}; {days} full days\n",
             units + waiting,
             date(look)
         ))?,
         None => say(format!(
-            "{units} of {planned} planned units have had their windows, {waiting} have not; {days} \
-                full days\n"
+            "{units} of {planned} planned units have completed their window, {waiting} have not; \
+                {days} full days\n"
         ))?,
     }
     say(table(&comparisons(results)))?;
@@ -313,22 +304,7 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
             date(dropped["at"].as_i64().unwrap_or(0))
         ))?;
     }
-    let worth = worth(results);
-    if worth.len() > 1 && results["looked_at_once_at"].is_null() {
-        say(format!(
-            "\nworth a week if every lead got it, at {:.0} leads a week as so far\n{}",
-            results["units_per_week"].as_f64().unwrap_or(0.0),
-            table(&worth)
-        ))?;
-    }
-    let money = money(results);
-    if money.len() > 1 {
-        say(format!(
-            "\nin money if every lead got it, costs taken off; a conversion at the tenant's own \
-                mean\n{}",
-            table(&money)
-        ))?;
-    }
+    worth_of(results)?;
     let plot = plot(results["looks"].as_array().map_or(&[], Vec::as_slice));
     if !plot.is_empty() {
         let bounds = if results["looked_at_once_at"].is_null() {
@@ -337,6 +313,26 @@ pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Resu
             "bounds of the only look"
         };
         say(format!("\nrelative effect on the goal, {bounds}\n{}", plot.join("\n")))?;
+    }
+    Ok(())
+}
+
+/// Prints what each arm is worth, in units of the goal and in money.
+fn worth_of(results: &Value) -> anyhow::Result<()> {
+    let worth = worth(results);
+    if worth.len() > 1 && results["looked_at_once_at"].is_null() {
+        say(format!(
+            "\nGain per week if every lead got the arm, at the {:.0} leads a week seen so far\n{}",
+            results["units_per_week"].as_f64().unwrap_or(0.0),
+            table(&worth)
+        ))?;
+    }
+    let money = money(results);
+    if money.len() > 1 {
+        say(format!(
+            "\nIn money, net of costs, at the mean value of this tenant's own conversions\n{}",
+            table(&money)
+        ))?;
     }
     Ok(())
 }
@@ -391,38 +387,11 @@ pub async fn segments(config: &Config, options: &Segments, json: bool) -> anyhow
             ))?;
         }
         if shown.is_empty() {
-            say("nothing can be said of any of them yet")?;
-        }
-        let mut rows = vec![
-            [
-                "in",
-                "arm",
-                "leads",
-                "of control",
-                "outcomes",
-                "of control",
-                "lift",
-                "from",
-                "to",
-                "bounds",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
-        ];
-        for reported in segments {
-            let counts = ["units", "control_units", "outcomes", "control_outcomes"]
-                .map(|field| reported[field].to_string());
-            let bounds =
-                if reported["meets_minimum_sample"] == true { "hold" } else { "too early" };
-            let lifts = ["lift", "lift_lower", "lift_upper"].map(|field| percent(&reported[field]));
-            let heads = [text(reported, "stratum"), text(reported, "arm")];
-            rows.push(
-                heads.into_iter().chain(counts).chain(lifts).chain([bounds.to_owned()]).collect(),
-            );
+            say("No segment shows an effect yet.")?;
         }
         say(format!(
-            "{}\nall of these bounds hold together, however often they are looked at\n",
-            table(&rows)
+            "{}\nAll of these bounds hold together, at every look.\n",
+            table(&segment_rows(&segments))
         ))?;
     }
     Ok(())

@@ -134,6 +134,7 @@ impl Scenario {
 
 /// All scenarios.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "a list of scenarios")]
 pub fn scenarios() -> Vec<Scenario> {
     let error = |stated| Limit::AtMost { rate: LEVEL, stated };
     let conversion = |rate| Metric::Conversion { rate };

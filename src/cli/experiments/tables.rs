@@ -252,3 +252,55 @@ pub(crate) fn date(at: i64) -> String {
     jiff::Timestamp::from_millisecond(at)
         .map_or_else(|_| at.to_string(), |at| at.strftime("%Y-%m-%d").to_string())
 }
+
+/// Counts by arm.
+pub(crate) fn arms(reported: &Value) -> Vec<Vec<String>> {
+    let mut rows = vec![
+        ["arm", "units", "uses", "replies", "appointments", "conversions", "losses"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let fields = ["exposed_units", "exposures", "replies", "appointments", "conversions", "losses"];
+    for arm in reported["arms"].as_array().into_iter().flatten() {
+        let cells = fields.iter().map(|field| arm[*field].to_string());
+        rows.push(
+            std::iter::once(arm["arm"].as_str().unwrap_or_default().to_owned())
+                .chain(cells)
+                .collect(),
+        );
+    }
+    rows
+}
+
+/// The numbers of each segment.
+pub(crate) fn segment_rows(segments: &[&Value]) -> Vec<Vec<String>> {
+    let text =
+        |reported: &Value, field: &str| reported[field].as_str().unwrap_or_default().to_owned();
+    let mut rows = vec![
+        [
+            "in",
+            "arm",
+            "leads",
+            "of control",
+            "outcomes",
+            "of control",
+            "lift",
+            "from",
+            "to",
+            "bounds",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for reported in segments {
+        let counts = ["units", "control_units", "outcomes", "control_outcomes"]
+            .map(|field| reported[field].to_string());
+        let bounds = if reported["meets_minimum_sample"] == true { "hold" } else { "too early" };
+        let lifts = ["lift", "lift_lower", "lift_upper"].map(|field| percent(&reported[field]));
+        let heads = [text(reported, "stratum"), text(reported, "arm")];
+        rows.push(
+            heads.into_iter().chain(counts).chain(lifts).chain([bounds.to_owned()]).collect(),
+        );
+    }
+    rows
+}

@@ -164,6 +164,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a list of schemas")]
     fn a_hostile_schema_is_refused_and_the_refusal_is_kept() {
         let nested = |depth: usize| {
             format!(

@@ -140,6 +140,7 @@ fn agents(seed: u64, place: usize) -> Vec<Agent> {
 
 /// The offices of the market.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "a list of offices")]
 pub fn offices(seed: u64) -> Vec<Arc<Office>> {
     let known =
         |name: &str| zone(name).expect("the bundled database knows the zones of the offices");

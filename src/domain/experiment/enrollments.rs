@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::event::Interaction;
 use crate::domain::experiment::by_agent::{ByAgent, Period};
 use crate::domain::experiment::outcome::{
-    Outcome as Goal, OutcomeEvent, OutcomeEvents, OutcomeKind, revenue_minor,
+    Outcome as Goal, OutcomeEvents, OutcomeKind, revenue_minor,
 };
 use crate::domain::experiment::plan::{Plan, Shape};
 use crate::domain::experiment::pre_exposure::PreExposure;

@@ -115,7 +115,7 @@ pub fn look(settings: &Settings, topics: &[Topic], wait: Duration) -> Result<Top
             .filter(|reported| reported.error().is_none())
             .and_then(|reported| reported.partitions().first())
         else {
-            looked.missing.push(topic.clone());
+            looked.missing.push(*topic);
             continue;
         };
         let partitions = u32::try_from(reported.map_or(0, |reported| reported.partitions().len()))

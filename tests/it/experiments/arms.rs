@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::experiments::{
     Arm, Ran, START, USUAL, experiment, exposures, market, measured, rules, says, with, won,
 };
-use leadstream::codec::definition::{body_of, conclusion, reweighting};
+use leadstream::codec::definition::{allocation_update, body_of, conclusion};
 use leadstream::domain::audit::Audit;
 use leadstream::domain::event::Interaction;
 use leadstream::domain::experiment::analysis::decision::{Report, report};
@@ -102,7 +102,7 @@ impl Live {
         for effect in &effects {
             let definition = match effect {
                 Effect::Conclusion(concluded) => conclusion(concluded),
-                Effect::AllocationUpdate(reweighted) => reweighting(reweighted),
+                Effect::AllocationUpdate(reweighted) => allocation_update(reweighted),
                 _ => continue,
             };
             // A report of each partition may conclude until the first conclusion was read.

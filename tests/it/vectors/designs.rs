@@ -172,7 +172,7 @@ pub fn clustered(input: &Value) -> Computed {
     }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct StateStore {
+    struct Rows {
         rows: Vec<Row>,
         alpha: f64,
         #[serde(rename = "covariate")]

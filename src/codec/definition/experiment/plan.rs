@@ -17,45 +17,8 @@ pub(crate) fn plan(
     arms: &[(String, u32)],
     unit: Unit,
 ) -> Result<Option<Plan>, Error> {
-    let window_hours = body.window_hours;
     let Some(goal) = &body.goal else { return without_goal(body, unit).map(|()| None) };
-    if goal.margin.is_some() {
-        return refused("body.goal.margin: a goal has none; guardrails have");
-    }
-    let mut measures = vec![measure("goal", goal, Role::Goal, window_hours)?];
-    for (place, guardrail) in body.guardrails.iter().enumerate() {
-        let field = format!("guardrails[{place}]");
-        let Some(margin) = guardrail.margin.filter(|margin| *margin > 0.0 && *margin < 1.0) else {
-            return refused(format!(
-                "body.{field}.margin: how much may be lost at most, above 0 and below 1: 0.05 is a \
-                    twentieth"
-            ));
-        };
-        measures.push(measure(&field, guardrail, Role::Guardrail { margin }, window_hours)?);
-    }
-    for (place, metric) in body.metrics.iter().enumerate() {
-        measures.push(measure(
-            &format!("metrics[{place}]"),
-            metric,
-            Role::Secondary,
-            window_hours,
-        )?);
-    }
-    let mut names: Vec<Metric> = measures.iter().map(|measure| measure.metric).collect();
-    names.sort_unstable();
-    names.dedup();
-    if names.len() != measures.len() || names.len() > MEASURES_MAX {
-        return refused(
-            "body.metrics: each metric is measured once, as goal, guardrail or beside them",
-        );
-    }
-    if unit != Unit::Lead && measures.iter().any(|measure| measure.metric.shape() == Shape::Median)
-    {
-        return refused(
-            "body.metrics: response_time is told of leads only: leave it out, or take the lead as \
-                unit",
-        );
-    }
+    let measures = measures(body, goal, unit)?;
     let (planned_units, ends_at) = end(body, unit)?;
     let alpha = body.alpha.unwrap_or(0.05);
     if !(0.0001..=0.2).contains(&alpha) {
@@ -88,6 +51,49 @@ pub(crate) fn plan(
         agents_max: agents_max(body, (arms.len(), single))?,
         blocks: blocks(body, unit)?,
     }))
+}
+
+/// The goal, then guardrails, then other metrics, each once.
+fn measures(body: &ExperimentBody, goal: &MeasureBody, unit: Unit) -> Result<Vec<Measure>, Error> {
+    let window_hours = body.window_hours;
+    if goal.margin.is_some() {
+        return refused("body.goal.margin: a goal has none; guardrails have");
+    }
+    let mut measures = vec![measure("goal", goal, Role::Goal, window_hours)?];
+    for (place, guardrail) in body.guardrails.iter().enumerate() {
+        let field = format!("guardrails[{place}]");
+        let Some(margin) = guardrail.margin.filter(|margin| *margin > 0.0 && *margin < 1.0) else {
+            return refused(format!(
+                "body.{field}.margin: how much may be lost at most, above 0 and below 1: 0.05 is a \
+                    twentieth"
+            ));
+        };
+        measures.push(measure(&field, guardrail, Role::Guardrail { margin }, window_hours)?);
+    }
+    for (place, metric) in body.metrics.iter().enumerate() {
+        measures.push(measure(
+            &format!("metrics[{place}]"),
+            metric,
+            Role::Secondary,
+            window_hours,
+        )?);
+    }
+    let mut names: Vec<Metric> = measures.iter().map(|measure| measure.metric).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() != measures.len() || names.len() > MEASURES_MAX {
+        return refused(
+            "body.metrics: each metric is measured once: as goal, guardrail or other metric",
+        );
+    }
+    if unit != Unit::Lead && measures.iter().any(|measure| measure.metric.shape() == Shape::Median)
+    {
+        return refused(
+            "body.metrics: response_time is measured for leads only: leave it out, or use the unit \
+                lead",
+        );
+    }
+    Ok(measures)
 }
 
 /// Refuses what means nothing where nothing is compared.

@@ -157,35 +157,41 @@ fn compare(
     (comparison, Display { exact_p, ..Display::default() })
 }
 
-/// The first rule that holds, in the order written here. After the only look nothing stays open.
-fn judge(plan: &Plan, (reported, agents): (&Report, &Agents), alpha: Alpha) -> (Verdict, String) {
-    let of = if plan.blocks.is_some() { "blocks" } else { "agents" };
+/// What keeps agents or blocks (`of`) from being compared, by the first rule that holds.
+fn not_compared(
+    plan: &Plan,
+    (reported, agents): (&Report, &Agents),
+    of: &str,
+) -> Option<(Verdict, String)> {
     let is_over = reported.once_at.is_some_and(|look| reported.decision.at >= look);
     if agents.is_full {
         let rule = format!(
-            "more than {AGENTS_MAX} {of} had leads, and none is told apart: compare leads instead; \
-                the control stays"
+            "more than {AGENTS_MAX} {of} had leads, which are too many to compare: compare leads \
+                instead; the control stays"
         );
-        return (if is_over { Verdict::Futile } else { Verdict::Continue }, rule);
+        return Some((if is_over { Verdict::Futile } else { Verdict::Continue }, rule));
     }
     if !is_over {
         let rule = format!(
-            "{of} are compared once, after the end: their leads are alike, and bounds that hold at \
-                every look need independent units"
+            "{of} are compared once, after the end: leads of one are alike, and bounds that hold \
+                at every look need independent units"
         );
-        return (Verdict::Continue, rule);
+        return Some((Verdict::Continue, rule));
     }
     if reported.sample_ratio >= RATIO_ALARM {
-        return (Verdict::SampleRatio, uneven(reported.sample_ratio));
+        return Some((Verdict::SampleRatio, uneven(reported.sample_ratio)));
     }
-    if reported.days < plan.days_min {
-        return (
-            Verdict::Futile,
-            format!(
-                "{} of {} full days until the end: the control stays",
-                reported.days, plan.days_min
-            ),
-        );
+    (reported.days < plan.days_min).then(|| {
+        let (days, least) = (reported.days, plan.days_min);
+        (Verdict::Futile, format!("{days} of {least} full days until the end: the control stays"))
+    })
+}
+
+/// The first rule that holds, in the order written here. After the only look nothing stays open.
+fn judge(plan: &Plan, (reported, agents): (&Report, &Agents), alpha: Alpha) -> (Verdict, String) {
+    let of = if plan.blocks.is_some() { "blocks" } else { "agents" };
+    if let Some(reason) = not_compared(plan, (reported, agents), of) {
+        return reason;
     }
     let of_arm = |arm: &str| {
         reported

@@ -113,6 +113,24 @@ pub struct Report {
 }
 
 impl Report {
+    fn before_any_look(setup: &Setup<'_>, at: EventTime) -> Self {
+        let rule = "no window has passed yet".to_owned();
+        Self {
+            decision: Decision { verdict: Verdict::Continue, rule, at },
+            comparisons: Vec::new(),
+            looks: Vec::new(),
+            units: 0,
+            waiting: 0,
+            planned: setup.plan.planned_units,
+            days: 0,
+            once_at: None,
+            sample_ratio: 0.0,
+            dropped: Vec::new(),
+            worth_of_arms: Vec::new(),
+            segments: (setup.plan.cells() > 0).then(Vec::new),
+        }
+    }
+
     /// Units a week so far, in all arms; `None` before a full day and of agents, who are the same
     /// every week.
     #[must_use]
@@ -209,22 +227,8 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
     let first = days.first().copied().unwrap_or_default();
     let all: u64 =
         tally.cohorts.values().flat_map(|arms| arms.values()).map(|group| group.units).sum();
-    let nothing =
-        Decision { verdict: Verdict::Continue, rule: "no window has passed yet".to_owned(), at };
-    let mut reported = Report {
-        decision: nothing,
-        comparisons: Vec::new(),
-        looks: Vec::new(),
-        units: 0,
-        waiting: all,
-        planned: setup.plan.planned_units,
-        days: 0,
-        once_at: None,
-        sample_ratio: ratio_at(&ratios, at),
-        dropped: Vec::new(),
-        worth_of_arms: Vec::new(),
-        segments: (setup.plan.cells() > 0).then(Vec::new),
-    };
+    let mut reported = Report::before_any_look(setup, at);
+    (reported.waiting, reported.sample_ratio) = (all, ratio_at(&ratios, at));
     let mut groups = Groups::new();
     let mut adaptive = BanditEstimator::of(setup);
     let mut ready = days
@@ -233,17 +237,7 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
         .take_while(|(_, look)| *look <= at)
         .peekable();
     while let Some((day, look)) = ready.next() {
-        let cohorts =
-            tally.cohorts.range(Cohort { day, version: 0 }..=Cohort { day, version: u32::MAX });
-        for (cohort, arms) in cohorts {
-            let place = groups.entry(cohort.version).or_default();
-            arms.iter().for_each(|(arm, group)| place.entry(arm.clone()).or_default().merge(group));
-            if let (Some(adaptive), Some(weights)) =
-                (&mut adaptive, setup.versions.get(&cohort.version))
-            {
-                adaptive.observe(weights, arms);
-            }
-        }
+        observe(&mut groups, &mut adaptive, (setup, tally), day);
         reported.units = groups.values().flat_map(BTreeMap::values).map(|group| group.units).sum();
         reported.waiting = all - reported.units;
         reported.days = day - first;
@@ -289,6 +283,25 @@ pub fn report(setup: &Setup<'_>, tally: &Tally, at: EventTime) -> Option<Report>
     reported.decision.rule.extend(alarm(tally.multi_exposed));
     reported.tell_agents(setup, &pairs, (&tally.by_agent, at, ratio_at(&ratios, at)));
     Some(reported)
+}
+
+/// Adds the units that were first exposed on a day.
+fn observe(
+    groups: &mut Groups,
+    adaptive: &mut Option<BanditEstimator>,
+    (setup, tally): (&Setup<'_>, &Tally),
+    day: i64,
+) {
+    let of_day = Cohort { day, version: 0 }..=Cohort { day, version: u32::MAX };
+    for (cohort, arms) in tally.cohorts.range(of_day) {
+        let own = groups.entry(cohort.version).or_default();
+        arms.iter().for_each(|(arm, group)| own.entry(arm.clone()).or_default().merge(group));
+        if let (Some(adaptive), Some(weights)) =
+            (adaptive.as_mut(), setup.versions.get(&cohort.version))
+        {
+            adaptive.observe(weights, arms);
+        }
+    }
 }
 
 fn measured(plan: &Plan) -> impl Iterator<Item = (usize, &Measure)> {
