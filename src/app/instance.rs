@@ -1,5 +1,7 @@
 //! A running leadstream: the log, the worker's thread, upkeep, and what readers see.
 
+mod cleaning;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
@@ -7,9 +9,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::codec::topics::{self, Cleanup, inputs_of, output_topics};
+use crate::codec::topics::{self, inputs_of};
 use crate::config::Config;
-use crate::domain::units::{Offset, Partition};
+use crate::domain::units::Partition;
 use crate::engine::cluster::peers::{Advertised, Peers};
 use crate::engine::kafka_loop::{self, WorkerEvents};
 use crate::engine::standby::Standbys;
@@ -27,11 +29,6 @@ const RESTORES_MAX: u32 = 3;
 const STALLED: Duration = Duration::from_secs(60);
 /// Between two questions for the ids of own schemas while the registry cannot be reached.
 const REGISTRY: Duration = Duration::from_secs(1);
-/// Whether the log keeps only the newest record of a key in a topic.
-fn is_compacted(name: &str) -> bool {
-    topics::ALL.iter().any(|topic| topic.name == name && topic.cleanup == Cleanup::Compact)
-}
-
 /// The log of an instance.
 #[derive(Clone)]
 pub enum Backend {
@@ -360,62 +357,6 @@ impl Instance {
         if let Ok(log) = self.log.embedded() {
             log.wake();
         }
-    }
-
-    /// Compacts and retains now and then.
-    fn keep_up(&self) {
-        let pause = Duration::from_secs(60 * u64::from(self.config.log.cleanup_interval_minutes));
-        loop {
-            let until = std::time::Instant::now() + pause;
-            while let Some(left) = until.checked_duration_since(std::time::Instant::now()) {
-                if self.stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                std::thread::park_timeout(left);
-            }
-            if let Err(error) = self.upkeep() {
-                tracing::error!(error = chain(&error), "upkeep of the log failed");
-            }
-        }
-    }
-
-    /// One pass of compaction and retention over all topics.
-    ///
-    /// # Errors
-    /// When the log fails.
-    pub fn upkeep(&self) -> Result<(), log::Error> {
-        let days = i64::from(self.config.log.retention_days);
-        let log = self.log.embedded()?;
-        let before_ms = log.now().0 - days * 24 * 60 * 60 * 1_000;
-        for (topic, partition) in log.topics()? {
-            let done = if is_compacted(&topic) {
-                log.compact(&topic, partition)?
-            } else if days > 0 {
-                log.retain(&topic, partition, (before_ms, self.needed_from(&topic, partition)?))?
-            } else {
-                continue;
-            };
-            tracing::debug!(
-                topic,
-                partition = partition.0,
-                removed = done.removed,
-                kept = done.kept,
-                "upkeep"
-            );
-        }
-        Ok(())
-    }
-
-    /// The first offset that the worker still has to read.
-    fn needed_from(&self, topic: &str, partition: Partition) -> Result<Offset, log::Error> {
-        let snapshot = self.log.embedded()?.snapshot()?;
-        if output_topics().any(|output| output == topic) {
-            return snapshot.end(topic, partition);
-        }
-        let positions = snapshot.positions(partition)?;
-        let source =
-            InputTopic::ALL.into_iter().find(|source| inputs_of(*source, partition).0 == topic);
-        Ok(source.map_or(snapshot.end(topic, partition)?, |source| positions.next[source as usize]))
     }
 
     /// Why the worker ended, if it did.

@@ -460,6 +460,7 @@ mod tests {
         let text = metrics.text();
         let units = [
             "interactions",
+            "experiment_alerts",
             "records",
             "rows",
             "bytes",

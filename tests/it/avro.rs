@@ -21,13 +21,13 @@ const PRIMITIVES: [&str; 7] = ["string", "bytes", "boolean", "int", "long", "flo
 const RELEASED: [(&str, usize, u64); 10] = [
     ("coaching.prompts.v1", 1, 0xd7ea_3668_3c20_586d),
     ("experiment.exposures.v1", 1, 0x4dda_6e2f_8713_26b3),
-    ("experiment.metrics.v1", 1, 0xce7e_0aeb_0e91_91fe),
+    ("experiment.metrics.v1", 1, 0xeec9_b4cb_21e1_c750),
     ("lead.alerts.v1", 1, 0x5b1d_4697_673a_fe55),
     ("lead.interactions.v1", 1, 0x912e_2aa7_0763_ef8a),
-    ("lead.predictions.v1", 1, 0xc92b_469d_dd27_c893),
+    ("lead.predictions.v1", 1, 0xc661_442d_3737_f063),
     ("lead.profiles.v1", 1, 0x6e7d_7281_822a_caf2),
     ("leadstream.definitions.v1", 1, 0x7f0c_0793_24a8_2bb8),
-    ("leadstream.inbox.v1", 1, 0x048d_7368_9342_3a6d),
+    ("leadstream.inbox.v1", 1, 0x1042_ceae_c6c0_2168),
     ("leadstream.order.v1", 1, 0x26d5_77d8_11b2_1063),
 ];
 

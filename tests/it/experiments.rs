@@ -263,9 +263,9 @@ fn concluded(effects: &[Effect]) -> Option<&Conclusion> {
 }
 
 fn exposures(effects: &[Effect]) -> Vec<&Exposure> {
-    let exposure = |effect| {
-        if let &Effect::Exposure(ref exposure) = effect { Some(exposure.as_ref()) } else { None }
-    };
+    fn exposure(effect: &Effect) -> Option<&Exposure> {
+        if let Effect::Exposure(exposure) = effect { Some(exposure.as_ref()) } else { None }
+    }
     effects.iter().filter_map(exposure).collect()
 }
 

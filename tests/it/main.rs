@@ -1,6 +1,7 @@
 //! Integration tests: one binary, one module per subject.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::too_many_lines, reason = "a test tells one story from begin to end")]
 
 mod architecture;
 mod avro;
