@@ -54,7 +54,7 @@ lint:
 	cargo fmt --check
 	cargo clippy --features dev --all-targets -- -D warnings
 	cargo clippy --no-default-features --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --features dev --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --features dev --no-deps --document-private-items
 	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; \
 		else echo "NOT RUN: cargo-deny is not installed"; fi
 

@@ -10,7 +10,7 @@ use crate::engine::worker;
 use crate::log::kafka::Guarantee;
 use crate::log::{self};
 
-/// See [`Config::http`].
+/// See [`crate::config::Config::http`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
@@ -25,7 +25,7 @@ pub struct Http {
     pub peer_timeout_ms: u64,
 }
 
-/// See [`Config::log`].
+/// See [`crate::config::Config::log`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
@@ -39,7 +39,7 @@ pub struct Log {
     pub cleanup_interval_minutes: u32,
 }
 
-/// See [`Config::kafka`].
+/// See [`crate::config::Config::kafka`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kafka {
@@ -86,7 +86,7 @@ pub struct Kafka {
     pub properties: BTreeMap<String, String>,
 }
 
-/// See [`Config::schema_registry`].
+/// See [`crate::config::Config::schema_registry`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SchemaRegistry {
@@ -102,7 +102,7 @@ pub struct SchemaRegistry {
     pub cached_ids: usize,
 }
 
-/// See [`Config::worker`].
+/// See [`crate::config::Config::worker`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
@@ -125,7 +125,7 @@ pub struct Worker {
     pub dead_letter_window: usize,
 }
 
-/// See [`Config::state`].
+/// See [`crate::config::Config::state`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct State {
@@ -138,7 +138,7 @@ pub struct State {
     pub cache_mib: u64,
 }
 
-/// See [`Config::ingest`].
+/// See [`crate::config::Config::ingest`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ingest {
@@ -146,7 +146,7 @@ pub struct Ingest {
     pub lines_per_append: usize,
 }
 
-/// See [`Config::logging`].
+/// See [`crate::config::Config::logging`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Logging {

@@ -71,7 +71,7 @@ pub struct LeadPrediction {
     pub journey: View,
     /// How the lead ended.
     pub outcome: Option<Outcome>,
-    /// In the order of [`Target::ALL`].
+    /// In the order of [`crate::domain::scoring::Target::ALL`].
     pub scores: [Score; 6],
     /// The strategy.
     pub choice: Choice,
