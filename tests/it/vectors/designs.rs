@@ -289,12 +289,14 @@ pub fn attribution(input: &Value) -> Computed {
     }
     let Input { channels, paths, time_decay } = read(input)?;
     let whole = merged(&paths);
-    let credited: BTreeMap<String, (Credits, Option<f64>)> = whole
+    /// What the rules credit a channel with, and what Markov's chain does.
+    type Credit = (Credits, Option<f64>);
+    let credited: BTreeMap<String, Credit> = whole
         .credited()
         .into_iter()
         .map(|credited| (credited.strategy, (credited.parts, credited.markov)))
         .collect();
-    let credits = |of: &dyn Fn(&(Credits, Option<f64>)) -> f64| -> Value {
+    let credits = |of: &dyn Fn(&Credit) -> f64| -> Value {
         let of = |channel: &String| credited.get(channel).map_or(0.0, of);
         channels.iter().map(|channel| (channel.clone(), json!(of(channel)))).collect()
     };
