@@ -80,7 +80,7 @@ impl Fleet {
             .map_or(&self.servers, |(_, servers)| servers);
         let text = format!(
             "data_dir = \"{}\"\n[http]\nlisten = \"127.0.0.1:0\"\npeer_token = \"{PEERS}\"\n[logging]\nlevel = \"info\"\n[kafka]\nbootstrap_servers = \"{}\"\n\
-             replication = 1\npartitions = {PARTITIONS}\nsession_timeout_ms = \
+             replication_factor = 1\npartitions = {PARTITIONS}\nsession_timeout_ms = \
              6000\ntransaction_timeout_ms = {}\n{}\n",
             self.folder.join(instance.to_string()).display(),
             servers,
