@@ -193,7 +193,7 @@ pub async fn change(
     body.remove("reason");
     body.extend([
         ("state".to_owned(), state.as_str().into()),
-        ("continues".to_owned(), experiment.base_version.into()),
+        ("revises".to_owned(), experiment.base_version.into()),
     ]);
     body.extend(reason.iter().map(|reason| ("reason".to_owned(), reason.as_str().into())));
     let next = json!({
@@ -222,7 +222,7 @@ pub async fn show(config: &Config, which: &Which, json: bool) -> anyhow::Result<
         let base_version = if experiment.base_version == version {
             "begins it".to_owned()
         } else {
-            format!("continues version {}", experiment.base_version)
+            format!("revises version {}", experiment.base_version)
         };
         let over = if concluded { ", concluded" } else { "" };
         say(format!(

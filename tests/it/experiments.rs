@@ -496,14 +496,14 @@ fn units_that_are_not_shared_out_as_planned_stop_all_conclusions() {
 fn a_unit_keeps_its_arm_through_pause_and_new_weights_and_loses_it_when_stopped() {
     let mut rules = rules(&body());
     let weights = |first: u32| json!([{"strategy": "empathetic", "weight": first}, {"strategy": "assertive", "weight": 1}]);
-    define(&mut rules, &reported(2, 2, &with(&[("continues", 1.into()), ("arms", weights(9))])))
+    define(&mut rules, &reported(2, 2, &with(&[("revises", 1.into()), ("arms", weights(9))])))
         .unwrap();
     define(
         &mut rules,
         &reported(
             3,
             4,
-            &with(&[("continues", 1.into()), ("arms", weights(9)), ("state", "paused".into())]),
+            &with(&[("revises", 1.into()), ("arms", weights(9)), ("state", "paused".into())]),
         ),
     )
     .unwrap();
@@ -512,7 +512,7 @@ fn a_unit_keeps_its_arm_through_pause_and_new_weights_and_loses_it_when_stopped(
         &reported(
             4,
             6,
-            &with(&[("continues", 1.into()), ("arms", weights(9)), ("state", "stopped".into())]),
+            &with(&[("revises", 1.into()), ("arms", weights(9)), ("state", "stopped".into())]),
         ),
     )
     .unwrap();
@@ -620,28 +620,28 @@ fn what_was_registered_may_not_change_and_a_refusal_names_the_field() {
     define(&mut rules, &reported(1, 0, &agent(1)).replace("\"tone\"", "\"team\"")).unwrap();
     let next = |more: &[(&str, Value)]| reported(2, 1, &with(more));
     let mut changed = agent(2);
-    changed["continues"] = 1.into();
+    changed["revises"] = 1.into();
     let by_agent = |end: &str| {
         next(&[("unit", "agent".into()), ("planned_units", 20.into()), ("ends_at", end.into())])
     };
     let cases = [
         (
-            next(&[("continues", 1.into()), ("window_hours", 24.into()), ("metrics", json!([]))]),
+            next(&[("revises", 1.into()), ("window_hours", 24.into()), ("metrics", json!([]))]),
             "body.window_hours: was registered with version 1",
         ),
         (
             next(&[
-                ("continues", 1.into()),
+                ("revises", 1.into()),
                 ("goal", json!({"metric": "reply_rate"})),
                 ("guardrails", json!([])),
             ]),
             "body.goal, guardrails",
         ),
-        (next(&[("continues", 1.into()), ("salt", "2".into())]), "body.salt"),
-        (next(&[("continues", 2.into())]), "body.continues"),
+        (next(&[("revises", 1.into()), ("salt", "2".into())]), "body.salt"),
+        (next(&[("revises", 2.into())]), "body.revises"),
         (
-            reported(3, 1, &with(&[("continues", 2.into())])),
-            "body.continues: version 2 of tone is not there",
+            reported(3, 1, &with(&[("revises", 2.into())])),
+            "body.revises: version 2 of tone is not there",
         ),
         (reported(2, 1, &changed).replace("\"tone\"", "\"team\""), "body.arms: was registered"),
         (next(&[("running", true.into()), ("state", "running".into())]), "body.running"),
@@ -732,7 +732,7 @@ fn an_audit_recomputes_every_assignment_and_finds_one_flipped_bit_anywhere() {
     let mut rules = rules(&body());
     let weights =
         json!([{"strategy": "empathetic", "weight": 9}, {"strategy": "assertive", "weight": 1}]);
-    define(&mut rules, &reported(2, 2, &with(&[("continues", 1.into()), ("arms", weights)])))
+    define(&mut rules, &reported(2, 2, &with(&[("revises", 1.into()), ("arms", weights)])))
         .unwrap();
     let mut ran = Ran::new(1);
     ran.take(

@@ -309,7 +309,7 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
     let shown = output(&data, &["experiment", "show", "acme", "tone"]);
     assert!(
         shown.contains("version 1, from 2026-01-01, begins it, running")
-            && shown.contains("version 2, from 2026-01-02, continues version 1")
+            && shown.contains("version 2, from 2026-01-02, revises version 1")
     );
     assert!(
         !leadstream(&data, &["experiment", "show", "acme", "tune"])
@@ -420,7 +420,7 @@ fn the_life_of_an_experiment_goes_on_by_versions_that_differ_in_the_state_alone(
     assert_eq!(state(&[]), [r#""3" "paused""#]);
     let shown = output(&data, &["experiment", "show", "acme", "tone"]);
     assert!(
-        shown.contains("version 3, from 2026-01-07, continues version 1, paused")
+        shown.contains("version 3, from 2026-01-07, revises version 1, paused")
             && shown.contains("holidays"),
         "{shown}"
     );

@@ -152,7 +152,7 @@ fn an_arm_that_is_worse_is_dropped_by_itself_and_the_better_of_the_others_is_pro
         json!([{"strategy": "empathetic", "weight": 1}, {"strategy": "assertive", "weight": 0}, {"strategy": "analytical", "weight": 1}])
     );
     assert!(
-        dropped["continues"] == 1
+        dropped["revises"] == 1
             && dropped["reason"].as_str().unwrap().starts_with("assertive is worse: reply_rate"),
         "{dropped}"
     );
@@ -345,7 +345,7 @@ fn new_weights_are_written_once_whatever_is_reported_before_they_are_read() {
     assert_eq!(written(ran.report(&acting, 2)), [0_u32; 0]);
     // Somebody else was there first with that version: the next one is written.
     let mut processed = acting.clone();
-    let other = three(&[("continues", json!(1)), ("coverage", json!(9_000))]);
+    let other = three(&[("revises", json!(1)), ("traffic_allocation", json!(9_000))]);
     crate::experiments::define(&mut processed, &crate::experiments::reported(2, 3, &other))
         .unwrap();
     ran.take(&processed, [says("again", START + 19 * DAY_MS)]);

@@ -264,7 +264,7 @@ fn a_refusal_of_an_allocation_names_the_field() {
     // What was registered may not change: a bandit stays one.
     define(&mut rules, &reported(1, 0, &body(&[]))).unwrap();
     let other = body(&[
-        ("continues", json!(1)),
+        ("revises", json!(1)),
         ("allocation", json!({"rule": "thompson", "floor": 0.2, "epoch_days": 2})),
     ]);
     assert!(

@@ -409,7 +409,7 @@ fn agents_that_cannot_be_told_apart_are_refused_with_their_field() {
     each_is_refused(&cases);
     let mut rules = rules(&body(20));
     let mut other = body(21);
-    other["continues"] = 1.into();
+    other["revises"] = 1.into();
     assert!(
         define(&mut rules, &reported(2, 1, &other))
             .unwrap_err()

@@ -127,7 +127,7 @@ fn what_an_arm_earns_is_not_yet_known_while_its_bounds_may_not_be_acted_on_or_un
 fn costs_may_change_in_a_version_that_continues_and_hold_from_then_on() {
     let mut rules = crate::experiments::rules(&with(&[("costs", costs())]));
     let dearer = json!([{"arm": "assertive", "per_week_minor": 7}]);
-    define(&mut rules, &reported(2, 4, &with(&[("continues", 1.into()), ("costs", dearer)])))
+    define(&mut rules, &reported(2, 4, &with(&[("revises", 1.into()), ("costs", dearer)])))
         .unwrap();
     let mut ran = Ran::new(1);
     let cost = |ran: &mut Ran| measured(&ran.report(&rules, 0)).net_benefits[0].cost_weekly_minor;

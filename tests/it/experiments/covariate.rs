@@ -298,7 +298,7 @@ fn a_covariate_that_cannot_be_used_is_refused_with_its_field() {
     each_is_refused(&cases);
     // It is registered with the first version.
     let mut rules = rules(&body("saves"));
-    let other = with(&[("continues", 1.into()), ("covariate", "sessions".into())]);
+    let other = with(&[("revises", 1.into()), ("covariate", "sessions".into())]);
     assert!(
         define(&mut rules, &reported(2, 1, &other))
             .unwrap_err()
@@ -306,7 +306,7 @@ fn a_covariate_that_cannot_be_used_is_refused_with_its_field() {
     );
     define(
         &mut rules,
-        &reported(2, 1, &with(&[("continues", 1.into()), ("covariate", "saves".into())])),
+        &reported(2, 1, &with(&[("revises", 1.into()), ("covariate", "saves".into())])),
     )
     .unwrap();
 }

@@ -194,7 +194,7 @@ fn strata_that_cannot_be_used_are_refused_with_their_field() {
     ];
     each_is_refused(&cases);
     let mut rules = rules(&body("stage"));
-    let other = with(&[("continues", 1.into()), ("strata", "channel".into())]);
+    let other = with(&[("revises", 1.into()), ("strata", "channel".into())]);
     assert!(
         define(&mut rules, &reported(2, 1, &other))
             .unwrap_err()

@@ -302,7 +302,7 @@ fn a_team_that_cannot_be_compared_is_refused_with_its_field() {
     let mut rules = rules(&body());
     let next = |field: &str, value: Value| {
         let mut body = body();
-        (body["continues"], body[field]) = (1.into(), value);
+        (body["revises"], body[field]) = (1.into(), value);
         reported(2, 1, &body)
     };
     let weights =
