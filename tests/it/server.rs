@@ -335,10 +335,7 @@ fn an_experiment_is_listed_shown_told_of_and_audited() {
     );
     assert!(results.contains("continue:") && results.contains("reply_rate  goal"), "{results}");
     let insights = output(&data, &["experiment", "segments", "acme"]);
-    assert!(
-        insights.lines().nth(1) == Some("nothing can be said of any of them yet"),
-        "{insights}"
-    );
+    assert!(insights.lines().nth(1) == Some("No segment shows an effect yet."), "{insights}");
     // Of the first week, whose windows are over: leads of both arms.
     let rows = insights
         .lines()
