@@ -10,7 +10,9 @@ use crate::codec::avro::{self, Writers};
 use crate::codec::internal::{self, Switch};
 use crate::codec::record::{Batches, Record};
 use crate::codec::records::{self, coded, emit, letter};
-use crate::codec::topics::{DEAD_LETTERS, LATE, STATE, inputs_of, output_topics};
+use crate::codec::topics::{
+    DEAD_LETTERS, LATE, METRICS, ORDER, PROFILES, STATE, inputs_of, output_topics,
+};
 use crate::codec::{hex, rows};
 use crate::domain::rules::Rules;
 use crate::domain::units::{Offset, Partition};
@@ -100,8 +102,7 @@ impl Comparison<'_> {
                 }
                 // Outputs may be retained away or compacted; those that are there must be the same.
                 let other = stored.pop_if(|(offset, _)| *offset == next).map(|(_, record)| record);
-                let missing_is_fine =
-                    next < start || topic == "experiment.metrics.v1" || topic == "lead.profiles.v1";
+                let missing_is_fine = next < start || topic == METRICS || topic == PROFILES;
                 let same =
                     other.as_ref().map_or(missing_is_fine, |other| same(topic, other, record));
                 if !same {
@@ -413,7 +414,7 @@ pub fn replay(
 }
 
 fn switches(snapshot: &Snapshot, partition: Partition) -> Result<Vec<Switch>, Error> {
-    let (topic, start) = ("leadstream.order.v1", snapshot.start("leadstream.order.v1", partition)?);
+    let (topic, start) = (ORDER, snapshot.start(ORDER, partition)?);
     if start > Offset(0) {
         return Err(Error::Retained { topic, partition: partition.0, start: start.0 });
     }

@@ -12,6 +12,7 @@ use crate::cli::print::say;
 use leadstream::app::ingest::{self, Progress};
 use leadstream::app::instance::Instance;
 use leadstream::codec::avro;
+use leadstream::codec::topics::{ALERTS, PREDICTIONS, PROMPTS};
 use leadstream::config::Config;
 use leadstream::dev::market::{Delivery, Market};
 use leadstream::domain::scoring::Target;
@@ -156,7 +157,7 @@ struct News {
 impl News {
     fn new(instance: &Instance) -> Self {
         Self {
-            topics: ["lead.alerts.v1", "coaching.prompts.v1"]
+            topics: [ALERTS, PROMPTS]
                 .map(|topic| (topic, vec![Offset(0); instance.log.partitions() as usize])),
         }
     }
@@ -193,9 +194,9 @@ fn summary(stage: &Stage, news: &mut News) -> anyhow::Result<()> {
     say(format!(
         "{}  {counters}  predictions={} warnings={} prompts={}",
         minute(clock.load(Ordering::Relaxed)),
-        count("lead.predictions.v1")?,
-        count("lead.alerts.v1")?,
-        count("coaching.prompts.v1")?
+        count(PREDICTIONS)?,
+        count(ALERTS)?,
+        count(PROMPTS)?
     ))?;
     let [alert, prompt] = news.newest(instance)?;
     let text = |value: &Value, field: &str| {

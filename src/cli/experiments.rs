@@ -17,6 +17,7 @@ use crate::cli::table::table;
 use leadstream::codec::definition::body_of;
 use leadstream::codec::model::starting_rules;
 use leadstream::codec::shown;
+use leadstream::codec::topics::{DEFINITIONS, EXPOSURES, METRICS};
 use leadstream::config::Config;
 use leadstream::domain::attribution::journeys::TOUCHES_MAX;
 use leadstream::domain::audit::Audit;
@@ -71,7 +72,7 @@ pub struct Update {
 /// give.
 async fn defined(config: &Config) -> anyhow::Result<(Vec<(Definition, Experiment)>, Rules)> {
     let (mut experiments, mut rules) = (Vec::new(), starting_rules());
-    for record in records(config, "leadstream.definitions.v1").await? {
+    for record in records(config, DEFINITIONS).await? {
         let Ok(definition) = shown::definition(&record["value"]) else { continue };
         let Ok(body) = body_of(&definition) else { continue };
         let experiment =
@@ -85,7 +86,7 @@ async fn defined(config: &Config) -> anyhow::Result<(Vec<(Definition, Experiment
 
 /// The newest counts and results by `tenant:experiment`.
 async fn newest(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
-    let records = records(config, "experiment.metrics.v1").await?;
+    let records = records(config, METRICS).await?;
     Ok(records
         .into_iter()
         .filter_map(|mut record| Some((record["key"].as_str()?.to_owned(), record["value"].take())))
@@ -444,7 +445,7 @@ pub async fn audit(config: &Config, json: bool) -> anyhow::Result<()> {
     let (_, rules) = defined(config).await?;
     let mut audit = Audit::default();
     let mut unsealed = 0_u64;
-    for record in records(config, "experiment.exposures.v1").await? {
+    for record in records(config, EXPOSURES).await? {
         let place = format!("{}/{}", record["partition"], record["offset"]);
         match shown::exposure(&record["key"], &record["value"]) {
             Ok(Some(exposure)) => audit.take(&rules, &place, &exposure),

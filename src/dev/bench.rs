@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::address::address_file;
 use crate::codec::record::Record;
-use crate::codec::topics::{self, Partitions};
+use crate::codec::topics::{self, INTERACTIONS, PREDICTIONS, Partitions};
 use crate::config::Config;
 use crate::dev::bench::subject::Subject;
 use crate::domain::hash::partition_of;
@@ -42,8 +42,6 @@ const ASK: Duration = Duration::from_secs(30);
 const TAKES: Duration = Duration::from_secs(600);
 /// Between two looks at how far a job is.
 const LOOK: Duration = Duration::from_millis(20);
-const INTERACTIONS: &str = "lead.interactions.v1";
-const PREDICTIONS: &str = "lead.predictions.v1";
 
 /// Why a benchmark cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
+use crate::codec::topics::INTERACTIONS;
 use crate::dev::bench::{Error, Script};
 use crate::domain::units::{Offset, Partition};
 use crate::engine::kafka_loop::Pace;
@@ -37,7 +38,7 @@ struct Copy {
 /// # Errors
 /// When Kafka fails.
 pub fn run(settings: &Settings, script: &Script, pace: Pace, ready: &Path) -> Result<(), Error> {
-    let input = settings.topic("lead.interactions.v1");
+    let input = settings.topic(INTERACTIONS);
     let mut copies = read(settings, script)?;
     // A static member: the next round takes its place at once, although this process is killed.
     let mut member = settings.consumer(&settings.application_id);

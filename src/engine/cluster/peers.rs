@@ -14,14 +14,12 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
+use crate::codec::topics::INSTANCES;
 use crate::domain::units::Partition;
 use crate::engine::cluster::placement::kept_by;
 use crate::log::Error;
 use crate::log::kafka::settings::{Isolation, Settings, make};
 use crate::log::kafka::{Reports, failed};
-
-/// Where instances say what they have, compacted.
-pub const INSTANCES: &str = "leadstream.instances.v1";
 /// Between two looks at what this instance has.
 const LOOK: Duration = Duration::from_millis(100);
 /// What has not changed is said again, for those who keep records only for a while.

@@ -67,8 +67,10 @@ impl Cache {
 
     /// A row that memory holds; `None`: sled has to be asked.
     pub(crate) fn held(&mut self, key: &Key) -> Option<Option<Row>> {
-        let waiting = self.dirty.get(key).or_else(|| self.applying.as_ref()?.rows.get(key));
-        waiting.or_else(|| self.clean.get(key)).cloned()
+        if let Some(row) = self.waiting(key) {
+            return Some(row.clone());
+        }
+        self.clean.get(key).cloned()
     }
 
     pub(crate) fn load(&mut self, key: &Key) -> Result<Option<Row>, Error> {

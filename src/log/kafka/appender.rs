@@ -8,16 +8,13 @@ use std::time::{Duration, Instant};
 use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::codec::record::{Batches, Record};
-use crate::codec::topics::STATE;
+use crate::codec::topics::{SOURCES, STATE};
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::log::kafka::librdkafka::producer::{drain, send, send_all};
 use crate::log::kafka::read::Topics;
 use crate::log::kafka::settings::INPUT_BYTES_MAX;
 use crate::log::kafka::{ASK, Cluster, failed};
 use crate::log::{Error, Sources, TimeSource};
-
-/// How far each source was appended, compacted.
-pub const SOURCES: &str = "leadstream.sources.v1";
 
 /// Bytes of a value that is appended; key and headers come on top.
 const VALUE_BYTES_MAX: usize = INPUT_BYTES_MAX - (64 << 10);
