@@ -355,21 +355,19 @@ impl Rules {
         if base_version != version {
             let Some(first) = self.experiment(tenant, name, *base_version) else {
                 return Err(Refusal(format!(
-                    "body.continues: version {base_version} of {name} is not there: define it first"
+                    "body.revises: version {base_version} of {name} is not there: apply it first"
                 )));
             };
             if first.base_version != *base_version {
                 let base_version = first.base_version;
                 return Err(Refusal(format!(
-                    "body.continues: name the version that began it, {base_version}"
+                    "body.revises: name the version that began it, {base_version}"
                 )));
             }
             if let Some(field) = experiment.differs(first) {
                 return Err(Refusal(format!(
                     "body.{field}: was registered with version {base_version} and may not change \
-                        in a \
-                        version that continues it: leave out \
-                     continues to begin a new experiment"
+                        in a version that revises it: leave out revises to begin a new experiment"
                 )));
             }
         }

@@ -244,7 +244,7 @@ fn a_refusal_of_an_allocation_names_the_field() {
         let refused = define(&mut rules, &reported(1, 0, &whole)).unwrap_err();
         assert!(
             refused
-                .starts_with(&format!("body.allocation: {metric} is told of all leads together")),
+                .starts_with(&format!("body.allocation: {metric} has one value for all leads together")),
             "{refused}"
         );
     }

@@ -144,7 +144,7 @@ fn with_more_agents_than_were_registered_none_is_told_apart_and_that_is_said_in_
         report
             .decision
             .rule
-            .ends_with("; more than 2 agents had leads: no insights tell them apart"),
+            .ends_with("; more than 2 agents had leads: no segment effects by agent"),
         "{}",
         report.decision.rule
     );
@@ -374,11 +374,11 @@ fn agents_that_cannot_be_told_apart_are_refused_with_their_field() {
     let cases = [
         (
             more("agents_max", 1.into()),
-            "body.agents_max: of how many agents insights are told at most, with 2 arms 2 to 50",
+            "body.agents_max: for how many agents segment effects are reported at most, with 2 arms 2 to 50",
         ),
         (
             more("agents_max", 51.into()),
-            "body.agents_max: of how many agents insights are told at most, with 2 arms 2 to 50",
+            "body.agents_max: for how many agents segment effects are reported at most, with 2 arms 2 to 50",
         ),
         (more("arms", arms.into()).replace("20,", "26,"), "with 10 arms 2 to 25"),
         (more("agents_max", "all".into()), "body.agents_max"),
@@ -395,7 +395,7 @@ fn agents_that_cannot_be_told_apart_are_refused_with_their_field() {
         ),
         (
             more("goal", json!({"metric": "coaching_satisfaction"})),
-            "body.agents_max: coaching_satisfaction is told of all leads together",
+            "body.agents_max: coaching_satisfaction has one value for all leads together",
         ),
         (
             reported(

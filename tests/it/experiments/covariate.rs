@@ -282,7 +282,7 @@ fn a_covariate_that_cannot_be_used_is_refused_with_its_field() {
         (more(&[("allocation", bandit)]), "body.covariate: arms of a bandit"),
         (
             more(&[("goal", json!({"metric": "engagement_score"}))]),
-            "body.covariate: engagement_score is told of all leads together",
+            "body.covariate: engagement_score has one value for all leads together",
         ),
         (
             more(&[

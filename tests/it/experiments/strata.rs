@@ -189,7 +189,7 @@ fn strata_that_cannot_be_used_are_refused_with_their_field() {
         ),
         (
             more("goal", json!({"metric": "coaching_satisfaction"})),
-            "body.strata: coaching_satisfaction is told of all leads together",
+            "body.strata: coaching_satisfaction has one value for all leads together",
         ),
     ];
     each_is_refused(&cases);

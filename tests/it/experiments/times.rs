@@ -122,12 +122,12 @@ fn bounds_of_a_median_that_is_watched_err_as_rarely_as_they_say() {
 }
 
 #[test]
-fn a_time_decides_nothing_and_is_not_told_of_agents() {
+fn a_time_decides_nothing_and_is_not_measured_for_agents() {
     let refused =
         |more: &[(&str, Value)]| define(&mut none(), &reported(1, 0, &with(more))).unwrap_err();
     let goal = refused(&[("goal", json!({"metric": "response_time"}))]);
     assert!(
-        goal.starts_with("body.goal.metric: response_time is told and decides nothing"),
+        goal.starts_with("body.goal.metric: response_time is reported and decides nothing"),
         "{goal}"
     );
     let guardrail = refused(&[("guardrails", json!([{"metric": "response_time", "margin": 0.1}]))]);
@@ -139,5 +139,8 @@ fn a_time_decides_nothing_and_is_not_told_of_agents() {
         ("planned_units", 20.into()),
         ("ends_at", "2026-01-21T00:00:00Z".into()),
     ]);
-    assert!(agents.starts_with("body.metrics: response_time is told of leads only"), "{agents}");
+    assert!(
+        agents.starts_with("body.metrics: response_time is measured for leads only"),
+        "{agents}"
+    );
 }

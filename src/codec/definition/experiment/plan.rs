@@ -200,8 +200,8 @@ pub(crate) fn allocation(
         .find(|measure| matches!(measure.metric.shape(), Shape::Ratio | Shape::Median))
     {
         Some(whole) => refused(format!(
-            "body.allocation: {} is told of all leads together, and a bandit weighs single leads: \
-                leave it out",
+            "body.allocation: {} has one value for all leads together, and a bandit weighs single \
+                leads: leave it out",
             whole.metric.as_str()
         )),
         None => Ok(Allocation { rule, floor: body.floor, epoch_days: body.epoch_days }),
@@ -272,8 +272,8 @@ pub(crate) fn agents_max(
         .min(by_agent::CELLS_MAX / u32::try_from(arms).expect("there are sixteen arms at most"));
     if !(2..=bound).contains(&most) {
         return refused(format!(
-            "body.agents_max: for how many agents segment effects are reported at most, with {arms} arms 2 to \
-                {bound}"
+            "body.agents_max: for how many agents segment effects are reported at most, with \
+                {arms} arms 2 to {bound}"
         ));
     }
     Ok(Some(most))
@@ -288,7 +288,7 @@ pub(crate) fn single_leads(
     if unit != Unit::Lead {
         return refused(format!(
             "body.{field}: is of single leads, and here they are compared together: leave it out, \
-                or take the lead as unit"
+                or use the unit lead"
         ));
     }
     if body.allocation.is_some() {
@@ -299,7 +299,7 @@ pub(crate) fn single_leads(
     }
     if !matches!(goal.shape(), Shape::Share | Shape::Mean) {
         return refused(format!(
-            "body.{field}: {} is told of all leads together: leave it out, or take another goal",
+            "body.{field}: {} has one value for all leads together: leave {field} out, or choose another goal",
             goal.as_str()
         ));
     }
@@ -321,7 +321,7 @@ pub(crate) fn measure(
     };
     if metric.shape() == Shape::Median && role != Role::Secondary {
         return refused(format!(
-            "body.{field}.metric: {} is told and decides nothing: name it under metrics",
+            "body.{field}.metric: {} is reported and decides nothing: name it under metrics",
             body.metric
         ));
     }
