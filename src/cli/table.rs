@@ -1,20 +1,20 @@
 //! Tables on a terminal.
 
-/// Rows with their cells under each other.
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// Blanks between two columns.
+const GAP: u16 = 2;
+
+/// Rows with their cells under each other, the first as heading; cells wrap at the edge of a
+/// terminal.
 pub fn table(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let cells = |row: &Vec<String>| {
-        let padded = row
-            .iter()
-            .enumerate()
-            .map(|(column, cell)| format!("{cell:<width$}", width = width(column)));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(cells).collect::<Vec<_>>().join("\n")
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    rows.iter().for_each(|row| {
+        table.add_row(row);
+    });
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, GAP));
+    });
+    table.trim_fmt()
 }
