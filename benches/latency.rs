@@ -13,7 +13,7 @@ use leadstream::codec::interaction;
 use leadstream::codec::record::{Batches, Record};
 use leadstream::config::Config;
 use leadstream::domain::units::{Offset, Partition};
-use leadstream::log::{Reader, TimeSource};
+use leadstream::log::{Backend, Embedded, Reader, TimeSource};
 
 const LEADS: u64 = 10_000;
 const OUTPUT: &str = "lead.predictions.v1";
@@ -52,7 +52,7 @@ fn main() {
     let began = Instant::now();
     let due = move |number: u64| began + Duration::from_nanos(number * 1_000_000_000 / rate);
 
-    let log = instance.log.embedded().expect("the bench runs on the embedded log").clone();
+    let log = embedded(&instance).clone();
     let producer = std::thread::spawn(move || {
         let mut produced = 0;
         while produced < total {
@@ -88,27 +88,24 @@ fn main() {
     );
 }
 
+fn embedded(instance: &Instance) -> &Arc<Embedded> {
+    match &instance.log {
+        Backend::Embedded(log) => log,
+        Backend::Kafka(_) => panic!("the bench runs on the embedded log"),
+    }
+}
+
 /// Looks at every commit, as soon as it is there, for the predictions in it.
 fn watch(instance: &Arc<Instance>, total: u64, due: &impl Fn(u64) -> Instant) -> Vec<Duration> {
     let mut next = vec![
         Offset(0);
-        instance
-            .log
-            .embedded()
-            .expect("the bench runs on the embedded log")
-            .snapshot()
-            .expect("a log has snapshots")
-            .partitions() as usize
+        embedded(instance).snapshot().expect("a log has snapshots").partitions()
+            as usize
     ];
     let mut latencies = Vec::new();
     while latencies.len() < total as usize {
-        let writes = instance.log.embedded().expect("the bench runs on the embedded log").writes();
-        let snapshot = instance
-            .log
-            .embedded()
-            .expect("the bench runs on the embedded log")
-            .snapshot()
-            .expect("a log has snapshots");
+        let writes = embedded(instance).writes();
+        let snapshot = embedded(instance).snapshot().expect("a log has snapshots");
         let seen = Instant::now();
         for (partition, next) in (0..).map(Partition).zip(&mut next) {
             let end = snapshot.end(OUTPUT, partition).expect("a log knows its ends");
@@ -125,10 +122,7 @@ fn watch(instance: &Arc<Instance>, total: u64, due: &impl Fn(u64) -> Instant) ->
                 .expect("predictions are read back");
             *next = end;
         }
-        instance
-            .log
-            .embedded()
-            .expect("the bench runs on the embedded log")
+        embedded(instance)
             .await_write(Duration::from_millis(100), |now| now.commits != writes.commits);
     }
     latencies

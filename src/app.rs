@@ -2,9 +2,13 @@
 //! and the dashboard call these and nothing below.
 
 pub mod address;
+pub mod sources;
 pub mod instance;
 pub mod query;
 pub mod ingest;
+pub mod tail;
+pub mod definitions;
+pub mod experiments;
 pub mod dead_letters;
 pub mod local_copy;
 pub mod replay;

@@ -1,12 +1,14 @@
 //! The commands: each calls a use case of an instance and prints the result.
 
 pub mod print;
+pub mod json;
 pub mod table;
 pub mod client;
 pub mod run;
 pub mod demo;
 pub mod ingest;
 pub mod show;
+pub mod lead;
 pub mod dlq;
 pub mod doctor;
 pub mod schemas;

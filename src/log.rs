@@ -4,8 +4,10 @@ mod batch;
 mod embedded;
 pub mod kafka;
 pub mod registry;
+mod backend;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -15,6 +17,7 @@ use crate::codec::record::{Batches, Record};
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Positions;
 
+pub use crate::log::backend::{Backend, Committed};
 pub use crate::log::embedded::{Cleaned, Embedded, Snapshot, Writes};
 
 /// What the client reports while brokers are away.
@@ -31,6 +34,13 @@ pub enum Error {
     /// Another process has it open.
     #[error("the data directory is in use by another leadstream process")]
     InUse,
+    /// Its file is gone or empty, and its state is not.
+    #[error(
+        "{} is missing or empty although its state is there: put the file back from a backup, or \
+            remove the state directory beside it to begin with an empty log",
+        .0.display()
+    )]
+    Missing(PathBuf),
     /// redb failed.
     #[error("the log file cannot be used")]
     Storage(#[source] Box<redb::Error>),
@@ -88,9 +98,6 @@ pub enum Error {
         /// How many may be.
         most: usize,
     },
-    /// Asked of an instance whose log is Kafka.
-    #[error("this instance works on Kafka, where this is not kept in the data directory")]
-    OnKafka,
     /// The directory cannot be made.
     #[error("the data directory cannot be made")]
     Directory(#[from] std::io::Error),
@@ -219,12 +226,6 @@ pub trait Sources {
     /// # Errors
     /// When the log cannot be read.
     fn source(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
-
-    /// What was stored for every source.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    fn sources(&self) -> Result<Vec<Vec<u8>>, Error>;
 
     /// Appends records of a source and remembers how far the source is, all or nothing.
     ///

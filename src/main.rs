@@ -29,8 +29,20 @@ struct Arguments {
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
+
+/// What a newcomer needs, for whoever types the name alone.
+const FIRST_STEPS: &str = "\
+leadstream turns lead interactions into predictions, alerts and coaching.
+
+  leadstream demo                   watch an invented market, live
+  leadstream ingest events.ndjson   process a file of your own events
+  leadstream worklist TENANT        see whom to contact now, and why
+  leadstream lead TENANT LEAD       see what is known of one lead
+  leadstream run                    keep running: HTTP, metrics, Apache Kafka
+
+All commands: leadstream --help";
 
 #[derive(Subcommand)]
 enum Command {
@@ -123,6 +135,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> anyhow::Result<()> {
     let Arguments { data_dir, config, json, command } = Arguments::parse();
+    let Some(command) = command else { return Ok(cli::print::say(FIRST_STEPS)?) };
     let named = data_dir.is_some();
     let loaded = config::load(config.as_deref(), &Flags { data_dir });
     if let (Err(error), Command::Doctor) = (&loaded, &command) {
@@ -135,11 +148,9 @@ async fn run() -> anyhow::Result<()> {
         Command::Demo(options) => cli::demo::demo(config, named, &options).await,
         Command::Ingest(options) => cli::ingest::ingest(&config, &options).await,
         Command::Tail(options) => cli::show::tail(&config, &options).await,
-        Command::Lead { tenant, lead } => {
-            cli::show::lead(&config, &format!("{tenant}:{lead}")).await
-        }
+        Command::Lead { tenant, lead } => cli::lead::lead(&config, &tenant, &lead, json).await,
         Command::Worklist { tenant, agent } => {
-            cli::show::worklist(&config, (&tenant, agent.as_deref()), json).await
+            cli::lead::worklist(&config, (&tenant, agent.as_deref()), json).await
         }
         Command::Dlq(command) => cli::dlq::dlq(&config, command, json).await,
         Command::Partition(command) => cli::dlq::partition(&config, command).await,

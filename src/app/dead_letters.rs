@@ -4,32 +4,28 @@
 //! redrive that is killed goes on where it was. It is kept per reason, because one reason may be
 //! mended while another waits.
 
+mod redrive;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::app::ingest::next_run;
+use crate::app::sources::Run;
 use crate::codec::interaction::EVENT_BYTES_MAX;
-use crate::codec::record::{Batches, Origin, Record, reason_word};
-use crate::codec::records::{event, input};
-use crate::codec::topics::inputs_of;
-use crate::domain::hash::partition_of;
-use crate::domain::units::{AppendTime, Offset, Partition};
-use crate::log::registry::{self, Schemas};
-use crate::log::{self, Sources};
-use crate::pipeline::{Input, InputTopic};
+use crate::codec::record::Record;
+use crate::codec::topics::{DEAD_LETTERS, inputs_of};
+use crate::domain::units::{Offset, Partition};
+use crate::log::{self, Backend, Committed, registry};
+use crate::pipeline::InputTopic;
+
+pub use crate::app::dead_letters::redrive::{
+    Forecast, Redrive, Sent, forecast, redrive, redrive_as,
+};
 
 /// Name under which it is stored how far dead letters were appended again.
 pub const SOURCE: &str = "dlq redrive";
 /// How often a record is appended again at most: what fails so often needs another remedy.
 pub const ATTEMPTS_MAX: u32 = 5;
-/// Dead letters appended in one transaction.
-const PIECE_LETTERS: usize = 500;
-/// Bytes of their values after which a transaction ends early.
-const PIECE_BYTES: usize = 4 << 20;
-/// How long a schema is waited for that a dead letter names.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why dead letters cannot be appended again.
 #[derive(Debug, thiserror::Error)]
@@ -43,30 +39,70 @@ pub enum Error {
             command again"
     )]
     Registry(#[from] registry::Error),
+    /// No dead letter is where one was asked for.
+    #[error("no dead letter is at {}/{}: `leadstream dlq list` has the places", .0.0, .1.0)]
+    Nothing(Partition, Offset),
+    /// Two at once would append the same.
+    #[error("another redrive is under way on this instance: wait until it has ended")]
+    Busy,
     /// The log failed.
     #[error(transparent)]
     Log(#[from] log::Error),
 }
 
-/// Hands the dead letters of a partition that lie within a range of offsets to a function.
-pub type Letters<'a> = dyn Fn(
-        Partition,
-        (Offset, Offset),
-        &mut dyn FnMut(Offset, Record) -> Result<(), Error>,
-    ) -> Result<(), Error>
-    + 'a;
+/// The dead letters that are there at one moment, in each partition up to its end then.
+pub struct Letters {
+    committed: Committed,
+    ends: Vec<Offset>,
+}
 
-/// A whole partition.
-const ALL: (Offset, Offset) = (Offset(0), Offset(u64::MAX));
+impl Letters {
+    /// Those that are there now.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn now(log: &Backend) -> Result<Self, Error> {
+        let committed = log.committed()?;
+        let ends = (0..log.partitions())
+            .map(|partition| committed.end(DEAD_LETTERS, Partition(partition)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { committed, ends })
+    }
+
+    fn partitions(&self) -> u32 {
+        u32::try_from(self.ends.len()).expect("partitions were counted in 32 bits")
+    }
+
+    /// Hands those of a partition, in order.
+    fn each(
+        &self,
+        partition: Partition,
+        each: &mut dyn FnMut(Offset, Record) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Some(end) = self.ends.get(partition.0 as usize) else { return Ok(()) };
+        self.committed.each((DEAD_LETTERS, partition), (Offset(0), *end), each)
+    }
+
+    /// How far dead letters were appended again.
+    ///
+    /// # Errors
+    /// [`Error::Stored`], or when the log cannot be read.
+    pub fn redriven(&self) -> Result<Redriven, Error> {
+        Redriven::read(self.committed.source(SOURCE)?.as_deref())
+    }
+}
 
 /// Which dead letters are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     /// Only those of this reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Only those in this partition of the dead letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<u32>,
     /// At most so many.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
 }
 
@@ -120,11 +156,10 @@ impl Fate {
 /// How far dead letters were appended again, stored as a source beside those of ingested files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redriven {
-    /// Number of the run under way or the last; its records carry it.
-    pub run: u32,
+    /// The run under way, or the last.
+    pub run: Run,
     /// Dead letters appended by this run.
     pub lines: u64,
-    crc: u32,
     finished: bool,
     /// By reason and partition, the offset behind the last that was appended again.
     next: BTreeMap<String, BTreeMap<u32, u64>>,
@@ -216,16 +251,13 @@ pub struct List {
 ///
 /// # Errors
 /// When the log cannot be read.
-pub fn list(
-    letters: &Letters<'_>,
-    partitions: u32,
-    redriven: &Redriven,
-    (choice, since_ms): (&Choice, i64),
-) -> Result<List, Error> {
+pub fn list(log: &Backend, choice: &Choice, since_ms: i64) -> Result<List, Error> {
+    let letters = Letters::now(log)?;
+    let redriven = letters.redriven()?;
     let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
     let mut listed = Vec::new();
-    for partition in choice.partitions(partitions) {
-        letters(partition, ALL, &mut |offset, record| {
+    for partition in choice.partitions(letters.partitions()) {
+        letters.each(partition, &mut |offset, record| {
             if !choice.holds(&record) || record.appended_ms < since_ms {
                 return Ok(());
             }
@@ -261,198 +293,18 @@ pub fn list(
     Ok(List { groups: groups.into_values().collect(), letters: listed })
 }
 
-/// The dead letter at a place; `None`: there is none.
+/// The dead letter at a place.
 ///
 /// # Errors
-/// When the log cannot be read.
-pub fn find(
-    letters: &Letters<'_>,
-    (partition, offset): (Partition, Offset),
-) -> Result<Option<Record>, Error> {
+/// [`Error::Nothing`], or when the log cannot be read.
+pub fn find(log: &Backend, (partition, offset): (Partition, Offset)) -> Result<Record, Error> {
+    let Letters { committed, ends } = Letters::now(log)?;
+    let end = ends.get(partition.0 as usize).copied().unwrap_or_default();
     let mut found = None;
-    letters(partition, (offset, Offset(offset.0.saturating_add(1))), &mut |_, record| {
-        found = Some(record);
+    let range = (offset, end.min(Offset(offset.0.saturating_add(1))));
+    committed.each::<Error>((DEAD_LETTERS, partition), range, &mut |at, record| {
+        found = (at == offset).then_some(record);
         Ok(())
     })?;
-    Ok(found)
-}
-
-/// What to say where no dead letter is.
-#[must_use]
-pub fn nothing_at((partition, offset): (Partition, Offset)) -> String {
-    format!(
-        "no dead letter is at {}/{}: `leadstream dlq list` has the places",
-        partition.0, offset.0
-    )
-}
-
-/// A dead letter that is appended again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sent {
-    /// Its partition and offset among the dead letters.
-    pub place: (u32, u64),
-    /// Its reason.
-    pub reason: String,
-    /// The partition of the interactions that it goes to.
-    pub partition: u32,
-    /// How often it has been appended again with this.
-    pub attempt: u32,
-}
-
-/// What would come of one dead letter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Forecast {
-    /// What would be appended; `None`: nothing.
-    pub sent: Option<Sent>,
-    /// The reason it has.
-    pub reason: String,
-    /// Whether it would be appended again.
-    pub fate: Fate,
-    /// The reason that decoding it now gives; `None`: it is an event, which may still be known,
-    /// late or ahead of the log.
-    pub again: Option<String>,
-}
-
-/// Does all that [`redrive`] does but append, and decodes what would be appended with today's code
-/// and schemas.
-///
-/// # Errors
-/// When the log cannot be read, or a schema does not come.
-pub fn forecast(
-    letters: &Letters<'_>,
-    partitions: u32,
-    (redriven, choice): (&Redriven, &Choice),
-    schemas: &Schemas,
-    each: &mut dyn FnMut(Forecast),
-) -> Result<(), Error> {
-    let mut left = choice.limit();
-    for partition in choice.partitions(partitions) {
-        letters(partition, ALL, &mut |offset, letter| {
-            let fate = redriven.fate((partition, offset), &letter);
-            if !choice.holds(&letter) || (fate == Fate::Again && left == 0) {
-                return Ok(());
-            }
-            let reason = letter.reason_word().to_owned();
-            if fate != Fate::Again {
-                each(Forecast { sent: None, reason, fate, again: None });
-                return Ok(());
-            }
-            left -= 1;
-            // Some number of a run: what has one may be a line of JSON.
-            let run = (redriven.run.max(1), AppendTime(0));
-            let (sent, record) =
-                appended_again((partition, offset), letter, run, (partitions, schemas))?;
-            let place = (Partition(sent.partition), partitions);
-            let value = record.value.as_deref().unwrap_or_default();
-            let again = match schemas
-                .read_within(PATIENCE, value, |writers| input(&record, place, writers))?
-            {
-                Input::Undecodable(sentence) => Some(reason_word(&sentence).to_owned()),
-                _ => None,
-            };
-            each(Forecast { sent: Some(sent), reason, fate, again });
-            Ok(())
-        })?;
-    }
-    Ok(())
-}
-
-/// Appends the chosen dead letters again, each once whatever happens; `sent` hears what was
-/// appended, after it was. Gives what the run stands at: its records come out as those of an ingest
-/// do, under its number. Only one may be under way.
-///
-/// # Errors
-/// When the log fails or a schema does not come: the same call goes on where this one was.
-pub fn redrive(
-    log: &impl Sources,
-    letters: &Letters<'_>,
-    choice: &Choice,
-    schemas: &Schemas,
-    sent: &mut dyn FnMut(&[Sent]),
-) -> Result<Redriven, Error> {
-    let mut redriven = Redriven::read(log.source(SOURCE)?.as_deref())?;
-    if redriven.run == 0 || redriven.finished {
-        redriven = Redriven { run: next_run(log)?, lines: 0, finished: false, ..redriven };
-    }
-    let now = log.now();
-    let mut left = choice.limit();
-    for partition in choice.partitions(log.partitions()) {
-        let mut piece = Piece::default();
-        letters(partition, ALL, &mut |offset, letter| {
-            let place = (partition, offset);
-            if left == 0 || !choice.holds(&letter) || redriven.fate(place, &letter) != Fate::Again {
-                return Ok(());
-            }
-            left -= 1;
-            let appended =
-                appended_again(place, letter, (redriven.run, now), (log.partitions(), schemas))?;
-            redriven.mark(&appended.0);
-            piece.push(appended);
-            if piece.is_full() { piece.append(log, &redriven, sent) } else { Ok(()) }
-        })?;
-        piece.append(log, &redriven, sent)?;
-    }
-    if redriven.lines > 0 {
-        redriven.finished = true;
-        log.append_from(&Batches::new(), (SOURCE, &redriven.bytes()))?;
-    }
-    Ok(redriven)
-}
-
-/// What is appended in one transaction.
-#[derive(Default)]
-struct Piece {
-    batches: Batches,
-    sent: Vec<Sent>,
-    bytes: usize,
-}
-
-impl Piece {
-    fn push(&mut self, (sent, record): (Sent, Record)) {
-        self.bytes += record.value.as_ref().map_or(0, Vec::len);
-        let (topic, partition) = inputs_of(InputTopic::Interactions, Partition(sent.partition));
-        self.batches.entry((topic, partition.0)).or_default().push(record);
-        self.sent.push(sent);
-    }
-
-    fn is_full(&self) -> bool {
-        self.sent.len() >= PIECE_LETTERS || self.bytes >= PIECE_BYTES
-    }
-
-    fn append(
-        &mut self,
-        log: &impl Sources,
-        redriven: &Redriven,
-        reported: &mut dyn FnMut(&[Sent]),
-    ) -> Result<(), Error> {
-        let Self { batches, sent, .. } = std::mem::take(self);
-        if !sent.is_empty() {
-            log.append_from(&batches, (SOURCE, &redriven.bytes()))?;
-            reported(&sent);
-        }
-        Ok(())
-    }
-}
-
-/// A dead letter as the interaction that it was: its bytes under its key, where that key belongs.
-/// One that had no key, such as a line that was no event, gets that of its event where it is one
-/// now.
-fn appended_again(
-    (partition, offset): (Partition, Offset),
-    letter: Record,
-    (run, now): (u32, AppendTime),
-    (partitions, schemas): (u32, &Schemas),
-) -> Result<(Sent, Record), Error> {
-    let reason = letter.reason_word().to_owned();
-    let origin = letter.origin.map(|origin| Origin { attempt: origin.attempt + 1, ..origin });
-    let mut record = Record { reason: None, ingest_run: run, appended_ms: now.0, origin, ..letter };
-    if record.key.is_none() {
-        let value = record.value.as_deref().unwrap_or_default();
-        let event = schemas.read_within(PATIENCE, value, |writers| event(&record, writers))?;
-        record.key = event.ok().map(|event| event.key.as_str().into());
-    }
-    let bytes = record.key.as_ref().or(record.value.as_ref());
-    let target = partition_of(bytes.map_or(&[], Vec::as_slice), partitions);
-    let attempt = record.origin.as_ref().map_or(0, |origin| origin.attempt);
-    Ok((Sent { place: (partition.0, offset.0), reason, partition: target.0, attempt }, record))
+    found.ok_or(Error::Nothing(partition, offset))
 }

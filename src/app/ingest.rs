@@ -3,31 +3,38 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
+use std::time::Duration;
 
 use flate2::bufread::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
+use crate::app::instance::Instance;
+use crate::app::sources::{OpenSources, Run};
 use crate::codec::interaction::{self, EVENT_BYTES_MAX};
 use crate::codec::record::{Batches, Record};
-use crate::codec::topics::inputs_of;
+use crate::codec::rows;
+use crate::codec::topics::{STATE, inputs_of};
 use crate::domain::hash::partition_of;
-use crate::domain::units::AppendTime;
-use crate::log::Sources;
-use crate::pipeline::{Input, InputTopic};
+use crate::domain::units::{AppendTime, Offset, Partition};
+use crate::engine::store;
+use crate::log::{self, Backend, Committed, Sources};
+use crate::pipeline::{Counters, Input, InputTopic, Key, Row};
 
 /// A line is kept whole up to this size; a longer one ends the ingest, so that nothing is cut.
 pub const LINE_BYTES_MAX: usize = 64 << 20;
+/// Between two looks at the counts of a run.
+const FOLLOW: Duration = Duration::from_millis(100);
 
 /// How far a source was appended, stored with its records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Number of the run; its records carry it.
-    pub run: u32,
+    /// The run.
+    pub run: Run,
     /// Lines appended.
     pub lines: u64,
     /// CRC-32 of those lines, to see that the file is the same.
     pub crc: u32,
-    /// All of the file is appended, and what came of it was told.
+    /// All of the file is appended, and what came of it was reported.
     pub finished: bool,
 }
 
@@ -62,9 +69,18 @@ pub enum Error {
         /// Lines appended.
         stored: u64,
     },
+    /// No run of this name was begun.
+    #[error("no ingest of {0} was begun")]
+    Unknown(String),
+    /// Nobody takes what was appended.
+    #[error("the worker has stopped: {0}")]
+    Stopped(String),
     /// The log failed.
     #[error(transparent)]
-    Log(#[from] crate::log::Error),
+    Log(#[from] log::Error),
+    /// Counts cannot be read.
+    #[error(transparent)]
+    Store(#[from] store::Error),
 }
 
 /// A line that is no event.
@@ -192,30 +208,44 @@ fn record(
 ///
 /// # Errors
 /// When the log fails.
-pub fn begin(log: &impl Sources, name: &str, fresh: bool) -> Result<Progress, Error> {
-    let parsed = |bytes: Vec<u8>| serde_json::from_slice::<Progress>(&bytes).ok();
-    let stored = log
-        .source(name)?
-        .and_then(parsed)
-        .filter(|stored| !fresh && !stored.finished && stored.lines > 0);
-    if let Some(stored) = stored {
-        return Ok(stored);
+pub fn begin(sources: &OpenSources, name: &str, fresh: bool) -> Result<Progress, Error> {
+    // Whoever ingests the same source in another process is ended by this.
+    sources.close(name);
+    sources.alone(name, |log| {
+        let stored =
+            stored(log, name)?.filter(|stored| !fresh && !stored.finished && stored.lines > 0);
+        if let Some(stored) = stored {
+            return Ok(stored);
+        }
+        let progress = Progress { run: sources.new_run()?, ..Progress::default() };
+        log.append_from(&Batches::new(), (name, &progress.bytes()))?;
+        Ok(progress)
+    })
+}
+
+fn stored(log: &dyn Sources, name: &str) -> Result<Option<Progress>, log::Error> {
+    Ok(log.source(name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+impl Progress {
+    fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("plain numbers are JSON")
     }
-    let progress = Progress { run: next_run(log)?, ..Progress::default() };
-    log.append_from(&Batches::new(), (name, &stored_form(&progress)))?;
-    Ok(progress)
 }
 
-/// The number of a new run: every source stores that of its last.
-pub(crate) fn next_run(log: &impl Sources) -> Result<u32, crate::log::Error> {
-    let run = |bytes: Vec<u8>| {
-        serde_json::from_slice::<Progress>(&bytes).ok().map(|progress| progress.run)
-    };
-    Ok(log.sources()?.into_iter().filter_map(run).max().unwrap_or(0) + 1)
-}
-
-fn stored_form(progress: &Progress) -> Vec<u8> {
-    serde_json::to_vec(progress).expect("plain numbers are JSON")
+/// Lines that are appended, and how far the source is with them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Number of the run.
+    pub run: u32,
+    /// Lines of the source before these.
+    pub before: u64,
+    /// Lines of the source with these.
+    pub lines: u64,
+    /// CRC-32 of all of them.
+    pub crc: u32,
+    /// The run ends: all is appended, and what came of it was reported.
+    pub finished: bool,
 }
 
 /// Appends lines of a source, each ended by a newline, and its progress behind them; gives those
@@ -224,17 +254,31 @@ fn stored_form(progress: &Progress) -> Vec<u8> {
 /// # Errors
 /// [`Error::Moved`] when the source does not stand where the lines begin, or when the log fails.
 pub fn append(
-    log: &impl Sources,
+    sources: &OpenSources,
     name: &str,
-    (before, after): (u64, &Progress),
+    piece: &Piece,
     lines: &[u8],
 ) -> Result<Vec<BadLine>, Error> {
-    let stored: Progress =
-        log.source(name)?.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    if lines.is_empty() && stored == *after {
+    let bad = sources.alone(name, |log| append_as(log, name, piece, lines))?;
+    if piece.finished {
+        sources.close(name);
+    }
+    Ok(bad)
+}
+
+fn append_as(
+    log: &dyn Sources,
+    name: &str,
+    piece: &Piece,
+    lines: &[u8],
+) -> Result<Vec<BadLine>, Error> {
+    let stored = stored(log, name)?.unwrap_or_default();
+    let Piece { run, before, lines: count, crc, finished } = *piece;
+    let after = Progress { lines: count, crc, finished, ..stored.clone() };
+    if lines.is_empty() && stored.run.number == run && stored == after {
         return Ok(Vec::new());
     }
-    if (stored.run, stored.lines, stored.finished) != (after.run, before, false) {
+    if (stored.run.number, stored.lines, stored.finished) != (run, before, false) {
         return Err(Error::Moved { name: name.to_owned(), stored: stored.lines });
     }
     let mut bad = Vec::new();
@@ -242,14 +286,111 @@ pub fn append(
     let appended_ms = log.now().0;
     for (place, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let record = record(line, (before + place as u64 + 1, after.run, appended_ms), &mut bad);
+        let record = record(line, (before + place as u64 + 1, run, appended_ms), &mut bad);
         let key = record.key.as_deref().unwrap_or(line);
         let (topic, partition) =
             inputs_of(InputTopic::Interactions, partition_of(key, log.partitions()));
         batches.entry((topic, partition.0)).or_default().push(record);
     }
-    log.append_from(&batches, (name, &stored_form(after)))?;
+    log.append_from(&batches, (name, &after.bytes()))?;
     Ok(bad)
+}
+
+/// How the records of a run came out so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Records that were taken.
+    pub received: u64,
+    /// Those that changed a lead.
+    pub advanced: u64,
+    /// Those that were known already.
+    pub duplicate: u64,
+    /// Those beyond the allowed lateness.
+    pub late: u64,
+    /// Those that could not be used.
+    pub dead_lettered: u64,
+    /// Why nothing more is taken for now.
+    pub paused: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct OfRun {
+    run: Run,
+}
+
+/// Hands how the records of a source's newest run came out, again and again, until `each` has
+/// enough.
+///
+/// # Errors
+/// When nothing was begun under the name, the worker has stopped, or the log fails.
+pub fn follow(
+    instance: &Instance,
+    name: &str,
+    each: &mut dyn FnMut(Outcome) -> bool,
+) -> Result<(), Error> {
+    let log = &instance.log;
+    let mut committed = log.committed()?;
+    let unknown = || Error::Unknown(name.to_owned());
+    let stored = committed.source(name)?.ok_or_else(unknown)?;
+    let OfRun { run } = serde_json::from_slice(&stored).map_err(|_| unknown())?;
+    let mut changelog = Changelog::of(&run);
+    loop {
+        let since = log.writes();
+        if let Some(failure) = instance.failure() {
+            return Err(Error::Stopped(failure));
+        }
+        let counters = match log {
+            Backend::Embedded(_) => instance.views.counters(run.number)?,
+            Backend::Kafka(_) => changelog.counters(&committed)?,
+        };
+        let pauses = instance.views.pauses();
+        let paused = pauses.into_iter().find_map(|(_, pause)| pause).map(|why| why.to_string());
+        let Counters { advanced, duplicate, late, dead_lettered } = counters;
+        let received = counters.received();
+        let so_far = Outcome { received, advanced, duplicate, late, dead_lettered, paused };
+        if !each(so_far) {
+            return Ok(());
+        }
+        log.await_write(since, FOLLOW);
+        committed.renew(log)?;
+    }
+}
+
+/// The counts of a run in the changelog of Kafka, where each instance has those of its partitions.
+struct Changelog {
+    key: String,
+    run: u32,
+    /// By partition, where to read on, and the newest counts.
+    partitions: Vec<(Offset, Counters)>,
+}
+
+impl Changelog {
+    fn of(run: &Run) -> Self {
+        let from = |offset: &u64| (Offset(*offset), Counters::default());
+        Self {
+            key: rows::key_text(&Key::Counters(run.number)),
+            run: run.number,
+            partitions: run.changelog.iter().map(from).collect(),
+        }
+    }
+
+    fn counters(&mut self, committed: &Committed) -> Result<Counters, Error> {
+        let mut whole = Counters::default();
+        for (partition, (next, newest)) in (0..).map(Partition).zip(&mut self.partitions) {
+            let end = committed.end(STATE, partition)?;
+            committed.each::<log::Error>((STATE, partition), (*next, end), &mut |_, record| {
+                if record.has_key(&self.key) {
+                    let row =
+                        rows::row(&Key::Counters(self.run), &record.value.unwrap_or_default());
+                    *newest = row.ok().and_then(Row::into_counters).unwrap_or_default();
+                }
+                Ok(())
+            })?;
+            *next = end;
+            whole.merge(newest);
+        }
+        Ok(whole)
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A running leadstream: the log, the worker's thread, upkeep, and what readers see.
+//! A running leadstream: the log, the workers' threads, the cleaner, and what readers see.
 
 mod cleaning;
 
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::app::sources::OpenSources;
 use crate::codec::topics::{self, inputs_of};
 use crate::config::Config;
 use crate::domain::units::Partition;
@@ -17,9 +18,9 @@ use crate::engine::kafka_loop::{self, WorkerEvents};
 use crate::engine::standby::Standbys;
 use crate::engine::store::{Error, Trees};
 use crate::engine::worker::{self, Views, Worker, state_directory};
-use crate::log::kafka::{self, Cluster, PartitionAssignment};
+use crate::log::kafka::{self, PartitionAssignment, Settings};
 use crate::log::registry::{self, Registry, Schemas};
-use crate::log::{self, Embedded, Reader, TimeSource, chain};
+use crate::log::{self, Backend, Embedded, Reader, TimeSource, chain};
 use crate::pipeline::InputTopic;
 use crate::telemetry::metrics::Metrics;
 
@@ -29,37 +30,6 @@ const RESTORES_MAX: u32 = 3;
 const STALLED: Duration = Duration::from_secs(60);
 /// Between two questions for the ids of own schemas while the registry cannot be reached.
 const REGISTRY: Duration = Duration::from_secs(1);
-/// The log of an instance.
-#[derive(Clone)]
-pub enum Backend {
-    /// In the data directory.
-    Embedded(Arc<Embedded>),
-    /// On Kafka.
-    Kafka(Arc<Cluster>),
-}
-
-impl Backend {
-    /// Number of partitions.
-    #[must_use]
-    pub fn partitions(&self) -> u32 {
-        match self {
-            Self::Embedded(log) => log.partitions(),
-            Self::Kafka(cluster) => cluster.partitions,
-        }
-    }
-
-    /// The embedded log.
-    ///
-    /// # Errors
-    /// [`log::Error::OnKafka`].
-    pub fn embedded(&self) -> Result<&Arc<Embedded>, log::Error> {
-        match self {
-            Self::Embedded(log) => Ok(log),
-            Self::Kafka(_) => Err(log::Error::OnKafka),
-        }
-    }
-}
-
 /// What one worker tells of itself.
 struct Beat {
     /// When it moved last, milliseconds since 1970.
@@ -90,9 +60,8 @@ pub struct Instance {
     pub schemas: Schemas,
     /// The configuration.
     pub config: Config,
-    /// Held while a source's place is looked at and moved, so that two files never get the same
-    /// run.
-    pub sources: Mutex<()>,
+    /// Who appends beside the workers.
+    pub sources: OpenSources,
     stop: AtomicBool,
     workers: Vec<Beat>,
     /// What the workers on Kafka have in hand.
@@ -110,7 +79,7 @@ pub struct Running {
 }
 
 impl Instance {
-    /// Opens the data directory and starts the worker.
+    /// Opens the log and starts the workers.
     ///
     /// # Errors
     /// When the log cannot be opened.
@@ -122,43 +91,64 @@ impl Instance {
                 &config.log_options(time),
             )?)),
         };
+        let workers = match &log {
+            Backend::Kafka(cluster) => cluster.settings.num_threads,
+            Backend::Embedded(_) => 1,
+        };
+        let instance = Arc::new(Self::new(config, log, workers));
+        let mut threads = Vec::new();
+        let worker = instance.clone();
+        threads.push(std::thread::spawn(move || worker.work()));
+        if let (Backend::Embedded(log), 1..) =
+            (&instance.log, instance.config.log.cleanup_interval_minutes)
+        {
+            let (cleaner, log) = (instance.clone(), log.clone());
+            threads.push(std::thread::spawn(move || cleaner.keep_up(&log)));
+        }
+        Ok(Running { instance, threads })
+    }
+
+    /// An instance on Kafka that takes nothing and is no member of the group: it reads and appends
+    /// for a command.
+    ///
+    /// # Errors
+    /// When the cluster cannot be reached, or a topic is not as it has to be.
+    pub fn reader(config: Config, settings: Settings) -> Result<Running, log::Error> {
+        let log = Backend::Kafka(kafka::open(settings, &topics::ALL)?);
+        Ok(Running { instance: Arc::new(Self::new(config, log, 0)), threads: Vec::new() })
+    }
+
+    fn new(config: Config, log: Backend, workers: u32) -> Self {
         let metrics = Arc::new(Metrics::new());
         let registry = config
             .registry_settings()
             .map(|settings| Arc::new(Registry::start(&settings, metrics.clone())));
-        let workers =
-            if let Backend::Kafka(cluster) = &log { cluster.settings.num_threads } else { 1 };
-        let instance = Arc::new(Self {
+        let beat = |_| Beat {
+            beat_ms: AtomicI64::new(TimeSource::World.now().0),
+            caught_up: AtomicBool::new(false),
+            failing: Mutex::default(),
+        };
+        Self {
+            sources: OpenSources::new(log.clone()),
             log,
             views: Views::default(),
             standbys: Standbys::default(),
             metrics,
             schemas: Schemas::new(registry),
             config,
-            sources: Mutex::new(()),
             stop: AtomicBool::new(false),
-            workers: (0..workers)
-                .map(|_| Beat {
-                    beat_ms: AtomicI64::new(TimeSource::World.now().0),
-                    caught_up: AtomicBool::new(false),
-                    failing: Mutex::default(),
-                })
-                .collect(),
+            workers: (0..workers).map(beat).collect(),
             assignment: Mutex::default(),
             peers: OnceLock::new(),
             restores: AtomicU32::new(0),
             failure: Mutex::new(None),
-        });
-        let mut threads = Vec::new();
-        let worker = instance.clone();
-        threads.push(std::thread::spawn(move || worker.work()));
-        if let (Ok(_), 1..) =
-            (instance.log.embedded(), instance.config.log.cleanup_interval_minutes)
-        {
-            let upkeep = instance.clone();
-            threads.push(std::thread::spawn(move || upkeep.keep_up()));
         }
-        Ok(Running { instance, threads })
+    }
+
+    /// Whether it takes interactions.
+    #[must_use]
+    pub fn processes(&self) -> bool {
+        !self.workers.is_empty()
     }
 
     /// On Kafka: tells the other instances where this one is, from now on.
@@ -352,9 +342,16 @@ impl Instance {
         self.wake();
     }
 
+    /// Lets a partition go on; whether it is here and was paused.
+    pub fn resume(&self, partition: Partition) -> bool {
+        let has_resumed = self.views.resume(partition);
+        self.wake();
+        has_resumed
+    }
+
     /// Wakes who waits for the log.
-    pub(crate) fn wake(&self) {
-        if let Ok(log) = self.log.embedded() {
+    fn wake(&self) {
+        if let Backend::Embedded(log) = &self.log {
             log.wake();
         }
     }

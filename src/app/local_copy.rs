@@ -14,8 +14,11 @@ use crate::log::kafka::{Cluster, Group, Topics};
 use crate::log::{Embedded, Error, Options};
 use crate::pipeline::{InputTopic, Key, Row};
 
+/// Records that are copied in one transaction.
+const PIECE_RECORDS: usize = 10_000;
+
 /// Copies everything that is committed into a new directory; `progress` hears how many records were
-/// copied. No instance may be at work meanwhile: the topics are read one after the other.
+/// copied each time. No instance may be at work meanwhile: the topics are read one after the other.
 ///
 /// # Errors
 /// When Kafka does not answer, or the directory is in use.
@@ -36,15 +39,22 @@ pub fn mirror(
         for partition in (0..topic.partition_count(cluster.partitions)).map(Partition) {
             let mut row = None;
             let mut records: Vec<(Offset, Record)> = Vec::new();
-            reader.all(topic.name, partition, &mut |offset, record| {
+            let mut dense = Offset(0);
+            let place = (topic.name, partition);
+            let range = (reader.start(topic.name, partition)?, reader.end(topic.name, partition)?);
+            reader.each::<Error>(place, range, &mut |offset, record| {
                 if topic.name == STATE && record.has_key(&rows::key_text(&Key::Positions)) {
                     row.clone_from(&record.value);
                 }
-                let dense = Offset(records.len() as u64);
                 records.push((if keeps_offsets { offset } else { dense }, record));
+                dense.0 += 1;
                 progress(1);
+                if records.len() >= PIECE_RECORDS {
+                    log.import(place, &std::mem::take(&mut records))?;
+                }
+                Ok(())
             })?;
-            log.import((topic.name, partition), &records)?;
+            log.import(place, &records)?;
             if topic.name == STATE {
                 let row = row
                     .and_then(|bytes| rows::row(&Key::Positions, &bytes).ok())

@@ -1,5 +1,5 @@
-//! What people are shown of leads: one lead with its reasons, and the worklist of a tenant, as
-//! JSON.
+//! What people are shown of leads: one lead with its reasons, the worklist of a tenant, and records
+//! as JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,50 +21,132 @@ use crate::pipeline::{Key, Row};
 /// How long a schema is waited for before a value is shown without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What is known of a lead.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeadView {
+    /// `tenant:lead`.
+    pub key: String,
+    /// Events that were taken.
+    pub events: u32,
+    /// Time of the newest, milliseconds since 1970.
+    pub last_event_ms: i64,
+    /// Stage of the journey.
+    pub stage: String,
+    /// Belief in each stage, in their order.
+    pub stage_probabilities: Vec<f32>,
+    /// `won` or `lost`.
+    pub outcome: Option<String>,
+    /// The agent who owns the lead.
+    pub owner: Option<String>,
+    /// `name@version` of the model behind the predictions.
+    pub model: String,
+    /// The six by name.
+    pub predictions: BTreeMap<String, PredictionView>,
+    /// What to do next.
+    pub next_action: NextActionView,
+    /// What the lead told, by kind.
+    pub facts: BTreeMap<String, String>,
+    /// Objections not resolved.
+    pub open_objections: Vec<String>,
+    /// Rules of the alerts that stand.
+    pub alerts: Vec<String>,
+}
+
+/// One prediction and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PredictionView {
+    /// 0 to 1.
+    pub probability: f64,
+    /// Share of the model's features that are known, 0 to 1.
+    pub data_completeness: f64,
+    /// What the probability is of.
+    pub label: String,
+    /// Log odds of a lead of whom nothing is known.
+    pub intercept: f64,
+    /// The contributions that count most.
+    pub why: Vec<ContributionView>,
+}
+
+/// What one feature adds to a prediction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContributionView {
+    /// The feature.
+    pub feature: String,
+    /// Its value; `None`: not known.
+    pub value: Option<f32>,
+    /// What it adds, log odds.
+    pub log_odds: f32,
+}
+
+/// What to do next, as it is shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NextActionView {
+    /// What.
+    pub action: String,
+    /// On which channel; `None`: none may be used, or nothing is to be done.
+    pub channel: Option<String>,
+    /// Not before, milliseconds since 1970.
+    pub at_ms: i64,
+    /// Why.
+    pub reason: String,
+}
+
 /// A lead with its predictions and why.
 #[must_use]
-pub fn lead(key: &LeadKey, lead: &Lead, rules: &InForce<'_>) -> Value {
+pub fn lead(key: &LeadKey, lead: &Lead, rules: &InForce<'_>) -> LeadView {
     let at = lead.activity.last.unwrap_or_default();
     let scores = lead.scores(rules, at);
     let next = lead.next(rules, &scores, at);
-    let predictions: BTreeMap<_, _> = Target::ALL
-        .into_iter()
-        .map(|target| {
-            (
-                target.as_str(),
-                score(&scores[target.index()], &rules.model.cards[target.index()].label),
-            )
-        })
-        .collect();
-    json!({
-        "key": key.as_str(),
-        "events": lead.activity.events,
-        "last_event_ms": at.0,
-        "stage": lead.journey.stage.as_str(),
-        "stage_probabilities": lead.journey.belief,
-        "outcome": lead.journey.outcome.map(|outcome| outcome.as_str()),
-        "owner": lead.contact.owner,
-        "predictions": predictions,
-        "next_action": { "action": next.action.as_str(), "channel": next.channel.map(|channel| channel.as_str().to_owned()), "at_ms": next.at.0, "reason": next.reason },
-        "facts": lead.conversation.facts.iter().map(|fact| (fact.kind.as_str(), fact.value.as_str())).collect::<BTreeMap<_, _>>(),
-        "open_objections": lead.conversation.open.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
-        "warnings": lead.risk.standing.iter().map(|standing| standing.rule.as_str()).collect::<Vec<_>>(),
-    })
+    let prediction = |target: Target| {
+        let card = &rules.model.cards[target.index()];
+        (target.as_str().to_owned(), prediction(&scores[target.index()], &card.label))
+    };
+    let facts = lead.conversation.facts.iter();
+    LeadView {
+        key: key.as_str().to_owned(),
+        events: lead.activity.events,
+        last_event_ms: at.0,
+        stage: lead.journey.stage.as_str().to_owned(),
+        stage_probabilities: lead.journey.belief.to_vec(),
+        outcome: lead.journey.outcome.map(|outcome| outcome.as_str().to_owned()),
+        owner: lead.contact.owner.clone(),
+        model: rules.model.id.to_string(),
+        predictions: Target::ALL.into_iter().map(prediction).collect(),
+        next_action: NextActionView {
+            action: next.action.as_str().to_owned(),
+            channel: next.channel.map(|channel| channel.as_str().to_owned()),
+            at_ms: next.at.0,
+            reason: next.reason,
+        },
+        facts: facts.map(|fact| (fact.kind.as_str().to_owned(), fact.value.clone())).collect(),
+        open_objections: lead
+            .conversation
+            .open
+            .iter()
+            .map(|kind| kind.as_str().to_owned())
+            .collect(),
+        alerts: lead
+            .risk
+            .standing
+            .iter()
+            .map(|standing| standing.rule.as_str().to_owned())
+            .collect(),
+    }
 }
 
-fn score(score: &Score, label: &str) -> Value {
-    let why: Vec<_> = score
-        .contributions
-        .iter()
-        .map(|share| json!({ "feature": share.feature.as_str(), "value": share.value, "log_odds": share.log_odds }))
-        .collect();
-    json!({
-        "probability": score.probability,
-        "data_completeness": score.data_completeness,
-        "label": label,
-        "intercept": score.intercept,
-        "why": why,
-    })
+fn prediction(score: &Score, label: &str) -> PredictionView {
+    let why = score.contributions.iter().map(|share| ContributionView {
+        feature: share.feature.as_str().to_owned(),
+        value: share.value,
+        log_odds: share.log_odds,
+    });
+    PredictionView {
+        probability: score.probability,
+        data_completeness: score.data_completeness,
+        label: label.to_owned(),
+        intercept: score.intercept,
+        why: why.collect(),
+    }
 }
 
 /// Whom to contact now.
@@ -98,6 +180,8 @@ pub struct Worklist {
     pub cap: usize,
     /// Partitions whose leads were looked at.
     pub partitions: BTreeSet<u32>,
+    /// Time of the tenant's newest event in them, milliseconds since 1970; `None`: there was none.
+    pub as_of_ms: Option<i64>,
 }
 
 impl Worklist {
@@ -107,6 +191,7 @@ impl Worklist {
         self.tasks.extend(other.tasks);
         self.cap = self.cap.max(other.cap);
         self.partitions.extend(other.partitions);
+        self.as_of_ms = self.as_of_ms.max(other.as_of_ms);
         self.cut();
     }
 
@@ -126,29 +211,36 @@ impl Worklist {
     }
 }
 
+/// Tasks that are gathered before those beyond the cap are dropped.
+const TASKS_GATHERED_MAX: usize = 10_000;
+
 /// The worklist of the partitions that are here.
 ///
 /// # Errors
 /// [`Error::Cache`].
 pub fn worklist(views: &Views, tenant: &Tenant, agent: Option<&str>) -> Result<Worklist, Error> {
-    let Worklist { mut tasks, mut cap, mut partitions } = Worklist::default();
+    let mut list = Worklist::default();
     for shared in views.all() {
-        partitions.insert(shared.partition().0);
+        list.partitions.insert(shared.partition().0);
         let clock = shared.view(&Key::Clock(tenant.clone()))?;
         let Some(Row::Clock(clock)) = clock.row.clone() else { continue };
         let rules = shared.view(&Key::Clock(tenant.clone()))?.rules;
         let rules = rules.in_force(tenant, clock.at);
-        cap = rules.settings.daily_cap;
+        list.cap = rules.settings.daily_cap;
+        list.as_of_ms = list.as_of_ms.max(Some(clock.at.0));
         shared.scan(&format!("L{tenant}:"), &mut |key, row| {
             if let (Key::Lead(key), Row::Lead(lead)) = (key, row) {
                 let mine = agent.is_none_or(|agent| lead.contact.owner.as_deref() == Some(agent));
                 if mine && lead.journey.outcome.is_none() {
-                    tasks.extend(task(&key, &lead, (&rules, clock.at)));
+                    list.tasks.extend(task(&key, &lead, (&rules, clock.at)));
+                    // Whoever is beyond the cap now stays so.
+                    if list.tasks.len() >= TASKS_GATHERED_MAX {
+                        list.cut();
+                    }
                 }
             }
         })?;
     }
-    let mut list = Worklist { tasks, cap, partitions };
     list.cut();
     Ok(list)
 }
@@ -168,6 +260,26 @@ fn task(key: &LeadKey, lead: &Lead, (rules, at): (&InForce<'_>, EventTime)) -> O
         reason: next.reason,
         draft,
     })
+}
+
+/// Stage names of CRMs that no definition maps, by tenant, with how often they came; of the
+/// partitions that are here.
+///
+/// # Errors
+/// [`Error::Cache`].
+pub fn unmapped_stages(views: &Views) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Error> {
+    let mut unmapped: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for shared in views.all() {
+        shared.scan("U", &mut |key, row| {
+            if let (Key::Unmapped(tenant), Row::Unmapped(names)) = (key, row) {
+                let of_tenant = unmapped.entry(tenant.as_str().to_owned()).or_default();
+                for (name, times) in names.names {
+                    *of_tenant.entry(name).or_default() += times;
+                }
+            }
+        })?;
+    }
+    Ok(unmapped)
 }
 
 /// Records for people.
@@ -210,7 +322,8 @@ impl<'a> Shown<'a> {
         })
     }
 
-    fn value(&mut self, bytes: &[u8]) -> Value {
+    /// A value by its schema, or as text, or as hexadecimal where it is no text.
+    pub fn value(&mut self, bytes: &[u8]) -> Value {
         self.described(bytes).unwrap_or_else(|| text(bytes))
     }
 
@@ -267,6 +380,7 @@ mod tests {
             tasks: tasks.iter().map(task).collect(),
             cap,
             partitions: BTreeSet::from([partition]),
+            as_of_ms: Some(i64::from(partition)),
         }
     }
 

@@ -2,23 +2,27 @@
 //! with what is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::app::instance::Instance;
+use crate::app::local_copy::mirror;
 use crate::codec::avro::{self, Writers};
 use crate::codec::internal::{self, Switch};
+use crate::codec::model::starting_rules;
 use crate::codec::record::{Batches, Record};
 use crate::codec::records::{self, coded, emit, letter};
 use crate::codec::topics::{
-    DEAD_LETTERS, LATE, METRICS, ORDER, PROFILES, STATE, inputs_of, output_topics,
+    self, DEAD_LETTERS, LATE, METRICS, ORDER, PROFILES, STATE, inputs_of, output_topics,
 };
 use crate::codec::{hex, rows};
 use crate::domain::rules::Rules;
 use crate::domain::units::{Offset, Partition};
 use crate::engine::store::{self};
 use crate::log::registry::{self, Schemas};
-use crate::log::{Error as LogError, Reader, Snapshot};
+use crate::log::{Backend, Error as LogError, Reader, Snapshot};
 use crate::pipeline::{Counters, Effect, Input, InputTopic, Key, Memory, Row, StateStore};
 
 /// How long a schema is waited for.
@@ -32,6 +36,8 @@ pub struct Report {
     pub digest: String,
     /// The first output or row that differs from what is stored.
     pub difference: Option<String>,
+    /// Inputs that were taken.
+    pub inputs: u64,
     /// Bytes of every lead's row, ascending.
     pub lead_bytes: Vec<usize>,
 }
@@ -61,6 +67,15 @@ pub enum Error {
     /// An input names a schema of a registry that does not answer.
     #[error(transparent)]
     Registry(#[from] registry::Error),
+    /// Topics of Kafka are read one after the other, so nothing may be written meanwhile.
+    #[error(
+        "on Kafka a replay reads one topic after the other: stop all instances, then run the same \
+            command again"
+    )]
+    AtWork,
+    /// The local copy of Kafka's topics cannot be removed.
+    #[error("the copy of the topics in {0} cannot be removed")]
+    Copy(PathBuf, #[source] std::io::Error),
 }
 
 impl From<LogError> for Error {
@@ -351,6 +366,35 @@ fn unknown(snapshot: &Snapshot, partition: Partition) -> Result<BTreeSet<Offset>
     Ok(offsets)
 }
 
+/// Replays the whole log of an instance; one on Kafka from a copy in the data directory, which is
+/// removed afterwards. `progress` hears how many records were copied and inputs were taken.
+///
+/// # Errors
+/// [`Error`].
+pub fn replay_all(instance: &Instance, progress: &mut dyn FnMut(u64)) -> Result<Report, Error> {
+    let rules = starting_rules();
+    let cluster = match &instance.log {
+        Backend::Embedded(log) => {
+            return replay(&log.snapshot()?, &rules, &instance.schemas, progress);
+        }
+        Backend::Kafka(_) if instance.processes() => return Err(Error::AtWork),
+        Backend::Kafka(cluster) => cluster,
+    };
+    let folder = instance.config.data_dir.join("mirror");
+    let remove = |folder: &Path| match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Copy(folder.to_owned(), error))
+        }
+        _ => Ok(()),
+    };
+    remove(&folder)?;
+    let copy = mirror(cluster, &topics::ALL, &folder, progress)?;
+    let report = replay(&copy.snapshot()?, &rules, &instance.schemas, progress);
+    drop(copy);
+    remove(&folder)?;
+    report
+}
+
 /// Replays the whole log under `rules` before any definition, with `schemas` for what others wrote;
 /// `progress` hears how many inputs were taken.
 ///
@@ -368,6 +412,11 @@ pub fn replay(
         digests: BTreeMap::new(),
         difference: None,
         lead_bytes: Vec::new(),
+    };
+    let mut inputs = 0;
+    let progress = &mut |taken| {
+        inputs += taken;
+        progress(taken);
     };
     let mut states = Sha256::new();
     for partition in (0..snapshot.partitions()).map(Partition) {
@@ -410,7 +459,8 @@ pub fn replay(
     whole.update(states.finalize());
     let digest = hex(&whole.finalize());
     comparison.lead_bytes.sort_unstable();
-    Ok(Report { digest, difference: comparison.difference, lead_bytes: comparison.lead_bytes })
+    let Comparison { difference, lead_bytes, .. } = comparison;
+    Ok(Report { digest, difference, inputs, lead_bytes })
 }
 
 fn switches(snapshot: &Snapshot, partition: Partition) -> Result<Vec<Switch>, Error> {

@@ -1,5 +1,5 @@
-//! How a command reaches the data directory: through the instance that runs on it, or by running
-//! one itself.
+//! How a command reaches an instance: one that runs with the same data directory, or one that this
+//! process runs for as long as the command lasts.
 
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
-    /// On Kafka a command does not join the group to answer one question.
+    /// On Kafka a command does not join the group to answer one question about state.
     #[error("no instance runs on {0}: start `leadstream run` with the same configuration")]
     NotRunning(String),
     /// The instance does not answer.
@@ -33,7 +33,7 @@ pub enum Error {
     #[error("no server can be started for this command")]
     Server(#[from] std::io::Error),
     /// The log cannot be opened.
-    #[error("cannot open the data directory")]
+    #[error("cannot open the log")]
     Log(#[from] log::Error),
     /// The instance of this command ended with a failure.
     #[error("the worker has stopped: {0}")]
@@ -49,7 +49,7 @@ pub struct Client {
 
 impl Client {
     /// Finds the running instance of the data directory, else runs one in this process until
-    /// [`Client::close`].
+    /// [`Client::close`]. On Kafka that one takes nothing, so it has no state of leads.
     ///
     /// # Errors
     /// When neither is possible.
@@ -58,15 +58,29 @@ impl Client {
         if let Some(address) = running(&http, config).await {
             return Ok(Self { http, address, own: None });
         }
-        if !config.kafka.bootstrap_servers.is_empty() {
-            return Err(Error::NotRunning(config.data_dir.display().to_string()));
-        }
         let mut config = config.clone();
-        // Nobody could tell an instance to go on that lasts as long as one command.
-        config.worker.dead_letter_ratio_max = 1.0;
-        let running = Instance::start(config, TimeSource::World)?;
+        let running = match config.kafka_settings()? {
+            Some(settings) => tokio::task::block_in_place(|| Instance::reader(config, settings))?,
+            None => {
+                // Nobody could tell an instance to go on that lasts as long as one command.
+                config.worker.dead_letter_ratio_max = 1.0;
+                Instance::start(config, TimeSource::World)?
+            }
+        };
         let server = Server::start(running.instance().clone(), Reach::Private).await?;
         Ok(Self { http, address: server.address.clone(), own: Some((server, running)) })
+    }
+
+    /// As [`Client::connect`], for what only an instance with state can answer or do.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`] where on Kafka none runs here.
+    pub async fn with_state(config: &Config) -> Result<Self, Error> {
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        if config.kafka_settings()?.is_some() && running(&http, config).await.is_none() {
+            return Err(Error::NotRunning(config.data_dir.display().to_string()));
+        }
+        Self::connect(config).await
     }
 
     /// The answer to a GET as JSON.
@@ -92,6 +106,18 @@ impl Client {
         body: Vec<u8>,
     ) -> Result<T, Error> {
         Ok(self.send(self.http.post(self.url(path)).query(query).body(body)).await?.json().await?)
+    }
+
+    /// The answer to a POST of JSON as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] or [`Error::Unreachable`].
+    pub async fn send_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        Ok(self.send(self.http.post(self.url(path)).json(body)).await?.json().await?)
     }
 
     /// Hands every line of an answer to `each` until it says no more.

@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::cli::print::say;
-use leadstream::app::ingest::{self, Progress};
+use leadstream::app::ingest::{self, Piece, Progress};
 use leadstream::app::instance::Instance;
 use leadstream::codec::avro;
 use leadstream::codec::topics::{ALERTS, PREDICTIONS, PROMPTS};
@@ -19,7 +19,7 @@ use leadstream::domain::scoring::Target;
 use leadstream::domain::units::{HOUR_MS, LeadKey, Offset, Partition};
 use leadstream::http::{Reach, Server};
 use leadstream::learn::backtest;
-use leadstream::log::{self, Reader, TimeSource};
+use leadstream::log::{self, TimeSource};
 use leadstream::pipeline::Row;
 
 /// Days of the market that are played before it goes live.
@@ -78,12 +78,10 @@ impl Stage {
             .collect();
         let before = self.progress.lines;
         self.progress.lines += deliveries.len() as u64;
-        ingest::append(
-            self.instance.log.embedded()?.as_ref(),
-            SOURCE,
-            (before, &self.progress),
-            &lines,
-        )?;
+        let Progress { run, lines: count, crc, finished } = &self.progress;
+        let piece =
+            Piece { run: run.number, before, lines: *count, crc: *crc, finished: *finished };
+        ingest::append(&self.instance.sources, SOURCE, &piece, &lines)?;
         Ok(())
     }
 }
@@ -107,7 +105,7 @@ async fn play(mut config: Config, options: &Options) -> anyhow::Result<()> {
         "ask from another shell: leadstream --data-dir {} worklist demo-realty",
         instance.config.data_dir.display()
     ))?;
-    let progress = ingest::begin(instance.log.embedded()?.as_ref(), SOURCE, true)?;
+    let progress = ingest::begin(&instance.sources, SOURCE, true)?;
     let mut stage =
         Stage { instance, clock, market: Market::new(1, options.leads, past_ms), progress };
     for hour in 1..=PAST_DAYS * 24 {
@@ -164,18 +162,25 @@ impl News {
 
     /// The newest record of each topic since the last look.
     fn newest(&mut self, instance: &Instance) -> Result<[Option<Value>; 2], log::Error> {
-        let snapshot = instance.log.embedded()?.snapshot()?;
+        let committed = instance.log.committed()?;
         let mut found = [None, None];
         for ((topic, next), found) in self.topics.iter_mut().zip(&mut found) {
+            let mut newest: Option<Vec<u8>> = None;
             for (partition, next) in (0..).map(Partition).zip(next) {
-                let end = snapshot.end(topic, partition)?;
-                if *next < end {
-                    let last = snapshot.read(topic, partition, Offset(end.0 - 1))?.pop();
-                    *found =
-                        last.and_then(|(_, record)| avro::describe(record.value.as_deref()?).ok());
-                    *next = end;
-                }
+                let end = committed.end(topic, partition)?;
+                committed.each::<log::Error>(
+                    (topic, partition),
+                    (*next, end),
+                    &mut |_, record| {
+                        if record.value.is_some() {
+                            newest = record.value;
+                        }
+                        Ok(())
+                    },
+                )?;
+                *next = end;
             }
+            *found = newest.and_then(|value| avro::describe(&value).ok());
         }
         Ok(found)
     }
@@ -184,11 +189,11 @@ impl News {
 /// One line of counts, and the newest warning and prompt under it.
 fn summary(stage: &Stage, news: &mut News) -> anyhow::Result<()> {
     let Stage { instance, clock, progress, .. } = stage;
-    let counters = instance.views.counters(progress.run)?;
-    let snapshot = instance.log.embedded()?.snapshot()?;
+    let counters = instance.views.counters(progress.run.number)?;
+    let committed = instance.log.committed()?;
     let count = |topic: &str| -> Result<u64, log::Error> {
-        (0..snapshot.partitions())
-            .map(|partition| Ok(snapshot.end(topic, Partition(partition))?.0))
+        (0..instance.log.partitions())
+            .map(|partition| Ok(committed.end(topic, Partition(partition))?.0))
             .sum()
     };
     say(format!(

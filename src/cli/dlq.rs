@@ -3,28 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cli::client::{Client, Method};
-use crate::cli::ingest::{self, outcome};
+use crate::cli::ingest::outcome;
 use crate::cli::print::say;
-use crate::cli::show::schemas;
 use crate::cli::table::table;
-use leadstream::app::dead_letters::{
-    self, Choice, Error, Fate, Forecast, Group, Letter, List, Redriven, Sent,
-};
-use leadstream::app::query::Shown;
-use leadstream::codec::record::Record;
-use leadstream::codec::topics::{self, DEAD_LETTERS, SOURCES};
+use leadstream::app::dead_letters::{self, Choice, Fate, Forecast, Group, Letter, List, Sent};
 use leadstream::config::Config;
 use leadstream::domain::units::{Offset, Partition};
-use leadstream::log::kafka::{self, Appender, Cluster, Settings, Topics};
-use leadstream::log::registry::Schemas;
 
 /// Milliseconds of a second, minute, hour and day.
 const UNITS: [(char, i64); 4] = [('s', 1_000), ('m', 60_000), ('h', 3_600_000), ('d', 86_400_000)];
@@ -115,27 +106,20 @@ impl FromStr for Since {
 }
 
 pub async fn dlq(config: &Config, command: Command, json: bool) -> anyhow::Result<()> {
-    let log = match config.kafka_settings()? {
-        Some(settings) => Log::Kafka(Box::new(tokio::task::block_in_place(|| {
-            Kafka::open(settings, schemas(config))
-        })?)),
-        None => Log::Instance(Client::connect(config).await?),
-    };
+    let client = Client::connect(config).await?;
     let done = match command {
-        Command::List(listed) => list(&log, listed, json).await,
-        Command::Show { place } => show(&log, place, json).await,
+        Command::List(listed) => list(&client, listed, json).await,
+        Command::Show { place } => show(&client, place, json).await,
         Command::Redrive(Redrive { reason, partition, limit, dry_run }) => {
             let choice = Choice { reason, partition, limit };
             if dry_run {
-                forecast(&log, &choice, json).await
+                forecast(&client, &choice, json).await
             } else {
-                return redrive(log, &choice, json).await;
+                redrive(&client, &choice, json).await
             }
         }
     };
-    if let Log::Instance(client) = log {
-        client.close()?;
-    }
+    client.close()?;
     done
 }
 
@@ -152,80 +136,18 @@ pub enum PartitionCommand {
 
 pub async fn partition(config: &Config, command: PartitionCommand) -> anyhow::Result<()> {
     let PartitionCommand::Resume { partition } = command;
-    let client = Client::connect(config).await?;
+    let client = Client::with_state(config).await?;
     let _: Value =
         client.post("/local/v1/resume", &json!({ "partition": partition }), Vec::new()).await?;
     say(format!("partition {partition} resumes"))?;
     Ok(client.close()?)
 }
 
-/// Where the dead letters are.
-enum Log {
-    Instance(Client),
-    Kafka(Box<Kafka>),
-}
-
-/// The dead letters that are on Kafka now.
-struct Kafka {
-    cluster: Arc<Cluster>,
-    topics: Topics,
-    schemas: Schemas,
-    ends: BTreeMap<Partition, Offset>,
-}
-
-type Each<'a> = &'a mut dyn FnMut(Offset, Record) -> Result<(), Error>;
-
-impl Kafka {
-    fn open(settings: Settings, schemas: Schemas) -> anyhow::Result<Self> {
-        let cluster = kafka::open(settings, &topics::ALL)?;
-        let topics = Topics::new(&cluster.settings)?;
-        let partitions = (0..cluster.partitions).map(Partition);
-        let ends = partitions
-            .map(|partition| Ok((partition, topics.end(DEAD_LETTERS, partition)?)))
-            .collect::<anyhow::Result<_>>()?;
-        Ok(Self { cluster, topics, schemas, ends })
-    }
-
-    fn letters(&self) -> impl Fn(Partition, (Offset, Offset), Each<'_>) -> Result<(), Error> {
-        |partition, (from, until), each| {
-            let Some(end) = self.ends.get(&partition) else { return Ok(()) };
-            let range = (from.max(self.topics.start(DEAD_LETTERS, partition)?), until.min(*end));
-            self.topics.each((DEAD_LETTERS, partition), range, each)
-        }
-    }
-
-    /// Without an appender, which would end a redrive that is under way.
-    fn redriven(&self) -> anyhow::Result<Redriven> {
-        Ok(Redriven::read(
-            self.topics.newest((SOURCES, Partition(0)), dead_letters::SOURCE)?.as_deref(),
-        )?)
-    }
-}
-
-async fn list(log: &Log, listed: Listed, json: bool) -> anyhow::Result<()> {
+async fn list(client: &Client, listed: Listed, json: bool) -> anyhow::Result<()> {
     let Listed { reason, partition, since, limit } = listed;
-    let since_ms = since.map_or(i64::MIN, |Since(at)| at);
-    let List { groups, letters } = match log {
-        Log::Instance(client) => {
-            let mut query = json!({ "limit": limit, "since_ms": since_ms });
-            if let Some(reason) = reason {
-                query["reason"] = reason.into();
-            }
-            if let Some(partition) = partition {
-                query["partition"] = partition.into();
-            }
-            client.get("/local/v1/dlq", &query).await?
-        }
-        Log::Kafka(kafka) => tokio::task::block_in_place(|| {
-            let chosen = (&Choice { reason, partition, limit: Some(limit) }, since_ms);
-            Ok::<_, anyhow::Error>(dead_letters::list(
-                &kafka.letters(),
-                kafka.cluster.partitions,
-                &kafka.redriven()?,
-                chosen,
-            )?)
-        })?,
-    };
+    let mut query = json!(Choice { reason, partition, limit: Some(limit) });
+    query["since_ms"] = since.map_or(i64::MIN, |Since(at)| at).into();
+    let List { groups, letters } = client.get("/local/v1/dlq", &query).await?;
     if json {
         return Ok(say(json!({ "reasons": groups, "letters": letters }))?);
     }
@@ -273,23 +195,9 @@ fn time(at_ms: i64) -> String {
         .map_or_else(|_| at_ms.to_string(), |time| time.to_string())
 }
 
-async fn show(log: &Log, Place(partition, offset): Place, json: bool) -> anyhow::Result<()> {
-    let letter: Value = match log {
-        Log::Instance(client) => {
-            client
-                .get(
-                    "/local/v1/dlq/letter",
-                    &json!({ "partition": partition.0, "offset": offset.0 }),
-                )
-                .await?
-        }
-        Log::Kafka(kafka) => tokio::task::block_in_place(|| {
-            let place = (partition, offset);
-            let found = dead_letters::find(&kafka.letters(), place)?
-                .with_context(|| dead_letters::nothing_at(place))?;
-            Ok::<_, anyhow::Error>(Shown::new(&kafka.schemas).letter(place, &found))
-        })?,
-    };
+async fn show(client: &Client, Place(partition, offset): Place, json: bool) -> anyhow::Result<()> {
+    let place = json!({ "partition": partition.0, "offset": offset.0 });
+    let letter: Value = client.get("/local/v1/dlq/letter", &place).await?;
     eprintln!(
         "what follows is as its producer sent it and may be personal data: do not pass it on"
     );
@@ -310,7 +218,7 @@ fn page(letter: &Value) -> String {
     lines.chain(processed).chain([plain(&letter["value"])]).collect()
 }
 
-async fn forecast(log: &Log, choice: &Choice, json: bool) -> anyhow::Result<()> {
+async fn forecast(client: &Client, choice: &Choice, json: bool) -> anyhow::Result<()> {
     let mut counts = BTreeMap::new();
     let mut reported = Ok(());
     let mut each = |forecast: Forecast| {
@@ -323,21 +231,7 @@ async fn forecast(log: &Log, choice: &Choice, json: bool) -> anyhow::Result<()> 
         }
         *counts.entry((forecast.reason, forecast.fate, forecast.again)).or_insert(0_u64) += 1;
     };
-    match log {
-        Log::Instance(client) => {
-            answer(client, ("/local/v1/dlq/forecast", Method::Get), choice, &mut each).await?;
-        }
-        Log::Kafka(kafka) => tokio::task::block_in_place(|| {
-            let chosen = (&kafka.redriven()?, choice);
-            Ok::<_, anyhow::Error>(dead_letters::forecast(
-                &kafka.letters(),
-                kafka.cluster.partitions,
-                chosen,
-                &kafka.schemas,
-                &mut each,
-            )?)
-        })?,
-    }
+    answer(client, ("/local/v1/dlq/forecast", Method::Get), choice, &mut each).await?;
     reported?;
     for ((reason, fate, again), letters) in counts {
         if json {
@@ -396,48 +290,19 @@ async fn answer<T: DeserializeOwned>(
     )
 }
 
-async fn redrive(log: Log, choice: &Choice, json: bool) -> anyhow::Result<()> {
+async fn redrive(client: &Client, choice: &Choice, json: bool) -> anyhow::Result<()> {
     let mut reported = Ok(());
-    let mut each = |sent: &Sent| {
+    let mut each = |sent: Sent| {
         if reported.is_ok() {
             reported =
-                if json { say(json!(sent)) } else { say(format!("appended {}", line(sent))) };
+                if json { say(json!(sent)) } else { say(format!("appended {}", line(&sent))) };
         }
     };
-    let (place, run, records) = match log {
-        Log::Instance(client) => {
-            let last =
-                answer(&client, ("/local/v1/dlq/redrive", Method::Post), choice, &mut |sent| {
-                    each(&sent)
-                })
-                .await?;
-            let run = last["run"].as_u64().and_then(|run| u32::try_from(run).ok()).unwrap_or(0);
-            (ingest::Place::Instance(client), run, last["records"].as_u64().unwrap_or(0))
-        }
-        Log::Kafka(kafka) => {
-            let appender = Appender::new(&kafka.cluster, dead_letters::SOURCE)?;
-            let done = tokio::task::block_in_place(|| {
-                dead_letters::redrive(
-                    &appender,
-                    &kafka.letters(),
-                    choice,
-                    &kafka.schemas,
-                    &mut |sent| sent.iter().for_each(&mut each),
-                )
-            });
-            let Redriven { run, lines, .. } =
-                done.context("run the same command again: it goes on where it was")?;
-            (ingest::Place::Kafka(Box::new(appender)), run, lines)
-        }
-    };
+    let last = answer(client, ("/local/v1/dlq/redrive", Method::Post), choice, &mut each).await?;
     reported?;
-    let counted = if records == 0 {
-        Ok("nothing to append again".to_owned())
-    } else {
-        outcome(&place, (run, records)).await
-    };
-    if let ingest::Place::Instance(client) = place {
-        client.close()?;
+    let records = last["records"].as_u64().unwrap_or(0);
+    if records == 0 {
+        return Ok(say("nothing to append again")?);
     }
-    Ok(say(counted?)?)
+    Ok(say(outcome(client, dead_letters::SOURCE, records).await?)?)
 }

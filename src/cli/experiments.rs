@@ -3,26 +3,21 @@
 
 mod tables;
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
+use crate::cli::client::Client;
 use crate::cli::experiments::tables::{
     adjusted, arm_values, arms, comparisons, date, money, percent, plot, segment_rows, worth,
 };
+use crate::cli::json::say_json;
 use crate::cli::print::say;
-use crate::cli::show::{apply_text, records};
+use crate::cli::show::{ready, tell_applied};
 use crate::cli::table::table;
-use leadstream::codec::definition::body_of;
-use leadstream::codec::model::starting_rules;
-use leadstream::codec::shown;
-use leadstream::codec::topics::{DEFINITIONS, EXPOSURES, METRICS};
+use leadstream::app::experiments::{Audited, Listed, Name, StateChange, Version};
 use leadstream::config::Config;
 use leadstream::domain::attribution::journeys::TOUCHES_MAX;
-use leadstream::domain::audit::Audit;
-use leadstream::domain::experiment::{Experiment, State};
-use leadstream::domain::rules::{Body, Definition, Rules};
+use leadstream::domain::experiment::State;
 
 #[derive(clap::Args)]
 pub struct Which {
@@ -33,8 +28,8 @@ pub struct Which {
 }
 
 impl Which {
-    fn is(&self, (_, experiment): &(Definition, Experiment)) -> bool {
-        experiment.tenant.as_str() == self.tenant && experiment.name == self.experiment
+    fn name(&self) -> Name {
+        Name { tenant: self.tenant.clone(), experiment: self.experiment.clone() }
     }
 }
 
@@ -68,99 +63,46 @@ pub struct Update {
     reason: Option<String>,
 }
 
-/// Every version of every experiment, in the order of the log, and the rules that all definitions
-/// give.
-async fn defined(config: &Config) -> anyhow::Result<(Vec<(Definition, Experiment)>, Rules)> {
-    let (mut experiments, mut rules) = (Vec::new(), starting_rules());
-    for record in records(config, DEFINITIONS).await? {
-        let Ok(definition) = shown::definition(&record["value"]) else { continue };
-        let Ok(body) = body_of(&definition) else { continue };
-        let experiment =
-            if let Body::Experiment(experiment) = &body { Some(experiment.clone()) } else { None };
-        if rules.define(&definition, body).is_ok() {
-            experiments.extend(experiment.map(|experiment| (definition, experiment)));
-        }
-    }
-    Ok((experiments, rules))
-}
-
-/// The newest counts and results by `tenant:experiment`.
-async fn newest(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
-    let records = records(config, METRICS).await?;
-    Ok(records
-        .into_iter()
-        .filter_map(|mut record| Some((record["key"].as_str()?.to_owned(), record["value"].take())))
-        .collect())
+/// Asks an instance that took everything it found.
+async fn ask<T: serde::de::DeserializeOwned>(
+    config: &Config,
+    what: &str,
+    query: &impl serde::Serialize,
+) -> anyhow::Result<T> {
+    let client = Client::connect(config).await?;
+    ready(&client).await?;
+    let answer = client.get(&format!("/local/v1/experiments{what}"), query).await?;
+    client.close()?;
+    Ok(answer)
 }
 
 pub async fn list(config: &Config, options: &ListOptions, json: bool) -> anyhow::Result<()> {
-    let (all, rules) = defined(config).await?;
-    let results = newest(config).await?;
-    let mut experiments: BTreeMap<(&str, &str), &(Definition, Experiment)> = BTreeMap::new();
-    for reported in &all {
-        let (definition, experiment) = reported;
-        let place =
-            experiments.entry((experiment.tenant.as_str(), &experiment.name)).or_insert(reported);
-        if (definition.effective_at, definition.version) >= (place.0.effective_at, place.0.version)
-        {
-            *place = reported;
-        }
+    let mut query = json!({ "all": options.all });
+    if let Some(tenant) = &options.tenant {
+        query["tenant"] = tenant.as_str().into();
     }
-    let wanted = |experiment: &Experiment| {
-        options.tenant.as_deref().is_none_or(|tenant| tenant == experiment.tenant.as_str())
-            && (options.all || experiment.state != State::Archived)
-    };
-    let mut rows = vec![
-        ["tenant", "experiment", "version", "state", "unit", "goal", "units", "decision"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    for ((tenant, name), (_, experiment)) in
-        experiments.into_iter().filter(|(_, (_, experiment))| wanted(experiment))
-    {
-        let counts = results
-            .get(&format!("{tenant}:{name}"))
-            .filter(|counts| counts["version"] == experiment.base_version)
-            .unwrap_or(&Value::Null);
-        let units: u64 = counts["arms"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|arm| arm["exposed_units"].as_u64())
-            .sum();
-        let state = if rules.is_concluded(&experiment.key()) {
-            "concluded"
-        } else {
-            experiment.state.as_str()
-        };
-        let goal = experiment
-            .plan
-            .as_ref()
-            .and_then(|plan| plan.measures.first())
-            .map_or("-", |measure| measure.metric.as_str());
-        let decision = counts["results"]["decision"].as_str().unwrap_or("-");
-        let cells = [
-            tenant,
-            name,
-            &experiment.version.to_string(),
-            state,
-            experiment.unit.as_str(),
-            goal,
-            &units.to_string(),
-            decision,
-        ];
-        rows.push(cells.map(str::to_owned).to_vec());
-    }
+    let listed: Vec<Listed> = ask(config, "", &query).await?;
     if json {
-        let names = rows[0].clone();
-        let rows = rows.iter().skip(1).map(|row| {
-            names.iter().cloned().zip(row.iter().map(|cell| Value::from(cell.as_str())))
-        });
-        return Ok(say(Value::from(
-            rows.map(Iterator::collect::<serde_json::Map<_, _>>).collect::<Vec<_>>(),
-        ))?);
+        return Ok(say_json(json!(listed))?);
     }
-    Ok(say(table(&rows))?)
+    let heads = ["tenant", "experiment", "version", "state", "unit", "goal", "units", "decision"];
+    let row = |listed: Listed| {
+        let Listed { tenant, experiment, version, state, unit, goal, units, decision } = listed;
+        let or_none = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
+        let (goal, decision) = (or_none(goal), or_none(decision));
+        vec![
+            tenant,
+            experiment,
+            version.to_string(),
+            state,
+            unit,
+            goal,
+            units.to_string(),
+            decision,
+        ]
+    };
+    let heads = std::iter::once(heads.map(str::to_owned).to_vec());
+    Ok(say(table(&heads.chain(listed.into_iter().map(row)).collect::<Vec<_>>()))?)
 }
 
 /// Defines the next version of an experiment, which differs from the newest in its state.
@@ -169,66 +111,31 @@ pub async fn change(
     Update { which, at, reason }: &Update,
     state: State,
 ) -> anyhow::Result<()> {
-    let (all, _) = defined(config).await?;
-    let newest = all
-        .iter()
-        .filter(|reported| which.is(reported))
-        .max_by_key(|(definition, _)| definition.version);
-    let Some((definition, experiment)) = newest else {
-        bail!("{} has no experiment {}", which.tenant, which.experiment)
-    };
-    if experiment.state == state {
-        bail!("{} is {} since version {}", which.experiment, state.as_str(), definition.version);
-    }
-    let at = at.unwrap_or_else(jiff::Timestamp::now);
-    if at.as_millisecond() < definition.effective_at.0 {
-        let since = jiff::Timestamp::from_millisecond(definition.effective_at.0)?;
-        bail!(
-            "version {} takes effect at {since}: give a later time with --at",
-            definition.version
-        );
-    }
-    let mut body: serde_json::Map<String, Value> = serde_json::from_str(&definition.body)?;
-    // What `state` was called before.
-    body.remove("running");
-    body.remove("reason");
-    body.extend([
-        ("state".to_owned(), state.as_str().into()),
-        ("revises".to_owned(), experiment.base_version.into()),
-    ]);
-    body.extend(reason.iter().map(|reason| ("reason".to_owned(), reason.as_str().into())));
-    let next = json!({
-        "tenant": which.tenant, "kind": definition.kind, "name": which.experiment, "version": definition.version + 1,
-        "effective_at": at.to_string(), "body": body,
-    });
-    apply_text(config, serde_json::to_vec(&next)?).await
+    let state = state.as_str().to_owned();
+    let change = StateChange { name: which.name(), state, at: *at, reason: reason.clone() };
+    let client = Client::connect(config).await?;
+    let applied = client.send_json("/local/v1/experiments/state", &change).await?;
+    tell_applied(&applied)?;
+    Ok(client.close()?)
 }
 
 pub async fn show(config: &Config, which: &Which, json: bool) -> anyhow::Result<()> {
-    let (all, rules) = defined(config).await?;
-    let versions: Vec<_> = all.iter().filter(|reported| which.is(reported)).collect();
-    if versions.is_empty() {
-        bail!("{} has no experiment {}", which.tenant, which.experiment);
-    }
-    for (definition, experiment) in versions {
-        let body: Value = serde_json::from_str(&definition.body)?;
-        let concluded = rules.is_concluded(&experiment.key());
+    let versions: Vec<Version> = ask(config, "/versions", &which.name()).await?;
+    for reported in versions {
         if json {
-            let reported = json!({"version": definition.version, "began": experiment.base_version, "state": experiment.state.as_str(), "concluded": concluded,
-                "effective_at": definition.effective_at.0, "config_sha256": experiment.config_sha256, "body": body});
-            say(reported)?;
+            say(json!(reported))?;
             continue;
         }
-        let (version, from) = (definition.version, date(definition.effective_at.0));
-        let base_version = if experiment.base_version == version {
+        let Version { version, began, state, concluded, effective_at, body, .. } = reported;
+        let base_version = if began == version {
             "begins it".to_owned()
         } else {
-            format!("revises version {}", experiment.base_version)
+            format!("revises version {began}")
         };
         let over = if concluded { ", concluded" } else { "" };
         say(format!(
-            "version {version}, from {from}, {base_version}, {}{over}",
-            experiment.state.as_str()
+            "version {version}, from {}, {base_version}, {state}{over}",
+            date(effective_at)
         ))?;
         say(format!("{}\n", serde_json::to_string_pretty(&body)?))?;
     }
@@ -236,17 +143,13 @@ pub async fn show(config: &Config, which: &Which, json: bool) -> anyhow::Result<
 }
 
 pub async fn results(config: &Config, which: &Which, json: bool) -> anyhow::Result<()> {
-    let mut newest = newest(config).await?;
-    let Which { tenant, experiment } = which;
-    let reported = newest.remove(&format!("{tenant}:{experiment}"));
-    let reported = reported.with_context(|| {
-        format!("nothing was counted for experiment {experiment} of {tenant} yet")
-    })?;
+    let reported: Value = ask(config, "/results", &which.name()).await?;
     if json {
-        return Ok(say(reported)?);
+        return Ok(say_json(reported)?);
     }
     say(format!(
-        "{experiment}, version {}: exposures until {}\n",
+        "{}, version {}: exposures until {}\n",
+        which.experiment,
         reported["version"],
         date(reported["at"].as_i64().unwrap_or(0))
     ))?;
@@ -342,17 +245,16 @@ fn worth_of(results: &Value) -> anyhow::Result<()> {
 /// numbers of each.
 pub async fn segments(config: &Config, options: &Segments, json: bool) -> anyhow::Result<()> {
     let Segments { tenant, experiment } = options;
-    let wanted = |key: &str| match experiment {
-        Some(experiment) => key == format!("{tenant}:{experiment}"),
-        None => key.strip_prefix(&format!("{tenant}:")).is_some_and(|name| !name.is_empty()),
-    };
-    let mut all = newest(config).await?;
-    all.retain(|key, reported| wanted(key) && reported["results"]["segments"].is_array());
+    let mut query = json!({ "tenant": tenant });
+    if let Some(experiment) = experiment {
+        query["experiment"] = experiment.as_str().into();
+    }
+    let all: Vec<Value> = ask(config, "/segments", &query).await?;
     let text =
         |reported: &Value, field: &str| reported[field].as_str().unwrap_or_default().to_owned();
     if json {
         let one = |mut reported: Value| json!({"experiment": text(&reported, "experiment"), "segments": reported["results"]["segments"].take()});
-        return Ok(say(Value::from(all.into_values().map(one).collect::<Vec<_>>()))?);
+        return Ok(say_json(Value::from(all.into_iter().map(one).collect::<Vec<_>>()))?);
     }
     if all.is_empty() {
         bail!(
@@ -361,7 +263,7 @@ pub async fn segments(config: &Config, options: &Segments, json: bool) -> anyhow
                 `agents_max` and its windows have passed"
         );
     }
-    for reported in all.values() {
+    for reported in &all {
         let segments: Vec<&Value> =
             reported["results"]["segments"].as_array().into_iter().flatten().collect();
         let rule = text(&reported["results"], "rule");
@@ -402,13 +304,13 @@ pub async fn segments(config: &Config, options: &Segments, json: bool) -> anyhow
 pub async fn attribution(config: &Config, tenant: &str, json: bool) -> anyhow::Result<()> {
     const CAUTION: &str = "credits share out the conversions that were; they are no causes: only \
         an experiment shows one";
-    let reported = newest(config).await?.remove(&format!("{tenant}:"));
+    let reported: Option<Value> = ask(config, "/attribution", &json!({ "tenant": tenant })).await?;
     let reported = reported
         .with_context(|| format!("no lead of {tenant} that was coached was won or lost yet"))?;
     let mut credited = reported["attribution"].clone();
     if json {
         credited["note"] = CAUTION.into();
-        return Ok(say(credited)?);
+        return Ok(say_json(credited)?);
     }
     let number = |field: &str| credited[field].as_i64().unwrap_or(0);
     let (won, lost, untouched, cut) = (
@@ -442,30 +344,18 @@ pub async fn attribution(config: &Config, tenant: &str, json: bool) -> anyhow::R
 }
 
 pub async fn audit(config: &Config, json: bool) -> anyhow::Result<()> {
-    let (_, rules) = defined(config).await?;
-    let mut audit = Audit::default();
-    let mut unsealed = 0_u64;
-    for record in records(config, EXPOSURES).await? {
-        let place = format!("{}/{}", record["partition"], record["offset"]);
-        match shown::exposure(&record["key"], &record["value"]) {
-            Ok(Some(exposure)) => audit.take(&rules, &place, &exposure),
-            Ok(None) => unsealed += 1,
-            Err(reason) => audit.find(&place, reason),
-        }
-    }
-    let Audit { exposures, units, multi_exposed, wrong, reported, .. } = audit;
+    let audited: Audited = ask(config, "/audit", &json!({})).await?;
+    let Audited { exposures, units, crossed, unsealed, wrong, findings } = &audited;
     if json {
-        say(
-            json!({"exposures": exposures, "units": units, "crossed": multi_exposed, "unsealed": unsealed, "wrong": wrong, "told": reported}),
-        )?;
+        say(json!(audited))?;
     } else {
-        reported.iter().try_for_each(say)?;
+        findings.iter().try_for_each(say)?;
         say(format!(
-            "exposures={exposures} units={units} crossed={multi_exposed} unsealed={unsealed} \
+            "exposures={exposures} units={units} crossed={crossed} unsealed={unsealed} \
                 wrong={wrong}"
         ))?;
     }
-    if wrong > 0 {
+    if *wrong > 0 {
         bail!("{wrong} exposures are not as the definitions and their chain say");
     }
     Ok(())

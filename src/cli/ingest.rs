@@ -5,16 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::cli::client::Client;
+use crate::cli::client::{Client, Method};
 use crate::cli::print::{say, spinner};
-use leadstream::app::ingest::{self, BadLine, Lines, Progress};
-use leadstream::codec::rows;
-use leadstream::codec::topics::{self, DEAD_LETTERS};
+use leadstream::app::ingest::{BadLine, Lines, Outcome, Piece, Progress};
+use leadstream::codec::topics::DEAD_LETTERS;
 use leadstream::config::Config;
-use leadstream::log::kafka::{self, Appender, Followed};
-use leadstream::pipeline::{self, Key, Row};
 
 /// Bad lines printed before only their number is told.
 const BAD_LINES_SHOWN: usize = 20;
@@ -38,103 +35,34 @@ pub struct Options {
 }
 
 #[derive(Deserialize)]
-struct Counters {
-    received: u64,
-    advanced: u64,
-    duplicate: u64,
-    late: u64,
-    dead_lettered: u64,
-    /// Why nothing more is taken for now.
-    paused: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Appended {
     bad: Vec<BadLine>,
 }
 
 pub async fn ingest(config: &Config, options: &Options) -> anyhow::Result<()> {
-    if let Some(settings) = config.kafka_settings()? {
-        let cluster = kafka::open(settings, &topics::ALL)?;
-        let place = Place::Kafka(Box::new(Appender::new(&cluster, &source_name(&options.file))?));
-        return send_and_tell(&place, config, options).await;
-    }
-    let place = Place::Instance(Client::connect(config).await?);
-    let reported = send_and_tell(&place, config, options).await;
-    if let Place::Instance(client) = place {
-        client.close()?;
-    }
+    let client = Client::connect(config).await?;
+    let reported = send_and_tell(&client, config, options).await;
+    client.close()?;
     reported
 }
 
-/// Where lines go: through an instance into its data directory, or straight to Kafka.
-pub enum Place {
-    /// An instance.
-    Instance(Client),
-    /// Kafka.
-    Kafka(Box<Appender>),
+/// How a source is appended.
+struct Source<'a> {
+    client: &'a Client,
+    name: String,
 }
 
-impl Place {
-    async fn begin(&self, name: &str, fresh: bool) -> anyhow::Result<Progress> {
-        match self {
-            Self::Instance(client) => Ok(client
-                .post(
-                    "/local/v1/ingest/begin",
-                    &json!({ "name": name, "fresh": fresh }),
-                    Vec::new(),
-                )
-                .await?),
-            Self::Kafka(appender) => {
-                Ok(tokio::task::block_in_place(|| ingest::begin(appender.as_ref(), name, fresh))?)
-            }
-        }
+impl Source<'_> {
+    async fn begin(&self, fresh: bool) -> anyhow::Result<Progress> {
+        let query = json!({ "name": self.name, "fresh": fresh });
+        Ok(self.client.post("/local/v1/ingest/begin", &query, Vec::new()).await?)
     }
 
-    async fn append(
-        &self,
-        name: &str,
-        (before, after): (u64, &Progress),
-        lines: Vec<u8>,
-    ) -> anyhow::Result<Vec<BadLine>> {
-        match self {
-            Self::Instance(client) => {
-                let Progress { run, lines: until, crc, finished } = after;
-                let query = json!({ "name": name, "before": before, "run": run, "lines": until, "crc": crc, "finished": finished });
-                let Appended { bad } =
-                    client.post("/local/v1/ingest/append", &query, lines).await?;
-                Ok(bad)
-            }
-            Self::Kafka(appender) => Ok(tokio::task::block_in_place(|| {
-                ingest::append(appender.as_ref(), name, (before, after), &lines)
-            })?),
-        }
-    }
-
-    async fn counters(&self, run: u32, followed: &mut Followed) -> anyhow::Result<Counters> {
-        match self {
-            Self::Instance(client) => {
-                Ok(client.get("/local/v1/ingest/counters", &json!({ "run": run })).await?)
-            }
-            Self::Kafka(appender) => {
-                let mut whole = pipeline::Counters::default();
-                for bytes in tokio::task::block_in_place(|| appender.follow(followed))? {
-                    whole.merge(
-                        &Row::into_counters(rows::row(&Key::Counters(run), &bytes)?)
-                            .unwrap_or_default(),
-                    );
-                }
-                let pipeline::Counters { advanced, duplicate, late, dead_lettered } = whole;
-                Ok(Counters {
-                    received: whole.received(),
-                    advanced,
-                    duplicate,
-                    late,
-                    dead_lettered,
-                    paused: None,
-                })
-            }
-        }
+    async fn append(&self, piece: &Piece, lines: Vec<u8>) -> anyhow::Result<Vec<BadLine>> {
+        let mut query = json!(piece);
+        query["name"] = self.name.as_str().into();
+        let Appended { bad } = self.client.post("/local/v1/ingest/append", &query, lines).await?;
+        Ok(bad)
     }
 }
 
@@ -145,10 +73,10 @@ fn source_name(file: &str) -> String {
 
 /// Sends the file and tells how all of it came out. Before that the run has not ended: the same
 /// command goes on with it.
-async fn send_and_tell(place: &Place, config: &Config, options: &Options) -> anyhow::Result<()> {
-    let name = source_name(&options.file);
-    let progress = send(place, config, (&name, options)).await?;
-    let waited = outcome(place, (progress.run, progress.lines)).await;
+async fn send_and_tell(client: &Client, config: &Config, options: &Options) -> anyhow::Result<()> {
+    let source = Source { client, name: source_name(&options.file) };
+    let progress = send(&source, config, options).await?;
+    let waited = outcome(client, &source.name, progress.lines).await;
     say(waited.with_context(|| {
         let next = if options.file == "-" {
             "do not send them again"
@@ -158,9 +86,10 @@ async fn send_and_tell(place: &Place, config: &Config, options: &Options) -> any
         format!("all {} lines are appended: {next}", progress.lines)
     })?)?;
     if !options.follow {
-        let ended = Progress { finished: true, ..progress };
+        let Progress { run, lines, crc, .. } = progress;
+        let ended = Piece { run: run.number, before: lines, lines, crc, finished: true };
         // What came of the lines is told, and the next call would only tell it again.
-        if let Err(error) = place.append(&name, (ended.lines, &ended), Vec::new()).await {
+        if let Err(error) = source.append(&ended, Vec::new()).await {
             eprintln!(
                 "that this was told could not be stored, so the next call tells it again: {error:#}"
             );
@@ -169,32 +98,41 @@ async fn send_and_tell(place: &Place, config: &Config, options: &Options) -> any
     Ok(())
 }
 
-/// Waits until so many records of a run are taken; gives the line that says how they came out.
-pub async fn outcome(place: &Place, (run, records): (u32, u64)) -> anyhow::Result<String> {
-    let mut followed = Followed::new(rows::key_text(&Key::Counters(run)));
+/// Waits until so many records of a source's run are taken; gives the line that says how they came
+/// out.
+pub async fn outcome(client: &Client, name: &str, records: u64) -> anyhow::Result<String> {
     let bar = spinner("taken");
-    let counters = loop {
-        let counters = place.counters(run, &mut followed).await?;
-        bar.set_position(counters.received);
-        if counters.received >= records {
-            break counters;
-        }
-        if let Some(why) = counters.paused {
-            bail!("{records} records are appended, {} of them are taken: {why}", counters.received);
-        }
-        tokio::time::sleep(PAUSE * 5).await;
+    let mut last = Value::Null;
+    let mut newest = None;
+    let each = &mut |line: &str| {
+        last = serde_json::from_str(line).unwrap_or_default();
+        newest = serde_json::from_str::<Outcome>(line).ok();
+        newest.as_ref().is_some_and(|outcome| {
+            bar.set_position(outcome.received);
+            outcome.received < records && outcome.paused.is_none()
+        })
     };
-    let Counters { received, advanced, duplicate, late, dead_lettered, paused: _ } = counters;
-    Ok(format!(
-        "received={received} advanced={advanced} duplicate={duplicate} late={late} \
-            dead_lettered={dead_lettered}"
-    ))
+    client.lines("/local/v1/ingest/outcome", &json!({ "name": name }), Method::Get, each).await?;
+    bar.finish_and_clear();
+    if let Some(error) = last["error"].as_str() {
+        bail!("{error}");
+    }
+    let Outcome { received, advanced, duplicate, late, dead_lettered, paused } =
+        newest.context("the instance ended before its answer did")?;
+    match paused.filter(|_| received < records) {
+        Some(why) => bail!("{records} records are appended, {received} of them are taken: {why}"),
+        None if received < records => bail!("the instance ended before its answer did"),
+        None => Ok(format!(
+            "received={received} advanced={advanced} duplicate={duplicate} late={late} \
+                dead_lettered={dead_lettered}"
+        )),
+    }
 }
 
 /// Where the file stands, and its lines from there on.
-async fn begin(place: &Place, name: &str, file: &str) -> anyhow::Result<(Progress, Lines)> {
+async fn begin(source: &Source<'_>, file: &str) -> anyhow::Result<(Progress, Lines)> {
     // Standard input cannot be read twice, so it is never compared with what came before.
-    let stored = place.begin(name, file == "-").await?;
+    let stored = source.begin(file == "-").await?;
     let mut lines = Lines::open(file)?;
     let mut hasher = crc32fast::Hasher::new();
     for _ in 0..stored.lines {
@@ -206,15 +144,11 @@ async fn begin(place: &Place, name: &str, file: &str) -> anyhow::Result<(Progres
     if hasher.finalize() == stored.crc {
         return Ok((stored, lines));
     }
-    Ok((place.begin(name, true).await?, Lines::open(file)?))
+    Ok((source.begin(true).await?, Lines::open(file)?))
 }
 
-async fn send(
-    place: &Place,
-    config: &Config,
-    (name, options): (&str, &Options),
-) -> anyhow::Result<Progress> {
-    let (mut progress, mut lines) = begin(place, name, &options.file).await?;
+async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow::Result<Progress> {
+    let (mut progress, mut lines) = begin(source, &options.file).await?;
     let mut hasher = crc32fast::Hasher::new_with_initial(progress.crc);
     let (bar, began, resumed) = (spinner("lines"), Instant::now(), progress.lines);
     let (mut bad, mut is_read) = (0, false);
@@ -241,7 +175,10 @@ async fn send(
         }
         if !body.is_empty() {
             progress.crc = hasher.clone().finalize();
-            let answer = place.append(name, (before, &progress), body).await;
+            let Progress { run, lines, crc, .. } = &progress;
+            let piece =
+                Piece { run: run.number, before, lines: *lines, crc: *crc, finished: false };
+            let answer = source.append(&piece, body).await;
             let found = answer.context("run the same command again: it goes on where it was")?;
             tell(&found, &mut bad);
             bar.set_position(progress.lines);

@@ -12,7 +12,7 @@ use crate::pipeline::{Key, Row};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "LeadstreamDefinition")]
-pub(crate) struct WireDefinition {
+struct WireDefinition {
     tenant_id: Option<String>,
     kind: String,
     name: String,

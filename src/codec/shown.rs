@@ -1,13 +1,10 @@
-//! Records of experiments as they are shown to people, read again: for commands that look at
-//! topics, however values are framed.
+//! Exposures as they are shown to people, read again: for an audit of the log, however values are
+//! framed.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::codec::avro;
-use crate::codec::internal::WireDefinition;
 use crate::domain::experiment::{Exposure, Unit};
-use crate::domain::rules::Definition;
 use crate::domain::units::{EventId, EventTime, LeadKey, Tenant};
 
 #[derive(Deserialize)]
@@ -83,13 +80,4 @@ pub fn exposure(key: &Value, value: &Value) -> Result<Option<Exposure>, String> 
         reason: shown.reason,
         chain: seal(chain).ok_or("chain is no seal")?,
     }))
-}
-
-/// A definition of `leadstream.definitions.v1`; its body is not looked at.
-///
-/// # Errors
-/// Which field is not what it has to be.
-pub fn definition(value: &Value) -> Result<Definition, String> {
-    let wire = WireDefinition::deserialize(value).map_err(|error| error.to_string())?;
-    wire.try_into().map_err(|error: avro::Error| error.to_string())
 }

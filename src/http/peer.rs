@@ -157,7 +157,7 @@ fn show(key: &LeadKey, view: View, as_of: Value) -> Result<Value, Problem> {
         .telling(as_of));
     };
     let rules = view.rules.in_force(key.tenant(), lead.activity.last.unwrap_or_default());
-    let mut shown = query::lead(key, &lead, &rules);
+    let mut shown = json!(query::lead(key, &lead, &rules));
     shown["as_of"] = as_of;
     Ok(shown)
 }
@@ -266,7 +266,8 @@ pub(crate) async fn worklist(
     let missing: Vec<u32> = (0..instance.log.partitions())
         .filter(|partition| !whole.partitions.contains(partition))
         .collect();
-    Ok(Json(json!({ "tasks": whole.tasks, "missing_partitions": missing })))
+    let Worklist { tasks, as_of_ms, .. } = whole;
+    Ok(Json(json!({ "tasks": tasks, "as_of_ms": as_of_ms, "missing_partitions": missing })))
 }
 
 async fn own_worklist(

@@ -6,6 +6,7 @@
 mod cleaner;
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub struct Writes {
 /// The log of one data directory.
 pub struct Embedded {
     database: Database,
+    /// Held as long as the log is open, whatever becomes of its file.
+    _lock: File,
     file: PathBuf,
     partitions: u32,
     identity: u64,
@@ -72,10 +75,15 @@ impl Embedded {
     /// [`Error::InUse`], [`Error::Format`], or when the file cannot be made or read.
     pub fn open(directory: &Path, options: &Options) -> Result<Self, Error> {
         std::fs::create_dir_all(directory)?;
+        let lock = lock(directory)?;
         let file = directory.join("log.redb");
+        let is_there = std::fs::metadata(&file).is_ok_and(|file| file.len() > 0);
+        if !is_there {
+            create(directory, &file)?;
+        }
         let mut builder = Database::builder();
         builder.set_cache_size(options.cache_bytes);
-        let database = builder.create(&file).map_err(|error| match error {
+        let database = builder.open(&file).map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => Error::InUse,
             other => storage(other),
         })?;
@@ -83,6 +91,7 @@ impl Embedded {
         let (partitions, identity) = prepare(&database, options.partitions, identity)?;
         Ok(Self {
             database,
+            _lock: lock,
             file,
             partitions,
             identity,
@@ -141,8 +150,8 @@ impl Embedded {
         Ok(())
     }
 
-    /// Takes over records of another log with their offsets, which ascend, into a topic that is
-    /// empty.
+    /// Takes over records of another log with their offsets, which ascend beyond those that are
+    /// there.
     ///
     /// # Errors
     /// When redb fails.
@@ -251,6 +260,31 @@ impl Embedded {
     }
 }
 
+/// Lets one process at a time into a data directory.
+fn lock(directory: &Path) -> Result<File, Error> {
+    let lock =
+        File::options().create(true).truncate(false).write(true).open(directory.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Makes an empty log, all of it or none: whoever is killed meanwhile leaves no half file.
+fn create(directory: &Path, file: &Path) -> Result<(), Error> {
+    if directory.join("state").exists() {
+        return Err(Error::Missing(file.to_owned()));
+    }
+    let draft = directory.join("log.redb.new");
+    if draft.exists() {
+        std::fs::remove_file(&draft)?;
+    }
+    drop(Database::create(&draft).map_err(storage)?);
+    std::fs::rename(&draft, file)?;
+    Ok(File::open(directory)?.sync_all()?)
+}
+
 /// Makes the tables; gives the number of partitions and the identity that hold.
 fn prepare(database: &Database, partitions: u32, identity: u64) -> Result<(u32, u64), Error> {
     let transaction = database.begin_write().map_err(storage)?;
@@ -320,25 +354,11 @@ impl Snapshot {
         let table = self.transaction.open_table(SOURCES).map_err(storage)?;
         Ok(table.get(name).map_err(storage)?.map(|state| state.value().to_vec()))
     }
-
-    /// What was stored for every source.
-    ///
-    /// # Errors
-    /// When redb fails.
-    pub fn sources(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let table = self.transaction.open_table(SOURCES).map_err(storage)?;
-        let rows = table.iter().map_err(storage)?;
-        rows.map(|row| row.map(|(_, state)| state.value().to_vec()).map_err(storage)).collect()
-    }
 }
 
-impl Sources for Embedded {
+impl Sources for Arc<Embedded> {
     fn source(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         self.snapshot()?.source(name)
-    }
-
-    fn sources(&self) -> Result<Vec<Vec<u8>>, Error> {
-        self.snapshot()?.sources()
     }
 
     fn append_from(&self, batches: &Batches, source: (&str, &[u8])) -> Result<(), Error> {
@@ -460,6 +480,25 @@ mod tests {
             ingest_run: 3,
             origin: None,
         }
+    }
+
+    #[test]
+    fn a_log_that_is_gone_is_no_new_log_and_nobody_else_gets_in_while_it_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Embedded::open(folder.path(), &Options::default());
+        // What a process left that was killed while it made the log.
+        std::fs::write(folder.path().join("log.redb.new"), b"half").unwrap();
+        let log = open().unwrap();
+        let file = folder.path().join("log.redb");
+        std::fs::rename(&file, folder.path().join("moved")).unwrap();
+        assert!(matches!(open(), Err(Error::InUse)), "although its file is gone");
+        drop(log);
+        std::fs::create_dir(folder.path().join("state")).unwrap();
+        assert!(matches!(open(), Err(Error::Missing(missing)) if missing == file));
+        std::fs::write(&file, b"").unwrap();
+        assert!(matches!(open(), Err(Error::Missing(missing)) if missing == file));
+        std::fs::remove_dir(folder.path().join("state")).unwrap();
+        assert_eq!(open().unwrap().partitions(), Options::default().partitions);
     }
 
     #[test]

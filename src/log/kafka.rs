@@ -31,7 +31,7 @@ use crate::codec::record::{Origin, Record};
 use crate::codec::topics::Topic;
 use crate::log::Error;
 
-pub use crate::log::kafka::appender::{Appender, Followed};
+pub use crate::log::kafka::appender::Appender;
 pub use crate::log::kafka::assignment::{
     InputPartition, PartitionAssignment, Rebalance, WorkerSlot,
 };

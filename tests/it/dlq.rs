@@ -14,9 +14,11 @@ use serde_json::Value;
 use crate::broker::{self, Broker};
 use crate::kafka::{Fleet, PARTITIONS, await_that, settings};
 use leadstream::app::dead_letters::{
-    self, ATTEMPTS_MAX, Choice, Error, Fate, Forecast, List, Redriven, forecast, list, redrive,
+    ATTEMPTS_MAX, Choice, Error, Fate, Forecast, Letters, List, Redrive, Redriven, forecast, list,
+    redrive_as,
 };
 use leadstream::app::replay::replay;
+use leadstream::app::sources::OpenSources;
 use leadstream::codec::interaction;
 use leadstream::codec::model::starting_rules;
 use leadstream::codec::record::{Batches, Record};
@@ -27,14 +29,12 @@ use leadstream::engine::worker::{BreakerLimit, Options, Views, Worker};
 use leadstream::log::kafka::Topics;
 use leadstream::log::registry::Schemas;
 use leadstream::log::{
-    Embedded, Error as LogError, Options as LogOptions, Reader, Sources, TimeSource,
+    Backend, Embedded, Error as LogError, Options as LogOptions, Reader, Sources, TimeSource,
 };
 use leadstream::telemetry::metrics::Metrics;
 
 const START: i64 = 1_767_225_600_000;
 const INTERACTIONS: &str = "lead.interactions.v1";
-
-type Each<'a> = &'a mut dyn FnMut(Offset, Record) -> Result<(), Error>;
 
 /// A data directory whose clock the test moves, with a worker.
 struct Directory {
@@ -107,41 +107,35 @@ impl Directory {
         found
     }
 
-    fn letters(&self) -> impl Fn(Partition, (Offset, Offset), Each<'_>) -> Result<(), Error> {
-        let snapshot = self.log.snapshot().unwrap();
-        move |partition, (from, until), each| {
-            snapshot.each(
-                (DEAD_LETTERS, partition),
-                (from, until.min(snapshot.end(DEAD_LETTERS, partition)?)),
-                each,
-            )
-        }
+    fn backend(&self) -> Backend {
+        Backend::Embedded(self.log.clone())
+    }
+
+    /// Redrives with a log that may fail.
+    fn redrive_as(&self, log: &dyn Sources, choice: &Choice) -> Result<Redriven, Error> {
+        let (backend, schemas) = (self.backend(), Schemas::default());
+        let sources = OpenSources::new(backend.clone());
+        let (letters, new_run) = (Letters::now(&backend)?, &|| sources.new_run());
+        let what = Redrive { letters: &letters, choice, schemas: &schemas, new_run };
+        redrive_as(log, &what, &mut |_| {})
     }
 
     fn redrive(&self, choice: &Choice) -> Redriven {
-        redrive(self.log.as_ref(), &self.letters(), choice, &Schemas::default(), &mut |_| {})
-            .unwrap()
+        self.redrive_as(&self.log, choice).unwrap()
     }
 
     /// How many dead letters of which reason would come to what.
     fn forecast(&self, choice: &Choice) -> BTreeMap<(String, Fate, Option<String>), u64> {
         let mut found = BTreeMap::new();
-        let (letters, partitions, stored) = (self.letters(), self.log.partitions(), self.stored());
-        forecast(
-            &letters,
-            partitions,
-            (&stored, choice),
-            &Schemas::default(),
-            &mut |Forecast { reason, fate, again, .. }| {
-                *found.entry((reason, fate, again)).or_default() += 1;
-            },
-        )
-        .unwrap();
+        let count = &mut |Forecast { reason, fate, again, .. }| {
+            *found.entry((reason, fate, again)).or_default() += 1;
+        };
+        forecast(&self.backend(), choice, &Schemas::default(), count).unwrap();
         found
     }
 
     fn stored(&self) -> Redriven {
-        Redriven::read(self.log.source(dead_letters::SOURCE).unwrap().as_deref()).unwrap()
+        Letters::now(&self.backend()).unwrap().redriven().unwrap()
     }
 
     fn replays(&self) {
@@ -161,18 +155,14 @@ impl Directory {
 
 /// A log that fails at one of its appends, before or after it happened.
 struct Failing<'a> {
-    log: &'a Embedded,
+    log: &'a Arc<Embedded>,
     left: Cell<usize>,
     happens: bool,
 }
 
 impl Sources for Failing<'_> {
     fn source(&self, name: &str) -> Result<Option<Vec<u8>>, LogError> {
-        Sources::source(self.log, name)
-    }
-
-    fn sources(&self) -> Result<Vec<Vec<u8>>, LogError> {
-        Sources::sources(self.log)
+        self.log.source(name)
     }
 
     fn append_from(&self, batches: &Batches, source: (&str, &[u8])) -> Result<(), LogError> {
@@ -216,17 +206,16 @@ fn each_dead_letter_is_appended_again_once_wherever_a_redrive_is_killed() {
         directory.take();
         let choice = Choice { reason: Some("bad_magic".to_owned()), ..Choice::default() };
         let failing = Failing { log: &directory.log, left: Cell::new(append), happens };
-        let killed =
-            redrive(&failing, &directory.letters(), &choice, &Schemas::default(), &mut |_| {});
+        let killed = directory.redrive_as(&failing, &choice);
         assert_eq!(killed.is_err(), append < 7, "six pieces, and the end");
-        let run = directory.stored().run;
+        let run = directory.stored().run.number;
         let done = directory.redrive(&choice);
         assert!(
             done.lines == 2_400 || (append, happens, done.lines) == (6, true, 0),
             "{append} {happens}: {}",
             done.lines
         );
-        assert!(run == 0 || done.lines == 0 || run == done.run);
+        assert!(run == 0 || done.lines == 0 || run == done.run.number);
         let mut times: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
         for (partition, record) in directory.records(INTERACTIONS) {
             *times.entry(record.value.unwrap()).or_default() += 1;
@@ -261,7 +250,7 @@ fn what_fails_again_is_a_dead_letter_with_one_attempt_more_until_it_is_left_alon
     directory.take();
     for attempt in 1..=ATTEMPTS_MAX {
         let done = directory.redrive(&Choice::default());
-        assert_eq!((done.lines, done.run), (1, attempt));
+        assert_eq!((done.lines, done.run.number), (1, attempt));
         directory.take();
         let (_, newest) = directory.records(DEAD_LETTERS).pop().unwrap();
         assert_eq!(
@@ -306,9 +295,7 @@ fn what_is_an_event_now_is_taken_as_one_and_its_run_counts_it() {
     );
     directory.take();
     assert_eq!(directory.records(DEAD_LETTERS).len(), 3);
-    let listed = |choice, since_ms| {
-        list(&directory.letters(), 3, &Redriven::default(), (&choice, since_ms)).unwrap()
-    };
+    let listed = |choice, since_ms| list(&directory.backend(), &choice, since_ms).unwrap();
     let List { groups, letters } = listed(Choice { limit: Some(2), ..Choice::default() }, i64::MIN);
     assert_eq!(letters.len(), 2, "no more are listed, all are counted");
     let reported: Vec<_> = groups

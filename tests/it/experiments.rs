@@ -644,7 +644,7 @@ fn what_was_registered_may_not_change_and_a_refusal_names_the_field() {
             "body.revises: version 2 of tone is not there",
         ),
         (reported(2, 1, &changed).replace("\"tone\"", "\"team\""), "body.arms: was registered"),
-        (next(&[("running", true.into()), ("state", "running".into())]), "body.running"),
+        (next(&[("running", true.into())]), "running"),
         (next(&[("state", "over".into())]), "body.state"),
         (next(&[("goal", json!({"metric": "luck"}))]), "body.goal.metric"),
         (next(&[("goal", json!({"metric": "revenue"})), ("metrics", json!([]))]), "body.goal.cap"),
@@ -688,7 +688,7 @@ fn what_was_registered_may_not_change_and_a_refusal_names_the_field() {
         assert!(refused.contains(names), "{refused}: {text}");
     }
     // What was valid before there were goals stays valid.
-    let old = json!({"unit": "lead", "salt": "s", "window_hours": 24, "running": false,
+    let old = json!({"unit": "lead", "salt": "s", "window_hours": 24, "state": "paused",
         "arms": [{"strategy": "a", "weight": 1}, {"strategy": "b", "weight": 1}]});
     define(&mut rules, &reported(9, 9, &old)).unwrap();
 }

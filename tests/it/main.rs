@@ -24,6 +24,8 @@ mod doctor;
 #[cfg(feature = "dev")]
 mod kafka;
 #[cfg(feature = "dev")]
+mod producers;
+#[cfg(feature = "dev")]
 mod secure;
 #[cfg(feature = "dev")]
 mod states;

@@ -141,12 +141,25 @@ fn commands_reach_a_running_instance_at_the_same_time_and_metrics_tell_what_happ
     assert_eq!(count("advanced"), 1_200.0 + f64::from(more - 4));
     assert_eq!(count("late") + count("dead_lettered"), 0.0);
     assert!(text.contains("leadstream_lag_records{partition=\"0\"} 0"), "{text}");
-    let lead: Value = serde_json::from_str(&output(&data, &["lead", "acme", "lead-2"])).unwrap();
+    let lead: Value =
+        serde_json::from_str(&output(&data, &["lead", "acme", "lead-2", "--json"])).unwrap();
     assert_eq!(lead["events"], 300);
-    assert_eq!(
-        output(&data, &["worklist", "acme", "--json"]).lines().count(),
-        usize::try_from(more).unwrap().min(20)
+    let page = output(&data, &["lead", "acme", "lead-2"]);
+    assert!(
+        page.starts_with("acme:lead-2, no owner\nStage: ")
+            && page.contains("\nNext: ")
+            && page.contains("\nconversion likelihood  ")
+            && page.contains("not calibrated on acme's outcomes"),
+        "{page}"
     );
+    let tasks = usize::try_from(more).unwrap().min(20);
+    let list: Value =
+        serde_json::from_str(&output(&data, &["worklist", "acme", "--json"])).unwrap();
+    assert_eq!(list["tasks"].as_array().unwrap().len(), tasks);
+    let page = output(&data, &["worklist", "acme"]);
+    let place = tasks.to_string();
+    assert!(tasks == 0 || page.lines().any(|line| line.starts_with(&place)), "{page}");
+    assert!(page.contains("As of 2026-"), "{page}");
     assert!(output(&data, &["replay"]).starts_with("digest="));
 }
 
@@ -197,7 +210,8 @@ fn a_definition_is_put_in_force_once_and_a_version_never_changes() {
     write(r#"{"Stufe 7":"nowhere"}"#);
     assert!(String::from_utf8(define().stderr).unwrap().contains("names.Stufe 7"));
     output(&data, &["ingest", &messages(&folder.path().join("a.ndjson"), "a", 1)]);
-    let lead: Value = serde_json::from_str(&output(&data, &["lead", "acme", "a"])).unwrap();
+    let lead: Value =
+        serde_json::from_str(&output(&data, &["lead", "acme", "a", "--json"])).unwrap();
     assert_eq!(lead["stage"], "evaluation");
 }
 
@@ -222,7 +236,8 @@ fn an_instance_ends_cleanly_when_told_and_a_killed_one_leaves_nothing_in_the_way
     killed.child.kill().unwrap();
     killed.child.wait().unwrap();
     assert!(data.join("address.json").exists());
-    let lead: Value = serde_json::from_str(&output(&data, &["lead", "acme", "a"])).unwrap();
+    let lead: Value =
+        serde_json::from_str(&output(&data, &["lead", "acme", "a", "--json"])).unwrap();
     assert_eq!(lead["events"], 30);
     let again = Instance::start(&data);
     assert_eq!(again.get("/livez", None).0, 200);
@@ -414,7 +429,7 @@ fn the_life_of_an_experiment_goes_on_by_versions_that_differ_in_the_state_alone(
             .status
             .success()
     );
-    assert_eq!(state(&[]), [r#""3" "paused""#]);
+    assert_eq!(state(&[]), [r#"3 "paused""#]);
     let shown = output(&data, &["experiment", "show", "acme", "tone"]);
     assert!(
         shown.contains("version 3, from 2026-01-07, revises version 1, paused")
@@ -428,5 +443,5 @@ fn the_life_of_an_experiment_goes_on_by_versions_that_differ_in_the_state_alone(
     assert!(exposed().unwrap() > before + 20, "leads are let in again");
     assert!(change(&["stop", "acme", "tone", "--at", "2026-01-17T00:00:00Z"]).status.success());
     assert!(change(&["archive", "acme", "tone"]).status.success());
-    assert_eq!((state(&[]).len(), state(&["--all"])), (0, vec![r#""6" "archived""#.to_owned()]));
+    assert_eq!((state(&[]).len(), state(&["--all"])), (0, vec![r#"6 "archived""#.to_owned()]));
 }

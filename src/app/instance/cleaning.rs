@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::app::instance::Instance;
 use crate::codec::topics::{self, Cleanup, inputs_of, output_topics};
 use crate::domain::units::{Offset, Partition};
-use crate::log::{self, Reader, chain};
+use crate::log::{self, Embedded, Reader, chain};
 use crate::pipeline::InputTopic;
 
 impl Instance {
     /// Compacts and retains now and then.
-    pub(crate) fn keep_up(&self) {
+    pub(crate) fn keep_up(&self, log: &Embedded) {
         let pause = Duration::from_secs(60 * u64::from(self.config.log.cleanup_interval_minutes));
         loop {
             let until = std::time::Instant::now() + pause;
@@ -21,8 +21,8 @@ impl Instance {
                 }
                 std::thread::park_timeout(left);
             }
-            if let Err(error) = self.upkeep() {
-                tracing::error!(error = chain(&error), "upkeep of the log failed");
+            if let Err(error) = self.clean(log) {
+                tracing::error!(error = chain(&error), "the log could not be cleaned");
             }
         }
     }
@@ -31,15 +31,14 @@ impl Instance {
     ///
     /// # Errors
     /// When the log fails.
-    pub fn upkeep(&self) -> Result<(), log::Error> {
+    fn clean(&self, log: &Embedded) -> Result<(), log::Error> {
         let days = i64::from(self.config.log.retention_days);
-        let log = self.log.embedded()?;
         let before_ms = log.now().0 - days * 24 * 60 * 60 * 1_000;
         for (topic, partition) in log.topics()? {
             let done = if is_compacted(&topic) {
                 log.compact(&topic, partition)?
             } else if days > 0 {
-                log.retain(&topic, partition, (before_ms, self.needed_from(&topic, partition)?))?
+                log.retain(&topic, partition, (before_ms, needed_from(log, &topic, partition)?))?
             } else {
                 continue;
             };
@@ -48,23 +47,23 @@ impl Instance {
                 partition = partition.0,
                 removed = done.removed,
                 kept = done.kept,
-                "upkeep"
+                "the log was cleaned"
             );
         }
         Ok(())
     }
+}
 
-    /// The first offset that the worker still has to read.
-    fn needed_from(&self, topic: &str, partition: Partition) -> Result<Offset, log::Error> {
-        let snapshot = self.log.embedded()?.snapshot()?;
-        if output_topics().any(|output| output == topic) {
-            return snapshot.end(topic, partition);
-        }
-        let positions = snapshot.positions(partition)?;
-        let source =
-            InputTopic::ALL.into_iter().find(|source| inputs_of(*source, partition).0 == topic);
-        Ok(source.map_or(snapshot.end(topic, partition)?, |source| positions.next[source as usize]))
+/// The first offset that the worker still has to read.
+fn needed_from(log: &Embedded, topic: &str, partition: Partition) -> Result<Offset, log::Error> {
+    let snapshot = log.snapshot()?;
+    if output_topics().any(|output| output == topic) {
+        return snapshot.end(topic, partition);
     }
+    let positions = snapshot.positions(partition)?;
+    let source =
+        InputTopic::ALL.into_iter().find(|source| inputs_of(*source, partition).0 == topic);
+    Ok(source.map_or(snapshot.end(topic, partition)?, |source| positions.next[source as usize]))
 }
 
 /// Whether the log keeps only the newest record of a key in a topic.

@@ -48,7 +48,6 @@ struct ExperimentBody {
     target: Vec<Target>,
     layer: Option<LayerBody>,
     window_hours: i64,
-    running: Option<bool>,
     state: Option<String>,
     revises: Option<u32>,
     goal: Option<MeasureBody>,
@@ -179,7 +178,7 @@ pub(crate) fn experiment(
         target: body.target.into_iter().enumerate().map(condition).collect::<Result<_, _>>()?,
         layer: body.layer.map(layer).transpose()?,
         window_hours: body.window_hours,
-        state: state(body.running, body.state.as_deref())?,
+        state: state(body.state.as_deref())?,
         base_version: body.revises.unwrap_or(version),
         source: String::from_utf8_lossy(text).into(),
         plan: plan.map(Arc::new),
@@ -255,20 +254,15 @@ fn arms(arms: &[Arm]) -> Result<Vec<(String, u32)>, Error> {
     Ok(arms.iter().map(|arm| (arm.strategy.clone(), arm.weight)).collect())
 }
 
-/// `running` is how states were told before there were more than two.
-fn state(running: Option<bool>, state: Option<&str>) -> Result<State, Error> {
-    match (running, state) {
-        (Some(_), Some(_)) => refused("body.running: says the same as state: leave it out"),
-        (Some(false), None) => Ok(State::Paused),
-        (_, None) => Ok(State::Running),
-        (None, Some(name)) => match State::parse(name) {
-            Some(state) => Ok(state),
-            None => refused(format!(
-                "body.state: {name:?} is none of {}",
-                State::ALL.map(State::as_str).join(", ")
-            )),
+fn state(state: Option<&str>) -> Result<State, Error> {
+    let Some(name) = state else { return Ok(State::Running) };
+    State::parse(name).map_or_else(
+        || {
+            let names = State::ALL.map(State::as_str).join(", ");
+            refused(format!("body.state: {name:?} is none of {names}"))
         },
-    }
+        Ok,
+    )
 }
 
 fn condition((place, target): (usize, Target)) -> Result<Condition, Error> {

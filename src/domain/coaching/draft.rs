@@ -34,7 +34,7 @@ pub fn draft(action: Action, known: &Known<'_>) -> String {
     let text = match action {
         Action::Wait => String::new(),
         Action::Answer => {
-            "Thanks for your message, and sorry for the wait! Here's your answer: ".to_owned()
+            "Thanks for your message, and sorry for the wait! [Your answer here]".to_owned()
         }
         Action::ResolveObjection => objection(known.objection).to_owned(),
         Action::ProposeViewing => {

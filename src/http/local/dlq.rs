@@ -1,6 +1,6 @@
 //! Routes of the commands that look at dead letters and append them again: `/local/v1/dlq`.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -12,14 +12,12 @@ use serde_json::{Value, json};
 
 use crate::app::dead_letters::{self, Choice, Error, List, Redriven};
 use crate::app::instance::Instance;
-use crate::app::query;
-use crate::codec::record::Record;
-use crate::codec::topics::DEAD_LETTERS;
+use crate::app::query::Shown;
 use crate::domain::units::{Offset, Partition};
 use crate::http::blocking::{Shared, blocking};
 use crate::http::local::stream;
 use crate::http::problem::{Problem, failed};
-use crate::log::{Reader, Snapshot, chain};
+use crate::log::chain;
 
 pub(crate) fn routes() -> Router<Arc<Instance>> {
     Router::new()
@@ -31,46 +29,25 @@ pub(crate) fn routes() -> Router<Arc<Instance>> {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        failed(&error)
+        match &error {
+            Error::Nothing(..) => Self::new(StatusCode::NOT_FOUND, "no_letter", error.to_string()),
+            Error::Busy => Self::new(StatusCode::CONFLICT, "busy", error.to_string()),
+            _ => failed(&error),
+        }
     }
-}
-
-type Each<'a> = &'a mut dyn FnMut(Offset, Record) -> Result<(), Error>;
-
-fn letters(
-    snapshot: &Snapshot,
-) -> impl Fn(Partition, (Offset, Offset), Each<'_>) -> Result<(), Error> {
-    move |partition, (from, until), each| {
-        let until = until.min(snapshot.end(DEAD_LETTERS, partition)?);
-        snapshot.each((DEAD_LETTERS, partition), (from, until), each)
-    }
-}
-
-fn redriven(snapshot: &Snapshot) -> Result<Redriven, Problem> {
-    Ok(Redriven::read(snapshot.source(dead_letters::SOURCE)?.as_deref())?)
 }
 
 #[derive(Deserialize)]
-struct Listed {
-    reason: Option<String>,
-    partition: Option<u32>,
-    limit: Option<u64>,
+struct Since {
     since_ms: i64,
 }
 
-async fn list(State(instance): Shared, Query(query): Query<Listed>) -> Result<Json<List>, Problem> {
-    blocking(move || {
-        let Listed { reason, partition, limit, since_ms } = query;
-        let snapshot = instance.log.embedded()?.snapshot()?;
-        let chosen = (&Choice { reason, partition, limit }, since_ms);
-        Ok(Json(dead_letters::list(
-            &letters(&snapshot),
-            snapshot.partitions(),
-            &redriven(&snapshot)?,
-            chosen,
-        )?))
-    })
-    .await
+async fn list(
+    State(instance): Shared,
+    Query(choice): Query<Choice>,
+    Query(Since { since_ms }): Query<Since>,
+) -> Result<Json<List>, Problem> {
+    blocking(move || Ok(Json(dead_letters::list(&instance.log, &choice, since_ms)?))).await
 }
 
 #[derive(Deserialize)]
@@ -84,29 +61,19 @@ async fn show(
     Query(Place { partition, offset }): Query<Place>,
 ) -> Result<Json<Value>, Problem> {
     blocking(move || {
-        let snapshot = instance.log.embedded()?.snapshot()?;
         let place = (Partition(partition), Offset(offset));
-        let missing =
-            || Problem::new(StatusCode::NOT_FOUND, "no_letter", dead_letters::nothing_at(place));
-        let record = dead_letters::find(&letters(&snapshot), place)?.ok_or_else(missing)?;
-        Ok(Json(query::Shown::new(&instance.schemas).letter(place, &record)))
+        let record = dead_letters::find(&instance.log, place)?;
+        Ok(Json(Shown::new(&instance.schemas).letter(place, &record)))
     })
     .await
 }
 
 async fn forecast(State(instance): Shared, Query(choice): Query<Choice>) -> Response {
     stream(move |lines| {
-        let snapshot = instance.log.embedded()?.snapshot()?;
-        let chosen = (&redriven(&snapshot)?, &choice);
-        let done = dead_letters::forecast(
-            &letters(&snapshot),
-            snapshot.partitions(),
-            chosen,
-            &instance.schemas,
-            &mut |forecast| {
-                lines.put(&json!(forecast));
-            },
-        );
+        let done =
+            dead_letters::forecast(&instance.log, &choice, &instance.schemas, &mut |forecast| {
+                lines.put(&forecast);
+            });
         lines.put(&match done {
             Ok(()) => json!({ "done": true }),
             Err(error) => json!({ "error": chain(&error) }),
@@ -117,22 +84,13 @@ async fn forecast(State(instance): Shared, Query(choice): Query<Choice>) -> Resp
 
 async fn redrive(State(instance): Shared, Query(choice): Query<Choice>) -> Response {
     stream(move |lines| {
-        let _alone = instance.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = instance.log.embedded()?;
-        let snapshot = log.snapshot()?;
-        let done = dead_letters::redrive(
-            log.as_ref(),
-            &letters(&snapshot),
-            &choice,
-            &instance.schemas,
-            &mut |sent| {
-                sent.iter().for_each(|sent| {
-                    lines.put(&json!(sent));
-                });
-            },
-        );
+        let done = dead_letters::redrive(&instance, &choice, &mut |sent| {
+            sent.iter().for_each(|sent| {
+                lines.put(sent);
+            });
+        });
         lines.put(&match done {
-            Ok(Redriven { run, lines, .. }) => json!({ "run": run, "records": lines }),
+            Ok(Redriven { lines, .. }) => json!({ "records": lines }),
             Err(error) => json!({ "error": chain(&error) }),
         });
         Ok(())

@@ -1,15 +1,14 @@
 //! Appends records of a source and how far the source is, in one transaction; a second appender of
 //! the same source ends the first.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::codec::record::{Batches, Record};
-use crate::codec::topics::{SOURCES, STATE};
-use crate::domain::units::{AppendTime, Offset, Partition};
+use crate::codec::topics::SOURCES;
+use crate::domain::units::{AppendTime, Partition};
 use crate::log::kafka::librdkafka::producer::{drain, send, send_all};
 use crate::log::kafka::read::Topics;
 use crate::log::kafka::settings::INPUT_BYTES_MAX;
@@ -27,21 +26,6 @@ pub struct Appender {
     /// What it committed last. Whoever takes the source over fences this producer, so nothing newer
     /// can stand in the topic.
     written: Mutex<Option<(String, Vec<u8>)>>,
-}
-
-/// A row of the changelog that is followed in all partitions.
-pub struct Followed {
-    key: String,
-    /// Where to read on, and the newest value.
-    partitions: BTreeMap<Partition, (Offset, Option<Vec<u8>>)>,
-}
-
-impl Followed {
-    /// A row by its name.
-    #[must_use]
-    pub fn new(key: String) -> Self {
-        Self { key, partitions: BTreeMap::new() }
-    }
 }
 
 impl Appender {
@@ -67,26 +51,6 @@ impl Appender {
             topics: Topics::new(settings)?,
             written: Mutex::default(),
         })
-    }
-
-    /// Reads on in the changelog; gives the newest value of a row in each partition.
-    ///
-    /// # Errors
-    /// When the changelog cannot be read.
-    pub fn follow(&self, row: &mut Followed) -> Result<Vec<Vec<u8>>, Error> {
-        for partition in (0..self.cluster.partitions).map(Partition) {
-            let (next, newest) = row.partitions.entry(partition).or_default();
-            let end = self.topics.end(STATE, partition)?;
-            *next = self.topics.start(STATE, partition)?.max(*next);
-            self.topics.each::<Error>((STATE, partition), (*next, end), &mut |_, record| {
-                if record.has_key(&row.key) {
-                    *newest = record.value;
-                }
-                Ok(())
-            })?;
-            *next = end;
-        }
-        Ok(row.partitions.values().filter_map(|(_, newest)| newest.clone()).collect())
     }
 
     fn transact(
@@ -117,12 +81,6 @@ impl Sources for Appender {
             return Ok(Some(state.clone()));
         }
         self.topics.newest((SOURCES, Partition(0)), name)
-    }
-
-    fn sources(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let mut all = Vec::new();
-        self.topics.all(SOURCES, Partition(0), &mut |_, record| all.extend(record.value))?;
-        Ok(all)
     }
 
     fn append_from(&self, batches: &Batches, (name, state): (&str, &[u8])) -> Result<(), Error> {

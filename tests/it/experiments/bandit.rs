@@ -243,8 +243,9 @@ fn a_refusal_of_an_allocation_names_the_field() {
         let whole = body(&[("metrics", json!([{"metric": metric}]))]);
         let refused = define(&mut rules, &reported(1, 0, &whole)).unwrap_err();
         assert!(
-            refused
-                .starts_with(&format!("body.allocation: {metric} has one value for all leads together")),
+            refused.starts_with(&format!(
+                "body.allocation: {metric} has one value for all leads together"
+            )),
             "{refused}"
         );
     }
