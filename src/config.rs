@@ -3,12 +3,14 @@
 
 pub mod sections;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::config::sections::{Http, Ingest, Kafka, Log, Logging, SchemaRegistry, State, Worker};
@@ -80,20 +82,80 @@ pub struct Flags {
 /// # Errors
 /// [`Error`] with one sentence per wrong key.
 pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Config, Error> {
-    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    let defaults = Figment::from(Serialized::defaults(Config::default()));
+    let keys = Keys::of(&defaults);
+    let mut figment = defaults;
     if let Some(file) = file {
+        if file.is_dir() {
+            return Err(Error(vec![format!(
+                "{}: is a directory: name the configuration file in it",
+                file.display()
+            )]));
+        }
         if !file.is_file() {
             return Err(Error(vec![format!("{}: no such file", file.display())]));
         }
         figment = figment.merge(Toml::file_exact(file));
     }
-    let figment =
-        figment.merge(Env::prefixed(PREFIX).split("__")).merge(Serialized::defaults(flags));
+    figment = figment.merge(Env::prefixed(PREFIX).split("__"));
+    let mut misspelled = Vec::new();
+    for (name, value) in std::env::vars() {
+        if let Some(key) = name.strip_prefix(PREFIX) {
+            // What is meant as text is taken as it stands: a password may look like a number.
+            let path = key.to_lowercase().replace("__", ".");
+            if keys.texts.contains(&path) {
+                figment = figment.merge((path, value));
+            }
+        } else if let Some(right) = keys.meant(&name) {
+            misspelled.push(format!("{name}: is not read: call it {right}"));
+        }
+    }
+    if !misspelled.is_empty() {
+        return Err(Error(misspelled));
+    }
+    let figment = figment.merge(Serialized::defaults(flags));
     let config: Config = figment
         .extract()
         .map_err(|errors| Error(errors.into_iter().map(|error| sentence(&error)).collect()))?;
     let wrong = config.out_of_range();
     if wrong.is_empty() { Ok(config) } else { Err(Error(wrong)) }
+}
+
+/// Every key that there is, as a path with dots.
+struct Keys {
+    all: Vec<String>,
+    /// Those whose value is text.
+    texts: BTreeSet<String>,
+}
+
+impl Keys {
+    fn of(defaults: &Figment) -> Self {
+        let mut keys = Self { all: Vec::new(), texts: BTreeSet::new() };
+        if let Ok(root) = defaults.extract::<Dict>() {
+            keys.add("", &root);
+        }
+        keys
+    }
+
+    fn add(&mut self, above: &str, keys: &Dict) {
+        for (name, value) in keys {
+            let path = format!("{above}{name}");
+            match value {
+                Value::Dict(_, below) => self.add(&format!("{path}."), below),
+                _ => self.all.push(path.clone()),
+            }
+            if value.as_str().is_some() {
+                self.texts.insert(path);
+            }
+        }
+    }
+
+    /// How a variable would have to be called that lacks underscores.
+    fn meant(&self, name: &str) -> Option<String> {
+        let name = name.strip_prefix("LEADSTREAM_")?.to_lowercase();
+        let key = self.all.iter().find(|key| key.replace('.', "_") == name)?;
+        Some(format!("{PREFIX}{}", key.replace('.', "__").to_uppercase()))
+    }
 }
 
 /// Where, which key, and what to do about it.
@@ -135,6 +197,14 @@ fn sentence(error: &figment::Error) -> String {
     }
 }
 
+/// Whether each part of a filter is a level, or a module with one.
+fn is_filter(text: &str) -> bool {
+    let level = |word: &str| {
+        ["error", "warn", "info", "debug", "trace", "off"].contains(&word.to_lowercase().as_str())
+    };
+    text.split(',').all(|part| level(part.rsplit('=').next().unwrap_or_default().trim()))
+}
+
 impl Config {
     #[expect(clippy::too_many_lines, reason = "a list of checks, one for each key")]
     fn out_of_range(&self) -> Vec<String> {
@@ -145,6 +215,12 @@ impl Config {
                 wrong.push(sentence.to_owned());
             }
         };
+        check(
+            is_filter(&self.logging.level),
+            "logging.level: must be error, warn, info, debug, trace or off, also by module such as \
+                leadstream::engine=debug, with commas between them",
+        );
+        check(!self.data_dir.as_os_str().is_empty(), "data_dir: must not be empty");
         check((1..=1_024).contains(&self.log.partitions), "log.partitions: must be 1 to 1024");
         check((1..=65_536).contains(&self.log.cache_mib), "log.cache_mib: must be 1 to 65536");
         check(

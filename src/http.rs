@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::app::address::{Address, address_file};
+use crate::app::address::{Address, address_file, directory};
 use crate::app::instance::Instance;
 use crate::http::blocking::{Shared, blocking};
 use crate::http::problem::Problem;
@@ -31,6 +31,7 @@ use crate::http::problem::Problem;
 pub struct Server {
     /// Where it is.
     pub address: Address,
+    /// The data directory whose address file names this server.
     announced: Option<PathBuf>,
     stop: Option<oneshot::Sender<()>>,
 }
@@ -58,11 +59,11 @@ impl Server {
         let address = Address {
             url: url(listener.local_addr()?),
             token: uuid::Uuid::new_v4().simple().to_string(),
+            directory: directory(&instance.config.data_dir).unwrap_or_default(),
         };
-        let announced =
-            (reach == Reach::Announced).then(|| address_file(&instance.config.data_dir));
-        if let Some(file) = &announced {
-            write_private(file, &serde_json::to_vec(&address)?)?;
+        let announced = (reach == Reach::Announced).then(|| instance.config.data_dir.clone());
+        if let Some(data) = &announced {
+            write_private(&address_file(data), &serde_json::to_vec(&address)?)?;
         }
         if reach == Reach::Announced {
             let advertised = &instance.config.http.advertised;
@@ -90,8 +91,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(file) = &self.announced
-            && let Err(error) = std::fs::remove_file(file)
+        if let Some(data) = &self.announced
+            && Address::read(data).is_some_and(|address| address.token == self.address.token)
+            && let Err(error) = std::fs::remove_file(address_file(data))
         {
             tracing::warn!(%error, "the address file could not be removed");
         }

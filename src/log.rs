@@ -41,6 +41,13 @@ pub enum Error {
         .0.display()
     )]
     Missing(PathBuf),
+    /// Its file was removed or replaced while it was open.
+    #[error(
+        "{} was removed or replaced while the instance ran: what was appended since is lost with \
+            it; put the right file back, then start again",
+        .0.display()
+    )]
+    Replaced(PathBuf),
     /// redb failed.
     #[error("the log file cannot be used")]
     Storage(#[source] Box<redb::Error>),

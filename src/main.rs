@@ -5,7 +5,7 @@ mod cli;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use leadstream::config::{self, Config, Flags};
@@ -25,7 +25,7 @@ struct Arguments {
     /// A configuration file (TOML); every key is explained in deploy/config.example.toml.
     #[arg(long, global = true)]
     config: Option<PathBuf>,
-    /// Print JSON where a program might read it.
+    /// Print JSON, also of errors.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -119,23 +119,17 @@ enum ConfigCommand {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let closed = |cause: &(dyn std::error::Error + 'static)| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    };
-    match run().await {
-        Err(error) if !error.chain().any(closed) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    }
+    let arguments = Arguments::parse();
+    let json = arguments.json;
+    cli::print::end(&run(arguments).await, json)
 }
 
-async fn run() -> anyhow::Result<()> {
-    let Arguments { data_dir, config, json, command } = Arguments::parse();
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { data_dir, config, json, command } = arguments;
     let Some(command) = command else { return Ok(cli::print::say(FIRST_STEPS)?) };
+    if json && matches!(command, Command::Run | Command::Demo(_) | Command::Completions { .. }) {
+        bail!("--json: this command has no JSON: leave it out");
+    }
     let named = data_dir.is_some();
     let loaded = config::load(config.as_deref(), &Flags { data_dir });
     if let (Err(error), Command::Doctor) = (&loaded, &command) {
@@ -146,32 +140,31 @@ async fn run() -> anyhow::Result<()> {
     match command {
         Command::Run => cli::run::run(config).await,
         Command::Demo(options) => cli::demo::demo(config, named, &options).await,
-        Command::Ingest(options) => cli::ingest::ingest(&config, &options).await,
+        Command::Ingest(options) => cli::ingest::ingest(&config, &options, json).await,
         Command::Tail(options) => cli::show::tail(&config, &options).await,
         Command::Lead { tenant, lead } => cli::lead::lead(&config, &tenant, &lead, json).await,
         Command::Worklist { tenant, agent } => {
             cli::lead::worklist(&config, (&tenant, agent.as_deref()), json).await
         }
         Command::Dlq(command) => cli::dlq::dlq(&config, command, json).await,
-        Command::Partition(command) => cli::dlq::partition(&config, command).await,
-        Command::Apply { file } => cli::show::apply(&config, &file).await,
-        Command::Replay => cli::show::replay(&config).await,
-        Command::Backtest { file } => cli::backtest::backtest(&file),
+        Command::Partition(command) => cli::dlq::partition(&config, command, json).await,
+        Command::Apply { file } => cli::show::apply(&config, &file, json).await,
+        Command::Replay => cli::show::replay(&config, json).await,
+        Command::Backtest { file } => cli::backtest::backtest(&file, json),
         Command::Experiment(command) => cli::experiment::experiment(&config, &command, json).await,
         Command::Doctor => cli::doctor::doctor(&config, json),
+        Command::Config(ConfigCommand::Check) if json => {
+            Ok(cli::print::say(serde_json::json!(config.masked()))?)
+        }
         Command::Config(ConfigCommand::Check) => Ok(cli::print::say(
             toml::to_string(&config.masked())
                 .context("the configuration cannot be written as TOML")?,
         )?),
         Command::Schemas { action } => cli::schemas::schemas(&config, action, json).await,
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "leadstream",
-                &mut std::io::stdout(),
-            );
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "leadstream", &mut script);
+            Ok(cli::print::say(String::from_utf8_lossy(&script).trim_end())?)
         }
     }
 }
@@ -179,7 +172,11 @@ async fn run() -> anyhow::Result<()> {
 fn start_logging(config: &Config) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.logging.level)
         .context("logging.level is no filter")?;
-    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where standard error is closed or full, nothing is logged and everything goes on.
+    let logging = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     if config.logging.format == "json" {
         logging.json().init()
     } else {

@@ -1,5 +1,6 @@
 //! Where a running instance is found: a file in its data directory that only its owner can read.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,27 @@ pub struct Address {
     pub url: String,
     /// Shown as a bearer token.
     pub token: String,
+    /// The data directory: its device and inode, so that a copy of the directory does not lead to
+    /// the instance of the original.
+    pub directory: (u64, u64),
+}
+
+impl Address {
+    /// The address of the instance that runs on a data directory, or that was killed on it.
+    #[must_use]
+    pub fn read(data: &Path) -> Option<Self> {
+        let text = std::fs::read(address_file(data)).ok()?;
+        let address: Self = serde_json::from_slice(&text).ok()?;
+        (directory(data).ok()? == address.directory).then_some(address)
+    }
+}
+
+/// A data directory as [`Address::directory`] names it.
+///
+/// # Errors
+/// When it is not there.
+pub fn directory(data: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(data).map(|data| (data.dev(), data.ino()))
 }
 
 /// The address file of a data directory.

@@ -16,6 +16,9 @@ use crate::pipeline::InputTopic;
 /// Name under which definitions are appended.
 const SOURCE: &str = "definitions";
 
+/// Bytes of a definition's JSON: its body may have half of them.
+pub const DEFINITION_BYTES_MAX: usize = 2 << 20;
+
 /// Why a definition is not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::app::address::{Address, address_file};
+use crate::app::address::Address;
 use crate::app::doctor::cluster::{access, broker, clock, cluster, group, is_plain, look};
 use crate::config::Config;
 use crate::engine::store::free_bytes;
 use crate::engine::worker::state_directory;
 use crate::log::kafka::Settings;
-use crate::log::{chain, registry};
+use crate::log::{Embedded, Error, chain, registry};
 
 /// How long all checks may take together.
 const ALL: Duration = Duration::from_millis(4_500);
@@ -134,6 +134,10 @@ fn checks(config: &Config) -> Vec<Check> {
     let path = state.clone();
     add("state directory", Box::new(move || directory(&path)));
     add("free space", Box::new(move || space(&state)));
+    if config.kafka.bootstrap_servers.is_empty() {
+        let data = data.clone();
+        add("log", Box::new(move || embedded(&data)));
+    }
     add("instance", Box::new(move || instance(&data)));
     let named = Some(config.kafka.instance.clone()).filter(|name| !name.is_empty());
     if let Some(settings) = config.kafka_settings_as(named.unwrap_or_else(|| "doctor".to_owned())) {
@@ -198,13 +202,25 @@ fn space(state: &Path) -> Vec<Finding> {
     }
 }
 
+/// The embedded log.
+fn embedded(data: &Path) -> Vec<Finding> {
+    let name = "log";
+    match Embedded::check(data) {
+        Ok(None) => fine(name, "none yet: the first command makes it"),
+        Ok(Some(partitions)) => fine(name, format!("can be read, {partitions} partitions")),
+        Err(Error::InUse) => fine(name, "an instance has it open"),
+        Err(error) => {
+            let remedy =
+                "put log.redb back from a backup; docs/how-to/respond-to-alerts.md has the steps";
+            failed(name, chain(&error), remedy)
+        }
+    }
+}
+
 /// The instance that runs on the data directory, as it says itself.
 fn instance(data: &Path) -> Vec<Finding> {
     let name = "instance";
-    let Some(address) = std::fs::read(address_file(data))
-        .ok()
-        .and_then(|text| serde_json::from_slice::<Address>(&text).ok())
-    else {
+    let Some(address) = Address::read(data) else {
         return fine(name, "none runs on this data directory");
     };
     let asked = tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| {

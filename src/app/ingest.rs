@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
 use std::time::Duration;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use serde::{Deserialize, Serialize};
 
 use crate::app::instance::Instance;
@@ -112,7 +112,8 @@ impl Lines {
             let mut reader = BufReader::with_capacity(1 << 16, raw);
             let gzip = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
             Ok(if gzip {
-                Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader)))
+                let members = Members { current: Some(GzDecoder::new(reader)) };
+                Box::new(BufReader::with_capacity(1 << 16, members))
             } else {
                 Box::new(reader)
             })
@@ -148,6 +149,39 @@ impl Lines {
     pub fn next_line(&mut self) -> Result<Option<Vec<u8>>, Error> {
         let line = self.next_whole()?;
         Ok(line.or_else(|| (!self.partial.is_empty()).then(|| std::mem::take(&mut self.partial))))
+    }
+}
+
+/// The members of a gzip file one after the other, with blocks of zeros behind each, as tapes and
+/// some object stores add them.
+struct Members<R> {
+    /// `None`: all were read.
+    current: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        while let Some(member) = &mut self.current {
+            let read = member.read(into)?;
+            if read > 0 || into.is_empty() {
+                return Ok(read);
+            }
+            let Some(mut rest) = self.current.take().map(GzDecoder::into_inner) else { break };
+            loop {
+                let bytes = rest.fill_buf()?;
+                let (zeros, whole) =
+                    (bytes.iter().take_while(|byte| **byte == 0).count(), bytes.len());
+                rest.consume(zeros);
+                if whole == 0 {
+                    break;
+                }
+                if zeros < whole {
+                    self.current = Some(GzDecoder::new(rest));
+                    break;
+                }
+            }
+        }
+        Ok(0)
     }
 }
 
@@ -197,9 +231,8 @@ fn record(
             )
         }
         Err(error) => {
-            let reason = format!("{error} (line {number})");
-            bad.push(BadLine { number, reason: reason.clone() });
-            created(None, line.to_vec(), Some(reason))
+            bad.push(BadLine { number, reason: error.to_string() });
+            created(None, line.to_vec(), Some(format!("{error} (line {number})")))
         }
     }
 }
@@ -422,6 +455,27 @@ mod tests {
         let mut lines = Lines::open(file.path().to_str().unwrap()).unwrap();
         assert_eq!(lines.next_line().unwrap().as_deref(), Some(b"first".as_slice()));
         assert!(matches!(lines.next_line(), Err(Error::Line { line: 2, .. })));
+    }
+
+    #[test]
+    fn an_archive_of_members_with_zeros_behind_them_is_read_to_its_end() {
+        let member = |text: &[u8]| {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packed.write_all(text).unwrap();
+            packed.finish().unwrap()
+        };
+        let zeros = vec![0; 100_000];
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let parts =
+            [member(b"a\nb"), zeros.clone(), member(b"c\n"), member(b""), member(b"d"), zeros];
+        std::fs::write(file.path(), parts.concat()).unwrap();
+        let mut lines = Lines::open(file.path().to_str().unwrap()).unwrap();
+        let read: Vec<_> = std::iter::from_fn(|| lines.next_line().unwrap()).collect();
+        assert_eq!(read, [b"a".to_vec(), b"bc".to_vec(), b"d".to_vec()]);
+        std::fs::write(file.path(), [member(b"a\n"), b"junk".to_vec()].concat()).unwrap();
+        let mut lines = Lines::open(file.path().to_str().unwrap()).unwrap();
+        assert_eq!(lines.next_line().unwrap().as_deref(), Some(&b"a"[..]));
+        assert!(lines.next_line().is_err());
     }
 
     #[test]

@@ -3,11 +3,12 @@
 mod cleaning;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::app::sources::OpenSources;
 use crate::codec::topics::{self, inputs_of};
@@ -28,12 +29,14 @@ use crate::telemetry::metrics::Metrics;
 const RESTORES_MAX: u32 = 3;
 /// A worker that does not move for this long is not alive.
 const STALLED: Duration = Duration::from_secs(60);
+/// Between two looks whether the log's file is still where it was.
+const IN_PLACE: Duration = Duration::from_secs(1);
 /// Between two questions for the ids of own schemas while the registry cannot be reached.
 const REGISTRY: Duration = Duration::from_secs(1);
 /// What one worker tells of itself.
 struct Beat {
-    /// When it moved last, milliseconds since 1970.
-    beat_ms: AtomicI64,
+    /// When it moved last, milliseconds since the instance began.
+    beat_ms: AtomicU64,
     /// It took everything once since the start.
     caught_up: AtomicBool,
     /// Why it commits nothing.
@@ -62,6 +65,7 @@ pub struct Instance {
     pub config: Config,
     /// Who appends beside the workers.
     pub sources: OpenSources,
+    began: Instant,
     stop: AtomicBool,
     workers: Vec<Beat>,
     /// What the workers on Kafka have in hand.
@@ -98,7 +102,11 @@ impl Instance {
         let instance = Arc::new(Self::new(config, log, workers));
         let mut threads = Vec::new();
         let worker = instance.clone();
-        threads.push(std::thread::spawn(move || worker.work()));
+        threads.push(std::thread::spawn(move || {
+            if catch_unwind(AssertUnwindSafe(|| worker.work())).is_err() {
+                worker.fail("the worker panicked: standard error has the place");
+            }
+        }));
         if let (Backend::Embedded(log), 1..) =
             (&instance.log, instance.config.log.cleanup_interval_minutes)
         {
@@ -124,7 +132,7 @@ impl Instance {
             .registry_settings()
             .map(|settings| Arc::new(Registry::start(&settings, metrics.clone())));
         let beat = |_| Beat {
-            beat_ms: AtomicI64::new(TimeSource::World.now().0),
+            beat_ms: AtomicU64::new(0),
             caught_up: AtomicBool::new(false),
             failing: Mutex::default(),
         };
@@ -136,6 +144,7 @@ impl Instance {
             metrics,
             schemas: Schemas::new(registry),
             config,
+            began: Instant::now(),
             stop: AtomicBool::new(false),
             workers: (0..workers).map(beat).collect(),
             assignment: Mutex::default(),
@@ -283,9 +292,14 @@ impl Instance {
     ) -> Result<(), Error> {
         let mut worker =
             Worker::open(log.clone(), directory, options, self.metrics.clone(), &self.views)?;
+        let mut looked = Instant::now();
         loop {
             let seen = log.writes().appends;
             self.beat(0);
+            if looked.elapsed() >= IN_PLACE {
+                log.is_in_place()?;
+                looked = Instant::now();
+            }
             if worker.step()? > 0 {
                 worker.chores()?;
                 continue;
@@ -307,10 +321,15 @@ impl Instance {
         }
     }
 
+    /// Milliseconds since the instance began, whatever becomes of the world's clock.
+    fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// A worker moves.
     fn beat(&self, worker: u32) {
         if let Some(worker) = self.workers.get(worker as usize) {
-            worker.beat_ms.store(TimeSource::World.now().0, Ordering::Relaxed);
+            worker.beat_ms.store(self.uptime_ms(), Ordering::Relaxed);
         }
     }
 
@@ -337,9 +356,12 @@ impl Instance {
     }
 
     fn fail(&self, why: &str) {
-        tracing::error!(why, "the worker has stopped");
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(|| why.to_owned());
         self.wake();
+        tracing::error!(why, "the worker has stopped");
     }
 
     /// Lets a partition go on; whether it is here and was paused.
@@ -366,9 +388,10 @@ impl Instance {
     /// restores reads records.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        let now_ms = TimeSource::World.now().0;
-        let stalled_ms = i64::try_from(STALLED.as_millis()).unwrap_or(i64::MAX);
-        let moves = |worker: &Beat| now_ms - worker.beat_ms.load(Ordering::Relaxed) < stalled_ms;
+        let (now_ms, stalled_ms) = (self.uptime_ms(), STALLED.as_millis() as u64);
+        let moves = |worker: &Beat| {
+            now_ms.saturating_sub(worker.beat_ms.load(Ordering::Relaxed)) < stalled_ms
+        };
         self.failure().is_none()
             && (self.workers.iter().all(moves) || self.views.restores().moved_within(STALLED))
     }

@@ -1,10 +1,13 @@
 //! `backtest`: how good predictions and alerts are where outcomes are known.
 
+use serde_json::json;
+
+use crate::cli::json::say_json;
 use crate::cli::print::{say, spinner};
 use leadstream::app::ingest;
 use leadstream::learn::backtest::{self, Measure, Warnings};
 
-pub fn backtest(file: &str) -> anyhow::Result<()> {
+pub fn backtest(file: &str, json: bool) -> anyhow::Result<()> {
     let bar = spinner("events");
     let mut failure = None;
     let inputs = ingest::inputs(file)?.inspect(|_| bar.inc(1));
@@ -14,6 +17,9 @@ pub fn backtest(file: &str) -> anyhow::Result<()> {
     bar.finish_and_clear();
     if let Some(error) = failure {
         return Err(error.into());
+    }
+    if json {
+        return Ok(say_json(json!(report))?);
     }
     say(format!(
         "{:<24} {:>7} {:>6} {:>6} {:>15} {:>8} {:>6}",

@@ -1,6 +1,9 @@
 //! How a command reaches an instance: one that runs with the same data directory, or one that this
 //! process runs for as long as the command lasts.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,6 +14,11 @@ use leadstream::app::instance::{Instance, Running};
 use leadstream::config::Config;
 use leadstream::http::{Reach, Server};
 use leadstream::log::{self, TimeSource};
+
+/// How long an instance may take to say that it is there.
+const PROBE: Duration = Duration::from_secs(5);
+/// How long an answer may stand still. Chosen: an audit reads a whole topic before it answers.
+const SILENCE: Duration = Duration::from_secs(120);
 
 /// Why a command cannot be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +37,19 @@ pub enum Error {
     /// The instance does not answer.
     #[error("the instance does not answer")]
     Unreachable(#[from] reqwest::Error),
+    /// Something is where the instance was, and does not answer.
+    #[error(
+        "{url} does not answer within {} s: if that is no leadstream any more, remove {}; if it is, \
+            look at its log or restart it",
+        PROBE.as_secs(),
+        .file.display()
+    )]
+    Silent {
+        /// Where it is, or was.
+        url: String,
+        /// The address file that says so.
+        file: PathBuf,
+    },
     /// A server for this command cannot be started.
     #[error("no server can be started for this command")]
     Server(#[from] std::io::Error),
@@ -54,8 +75,8 @@ impl Client {
     /// # Errors
     /// When neither is possible.
     pub async fn connect(config: &Config) -> Result<Self, Error> {
-        let http = reqwest::Client::builder().no_proxy().build()?;
-        if let Some(address) = running(&http, config).await {
+        let http = http()?;
+        if let Some(address) = running(&http, config).await? {
             return Ok(Self { http, address, own: None });
         }
         let mut config = config.clone();
@@ -76,8 +97,7 @@ impl Client {
     /// # Errors
     /// [`Error::NotRunning`] where on Kafka none runs here.
     pub async fn with_state(config: &Config) -> Result<Self, Error> {
-        let http = reqwest::Client::builder().no_proxy().build()?;
-        if config.kafka_settings()?.is_some() && running(&http, config).await.is_none() {
+        if config.kafka_settings()?.is_some() && running(&http()?, config).await?.is_none() {
             return Err(Error::NotRunning(config.data_dir.display().to_string()));
         }
         Self::connect(config).await
@@ -142,7 +162,8 @@ impl Client {
             let whole = waiting.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             let rest = waiting.split_off(whole);
             for line in String::from_utf8_lossy(&waiting).lines() {
-                if !each(line) {
+                // An empty one says that the instance is still there.
+                if !line.is_empty() && !each(line) {
                     return Ok(());
                 }
             }
@@ -193,15 +214,23 @@ pub enum Method {
     Post,
 }
 
+fn http() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().connect_timeout(PROBE).read_timeout(SILENCE).build()
+}
+
 /// The address of a running instance that answers; a file left by a killed one does not count.
-async fn running(http: &reqwest::Client, config: &Config) -> Option<Address> {
-    let text = std::fs::read(address_file(&config.data_dir)).ok()?;
-    let address: Address = serde_json::from_slice(&text).ok()?;
-    let answer = http
+async fn running(http: &reqwest::Client, config: &Config) -> Result<Option<Address>, Error> {
+    let Some(address) = Address::read(&config.data_dir) else { return Ok(None) };
+    let asked = http
         .get(format!("{}/local/v1/status", address.url))
         .bearer_auth(&address.token)
-        .send()
-        .await
-        .ok()?;
-    answer.status().is_success().then_some(address)
+        .timeout(PROBE)
+        .send();
+    match asked.await {
+        Ok(answer) => Ok(answer.status().is_success().then_some(address)),
+        Err(error) if error.is_timeout() => {
+            Err(Error::Silent { url: address.url, file: address_file(&config.data_dir) })
+        }
+        Err(_) => Ok(None),
+    }
 }

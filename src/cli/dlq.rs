@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cli::client::{Client, Method};
-use crate::cli::ingest::outcome;
-use crate::cli::print::say;
+use crate::cli::ingest::{outcome, report};
+use crate::cli::print::{note, say};
 use crate::cli::table::table;
 use leadstream::app::dead_letters::{self, Choice, Fate, Forecast, Group, Letter, List, Sent};
 use leadstream::config::Config;
@@ -134,12 +134,16 @@ pub enum PartitionCommand {
     },
 }
 
-pub async fn partition(config: &Config, command: PartitionCommand) -> anyhow::Result<()> {
+pub async fn partition(
+    config: &Config,
+    command: PartitionCommand,
+    json: bool,
+) -> anyhow::Result<()> {
     let PartitionCommand::Resume { partition } = command;
     let client = Client::with_state(config).await?;
-    let _: Value =
+    let resumed: Value =
         client.post("/local/v1/resume", &json!({ "partition": partition }), Vec::new()).await?;
-    say(format!("partition {partition} resumes"))?;
+    if json { say(resumed) } else { say(format!("partition {partition} resumes")) }?;
     Ok(client.close()?)
 }
 
@@ -198,9 +202,7 @@ fn time(at_ms: i64) -> String {
 async fn show(client: &Client, Place(partition, offset): Place, json: bool) -> anyhow::Result<()> {
     let place = json!({ "partition": partition.0, "offset": offset.0 });
     let letter: Value = client.get("/local/v1/dlq/letter", &place).await?;
-    eprintln!(
-        "what follows is as its producer sent it and may be personal data: do not pass it on"
-    );
+    note("what follows is as its producer sent it and may be personal data: do not pass it on");
     Ok(if json { say(letter) } else { say(page(&letter)) }?)
 }
 
@@ -304,5 +306,5 @@ async fn redrive(client: &Client, choice: &Choice, json: bool) -> anyhow::Result
     if records == 0 {
         return Ok(say("nothing to append again")?);
     }
-    Ok(say(outcome(client, dead_letters::SOURCE, records).await?)?)
+    Ok(report(&outcome(client, dead_letters::SOURCE, records).await?, json)?)
 }

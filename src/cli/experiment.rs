@@ -110,10 +110,12 @@ pub async fn experiment(config: &Config, command: &Command, json: bool) -> anyho
     match command {
         Command::List(options) => experiments::list(config, options, json).await,
         Command::Show(which) => experiments::show(config, which, json).await,
-        Command::Start(options) => experiments::change(config, options, State::Running).await,
-        Command::Pause(options) => experiments::change(config, options, State::Paused).await,
-        Command::Stop(options) => experiments::change(config, options, State::Stopped).await,
-        Command::Archive(options) => experiments::change(config, options, State::Archived).await,
+        Command::Start(options) => experiments::change(config, options, State::Running, json).await,
+        Command::Pause(options) => experiments::change(config, options, State::Paused, json).await,
+        Command::Stop(options) => experiments::change(config, options, State::Stopped, json).await,
+        Command::Archive(options) => {
+            experiments::change(config, options, State::Archived, json).await
+        }
         Command::Results(which) => experiments::results(config, which, json).await,
         Command::Segments(options) => experiments::segments(config, options, json).await,
         Command::Attribution { tenant } => experiments::attribution(config, tenant, json).await,

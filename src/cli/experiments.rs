@@ -110,12 +110,13 @@ pub async fn change(
     config: &Config,
     Update { which, at, reason }: &Update,
     state: State,
+    json: bool,
 ) -> anyhow::Result<()> {
     let state = state.as_str().to_owned();
     let change = StateChange { name: which.name(), state, at: *at, reason: reason.clone() };
     let client = Client::connect(config).await?;
     let applied = client.send_json("/local/v1/experiments/state", &change).await?;
-    tell_applied(&applied)?;
+    tell_applied(&applied, json)?;
     Ok(client.close()?)
 }
 

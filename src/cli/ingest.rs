@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::cli::client::{Client, Method};
-use crate::cli::print::{say, spinner};
-use leadstream::app::ingest::{BadLine, Lines, Outcome, Piece, Progress};
-use leadstream::codec::topics::DEAD_LETTERS;
+use crate::cli::print::{self, note, say, spinner};
+use leadstream::app::ingest::{self, BadLine, Lines, Outcome, Piece, Progress};
+use leadstream::codec::topics::{DEAD_LETTERS, LATE};
 use leadstream::config::Config;
 
 /// Bad lines printed before only their number is told.
@@ -19,6 +20,8 @@ const BAD_LINES_SHOWN: usize = 20;
 const MOMENT: Duration = Duration::from_millis(20);
 /// Bytes of lines sent at once, unless a single line is longer.
 const SEND_BYTES: usize = 4 << 20;
+/// How shells call a command that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 /// How long a follower sleeps at the end of its file, and between looks at the worker.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -39,9 +42,9 @@ struct Appended {
     bad: Vec<BadLine>,
 }
 
-pub async fn ingest(config: &Config, options: &Options) -> anyhow::Result<()> {
+pub async fn ingest(config: &Config, options: &Options, json: bool) -> anyhow::Result<()> {
     let client = Client::connect(config).await?;
-    let reported = send_and_tell(&client, config, options).await;
+    let reported = send_and_tell(&client, config, (options, json)).await;
     client.close()?;
     reported
 }
@@ -73,34 +76,65 @@ fn source_name(file: &str) -> String {
 
 /// Sends the file and tells how all of it came out. Before that the run has not ended: the same
 /// command goes on with it.
-async fn send_and_tell(client: &Client, config: &Config, options: &Options) -> anyhow::Result<()> {
+async fn send_and_tell(
+    client: &Client,
+    config: &Config,
+    (options, json): (&Options, bool),
+) -> anyhow::Result<()> {
     let source = Source { client, name: source_name(&options.file) };
-    let progress = send(&source, config, options).await?;
+    let Sent { progress, broken } = send(&source, config, options).await?;
     let waited = outcome(client, &source.name, progress.lines).await;
-    say(waited.with_context(|| {
+    let outcome = waited.with_context(|| {
         let next = if options.file == "-" {
             "do not send them again"
         } else {
             "run the same command again to see what comes of them"
         };
         format!("all {} lines are appended: {next}", progress.lines)
-    })?)?;
+    })?;
+    report(&outcome, json)?;
+    if let Some(broken) = broken {
+        let lines = progress.lines;
+        return Err(broken).with_context(|| {
+            format!(
+                "the file cannot be read after line {lines}; the {lines} lines before are taken: \
+                    mend the file, then run the same command again, which goes on behind them"
+            )
+        });
+    }
     if !options.follow {
         let Progress { run, lines, crc, .. } = progress;
         let ended = Piece { run: run.number, before: lines, lines, crc, finished: true };
         // What came of the lines is told, and the next call would only tell it again.
         if let Err(error) = source.append(&ended, Vec::new()).await {
-            eprintln!(
+            note(format!(
                 "that this was told could not be stored, so the next call tells it again: {error:#}"
-            );
+            ));
         }
     }
     Ok(())
 }
 
-/// Waits until so many records of a source's run are taken; gives the line that says how they came
-/// out.
-pub async fn outcome(client: &Client, name: &str, records: u64) -> anyhow::Result<String> {
+/// Prints how records came out, and where to look for those that changed nothing.
+pub fn report(outcome: &Outcome, json: bool) -> Result<(), print::Error> {
+    if json {
+        return say(json!(outcome));
+    }
+    let Outcome { received, advanced, duplicate, late, dead_lettered, paused: _ } = outcome;
+    if *late > 0 {
+        note(format!("late records: leadstream tail {LATE} --from-start --until-end"));
+    }
+    if *dead_lettered > 0 {
+        note("dead letters and their reasons: leadstream dlq list");
+    }
+    say(format!(
+        "received={received} advanced={advanced} duplicate={duplicate} late={late} \
+            dead_lettered={dead_lettered}"
+    ))
+}
+
+/// Waits until so many records of a source's run are taken; gives how they came out.
+pub async fn outcome(client: &Client, name: &str, records: u64) -> anyhow::Result<Outcome> {
     let bar = spinner("taken");
     let mut last = Value::Null;
     let mut newest = None;
@@ -117,15 +151,12 @@ pub async fn outcome(client: &Client, name: &str, records: u64) -> anyhow::Resul
     if let Some(error) = last["error"].as_str() {
         bail!("{error}");
     }
-    let Outcome { received, advanced, duplicate, late, dead_lettered, paused } =
-        newest.context("the instance ended before its answer did")?;
-    match paused.filter(|_| received < records) {
+    let outcome = newest.context("the instance ended before its answer did")?;
+    let received = outcome.received;
+    match &outcome.paused {
+        _ if received >= records => Ok(outcome),
         Some(why) => bail!("{records} records are appended, {received} of them are taken: {why}"),
-        None if received < records => bail!("the instance ended before its answer did"),
-        None => Ok(format!(
-            "received={received} advanced={advanced} duplicate={duplicate} late={late} \
-                dead_lettered={dead_lettered}"
-        )),
+        None => bail!("the instance ended before its answer did"),
     }
 }
 
@@ -147,8 +178,17 @@ async fn begin(source: &Source<'_>, file: &str) -> anyhow::Result<(Progress, Lin
     Ok((source.begin(true).await?, Lines::open(file)?))
 }
 
-async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow::Result<Progress> {
+/// How far a file was appended.
+struct Sent {
+    progress: Progress,
+    /// Why the rest cannot be read.
+    broken: Option<ingest::Error>,
+}
+
+async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow::Result<Sent> {
+    let interrupt = options.follow.then(Interrupt::watch);
     let (mut progress, mut lines) = begin(source, &options.file).await?;
+    let mut broken = None;
     let mut hasher = crc32fast::Hasher::new_with_initial(progress.crc);
     let (bar, began, resumed) = (spinner("lines"), Instant::now(), progress.lines);
     let (mut bad, mut is_read) = (0, false);
@@ -163,10 +203,17 @@ async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow
         while progress.lines - before < piece.min(config.ingest.lines_per_append as u64)
             && body.len() < SEND_BYTES
         {
-            let line = if options.follow { lines.next_whole()? } else { lines.next_line()? };
-            let Some(line) = line else {
-                is_read = !options.follow;
-                break;
+            let line = if options.follow { lines.next_whole() } else { lines.next_line() };
+            let line = match line {
+                Ok(Some(line)) => line,
+                Ok(None) => {
+                    is_read = !options.follow;
+                    break;
+                }
+                Err(error) => {
+                    (is_read, broken) = (true, Some(error));
+                    break;
+                }
             };
             progress.lines += 1;
             hasher.update(&line);
@@ -182,7 +229,10 @@ async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow
             let found = answer.context("run the same command again: it goes on where it was")?;
             tell(&found, &mut bad);
             bar.set_position(progress.lines);
-        } else if options.follow && interrupted(PAUSE * 10).await {
+        } else if let Some(interrupt) = &interrupt {
+            interrupt.wait(PAUSE * 10).await;
+        }
+        if interrupt.as_ref().is_some_and(Interrupt::is_asked) {
             break;
         }
         if let Some(rate) = options.rate {
@@ -195,19 +245,40 @@ async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow
     }
     bar.finish_and_clear();
     if bad > BAD_LINES_SHOWN {
-        eprintln!(
+        note(format!(
             "and {} more bad lines: leadstream tail {DEAD_LETTERS} --from-start --until-end",
             bad - BAD_LINES_SHOWN
-        );
+        ));
     }
-    Ok(progress)
+    Ok(Sent { progress, broken })
 }
 
-/// Waits a moment; `true` when the user asked to stop.
-async fn interrupted(wait: Duration) -> bool {
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => true,
-        () = tokio::time::sleep(wait) => false,
+/// Whether the user asked a follower to stop. Asked a second time, the command ends at once.
+struct Interrupt(watch::Receiver<bool>);
+
+impl Interrupt {
+    fn watch() -> Self {
+        let (ask, asked) = watch::channel(false);
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                ask.send_replace(true);
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(INTERRUPTED);
+            }
+        });
+        Self(asked)
+    }
+
+    fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits a moment, or until it is asked.
+    async fn wait(&self, moment: Duration) {
+        let mut asked = self.0.clone();
+        // Whoever does not ask in time asks later.
+        tokio::time::timeout(moment, asked.wait_for(|asked| *asked)).await.ok();
     }
 }
 
@@ -215,7 +286,7 @@ fn tell(found: &[BadLine], bad: &mut usize) {
     for line in found {
         *bad += 1;
         if *bad <= BAD_LINES_SHOWN {
-            eprintln!("line {}: {}", line.number, line.reason);
+            note(format!("line {}: {}", line.number, line.reason));
         }
     }
 }

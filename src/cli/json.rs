@@ -1,16 +1,14 @@
 //! JSON that commands print.
 
-use std::io::Result;
-
 use serde_json::Value;
 
-use crate::cli::print::say;
+use crate::cli::print::{Error, say};
 
 /// Significant digits of fractions: more is not known of any of them.
 const DIGITS: i32 = 6;
 
 /// Prints JSON with its fractions rounded to what is known.
-pub fn say_json(mut value: Value) -> Result<()> {
+pub fn say_json(mut value: Value) -> Result<(), Error> {
     round(&mut value);
     say(value)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::json::say_json;
-use crate::cli::print::say;
+use crate::cli::print::{note, say};
 use crate::cli::show::ready;
 use crate::cli::table::table;
 use leadstream::app::query::{LeadView, NextActionView, PredictionView, Task};
@@ -151,7 +151,10 @@ pub async fn worklist(
     let Some(as_of_ms) = as_of_ms else { bail!("no event of {tenant} was processed yet") };
     if !missing_partitions.is_empty() {
         let missing: Vec<String> = missing_partitions.iter().map(u32::to_string).collect();
-        eprintln!("without the leads of partitions {}, which did not answer", missing.join(", "));
+        note(format!(
+            "without the leads of partitions {}, which did not answer",
+            missing.join(", ")
+        ));
     }
     if tasks.is_empty() {
         say(format!("Nobody is to be contacted now, as of {}.", time(as_of_ms)))?;

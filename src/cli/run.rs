@@ -34,8 +34,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {listen}"))?;
     say(format!("leadstream runs on {}: /livez /readyz /metrics", server.address.url))?;
     let failed = async {
-        while instance.is_alive() {
+        // After a stop of the whole process the worker moves again at once: a second look decides.
+        let mut looks = 0;
+        while looks < 2 && instance.failure().is_none() {
             tokio::time::sleep(LOOK).await;
+            looks = if instance.is_alive() { 0 } else { looks + 1 };
         }
     };
     tokio::select! {

@@ -1,7 +1,7 @@
 //! `schemas`: prints the compiled-in schemas, or registers those that others read or write.
 
 use anyhow::{Context, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::print::say;
 use leadstream::codec::avro;
@@ -17,6 +17,10 @@ pub enum Action {
 
 pub async fn schemas(config: &Config, action: Option<Action>, json: bool) -> anyhow::Result<()> {
     match action {
+        None if json => Ok(avro::all().iter().try_for_each(|coded| {
+            let schema: Value = serde_json::from_str(coded.text).unwrap_or_default();
+            say(json!({ "topic": coded.topic, "schema": schema }))
+        })?),
         None => Ok(avro::all()
             .iter()
             .try_for_each(|coded| say(format!("{}\n{}", coded.topic, coded.text)))?),

@@ -1,14 +1,13 @@
 //! Commands that ask an instance something and print the answer.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::cli::client::{Client, Method};
-use crate::cli::print::{say, spinner};
-use leadstream::app::definitions::Applied;
+use crate::cli::print::{self, say, spinner};
+use leadstream::app::definitions::{Applied, DEFINITION_BYTES_MAX};
 use leadstream::app::tail::Tail;
 use leadstream::config::Config;
 
@@ -35,14 +34,16 @@ pub async fn tail(config: &Config, options: &TailOptions) -> anyhow::Result<()> 
     let TailOptions { topic, key, limit, from_start, until_end } = options.clone();
     let mut query = json!(Tail { key, limit, from_start, until_end });
     query["topic"] = topic.into();
-    let mut out = std::io::stdout().lock();
-    let mut failure = None;
-    // A reader that has enough (a closed pipe) ends the command.
+    let (mut failure, mut printed) = (None, Ok(()));
     let each = &mut |line: &str| {
         failure = failure_of(line);
-        failure.is_none() && writeln!(out, "{line}").is_ok()
+        if failure.is_none() {
+            printed = say(line);
+        }
+        failure.is_none() && printed.is_ok()
     };
     client.lines("/local/v1/tail", &query, Method::Get, each).await?;
+    printed?;
     if let Some(failure) = failure {
         bail!("{failure}");
     }
@@ -68,20 +69,27 @@ pub async fn ready(client: &Client) -> anyhow::Result<()> {
     }
 }
 
-pub async fn apply(config: &Config, file: &Path) -> anyhow::Result<()> {
+pub async fn apply(config: &Config, file: &Path, json: bool) -> anyhow::Result<()> {
     let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    if text.len() > DEFINITION_BYTES_MAX {
+        bail!("{}: a definition has at most {DEFINITION_BYTES_MAX} bytes", file.display());
+    }
     let client = Client::connect(config).await?;
     let applied: Applied = client.post("/local/v1/definitions", &json!({}), text).await?;
-    tell_applied(&applied)?;
+    tell_applied(&applied, json)?;
     Ok(client.close()?)
 }
 
 /// Prints which definition is in the log now.
-pub fn tell_applied(Applied { key, known }: &Applied) -> std::io::Result<()> {
+pub fn tell_applied(applied: &Applied, json: bool) -> Result<(), print::Error> {
+    let Applied { key, known } = applied;
+    if json {
+        return say(json!(applied));
+    }
     say(if *known { format!("{key} (was known already)") } else { key.clone() })
 }
 
-pub async fn replay(config: &Config) -> anyhow::Result<()> {
+pub async fn replay(config: &Config, json: bool) -> anyhow::Result<()> {
     let client = Client::connect(config).await?;
     ready(&client).await?;
     let bar = spinner("records and inputs");
@@ -97,15 +105,16 @@ pub async fn replay(config: &Config) -> anyhow::Result<()> {
     if let Some(error) = last["error"].as_str() {
         bail!("{error}");
     }
-    say(format!(
-        "digest={}",
-        last["digest"].as_str().context("the replay ended without an answer")?
-    ))?;
-    let bytes = &last["bytes_per_lead"];
-    say(format!(
-        "inputs={} leads={} bytes_per_lead: mean {}, max {}",
-        last["inputs"], last["leads"], bytes["mean"], bytes["max"]
-    ))?;
+    let digest = last["digest"].as_str().context("the replay ended without an answer")?;
+    if json {
+        say(&last)?;
+    } else {
+        let (inputs, leads, bytes) = (&last["inputs"], &last["leads"], &last["bytes_per_lead"]);
+        let (mean, max) = (&bytes["mean"], &bytes["max"]);
+        say(format!(
+            "digest={digest}\ninputs={inputs} leads={leads} bytes_per_lead: mean {mean}, max {max}"
+        ))?;
+    }
     match last["difference"].as_str() {
         Some(difference) => bail!("{difference}"),
         None => Ok(()),

@@ -13,10 +13,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::app::definitions::{self, Applied};
+use crate::app::definitions::{self, Applied, DEFINITION_BYTES_MAX};
 use crate::app::ingest::{self, LINE_BYTES_MAX, Piece, Progress};
 use crate::app::instance::Instance;
 use crate::app::tail::{Tail, tail};
@@ -45,7 +46,10 @@ pub(crate) fn routes() -> Router<Arc<Instance>> {
         .route("/local/v1/tail", get(tail_topic))
         .route("/local/v1/lead", get(peer::lead))
         .route("/local/v1/worklist", get(peer::worklist))
-        .route("/local/v1/definitions", post(apply))
+        .route(
+            "/local/v1/definitions",
+            post(apply).layer(DefaultBodyLimit::max(DEFINITION_BYTES_MAX)),
+        )
         .route("/local/v1/replay", post(replay_all))
         .route("/local/v1/resume", post(resume))
         .route("/local/v1/status", get(status))
@@ -187,8 +191,12 @@ impl Lines<'_> {
         self.0.blocking_send(Ok(format!("{line}\n").into())).is_ok()
     }
 
-    fn is_open(&self) -> bool {
-        !self.0.is_closed()
+    /// Says that there is nothing new for now; `false` once the client is gone.
+    fn beat(&self) -> bool {
+        match self.0.try_send(Ok("\n".into())) {
+            Ok(()) | Err(TrySendError::Full(_)) => true,
+            Err(TrySendError::Closed(_)) => false,
+        }
     }
 }
 
@@ -207,7 +215,7 @@ async fn tail_topic(
     Ok(stream(move |lines| {
         let each = &mut |record: Option<Value>| match record {
             Some(record) => lines.put(&record),
-            None => lines.is_open(),
+            None => lines.beat(),
         };
         Ok(tail(&instance.log, topic, &options, &instance.schemas, each)?)
     }))

@@ -4,6 +4,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::log::chain;
+
 /// The answer to a request that failed.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -36,8 +38,9 @@ impl IntoResponse for Problem {
 
 /// A failure inside; the log has it too.
 pub(crate) fn failed(error: &dyn std::error::Error) -> Problem {
-    tracing::error!(error = %error, "a request failed");
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())
+    let why = chain(error);
+    tracing::error!(error = why, "a request failed");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why)
 }
 
 /// A request that cannot be understood.

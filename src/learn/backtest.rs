@@ -11,6 +11,8 @@ mod warnings;
 
 use std::collections::BTreeMap;
 
+use serde::{Serialize, Serializer};
+
 use crate::codec::model::starting_rules;
 use crate::domain::alerts::{Change, Rule};
 use crate::domain::event::EventType;
@@ -48,9 +50,10 @@ struct Story {
 }
 
 /// How one prediction did.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Measure {
     /// The prediction.
+    #[serde(serialize_with = "name")]
     pub target: Target,
     /// Rows.
     pub rows: usize,
@@ -66,8 +69,12 @@ pub struct Measure {
     pub calibration_error: f64,
 }
 
+fn name<S: Serializer>(target: &Target, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(target.as_str())
+}
+
 /// What was measured on a file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// Of the predictions that the file can label.
     pub predictions: Vec<Measure>,

@@ -7,11 +7,14 @@ mod cleaner;
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+};
 
 use crate::codec::record::{Batches, Record};
 use crate::codec::topics::STATE;
@@ -60,6 +63,8 @@ pub struct Embedded {
     database: Database,
     /// Held as long as the log is open, whatever becomes of its file.
     _lock: File,
+    /// Device and inode of the file.
+    inode: (u64, u64),
     file: PathBuf,
     partitions: u32,
     identity: u64,
@@ -92,6 +97,7 @@ impl Embedded {
         Ok(Self {
             database,
             _lock: lock,
+            inode: inode(&file)?,
             file,
             partitions,
             identity,
@@ -99,6 +105,43 @@ impl Embedded {
             writes: Mutex::default(),
             written: Condvar::new(),
         })
+    }
+
+    /// Looks at the log of a data directory without changing anything: whether its file can be
+    /// read, and the newest batch of each topic's partition. Gives the number of partitions;
+    /// `None`: there is no log yet.
+    ///
+    /// # Errors
+    /// What [`Embedded::open`] would give, or [`Error::Damaged`].
+    pub fn check(directory: &Path) -> Result<Option<u32>, Error> {
+        let file = directory.join("log.redb");
+        if !std::fs::metadata(&file).is_ok_and(|file| file.len() > 0) {
+            let has_state = directory.join("state").exists();
+            return if has_state { Err(Error::Missing(file)) } else { Ok(None) };
+        }
+        // Held until the end, so that nobody begins meanwhile.
+        let _lock = directory.join("lock").exists().then(|| lock(directory)).transpose()?;
+        let database = ReadOnlyDatabase::open(&file).map_err(storage)?;
+        let transaction = database.begin_read().map_err(storage)?;
+        let directory = transaction.open_table(DIRECTORY).map_err(storage)?;
+        let number = |name: &str| -> Result<Option<u64>, Error> {
+            Ok(directory.get(name).map_err(storage)?.map(|number| number.value()))
+        };
+        match number("format")? {
+            Some(FORMAT) => {}
+            found => {
+                return Err(Error::Format { found: found.unwrap_or_default(), read: FORMAT });
+            }
+        }
+        let partitions = number("partitions")?.and_then(|number| u32::try_from(number).ok());
+        let snapshot = Snapshot { transaction, partitions: partitions.unwrap_or(1) };
+        let ends = snapshot.transaction.open_table(ENDS).map_err(storage)?;
+        for row in ends.iter().map_err(storage)? {
+            let (place, end) = row.map_err(storage)?;
+            let ((topic, partition), end) = (place.value(), end.value());
+            snapshot.read(topic, Partition(partition), Offset(end.saturating_sub(1)))?;
+        }
+        Ok(Some(snapshot.partitions))
     }
 
     /// Number of partitions.
@@ -242,6 +285,17 @@ impl Embedded {
         self.tell(|writes| writes.appends += 1);
     }
 
+    /// Whether the file that is open is the one at its path.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`].
+    pub fn is_in_place(&self) -> Result<(), Error> {
+        match inode(&self.file) {
+            Ok(inode) if inode == self.inode => Ok(()),
+            _ => Err(Error::Replaced(self.file.clone())),
+        }
+    }
+
     /// Bytes of the log file.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
@@ -258,6 +312,10 @@ impl Embedded {
             partitions: self.partitions,
         })
     }
+}
+
+fn inode(file: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(file).map(|file| (file.dev(), file.ino()))
 }
 
 /// Lets one process at a time into a data directory.
@@ -490,7 +548,9 @@ mod tests {
         std::fs::write(folder.path().join("log.redb.new"), b"half").unwrap();
         let log = open().unwrap();
         let file = folder.path().join("log.redb");
+        log.is_in_place().unwrap();
         std::fs::rename(&file, folder.path().join("moved")).unwrap();
+        assert!(matches!(log.is_in_place(), Err(Error::Replaced(replaced)) if replaced == file));
         assert!(matches!(open(), Err(Error::InUse)), "although its file is gone");
         drop(log);
         std::fs::create_dir(folder.path().join("state")).unwrap();

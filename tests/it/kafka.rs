@@ -521,7 +521,7 @@ fn commands_work_on_kafka_and_what_cannot_be_used_keeps_its_bytes_and_its_place(
     let origin = of("misrouted")["origin"].as_str().unwrap();
     assert!(origin.starts_with(&format!("lead.interactions.v1/{wrong}/")), "{origin}");
     let (fine, text) = reported(&fleet, &["lead", "acme", "ann"]);
-    assert!(fine && text.contains("conversion_likelihood"), "{text}");
+    assert!(fine && text.contains("conversion likelihood"), "{text}");
     let (fine, text) = reported(&fleet, &["replay"]);
     assert!(!fine && text.contains("stop all instances"), "{text}");
     let (fine, text) = reported(&fleet, &["experiment", "list"]);

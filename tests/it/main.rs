@@ -52,4 +52,6 @@ mod worker;
 #[cfg(feature = "dev")]
 mod server;
 #[cfg(feature = "dev")]
+mod abuse;
+#[cfg(feature = "dev")]
 mod sim;

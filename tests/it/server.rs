@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::command::{get, leadstream, output};
 
 /// Looks again until something holds; the limit only turns a hang into a failure.
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     for _ in 0..600 {
         if let Some(found) = look() {
             return found;
@@ -22,20 +22,26 @@ fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     panic!("{what} did not happen within 30 s");
 }
 
-struct Instance {
-    child: Child,
+pub struct Instance {
+    pub child: Child,
     url: String,
     token: String,
 }
 
 impl Instance {
-    fn start(data: &Path) -> Self {
+    pub fn start(data: &Path) -> Self {
+        Self::start_with(data, &[], Stdio::inherit())
+    }
+
+    pub fn start_with(data: &Path, environment: &[(&str, &str)], errors: Stdio) -> Self {
         // A killed instance leaves its file, which the next one replaces.
         let file = data.join("address.json");
         let before = fs::read(&file).unwrap_or_default();
         let child = leadstream(data, &["run"])
             .env("LEADSTREAM__HTTP__LISTEN", "127.0.0.1:0")
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
+            .stderr(errors)
             .spawn()
             .unwrap();
         let written = || fs::read(&file).ok().filter(|text| *text != before);
@@ -47,17 +53,17 @@ impl Instance {
         instance
     }
 
-    fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
+    pub fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
         get(&format!("{}{path}", self.url), token)
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         signal(&self.child, name);
     }
 }
 
 /// Sends a signal through the shell, which every machine has.
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let sent =
         Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status().unwrap();
     assert!(sent.success());
@@ -72,7 +78,7 @@ impl Drop for Instance {
 }
 
 /// A file of one lead's messages.
-fn messages(path: &Path, lead: &str, count: usize) -> String {
+pub fn messages(path: &Path, lead: &str, count: usize) -> String {
     let mut file = fs::File::create(path).unwrap();
     for number in 0..count {
         let id =

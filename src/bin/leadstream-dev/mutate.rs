@@ -3,6 +3,7 @@
 
 use std::io::{BufWriter, Write};
 
+use crate::print::note;
 use leadstream::app::ingest::Lines;
 use leadstream::dev::mutate::{self, Kind, Mutated, malformed};
 use leadstream::log::TimeSource;
@@ -60,6 +61,6 @@ fn print(mutated: &Mutated) -> anyhow::Result<()> {
         out.write_all(b"\n")?;
     }
     out.flush()?;
-    eprintln!("{}", mutated.expected);
+    note(mutated.expected);
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Warnings of slipping away against "idle for N hours" at the same number of alerts.
 
+use serde::Serialize;
+
 use crate::domain::journey::Outcome;
 use crate::domain::units::{DAY_MS, EventTime, HOUR_MS};
 use crate::learn::backtest::Story;
@@ -12,7 +14,7 @@ const AGE_MIN_MS: i64 = DAY_MS;
 const IDLE_HOURS_MAX: i64 = 60 * 24;
 
 /// How one way to warn did.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Quality {
     /// Alerts raised for open leads.
     pub alerts: usize,
@@ -23,7 +25,7 @@ pub struct Quality {
 }
 
 /// The rule and its baseline.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Warnings {
     /// Leads looked at.
     pub leads: usize,
