@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod sources;
+pub mod health;
 pub mod instance;
 pub mod query;
 pub mod ingest;

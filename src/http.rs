@@ -178,32 +178,12 @@ async fn live(State(instance): State<Arc<Instance>>) -> Response {
 }
 
 async fn ready(State(instance): State<Arc<Instance>>) -> Response {
-    let pauses: String = instance
-        .views
-        .pauses()
-        .into_iter()
-        .filter_map(|(_, pause)| Some(format!("{}\n", pause?)))
-        .collect();
-    let failing: String = instance
-        .failing()
-        .iter()
-        .map(|why| {
-            format!(
-                "nothing is committed: {why}; the last ERROR of the log and `leadstream \
-            doctor` say what to do\n"
-            )
-        })
-        .collect();
-    if !failing.is_empty() {
-        (StatusCode::SERVICE_UNAVAILABLE, failing).into_response()
-    } else if !instance.is_ready() {
-        let restores = instance.views.restores().all();
-        let lines: String = restores.iter().map(|restoring| format!("{restoring}\n")).collect();
-        (StatusCode::SERVICE_UNAVAILABLE, format!("restoring\n{lines}")).into_response()
-    } else if pauses.is_empty() {
-        "ready\n".into_response()
+    let symptoms = instance.symptoms();
+    let lines: String = symptoms.iter().map(|symptom| format!("{symptom}\n")).collect();
+    if symptoms.iter().any(|symptom| symptom.condition.is_blocking()) {
+        (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, pauses).into_response()
+        format!("ready\n{lines}").into_response()
     }
 }
 

@@ -40,6 +40,12 @@ pub enum Error {
         /// Its newest version.
         version: u32,
     },
+    /// Nothing starts again that has ended.
+    #[error(
+        "{0} has concluded: nobody is let in any more; to run it again, apply a new experiment (a \
+            version without revises)"
+    )]
+    Over(String),
     /// A change may not come before the version that it changes.
     #[error("version {version} takes effect at {since}: give a later time with --at")]
     TooEarly {
@@ -322,6 +328,11 @@ pub fn change(
     if experiment.state.as_str() == state {
         let (experiment, state) = (name.experiment.clone(), experiment.state.as_str());
         return Err(Error::Unchanged { experiment, state, version });
+    }
+    if registered.rules.is_concluded(&experiment.key())
+        && [State::Running, State::Paused].iter().any(|begun| begun.as_str() == state)
+    {
+        return Err(Error::Over(name.experiment.clone()));
     }
     let at = at.unwrap_or_else(Timestamp::now);
     if at.as_millisecond() < definition.effective_at.0 {

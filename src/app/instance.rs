@@ -1,6 +1,7 @@
 //! A running leadstream: the log, the workers' threads, the cleaner, and what readers see.
 
 mod cleaning;
+mod symptoms;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +11,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::app::health::{Condition, Watched};
+use crate::app::instance::symptoms::watch;
 use crate::app::sources::OpenSources;
 use crate::codec::topics::{self, inputs_of};
 use crate::config::Config;
@@ -19,7 +22,7 @@ use crate::engine::kafka_loop::{self, WorkerEvents};
 use crate::engine::standby::Standbys;
 use crate::engine::store::{Error, Trees};
 use crate::engine::worker::{self, Views, Worker, state_directory};
-use crate::log::kafka::{self, PartitionAssignment, Settings};
+use crate::log::kafka::{self, PartitionAssignment, Settings, Stall, Strictness};
 use crate::log::registry::{self, Registry, Schemas};
 use crate::log::{self, Backend, Embedded, Reader, TimeSource, chain};
 use crate::pipeline::InputTopic;
@@ -74,6 +77,7 @@ pub struct Instance {
     peers: OnceLock<Peers>,
     restores: AtomicU32,
     failure: Mutex<Option<String>>,
+    pub(crate) watched: Watched,
 }
 
 /// The threads of an instance; dropping it stops them and writes the state.
@@ -113,6 +117,7 @@ impl Instance {
             let (cleaner, log) = (instance.clone(), log.clone());
             threads.push(std::thread::spawn(move || cleaner.keep_up(&log)));
         }
+        watch(&instance);
         Ok(Running { instance, threads })
     }
 
@@ -122,7 +127,8 @@ impl Instance {
     /// # Errors
     /// When the cluster cannot be reached, or a topic is not as it has to be.
     pub fn reader(config: Config, settings: Settings) -> Result<Running, log::Error> {
-        let log = Backend::Kafka(kafka::open(settings, &topics::ALL)?);
+        let log = kafka::open_for(settings, &topics::ALL, Strictness::Reading)?;
+        let log = Backend::Kafka(log);
         Ok(Running { instance: Arc::new(Self::new(config, log, 0)), threads: Vec::new() })
     }
 
@@ -151,6 +157,7 @@ impl Instance {
             peers: OnceLock::new(),
             restores: AtomicU32::new(0),
             failure: Mutex::new(None),
+            watched: Watched::default(),
         }
     }
 
@@ -396,10 +403,20 @@ impl Instance {
             && (self.workers.iter().all(moves) || self.views.restores().moved_within(STALLED))
     }
 
-    /// Whether everything was restored and taken once since the start, and commits go through.
+    /// Whether everything was restored and taken once since the start.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.workers.iter().all(Beat::is_caught_up)
+    }
+
+    /// Whether nothing keeps it from taking events.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.is_alive() && self.workers.iter().all(Beat::is_caught_up) && self.failing().is_empty()
+        !self.symptoms().iter().any(|symptom| symptom.condition.is_blocking())
+    }
+
+    /// Partitions of Kafka that have not gone on for longer than this although there are records.
+    pub(crate) fn stalls(&self, longer_than: Duration) -> Vec<Stall> {
+        self.assignment.lock().unwrap_or_else(PoisonError::into_inner).stalls(longer_than)
     }
 
     /// Interactions that wait to be taken, by partition of this instance; also told as a metric.
@@ -437,7 +454,12 @@ impl Instance {
             metrics.log_size(log.size_bytes());
         }
         metrics.waiting_rows(self.views.all().iter().map(|shared| shared.sizes().0).sum());
-        metrics.ready(self.is_ready());
+        let symptoms = self.symptoms();
+        metrics.ready(!symptoms.iter().any(|symptom| symptom.condition.is_blocking()));
+        metrics.conditions(Condition::ALL.map(|condition| {
+            let holds = symptoms.iter().any(|symptom| symptom.condition == condition);
+            (condition.as_str(), holds)
+        }));
         metrics.restoring(&self.views.restores().all());
         metrics.behind(&self.standbys.behind());
         let pauses = self.views.pauses().into_iter();

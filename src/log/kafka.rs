@@ -33,7 +33,7 @@ use crate::log::Error;
 
 pub use crate::log::kafka::appender::Appender;
 pub use crate::log::kafka::assignment::{
-    InputPartition, PartitionAssignment, Rebalance, WorkerSlot,
+    InputPartition, PartitionAssignment, Rebalance, Stall, StallKind, WorkerSlot,
 };
 pub use crate::log::kafka::client::{
     Client, Inputs, Polled, Producer, Reads, TransactionError, TransactionErrorKind,
@@ -46,7 +46,7 @@ pub use crate::log::kafka::librdkafka::{Consumers, Librdkafka};
 pub use crate::log::kafka::probe::{ClusterProbe, GroupOffsets, connect, release};
 pub use crate::log::kafka::read::{Tail, Topics};
 pub use crate::log::kafka::settings::{Guarantee, Isolation, Settings, masked};
-pub use crate::log::kafka::topics::{TopicCheck, look, remove};
+pub use crate::log::kafka::topics::{Strictness, TopicCheck, look, remove};
 pub use crate::log::kafka::transactions::{KafkaReader, TransactionalLog};
 
 /// What headers say of a record, in this order: why it is no event, in one word; what there is to
@@ -172,11 +172,20 @@ fn headers_of(record: &Record) -> Option<OwnedHeaders> {
 /// # Errors
 /// When the cluster cannot be reached, or a topic is not as it has to be.
 pub fn open(settings: Settings, topics: &[Topic]) -> Result<Arc<Cluster>, Error> {
-    let (partitions, cluster) = topics::prepare(
-        &settings,
-        topics,
-        Duration::from_millis(u64::from(settings.connect_timeout_ms)),
-    )?;
+    open_for(settings, topics, Strictness::Processing)
+}
+
+/// As [`open`], for an instance or for a command.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_for(
+    settings: Settings,
+    topics: &[Topic],
+    strictness: Strictness,
+) -> Result<Arc<Cluster>, Error> {
+    let wait = Duration::from_millis(u64::from(settings.connect_timeout_ms));
+    let (partitions, cluster) = topics::prepare(&settings, topics, wait, strictness)?;
     let id = cluster.unwrap_or_default();
     let name = uuid::Uuid::new_v5(
         &uuid::Uuid::NAMESPACE_URL,

@@ -121,6 +121,7 @@ pub struct Metrics {
     log_bytes: IntGauge,
     waiting_rows: IntGauge,
     ready: IntGauge,
+    conditions: IntGaugeVec,
     requests: HistogramVec,
     registry_requests: IntCounterVec,
     registry_waiting: IntGauge,
@@ -237,6 +238,17 @@ impl Metrics {
             waiting_rows: gauge(
                 "leadstream_checkpoint_waiting_rows",
                 "Committed rows that are not in the state directory yet.",
+            ),
+            conditions: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "leadstream_condition",
+                        "1 while a condition holds that keeps the instance from taking events, or \
+                            soon may; docs/how-to/respond-to-alerts.md has them.",
+                    ),
+                    &["condition"],
+                ),
             ),
             ready: gauge(
                 "leadstream_ready",
@@ -388,6 +400,19 @@ impl Metrics {
     /// Tells whether everything is restored and taken.
     pub fn ready(&self, ready: bool) {
         self.ready.set(i64::from(ready));
+    }
+
+    /// Sets which of the conditions that can keep the instance from taking events hold.
+    pub fn conditions<const N: usize>(&self, conditions: [(&str, bool); N]) {
+        for (name, holds) in conditions {
+            self.conditions.with_label_values(&[name]).set(i64::from(holds));
+        }
+    }
+
+    /// How many partitions wait for the schema registry.
+    #[must_use]
+    pub fn registry_waiting_partitions(&self) -> i64 {
+        self.registry_waiting.get()
     }
 
     /// Tells how long a request took; `route` is a pattern, never a path.

@@ -54,4 +54,6 @@ mod server;
 #[cfg(feature = "dev")]
 mod abuse;
 #[cfg(feature = "dev")]
+mod health;
+#[cfg(feature = "dev")]
 mod sim;

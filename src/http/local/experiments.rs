@@ -32,6 +32,7 @@ impl From<Error> for Problem {
             Error::Unknown(_) => (StatusCode::NOT_FOUND, "unknown_experiment"),
             Error::Uncounted(_) => (StatusCode::NOT_FOUND, "not_counted"),
             Error::Unchanged { .. } => (StatusCode::CONFLICT, "unchanged"),
+            Error::Over(_) => (StatusCode::CONFLICT, "concluded"),
             Error::TooEarly { .. } => (StatusCode::BAD_REQUEST, "too_early"),
             Error::Apply(error) => return error.into(),
             Error::Log(error) => return failed(&error),

@@ -38,8 +38,34 @@ pub(crate) struct Ahead {
     pub(crate) next: Offset,
     /// Behind the last record that is committed.
     pub(crate) stable: Offset,
+    /// Behind the last record.
+    pub(crate) high: Offset,
     /// Records that it has and nobody took.
     pub(crate) queued: u64,
+}
+
+/// A partition of the interactions that does not go on although there are records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stall {
+    /// The partition.
+    pub partition: Partition,
+    /// Why.
+    pub kind: StallKind,
+    /// Where it stands.
+    pub at: Offset,
+    /// Records behind that.
+    pub records: u64,
+    /// Since when.
+    pub lasts: Duration,
+}
+
+/// Why a partition does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StallKind {
+    /// The client gets nothing, as of a batch that it cannot read.
+    Unreadable,
+    /// A producer's transaction is open.
+    OpenTransaction,
 }
 
 /// Which of an instance's workers takes which partitions: those whose number leaves `number` when
@@ -81,6 +107,8 @@ struct State {
     buffers: BTreeMap<InputPartition, Buffer>,
     /// What is not fetched yet of the interactions.
     ahead: BTreeMap<Partition, Ahead>,
+    /// Where partitions stand, and since when.
+    stands: BTreeMap<(Partition, StallKind), (Offset, Instant)>,
     /// Inputs of which no more is fetched for now.
     paused: BTreeSet<InputPartition>,
     /// How long interactions were here until their transaction began, by partition, until somebody
@@ -199,6 +227,7 @@ impl PartitionAssignment {
             for partition in partitions {
                 state.held.remove(partition);
                 state.ahead.remove(partition);
+                state.stands.retain(|(of, _), _| of != partition);
                 state.handled.remove(partition);
                 state.buffers.retain(|(source, of), _| {
                     of != partition || *source == InputTopic::Definitions
@@ -340,7 +369,43 @@ impl PartitionAssignment {
 
     /// How the fetching client stands in the interactions of a partition.
     pub(crate) fn ahead(&self, partition: Partition, ahead: Ahead) {
-        self.lock().ahead.insert(partition, ahead);
+        let mut state = self.lock();
+        state.ahead.insert(partition, ahead);
+        let Ahead { next, stable, high, queued } = ahead;
+        let is_paused = state.paused.contains(&(InputTopic::Interactions, partition));
+        let stands = [
+            (StallKind::Unreadable, next, next < stable && queued == 0 && !is_paused),
+            (StallKind::OpenTransaction, stable, stable < high),
+        ];
+        for (kind, at, stands) in stands {
+            let place = (partition, kind);
+            if !stands {
+                state.stands.remove(&place);
+            } else if state.stands.get(&place).is_none_or(|(known, _)| *known != at) {
+                state.stands.insert(place, (at, Instant::now()));
+            }
+        }
+    }
+
+    /// Partitions in hand that have not gone on for longer than this although there are records.
+    #[must_use]
+    pub fn stalls(&self, longer_than: Duration) -> Vec<Stall> {
+        let state = self.lock();
+        let stall =
+            |(&(partition, kind), &(at, since)): (&(Partition, StallKind), &(Offset, Instant))| {
+                let ahead = state.ahead.get(&partition)?;
+                let until = if kind == StallKind::Unreadable { ahead.stable } else { ahead.high };
+                let (records, lasts) = (until.0.saturating_sub(at.0), since.elapsed());
+                let is_held = state.held.contains_key(&partition);
+                (is_held && lasts > longer_than).then_some(Stall {
+                    partition,
+                    kind,
+                    at,
+                    records,
+                    lasts,
+                })
+            };
+        state.stands.iter().filter_map(stall).collect()
     }
 
     /// Of these inputs no more is fetched for now.

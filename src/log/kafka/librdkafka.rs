@@ -166,6 +166,7 @@ impl ClientContext for Behind {
             let ahead = Ahead {
                 next: offset_of(found.next_offset),
                 stable: offset_of(found.ls_offset),
+                high: offset_of(found.hi_offset),
                 queued: offset_of(found.fetchq_cnt).0,
             };
             self.assignment.ahead(Partition(partition), ahead);

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
-use crate::codec::topics::{Cleanup, Topic};
+use crate::codec::topics::{Cleanup, STATE, Topic};
 use crate::log::Error;
 use crate::log::kafka::connect::{ClientErrors, reach};
 use crate::log::kafka::settings::{INPUT_BYTES_MAX, RECORD_BYTES_MAX, Settings, make_with};
@@ -29,8 +29,19 @@ pub struct TopicCheck {
     pub missing: Vec<Topic>,
     /// A line for each topic and setting that is not as it has to be.
     pub wrong: Vec<String>,
+    /// An input has more partitions than the state: nobody reads those beyond.
+    pub extended: bool,
     /// A line for each topic with fewer copies than are configured: it works, and survives less.
     pub thin: Vec<String>,
+}
+
+/// Who looks at topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// An instance: every topic has to be as it has to be.
+    Processing,
+    /// A command: what is wrong is said, and everything else works.
+    Reading,
 }
 
 /// Makes what is missing and checks the rest; gives the number of partitions and the cluster's
@@ -44,8 +55,12 @@ pub fn prepare(
     settings: &Settings,
     topics: &[Topic],
     wait: Duration,
+    strictness: Strictness,
 ) -> Result<(u32, Option<String>), Error> {
     let TopicCheck { cluster, partitions, missing, mut wrong, .. } = look(settings, topics, wait)?;
+    if strictness == Strictness::Reading {
+        wrong.drain(..).for_each(|line| tracing::warn!(line, "a topic is not as it has to be"));
+    }
     if !settings.creates_topics {
         wrong.extend(missing.iter().map(|topic| {
             let policy = topic.cleanup_policy();
@@ -69,7 +84,8 @@ pub fn prepare(
     let until = Instant::now() + APPEARS;
     loop {
         let seen = look(settings, topics, ASK)?;
-        if seen.missing.is_empty() && seen.wrong.is_empty() {
+        let is_right = seen.wrong.is_empty() || strictness == Strictness::Reading;
+        if seen.missing.is_empty() && is_right {
             return Ok((partitions, cluster));
         }
         if Instant::now() >= until {
@@ -91,6 +107,16 @@ pub fn look(settings: &Settings, topics: &[Topic], wait: Duration) -> Result<Top
     let cluster = reader.client().fetch_cluster_id(wait);
     let mut looked =
         TopicCheck { cluster, partitions: settings.partitions, ..TopicCheck::default() };
+    // What was made with the state does not change; inputs may have got partitions since.
+    let count = |topic: &Topic| {
+        let name = settings.topic(topic.name);
+        let listed = all.topics().iter().find(|reported| reported.name() == name)?;
+        u32::try_from(listed.partitions().len()).ok().filter(|count| *count > 0)
+    };
+    let changelog = topics.iter().find(|topic| topic.name == STATE).and_then(count);
+    if let Some(partitions) = changelog {
+        looked.partitions = partitions;
+    }
     let mut there = Vec::new();
     for (place, topic) in topics.iter().enumerate() {
         let name = settings.topic(topic.name);
@@ -120,7 +146,7 @@ pub fn look(settings: &Settings, topics: &[Topic], wait: Duration) -> Result<Top
         };
         let partitions = u32::try_from(reported.map_or(0, |reported| reported.partitions().len()))
             .unwrap_or(u32::MAX);
-        if place == 0 {
+        if place == 0 && changelog.is_none() {
             looked.partitions = partitions;
         }
         let wanted = topic.partition_count(looked.partitions);
@@ -128,6 +154,7 @@ pub fn look(settings: &Settings, topics: &[Topic], wait: Duration) -> Result<Top
             looked
                 .wrong
                 .push(format!("topic {name}: it has {partitions} partitions, wanted are {wanted}"));
+            looked.extended |= topic.is_input() && partitions > wanted;
         }
         there.push((topic, first.replicas().len()));
     }

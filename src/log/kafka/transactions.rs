@@ -377,6 +377,28 @@ impl<C: Client> Reader for KafkaReader<C> {
                 self.reset(partition, "--to-earliest"),
             )));
         }
+        if let Some(row) = row.filter(|row| row.next[0] != next) {
+            let (reached, topic) = (row.next[0], self.topics[0]);
+            if next > reached && next > start {
+                return Err(Error::Offsets(format!(
+                    "the group's offset of {topic} partition {} was moved to {}, but its state was \
+                        taken up to {}: {} records would be skipped. To take them: {}",
+                    partition.0,
+                    next.0,
+                    reached.0,
+                    next.0 - reached.0,
+                    self.reset(partition, &format!("--to-offset {}", reached.0)),
+                )));
+            }
+            tracing::warn!(
+                topic,
+                partition = partition.0,
+                from = next.0,
+                reached = reached.0,
+                "the group's offset was moved back: records up to where the state was taken are \
+                    taken again, as duplicates or late"
+            );
+        }
         positions.next[InputTopic::Interactions as usize] = next;
         // A commit of which nobody knew may have happened: what it took still fills the buffers,
         // and a full one is not fetched for.
