@@ -9,6 +9,7 @@ pub mod demo;
 pub mod ingest;
 pub mod show;
 pub mod lead;
+pub mod explain;
 pub mod dlq;
 pub mod doctor;
 pub mod schemas;

@@ -13,6 +13,7 @@ pub mod shown;
 pub mod outputs;
 pub mod topics;
 pub mod records;
+pub mod names;
 
 /// Bytes in lower case hexadecimal digits.
 #[must_use]

@@ -253,6 +253,10 @@ impl Config {
             "http.peer_timeout_ms: must be 1 to 60000",
         );
         check(
+            (8..=100_000).contains(&self.http.connections_max),
+            "http.connections_max: must be 8 to 100000",
+        );
+        check(
             kafka.startup_timeout_ms <= 86_400_000,
             "kafka.startup_timeout_ms: must be 0 to 86400000",
         );

@@ -3,6 +3,7 @@
 
 mod problem;
 mod blocking;
+mod connections;
 mod peer;
 mod local;
 
@@ -25,6 +26,7 @@ use tokio::sync::oneshot;
 use crate::app::address::{Address, address_file, directory};
 use crate::app::instance::Instance;
 use crate::http::blocking::{Shared, blocking};
+use crate::http::connections::serve;
 use crate::http::problem::Problem;
 
 /// A server; dropping it ends it and removes its address file.
@@ -75,16 +77,9 @@ impl Server {
             instance.announce(url).map_err(std::io::Error::other)?;
         }
         let (stop, stopped) = oneshot::channel();
+        let connections_max = instance.config.http.connections_max;
         let app = router(instance, &address.token);
-        tokio::spawn(async move {
-            let serving = axum::serve(listener, app).with_graceful_shutdown(async {
-                // A sender that is gone means the same as one that spoke: the server was dropped.
-                stopped.await.ok();
-            });
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
+        tokio::spawn(serve(listener, app, connections_max, stopped));
         Ok(Self { address, announced, stop: Some(stop) })
     }
 }

@@ -94,6 +94,9 @@ enum Command {
     /// Design experiments, see what their statistics promise, and what came of those that run.
     #[command(subcommand)]
     Experiment(cli::experiment::Command),
+    /// Explain the words that leadstream reads: event types, channels, stages, strategies, metrics,
+    /// features.
+    Explain(cli::explain::Options),
     /// Look at everything that an instance depends on, and say what to do; changes nothing.
     Doctor,
     /// Check the configuration.
@@ -152,6 +155,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Replay => cli::show::replay(&config, json).await,
         Command::Backtest { file } => cli::backtest::backtest(&file, json),
         Command::Experiment(command) => cli::experiment::experiment(&config, &command, json).await,
+        Command::Explain(options) => cli::explain::explain(&options, json),
         Command::Doctor => cli::doctor::doctor(&config, json),
         Command::Config(ConfigCommand::Check) if json => {
             Ok(cli::print::say(serde_json::json!(config.masked()))?)

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::app::instance::Instance;
 use crate::app::sources::{OpenSources, Run};
 use crate::codec::interaction::{self, EVENT_BYTES_MAX};
+use crate::codec::names;
 use crate::codec::record::{Batches, Record};
 use crate::codec::rows;
 use crate::codec::topics::{STATE, inputs_of};
+use crate::domain::event::{Channel, EventType, Interaction};
 use crate::domain::hash::partition_of;
 use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::engine::store;
@@ -81,6 +83,57 @@ pub enum Error {
     /// Counts cannot be read.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// What was found in lines that were appended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Those that are no events.
+    pub bad: Vec<BadLine>,
+    /// Words that nothing reads, at most [`UNREAD_MAX`].
+    pub unread: Vec<Unread>,
+}
+
+/// A word that nothing reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// The field.
+    pub field: String,
+    /// Its value.
+    pub word: String,
+    /// How many events have it.
+    pub events: u64,
+    /// What is probably meant.
+    pub meant: Option<String>,
+}
+
+/// Words that nothing reads which are told apart.
+pub const UNREAD_MAX: usize = 20;
+
+impl Found {
+    /// Notes words of an event that nothing reads.
+    fn note(&mut self, event: &Interaction) {
+        if let EventType::Other(word) = &event.kind {
+            self.count("event_type", word, || names::meant_event_type(word));
+        }
+        if let Some(Channel::Other(word)) = &event.channel {
+            self.count("channel", word, || names::nearest(word, Channel::WORDS.iter().copied()));
+        }
+    }
+
+    fn count(&mut self, field: &str, word: &str, meant: impl FnOnce() -> Option<&'static str>) {
+        let is_it = |unread: &&mut Unread| unread.field == field && unread.word == word;
+        if let Some(unread) = self.unread.iter_mut().find(is_it) {
+            unread.events += 1;
+        } else if self.unread.len() < UNREAD_MAX {
+            self.unread.push(Unread {
+                field: field.to_owned(),
+                word: word.to_owned(),
+                events: 1,
+                meant: meant().map(str::to_owned),
+            });
+        }
+    }
 }
 
 /// A line that is no event.
@@ -203,11 +256,7 @@ pub fn inputs(path: &str) -> Result<impl Iterator<Item = Result<Input, Error>>, 
     }))
 }
 
-fn record(
-    line: &[u8],
-    (number, run, appended_ms): (u64, u32, i64),
-    bad: &mut Vec<BadLine>,
-) -> Record {
+fn record(line: &[u8], (number, run, appended_ms): (u64, u32, i64), found: &mut Found) -> Record {
     let created = |key, value, reason| Record {
         key,
         value: Some(value),
@@ -218,6 +267,7 @@ fn record(
     };
     match interaction::from_json(line) {
         Ok(event) => {
+            found.note(&event);
             // Ahead of the log it may become a dead letter, and those keep their bytes.
             let ahead = event.occurred_at.0 > appended_ms;
             let key = Some(event.key.as_str().into());
@@ -231,7 +281,7 @@ fn record(
             )
         }
         Err(error) => {
-            bad.push(BadLine { number, reason: error.to_string() });
+            found.bad.push(BadLine { number, reason: error.to_string() });
             created(None, line.to_vec(), Some(format!("{error} (line {number})")))
         }
     }
@@ -281,8 +331,8 @@ pub struct Piece {
     pub finished: bool,
 }
 
-/// Appends lines of a source, each ended by a newline, and its progress behind them; gives those
-/// that are no events. That a run has finished may be said twice.
+/// Appends lines of a source, each ended by a newline, and its progress behind them; gives what was
+/// found in them. That a run has finished may be said twice.
 ///
 /// # Errors
 /// [`Error::Moved`] when the source does not stand where the lines begin, or when the log fails.
@@ -291,42 +341,37 @@ pub fn append(
     name: &str,
     piece: &Piece,
     lines: &[u8],
-) -> Result<Vec<BadLine>, Error> {
-    let bad = sources.alone(name, |log| append_as(log, name, piece, lines))?;
+) -> Result<Found, Error> {
+    let found = sources.alone(name, |log| append_as(log, name, piece, lines))?;
     if piece.finished {
         sources.close(name);
     }
-    Ok(bad)
+    Ok(found)
 }
 
-fn append_as(
-    log: &dyn Sources,
-    name: &str,
-    piece: &Piece,
-    lines: &[u8],
-) -> Result<Vec<BadLine>, Error> {
+fn append_as(log: &dyn Sources, name: &str, piece: &Piece, lines: &[u8]) -> Result<Found, Error> {
     let stored = stored(log, name)?.unwrap_or_default();
     let Piece { run, before, lines: count, crc, finished } = *piece;
     let after = Progress { lines: count, crc, finished, ..stored.clone() };
     if lines.is_empty() && stored.run.number == run && stored == after {
-        return Ok(Vec::new());
+        return Ok(Found::default());
     }
     if (stored.run.number, stored.lines, stored.finished) != (run, before, false) {
         return Err(Error::Moved { name: name.to_owned(), stored: stored.lines });
     }
-    let mut bad = Vec::new();
+    let mut found = Found::default();
     let mut batches = Batches::new();
     let appended_ms = log.now().0;
     for (place, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let record = record(line, (before + place as u64 + 1, run, appended_ms), &mut bad);
+        let record = record(line, (before + place as u64 + 1, run, appended_ms), &mut found);
         let key = record.key.as_deref().unwrap_or(line);
         let (topic, partition) =
             inputs_of(InputTopic::Interactions, partition_of(key, log.partitions()));
         batches.entry((topic, partition.0)).or_default().push(record);
     }
     log.append_from(&batches, (name, &after.bytes()))?;
-    Ok(bad)
+    Ok(found)
 }
 
 /// How the records of a run came out so far.

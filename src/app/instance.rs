@@ -1,9 +1,10 @@
 //! A running leadstream: the log, the workers' threads, the cleaner, and what readers see.
 
 mod cleaning;
+mod measure;
 mod symptoms;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -11,10 +12,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::app::health::{Condition, Watched};
+use crate::app::health::Watched;
 use crate::app::instance::symptoms::watch;
 use crate::app::sources::OpenSources;
-use crate::codec::topics::{self, inputs_of};
+use crate::codec::topics;
 use crate::config::Config;
 use crate::domain::units::Partition;
 use crate::engine::cluster::peers::{Advertised, Peers};
@@ -24,8 +25,7 @@ use crate::engine::store::{Error, Trees};
 use crate::engine::worker::{self, Views, Worker, state_directory};
 use crate::log::kafka::{self, PartitionAssignment, Settings, Stall, Strictness};
 use crate::log::registry::{self, Registry, Schemas};
-use crate::log::{self, Backend, Embedded, Reader, TimeSource, chain};
-use crate::pipeline::InputTopic;
+use crate::log::{self, Backend, Embedded, TimeSource, chain};
 use crate::telemetry::metrics::Metrics;
 
 /// How often damaged state is restored before the instance gives up.
@@ -417,54 +417,6 @@ impl Instance {
     /// Partitions of Kafka that have not gone on for longer than this although there are records.
     pub(crate) fn stalls(&self, longer_than: Duration) -> Vec<Stall> {
         self.assignment.lock().unwrap_or_else(PoisonError::into_inner).stalls(longer_than)
-    }
-
-    /// Interactions that wait to be taken, by partition of this instance; also told as a metric.
-    ///
-    /// # Errors
-    /// When the log fails.
-    pub fn lag(&self) -> Result<BTreeMap<u32, u64>, log::Error> {
-        let lag = match &self.log {
-            Backend::Kafka(_) => {
-                self.assignment.lock().unwrap_or_else(PoisonError::into_inner).lag()
-            }
-            Backend::Embedded(log) => {
-                let snapshot = log.snapshot()?;
-                let of = |partition| {
-                    let (topic, place) = inputs_of(InputTopic::Interactions, Partition(partition));
-                    let processed =
-                        snapshot.positions(place)?.next[InputTopic::Interactions as usize];
-                    Ok((partition, snapshot.end(topic, place)?.0.saturating_sub(processed.0)))
-                };
-                (0..snapshot.partitions()).map(of).collect::<Result<_, log::Error>>()?
-            }
-        };
-        self.metrics.lag(&lag);
-        Ok(lag)
-    }
-
-    /// The metrics as Prometheus reads them, those that are measured on demand included.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn metrics_text(&self) -> Result<String, log::Error> {
-        let metrics = &self.metrics;
-        self.lag()?;
-        if let Backend::Embedded(log) = &self.log {
-            metrics.log_size(log.size_bytes());
-        }
-        metrics.waiting_rows(self.views.all().iter().map(|shared| shared.sizes().0).sum());
-        let symptoms = self.symptoms();
-        metrics.ready(!symptoms.iter().any(|symptom| symptom.condition.is_blocking()));
-        metrics.conditions(Condition::ALL.map(|condition| {
-            let holds = symptoms.iter().any(|symptom| symptom.condition == condition);
-            (condition.as_str(), holds)
-        }));
-        metrics.restoring(&self.views.restores().all());
-        metrics.behind(&self.standbys.behind());
-        let pauses = self.views.pauses().into_iter();
-        metrics.paused(pauses.map(|(partition, pause)| (partition.0, pause.is_some())));
-        Ok(metrics.text())
     }
 }
 

@@ -1,16 +1,18 @@
 //! `ingest`: a file into a running instance, resumed where a killed run stopped.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::cli::client::{Client, Method};
 use crate::cli::print::{self, note, say, spinner};
-use leadstream::app::ingest::{self, BadLine, Lines, Outcome, Piece, Progress};
+use leadstream::app::ingest::{
+    self, BadLine, Found, Lines, Outcome, Piece, Progress, UNREAD_MAX, Unread,
+};
 use leadstream::codec::topics::{DEAD_LETTERS, LATE};
 use leadstream::config::Config;
 
@@ -37,11 +39,6 @@ pub struct Options {
     pub rate: Option<u32>,
 }
 
-#[derive(Deserialize)]
-struct Appended {
-    bad: Vec<BadLine>,
-}
-
 pub async fn ingest(config: &Config, options: &Options, json: bool) -> anyhow::Result<()> {
     let client = Client::connect(config).await?;
     let reported = send_and_tell(&client, config, (options, json)).await;
@@ -61,11 +58,10 @@ impl Source<'_> {
         Ok(self.client.post("/local/v1/ingest/begin", &query, Vec::new()).await?)
     }
 
-    async fn append(&self, piece: &Piece, lines: Vec<u8>) -> anyhow::Result<Vec<BadLine>> {
+    async fn append(&self, piece: &Piece, lines: Vec<u8>) -> anyhow::Result<Found> {
         let mut query = json!(piece);
         query["name"] = self.name.as_str().into();
-        let Appended { bad } = self.client.post("/local/v1/ingest/append", &query, lines).await?;
-        Ok(bad)
+        Ok(self.client.post("/local/v1/ingest/append", &query, lines).await?)
     }
 }
 
@@ -191,7 +187,7 @@ async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow
     let mut broken = None;
     let mut hasher = crc32fast::Hasher::new_with_initial(progress.crc);
     let (bar, began, resumed) = (spinner("lines"), Instant::now(), progress.lines);
-    let (mut bad, mut is_read) = (0, false);
+    let (mut told, mut is_read) = (Told::default(), false);
     while !is_read {
         let before = progress.lines;
         let mut body = Vec::new();
@@ -227,7 +223,7 @@ async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow
                 Piece { run: run.number, before, lines: *lines, crc: *crc, finished: false };
             let answer = source.append(&piece, body).await;
             let found = answer.context("run the same command again: it goes on where it was")?;
-            tell(&found, &mut bad);
+            told.add(found);
             bar.set_position(progress.lines);
         } else if let Some(interrupt) = &interrupt {
             interrupt.wait(PAUSE * 10).await;
@@ -244,12 +240,7 @@ async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow
         }
     }
     bar.finish_and_clear();
-    if bad > BAD_LINES_SHOWN {
-        note(format!(
-            "and {} more bad lines: leadstream tail {DEAD_LETTERS} --from-start --until-end",
-            bad - BAD_LINES_SHOWN
-        ));
-    }
+    told.end();
     Ok(Sent { progress, broken })
 }
 
@@ -282,11 +273,45 @@ impl Interrupt {
     }
 }
 
-fn tell(found: &[BadLine], bad: &mut usize) {
-    for line in found {
-        *bad += 1;
-        if *bad <= BAD_LINES_SHOWN {
-            note(format!("line {}: {}", line.number, line.reason));
+/// What was said of lines so far.
+#[derive(Default)]
+struct Told {
+    bad: usize,
+    unread: BTreeMap<(String, String), Unread>,
+}
+
+impl Told {
+    /// Says which lines are no events, and keeps which words nothing reads.
+    fn add(&mut self, Found { bad, unread }: Found) {
+        for BadLine { number, reason } in bad {
+            self.bad += 1;
+            if self.bad <= BAD_LINES_SHOWN {
+                note(format!("line {number}: {reason}"));
+            }
+        }
+        for unread in unread {
+            let place = (unread.field.clone(), unread.word.clone());
+            let known = self.unread.entry(place).or_insert(Unread { events: 0, ..unread.clone() });
+            known.events += unread.events;
+        }
+    }
+
+    /// Says what is left to say.
+    fn end(self) {
+        if self.bad > BAD_LINES_SHOWN {
+            note(format!(
+                "and {} more bad lines: leadstream tail {DEAD_LETTERS} --from-start --until-end",
+                self.bad - BAD_LINES_SHOWN
+            ));
+        }
+        for Unread { field, word, events, meant } in self.unread.into_values().take(UNREAD_MAX) {
+            let meant = meant.map_or_else(
+                || "`leadstream explain` lists those that are read".to_owned(),
+                |meant| format!("did you mean {meant}?"),
+            );
+            note(format!(
+                "{events} events have the {field} {word:?}, which nothing reads: {meant}"
+            ));
         }
     }
 }

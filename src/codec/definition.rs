@@ -19,6 +19,7 @@ use crate::domain::journey::stage_map::{StageMap, normal_name};
 use crate::domain::journey::{Meaning, Stage};
 use crate::domain::lexicon::{Entry, Lexicon, ObjectionKind, Topic};
 use crate::domain::rules::{Body, Definition, Settings, Thresholds};
+use crate::domain::strategy::Strategy;
 use crate::domain::units::{HOUR_MS, MINUTE_MS, Tenant};
 
 /// Bytes of one definition's body.
@@ -36,6 +37,35 @@ pub struct Error(String);
 
 fn refused<T>(sentence: impl Into<String>) -> Result<T, Error> {
     Err(Error(sentence.into()))
+}
+
+/// Letters by which a name may differ from a built-in strategy and still be taken for a slip.
+const SLIP_LETTERS: usize = 2;
+
+/// Refuses a name of a strategy that is nearly a built-in one: it would be another strategy, with
+/// texts of its own, and nobody would notice.
+pub(crate) fn strategy(field: &str, name: &str) -> Result<(), Error> {
+    if name.is_empty() || name.len() > 64 || name.trim() != name {
+        return refused(format!("{field}: must have 1 to 64 bytes, without blanks around them"));
+    }
+    if Strategy::WORDS.contains(&name) {
+        return Ok(());
+    }
+    let letters: String = name
+        .chars()
+        .filter(|letter| letter.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect();
+    let near =
+        Strategy::WORDS.iter().find(|known| strsim::osa_distance(known, &letters) <= SLIP_LETTERS);
+    match near {
+        Some(near) => refused(format!(
+            "{field}: {name:?} is no built-in strategy: did you mean {near:?}? A strategy of your \
+                own needs a name that is not nearly one of {}",
+            Strategy::WORDS.join(", ")
+        )),
+        None => Ok(()),
+    }
 }
 
 #[derive(Deserialize)]

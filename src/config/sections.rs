@@ -23,6 +23,8 @@ pub struct Http {
     pub peer_token: String,
     /// How long another instance may take for an answer, milliseconds.
     pub peer_timeout_ms: u64,
+    /// Connections at once; more wait.
+    pub connections_max: usize,
 }
 
 /// See [`crate::config::Config::log`].
@@ -163,6 +165,7 @@ impl Default for Http {
             advertised: String::new(),
             peer_token: String::new(),
             peer_timeout_ms: 2_000,
+            connections_max: 512,
         }
     }
 }

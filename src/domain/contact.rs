@@ -214,7 +214,9 @@ impl Contact {
     pub fn preferred_hours(&self) -> Vec<u8> {
         let most = self.hours.iter().copied().max().unwrap_or(0);
         let busy = |bucket: &usize| {
-            most > 0 && self.hours[*bucket] * 2 >= most.max(1) && self.hours[*bucket] > 0
+            let count = self.hours[*bucket];
+            // A count has eight bits, so twice of it may not.
+            count > 0 && u16::from(count) * 2 >= u16::from(most)
         };
         (0..HOUR_BUCKETS)
             .filter(busy)
@@ -231,6 +233,15 @@ mod tests {
 
     fn utc(hour: i64, minute: i64) -> EventTime {
         EventTime(1_767_225_600_000 + hour * HOUR_MS + minute * 60_000)
+    }
+
+    #[test]
+    fn hours_of_a_lead_who_writes_a_lot_are_those_with_most_of_its_touches() {
+        for most in [1, 127, 128, u8::MAX] {
+            let hours = [0, most, most.div_ceil(2), most / 2 - most / 3, 0, 0, 0, 0];
+            let contact = Contact { hours, ..Contact::default() };
+            assert_eq!(contact.preferred_hours(), [3, 4, 5, 6, 7, 8], "{most}");
+        }
     }
 
     #[test]

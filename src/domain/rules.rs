@@ -321,6 +321,16 @@ impl Rules {
             Body::Policy(policy) => {
                 let policy = Version { tenant, name, version, effective_at, rule: policy };
                 if !policy.is_in(&self.policies) {
+                    if let (Some(tenant), Some((experiment, version))) =
+                        (&policy.tenant, &policy.rule.concludes)
+                        && self.experiment(tenant, experiment, *version).is_none()
+                    {
+                        return Err(Refusal(format!(
+                            "body.concludes: version {version} of experiment {experiment} of \
+                                {tenant} is not there: `leadstream experiment list` has those that \
+                                are"
+                        )));
+                    }
                     if let Some(DefaultPolicy::Strategy(strategy)) = &policy.rule.strategy {
                         self.name(policy.tenant.as_ref(), strategy);
                     }

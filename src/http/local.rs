@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::app::definitions::{self, Applied, DEFINITION_BYTES_MAX};
-use crate::app::ingest::{self, LINE_BYTES_MAX, Piece, Progress};
+use crate::app::ingest::{self, Found, LINE_BYTES_MAX, Piece, Progress};
 use crate::app::instance::Instance;
 use crate::app::tail::{Tail, tail};
 use crate::app::{query, replay};
@@ -116,10 +116,8 @@ async fn append(
     Query(OfSource { name }): Query<OfSource>,
     Query(piece): Query<Piece>,
     body: Bytes,
-) -> Result<Json<Value>, Problem> {
-    let bad =
-        blocking(move || Ok(ingest::append(&instance.sources, &name, &piece, &body)?)).await?;
-    Ok(Json(json!({ "bad": bad })))
+) -> Result<Json<Found>, Problem> {
+    blocking(move || Ok(Json(ingest::append(&instance.sources, &name, &piece, &body)?))).await
 }
 
 async fn outcome(

@@ -4,10 +4,10 @@
 //! it is there or none.
 
 mod cleaner;
+mod file;
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use crate::codec::record::{Batches, Record};
 use crate::codec::topics::STATE;
 use crate::domain::hash::partition_of;
 use crate::domain::units::{AppendTime, Offset, Partition};
+use crate::log::embedded::file::{create, inode, lock};
 use crate::log::{CommitError, Error, Log, Options, Reader, Sources, TimeSource, batch};
 use crate::pipeline::{InputTopic, Positions};
 
@@ -312,35 +313,6 @@ impl Embedded {
             partitions: self.partitions,
         })
     }
-}
-
-fn inode(file: &Path) -> std::io::Result<(u64, u64)> {
-    std::fs::metadata(file).map(|file| (file.dev(), file.ino()))
-}
-
-/// Lets one process at a time into a data directory.
-fn lock(directory: &Path) -> Result<File, Error> {
-    let lock =
-        File::options().create(true).truncate(false).write(true).open(directory.join("lock"))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse),
-        Err(TryLockError::Error(error)) => Err(error.into()),
-    }
-}
-
-/// Makes an empty log, all of it or none: whoever is killed meanwhile leaves no half file.
-fn create(directory: &Path, file: &Path) -> Result<(), Error> {
-    if directory.join("state").exists() {
-        return Err(Error::Missing(file.to_owned()));
-    }
-    let draft = directory.join("log.redb.new");
-    if draft.exists() {
-        std::fs::remove_file(&draft)?;
-    }
-    drop(Database::create(&draft).map_err(storage)?);
-    std::fs::rename(&draft, file)?;
-    Ok(File::open(directory)?.sync_all()?)
 }
 
 /// Makes the tables; gives the number of partitions and the identity that hold.

@@ -474,6 +474,7 @@ mod tests {
         metrics.behind(&BTreeMap::from([(0, 1)]));
         metrics.registry_answered(Answer::Known);
         metrics.paused([(0, true)].into_iter());
+        metrics.conditions([("disk_low", true)]);
         metrics.alarmed([Alarm::MultiExposed, Alarm::SampleRatio].into_iter());
         let restores = Restores::default();
         let mut watch = restores.begin(Partition(0));
@@ -494,6 +495,7 @@ mod tests {
             "paused",
             "requests",
             "partitions",
+            "condition",
         ];
         let mut names = 0;
         for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
@@ -504,7 +506,7 @@ mod tests {
             assert!(units.iter().any(|unit| base.ends_with(unit)), "{name} has no unit");
             names += 1;
         }
-        assert_eq!(names, 22);
+        assert_eq!(names, 23);
         // What is drawn and alerted on exists.
         let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
         for file in ["alerts.yml", "alerts.test.yml", "grafana/leadstream.json"] {

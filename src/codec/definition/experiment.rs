@@ -8,12 +8,13 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::codec::definition::experiment::plan::plan;
-use crate::codec::definition::{Error, read, refused, stages_of};
+use crate::codec::definition::{Error, read, refused, stages_of, strategy};
 use crate::codec::hex;
 use crate::domain::experiment::analysis::business::{Cost, Costs};
 use crate::domain::experiment::plan::{Metric, Plan};
 use crate::domain::experiment::{BUCKETS, Condition, Experiment, Layer, State, Unit};
 use crate::domain::features::Feature;
+use crate::domain::journey::stage_map::normal_name;
 use crate::domain::units::Tenant;
 
 /// Full days that every experiment runs before a decision other than a roll back: a week, since its
@@ -245,11 +246,17 @@ fn arms(arms: &[Arm]) -> Result<Vec<(String, u32)>, Error> {
             "body.arms: 2 to 16 arms with weights that sum to 1 to 1,000,000 are needed",
         );
     }
-    let mut names: Vec<_> = arms.iter().map(|arm| arm.strategy.as_str()).collect();
+    for (place, arm) in arms.iter().enumerate() {
+        strategy(&format!("body.arms[{place}].strategy"), &arm.strategy)?;
+    }
+    let mut names: Vec<_> = arms.iter().map(|arm| normal_name(&arm.strategy)).collect();
     names.sort_unstable();
     names.dedup();
-    if names.len() != arms.len() || names.iter().any(|name| name.is_empty() || name.len() > 64) {
-        return refused("body.arms: each strategy needs its own name of 1 to 64 bytes");
+    if names.len() != arms.len() {
+        return refused(
+            "body.arms: each strategy needs its own name: two are the same but for case, blanks or \
+                signs",
+        );
     }
     Ok(arms.iter().map(|arm| (arm.strategy.clone(), arm.weight)).collect())
 }

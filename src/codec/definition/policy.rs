@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::definition::{Error, read, refused, stages_of};
+use crate::codec::definition::{Error, read, refused, stages_of, strategy};
 use crate::domain::rules::{DefaultPolicy, Definition, Policy};
 use crate::pipeline::Conclusion;
 
@@ -37,8 +37,8 @@ pub(crate) fn policy(text: &[u8]) -> Result<Policy, Error> {
                 is needed",
         );
     }
-    if body.strategy.as_ref().is_some_and(|name| name.is_empty() || name.len() > 64) {
-        return refused("body.strategy: must have 1 to 64 bytes");
+    if let Some(name) = body.strategy.as_ref().filter(|name| *name != RULES) {
+        strategy("body.strategy", name)?;
     }
     Ok(Policy {
         strategy: body.strategy.map(|name| {
