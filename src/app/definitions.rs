@@ -14,7 +14,7 @@ use crate::log::{self, Backend};
 use crate::pipeline::InputTopic;
 
 /// Name under which definitions are appended.
-const SOURCE: &str = "definitions";
+const SOURCE: &str = "leadstream/definitions/";
 
 /// Bytes of a definition's JSON: its body may have half of them.
 pub const DEFINITION_BYTES_MAX: usize = 2 << 20;

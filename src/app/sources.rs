@@ -1,9 +1,8 @@
 //! Who appends: each source by one at a time, on either log.
 
-use std::num::NonZeroUsize;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
-use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::record::Batches;
@@ -12,11 +11,11 @@ use crate::domain::units::Partition;
 use crate::log::kafka::Topics;
 use crate::log::{Backend, Error, Sources};
 
-/// Sources that are kept open. Chosen: each has a client of Kafka with threads of its own; one
-/// source beyond them is opened anew at each append.
-const OPEN_MAX: NonZeroUsize = NonZeroUsize::new(32).expect("it is not zero");
-/// The source that gives runs their numbers.
-const RUNS: &str = "runs";
+/// Sources from which on those that nobody uses are closed. Chosen: each has a client of Kafka with
+/// threads of its own.
+const OPEN_MAX: usize = 32;
+/// The source that gives runs their numbers; no file has this name.
+const RUNS: &str = "leadstream/runs/";
 /// How often a number is asked for while others take theirs.
 const ATTEMPTS_MAX: usize = 8;
 
@@ -36,19 +35,23 @@ type Slot = Arc<Mutex<Option<Box<dyn Sources + Send>>>>;
 /// The sources of an instance.
 pub struct OpenSources {
     log: Backend,
-    open: Mutex<LruCache<String, Slot>>,
+    open: Mutex<BTreeMap<String, Slot>>,
 }
 
 impl OpenSources {
     /// None yet.
     #[must_use]
     pub fn new(log: Backend) -> Self {
-        Self { log, open: Mutex::new(LruCache::new(OPEN_MAX)) }
+        Self { log, open: Mutex::default() }
     }
 
     fn slot(&self, name: &str) -> Slot {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.get_or_insert(name.to_owned(), Slot::default).clone()
+        if open.len() >= OPEN_MAX && !open.contains_key(name) {
+            // Nobody gets a slot but here, so what nobody has now nobody uses.
+            open.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        open.entry(name.to_owned()).or_default().clone()
     }
 
     /// Does something as a source, once nobody else of this instance does.
@@ -96,9 +99,9 @@ impl OpenSources {
         Ok(done)
     }
 
-    /// Forgets a source that is done, or that begins anew.
+    /// Closes a source that is done, or that begins anew, once nobody does something as it.
     pub fn close(&self, name: &str) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).pop(name);
+        *self.slot(name).lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The number of a run that nobody else has, whichever process asks.
@@ -161,7 +164,7 @@ mod tests {
                 slow.unwrap();
             });
             has_begun.recv().unwrap();
-            assert!(busy().is_none());
+            assert!(busy().is_none() && busy().is_none());
             let append = |log: &dyn Sources| log.append_from(&Batches::new(), ("file", b"1"));
             sources.alone("file", append).unwrap();
             let runs: Vec<_> = (0..8).map(|_| scope.spawn(|| sources.new_run().unwrap())).collect();

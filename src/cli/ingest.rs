@@ -159,8 +159,8 @@ pub async fn outcome(client: &Client, name: &str, records: u64) -> anyhow::Resul
 /// Where the file stands, and its lines from there on.
 async fn begin(source: &Source<'_>, file: &str) -> anyhow::Result<(Progress, Lines)> {
     // Standard input cannot be read twice, so it is never compared with what came before.
-    let stored = source.begin(file == "-").await?;
     let mut lines = Lines::open(file)?;
+    let stored = source.begin(file == "-").await?;
     let mut hasher = crc32fast::Hasher::new();
     for _ in 0..stored.lines {
         match lines.next_line()? {

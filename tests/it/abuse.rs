@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -232,4 +232,18 @@ fn words_that_nothing_reads_are_named_and_all_that_are_read_are_explained() {
     assert_eq!(page, fs::read_to_string(kept).unwrap(), "`leadstream explain --markdown` has it");
     assert!(output(&data, &["explain", "lead.lost"]).contains("event types: "));
     assert!(fails(&data, &["explain", "lead.converd"]).contains("did you mean lead.converted?"));
+}
+
+#[test]
+fn connections_that_say_nothing_make_room_for_those_that_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let few = [("LEADSTREAM__HTTP__CONNECTIONS_MAX", "8")];
+    let instance = Instance::start_with(&data, &few, Stdio::inherit());
+    let address = Address::read(&data).unwrap().url;
+    let place = address.strip_prefix("http://").unwrap();
+    let silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(place).unwrap()).collect();
+    // Each of them is closed after a while, without having asked for anything.
+    eventually("an answer", || (instance.get("/livez", None).0 == 200).then_some(()));
+    drop(silent);
 }

@@ -117,7 +117,9 @@ pub fn redrive(
             sent,
         )
     });
-    sources.close(SOURCE);
+    if done.is_some() {
+        sources.close(SOURCE);
+    }
     done.ok_or(Error::Busy)?
 }
 
