@@ -51,6 +51,7 @@ fn is_being_made(error: &KafkaError) -> bool {
         RDKafkaErrorCode::UnknownPartition,
         RDKafkaErrorCode::UnknownTopic,
         RDKafkaErrorCode::LeaderNotAvailable,
+        RDKafkaErrorCode::NotLeaderForPartition,
     ];
     error.rdkafka_error_code().is_some_and(|code| new.contains(&code))
 }
