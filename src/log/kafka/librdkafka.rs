@@ -41,21 +41,6 @@ const BEHIND_MS: &str = "1000";
 /// How long one poll waits for a record outside the group.
 const READ: Duration = Duration::from_millis(100);
 
-/// How long a topic that was just made may not be known to every broker.
-const MADE: Duration = Duration::from_secs(3);
-
-/// What a broker answers while it does not know a topic yet, or nobody leads it.
-fn is_being_made(error: &KafkaError) -> bool {
-    let new = [
-        RDKafkaErrorCode::UnknownTopicOrPartition,
-        RDKafkaErrorCode::UnknownPartition,
-        RDKafkaErrorCode::UnknownTopic,
-        RDKafkaErrorCode::LeaderNotAvailable,
-        RDKafkaErrorCode::NotLeaderForPartition,
-    ];
-    error.rdkafka_error_code().is_some_and(|code| new.contains(&code))
-}
-
 /// Two consumers outside the group: one that sees what is committed, one that sees everything.
 pub struct Consumers {
     settings: Settings,
@@ -92,18 +77,9 @@ impl Reads for Consumers {
             Isolation::Uncommitted => &self.everything,
         };
         let topic = self.settings.topic(topic);
-        let until = Instant::now() + MADE;
-        loop {
-            match consumer.fetch_watermarks(&topic, partition.0.cast_signed(), ASK) {
-                Ok((low, high)) => return Ok((offset_of(low), offset_of(high))),
-                Err(error) if is_being_made(&error) && Instant::now() < until => {
-                    std::thread::sleep(READ);
-                }
-                Err(error) => {
-                    return Err(failed(format!("cannot read the offsets of {topic}"))(error));
-                }
-            }
-        }
+        let found = consumer.fetch_watermarks(&topic, partition.0.cast_signed(), ASK);
+        let (low, high) = found.map_err(failed(format!("cannot read the offsets of {topic}")))?;
+        Ok((offset_of(low), offset_of(high)))
     }
 
     fn go_to(&self, (topic, partition): (&str, Partition), from: Offset) -> Result<(), Error> {

@@ -11,7 +11,9 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use crate::codec::topics::{Cleanup, STATE, Topic};
 use crate::log::Error;
 use crate::log::kafka::connect::{ClientErrors, reach};
-use crate::log::kafka::settings::{INPUT_BYTES_MAX, RECORD_BYTES_MAX, Settings, make_with};
+use crate::log::kafka::settings::{
+    INPUT_BYTES_MAX, Isolation, RECORD_BYTES_MAX, Settings, make_with,
+};
 use crate::log::kafka::{ASK, failed};
 
 /// How long a new topic may take until it is seen.
@@ -29,8 +31,6 @@ pub struct TopicCheck {
     pub missing: Vec<Topic>,
     /// A line for each topic and setting that is not as it has to be.
     pub wrong: Vec<String>,
-    /// An input has more partitions than the state: nobody reads those beyond.
-    pub extended: bool,
     /// A line for each topic with fewer copies than are configured: it works, and survives less.
     pub thin: Vec<String>,
 }
@@ -86,6 +86,7 @@ pub fn prepare(
         let seen = look(settings, topics, ASK)?;
         let is_right = seen.wrong.is_empty() || strictness == Strictness::Reading;
         if seen.missing.is_empty() && is_right {
+            await_leaders(settings, &missing, partitions, until)?;
             return Ok((partitions, cluster));
         }
         if Instant::now() >= until {
@@ -96,6 +97,41 @@ pub fn prepare(
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Waits until the partitions of topics that were just made can be read: a broker may list them
+/// before it leads them.
+fn await_leaders(
+    settings: &Settings,
+    topics: &[Topic],
+    partitions: u32,
+    until: Instant,
+) -> Result<(), Error> {
+    let reader = settings.reader("made", Isolation::Uncommitted)?;
+    for topic in topics {
+        let name = settings.topic(topic.name);
+        for partition in 0..topic.partition_count(partitions) {
+            while let Err(error) = reader.fetch_watermarks(&name, partition.cast_signed(), ASK) {
+                if !is_being_made(&error) || Instant::now() >= until {
+                    return Err(failed(format!("topic {name} was made and cannot be read"))(error));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a broker answers while it does not know a topic yet, or nobody leads it.
+fn is_being_made(error: &KafkaError) -> bool {
+    let new = [
+        RDKafkaErrorCode::UnknownTopicOrPartition,
+        RDKafkaErrorCode::UnknownPartition,
+        RDKafkaErrorCode::UnknownTopic,
+        RDKafkaErrorCode::LeaderNotAvailable,
+        RDKafkaErrorCode::NotLeaderForPartition,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| new.contains(&code))
 }
 
 /// Looks at the topics and changes nothing; each question may take `wait`.
@@ -154,7 +190,6 @@ pub fn look(settings: &Settings, topics: &[Topic], wait: Duration) -> Result<Top
             looked
                 .wrong
                 .push(format!("topic {name}: it has {partitions} partitions, wanted are {wanted}"));
-            looked.extended |= topic.is_input() && partitions > wanted;
         }
         there.push((topic, first.replicas().len()));
     }
