@@ -50,6 +50,9 @@ pub enum Error {
         /// The address file that says so.
         file: PathBuf,
     },
+    /// An answer of lines ended early.
+    #[error("{0}")]
+    Ended(String),
     /// A server for this command cannot be started.
     #[error("no server can be started for this command")]
     Server(#[from] std::io::Error),
@@ -75,11 +78,49 @@ impl Client {
     /// # Errors
     /// When neither is possible.
     pub async fn connect(config: &Config) -> Result<Self, Error> {
-        let http = http()?;
-        if let Some(address) = running(&http, config).await? {
-            return Ok(Self { http, address, own: None });
+        match Self::running(config).await? {
+            Some(client) => Ok(client),
+            None => Self::start(config.clone()).await,
         }
-        let mut config = config.clone();
+    }
+
+    /// As [`Client::connect`], for what only an instance with state can answer or do.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`] where on Kafka none runs here.
+    pub async fn with_state(config: &Config) -> Result<Self, Error> {
+        match Self::running(config).await? {
+            Some(client) => Ok(client),
+            None if config.kafka_settings()?.is_some() => {
+                Err(Error::NotRunning(config.data_dir.display().to_string()))
+            }
+            None => Self::start(config.clone()).await,
+        }
+    }
+
+    /// The instance that runs with the data directory and answers; a file left by a killed one does
+    /// not count.
+    async fn running(config: &Config) -> Result<Option<Self>, Error> {
+        let Some(address) = Address::read(&config.data_dir) else { return Ok(None) };
+        let http = http()?;
+        let asked = http
+            .get(format!("{}/local/v1/status", address.url))
+            .bearer_auth(&address.token)
+            .timeout(PROBE)
+            .send();
+        match asked.await {
+            Ok(answer) if answer.status().is_success() => {
+                Ok(Some(Self { http, address, own: None }))
+            }
+            Err(error) if error.is_timeout() => {
+                Err(Error::Silent { url: address.url, file: address_file(&config.data_dir) })
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// An instance of this process.
+    async fn start(mut config: Config) -> Result<Self, Error> {
         let running = match config.kafka_settings()? {
             Some(settings) => tokio::task::block_in_place(|| Instance::reader(config, settings))?,
             None => {
@@ -89,18 +130,7 @@ impl Client {
             }
         };
         let server = Server::start(running.instance().clone(), Reach::Private).await?;
-        Ok(Self { http, address: server.address.clone(), own: Some((server, running)) })
-    }
-
-    /// As [`Client::connect`], for what only an instance with state can answer or do.
-    ///
-    /// # Errors
-    /// [`Error::NotRunning`] where on Kafka none runs here.
-    pub async fn with_state(config: &Config) -> Result<Self, Error> {
-        if config.kafka_settings()?.is_some() && running(&http()?, config).await?.is_none() {
-            return Err(Error::NotRunning(config.data_dir.display().to_string()));
-        }
-        Self::connect(config).await
+        Ok(Self { http: http()?, address: server.address.clone(), own: Some((server, running)) })
     }
 
     /// The answer to a GET as JSON.
@@ -143,7 +173,8 @@ impl Client {
     /// Hands every line of an answer to `each` until it says no more.
     ///
     /// # Errors
-    /// [`Error::Refused`] or [`Error::Unreachable`].
+    /// [`Error::Refused`], [`Error::Unreachable`], or [`Error::Ended`] where the last line says that
+    /// the answer ended early.
     pub async fn lines(
         &self,
         path: &str,
@@ -163,7 +194,13 @@ impl Client {
             let rest = waiting.split_off(whole);
             for line in String::from_utf8_lossy(&waiting).lines() {
                 // An empty one says that the instance is still there.
-                if !line.is_empty() && !each(line) {
+                if line.is_empty() {
+                    continue;
+                }
+                if let Some(why) = early_end(line) {
+                    return Err(Error::Ended(why));
+                }
+                if !each(line) {
                     return Ok(());
                 }
             }
@@ -214,23 +251,13 @@ pub enum Method {
     Post,
 }
 
-fn http() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().connect_timeout(PROBE).read_timeout(SILENCE).build()
+/// Why an answer of lines ended early, where this line says so.
+fn early_end(line: &str) -> Option<String> {
+    let line: Value =
+        line.starts_with(r#"{"error":"#).then(|| serde_json::from_str(line).ok())??;
+    line["error"].as_str().map(str::to_owned)
 }
 
-/// The address of a running instance that answers; a file left by a killed one does not count.
-async fn running(http: &reqwest::Client, config: &Config) -> Result<Option<Address>, Error> {
-    let Some(address) = Address::read(&config.data_dir) else { return Ok(None) };
-    let asked = http
-        .get(format!("{}/local/v1/status", address.url))
-        .bearer_auth(&address.token)
-        .timeout(PROBE)
-        .send();
-    match asked.await {
-        Ok(answer) => Ok(answer.status().is_success().then_some(address)),
-        Err(error) if error.is_timeout() => {
-            Err(Error::Silent { url: address.url, file: address_file(&config.data_dir) })
-        }
-        Err(_) => Ok(None),
-    }
+fn http() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().connect_timeout(PROBE).read_timeout(SILENCE).build()
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::cli::client::{Client, Method};
+use crate::cli::client::{Client, Error, Method};
 use crate::cli::ingest::{outcome, report};
 use crate::cli::print::{note, say};
 use crate::cli::table::table;
@@ -279,9 +279,11 @@ async fn answer<T: DeserializeOwned>(
         serde_json::from_str(line).map(&mut *each).ok();
         true
     };
-    client.lines(path, choice, method, read).await?;
-    if let Some(error) = last["error"].as_str() {
-        bail!("{error}: run the same command again, it goes on where it was");
+    match client.lines(path, choice, method, read).await {
+        Err(Error::Ended(why)) => {
+            bail!("{why}: run the same command again, it goes on where it was")
+        }
+        answered => answered?,
     }
     if last["done"] == true || last["records"].is_u64() {
         return Ok(last);

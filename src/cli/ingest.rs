@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 
 use crate::cli::client::{Client, Method};
@@ -129,13 +129,11 @@ pub fn report(outcome: &Outcome, json: bool) -> Result<(), print::Error> {
     ))
 }
 
-/// Waits until so many records of a source's run are taken; gives how they came out.
+/// Waits until this number of records of a source's run was processed; gives their outcomes.
 pub async fn outcome(client: &Client, name: &str, records: u64) -> anyhow::Result<Outcome> {
     let bar = spinner("taken");
-    let mut last = Value::Null;
     let mut newest = None;
     let each = &mut |line: &str| {
-        last = serde_json::from_str(line).unwrap_or_default();
         newest = serde_json::from_str::<Outcome>(line).ok();
         newest.as_ref().is_some_and(|outcome| {
             bar.set_position(outcome.received);
@@ -144,9 +142,6 @@ pub async fn outcome(client: &Client, name: &str, records: u64) -> anyhow::Resul
     };
     client.lines("/local/v1/ingest/outcome", &json!({ "name": name }), Method::Get, each).await?;
     bar.finish_and_clear();
-    if let Some(error) = last["error"].as_str() {
-        bail!("{error}");
-    }
     let outcome = newest.context("the instance ended before its answer did")?;
     let received = outcome.received;
     match &outcome.paused {
@@ -158,8 +153,8 @@ pub async fn outcome(client: &Client, name: &str, records: u64) -> anyhow::Resul
 
 /// Where the file stands, and its lines from there on.
 async fn begin(source: &Source<'_>, file: &str) -> anyhow::Result<(Progress, Lines)> {
-    // Standard input cannot be read twice, so it is never compared with what came before.
     let mut lines = Lines::open(file)?;
+    // Standard input cannot be read twice, so it is never compared with what came before.
     let stored = source.begin(file == "-").await?;
     let mut hasher = crc32fast::Hasher::new();
     for _ in 0..stored.lines {
@@ -187,7 +182,7 @@ async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow
     let mut broken = None;
     let mut hasher = crc32fast::Hasher::new_with_initial(progress.crc);
     let (bar, began, resumed) = (spinner("lines"), Instant::now(), progress.lines);
-    let (mut told, mut is_read) = (Told::default(), false);
+    let (mut report, mut is_read) = (LineReport::default(), false);
     while !is_read {
         let before = progress.lines;
         let mut body = Vec::new();
@@ -223,7 +218,7 @@ async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow
                 Piece { run: run.number, before, lines: *lines, crc: *crc, finished: false };
             let answer = source.append(&piece, body).await;
             let found = answer.context("run the same command again: it goes on where it was")?;
-            told.add(found);
+            report.add(found);
             bar.set_position(progress.lines);
         } else if let Some(interrupt) = &interrupt {
             interrupt.wait(PAUSE * 10).await;
@@ -240,7 +235,7 @@ async fn send(source: &Source<'_>, config: &Config, options: &Options) -> anyhow
         }
     }
     bar.finish_and_clear();
-    told.end();
+    report.end();
     Ok(Sent { progress, broken })
 }
 
@@ -273,14 +268,14 @@ impl Interrupt {
     }
 }
 
-/// What was said of lines so far.
+/// What was reported about lines so far.
 #[derive(Default)]
-struct Told {
+struct LineReport {
     bad: usize,
     unread: BTreeMap<(String, String), Unread>,
 }
 
-impl Told {
+impl LineReport {
     /// Says which lines are no events, and keeps which words nothing reads.
     fn add(&mut self, Found { bad, unread }: Found) {
         for BadLine { number, reason } in bad {

@@ -28,7 +28,6 @@ use crate::engine::store;
 use crate::http::blocking::{Shared, blocking};
 use crate::http::peer;
 use crate::http::problem::{Problem, bad, failed};
-use crate::log::chain;
 
 /// Bytes of lines in one append.
 const APPEND_BYTES_MAX: usize = LINE_BYTES_MAX + (16 << 20);
@@ -78,6 +77,12 @@ impl From<definitions::Error> for Problem {
             }
             definitions::Error::Log(_) => failed(&error),
         }
+    }
+}
+
+impl From<replay::Error> for Problem {
+    fn from(error: replay::Error) -> Self {
+        failed(&error)
     }
 }
 
@@ -229,20 +234,14 @@ async fn replay_all(State(instance): Shared) -> Response {
                 lines.put(&json!({ "done": done }));
             }
         });
-        match report {
-            Ok(replay::Report { digest, difference, inputs, lead_bytes }) => {
-                let leads = lead_bytes.len();
-                let mean = lead_bytes.iter().sum::<usize>() / leads.max(1);
-                let max = lead_bytes.last().copied().unwrap_or(0);
-                lines.put(&json!({
-                    "digest": digest, "difference": difference, "inputs": inputs, "leads": leads,
-                    "bytes_per_lead": { "mean": mean, "max": max },
-                }));
-            }
-            Err(error) => {
-                lines.put(&json!({ "error": chain(&error) }));
-            }
-        }
+        let replay::Report { digest, difference, inputs, lead_bytes } = report?;
+        let leads = lead_bytes.len();
+        let mean = lead_bytes.iter().sum::<usize>() / leads.max(1);
+        let max = lead_bytes.last().copied().unwrap_or(0);
+        lines.put(&json!({
+            "digest": digest, "difference": difference, "inputs": inputs, "leads": leads,
+            "bytes_per_lead": { "mean": mean, "max": max },
+        }));
         Ok(())
     })
 }

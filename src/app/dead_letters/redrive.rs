@@ -158,14 +158,14 @@ pub fn redrive_as(
                 return Ok(());
             }
             left -= 1;
-            let appended = appended_again(
+            let (letter, record) = appended_again(
                 place,
                 letter,
                 (redriven.run.number, now),
                 (log.partitions(), schemas),
             )?;
-            redriven.mark(&appended.0);
-            piece.push(appended);
+            redriven.mark(&letter);
+            piece.push(letter, record);
             if piece.is_full() { piece.append(log, &redriven, sent) } else { Ok(()) }
         })?;
         piece.append(log, &redriven, sent)?;
@@ -186,7 +186,7 @@ struct Piece {
 }
 
 impl Piece {
-    fn push(&mut self, (sent, record): (Sent, Record)) {
+    fn push(&mut self, sent: Sent, record: Record) {
         self.bytes += record.value.as_ref().map_or(0, Vec::len);
         let (topic, partition) = inputs_of(InputTopic::Interactions, Partition(sent.partition));
         self.batches.entry((topic, partition.0)).or_default().push(record);

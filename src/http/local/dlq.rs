@@ -10,14 +10,13 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::app::dead_letters::{self, Choice, Error, List, Redriven};
+use crate::app::dead_letters::{self, Choice, Error, List};
 use crate::app::instance::Instance;
 use crate::app::query::Shown;
 use crate::domain::units::{Offset, Partition};
 use crate::http::blocking::{Shared, blocking};
 use crate::http::local::stream;
 use crate::http::problem::{Problem, failed};
-use crate::log::chain;
 
 pub(crate) fn routes() -> Router<Arc<Instance>> {
     Router::new()
@@ -70,29 +69,22 @@ async fn show(
 
 async fn forecast(State(instance): Shared, Query(choice): Query<Choice>) -> Response {
     stream(move |lines| {
-        let done =
-            dead_letters::forecast(&instance.log, &choice, &instance.schemas, &mut |forecast| {
-                lines.put(&forecast);
-            });
-        lines.put(&match done {
-            Ok(()) => json!({ "done": true }),
-            Err(error) => json!({ "error": chain(&error) }),
-        });
+        dead_letters::forecast(&instance.log, &choice, &instance.schemas, &mut |forecast| {
+            lines.put(&forecast);
+        })?;
+        lines.put(&json!({ "done": true }));
         Ok(())
     })
 }
 
 async fn redrive(State(instance): Shared, Query(choice): Query<Choice>) -> Response {
     stream(move |lines| {
-        let done = dead_letters::redrive(&instance, &choice, &mut |sent| {
+        let redriven = dead_letters::redrive(&instance, &choice, &mut |sent| {
             sent.iter().for_each(|sent| {
                 lines.put(sent);
             });
-        });
-        lines.put(&match done {
-            Ok(Redriven { lines, .. }) => json!({ "records": lines }),
-            Err(error) => json!({ "error": chain(&error) }),
-        });
+        })?;
+        lines.put(&json!({ "records": redriven.lines }));
         Ok(())
     })
 }
