@@ -23,11 +23,12 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::app::address::{Address, address_file, directory};
+use crate::app::address::{Address, address_file};
 use crate::app::instance::Instance;
 use crate::http::blocking::{Shared, blocking};
 use crate::http::connections::serve;
 use crate::http::problem::Problem;
+use crate::log::inode;
 
 /// A server; dropping it ends it and removes its address file.
 pub struct Server {
@@ -61,7 +62,7 @@ impl Server {
         let address = Address {
             url: url(listener.local_addr()?),
             token: uuid::Uuid::new_v4().simple().to_string(),
-            directory: directory(&instance.config.data_dir).unwrap_or_default(),
+            directory: inode(&instance.config.data_dir).unwrap_or_default(),
         };
         let announced = (reach == Reach::Announced).then(|| instance.config.data_dir.clone());
         if let Some(data) = &announced {

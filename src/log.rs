@@ -18,7 +18,7 @@ use crate::domain::units::{AppendTime, Offset, Partition};
 use crate::pipeline::Positions;
 
 pub use crate::log::backend::{Backend, Committed};
-pub use crate::log::embedded::{Cleaned, Embedded, Snapshot, Writes};
+pub use crate::log::embedded::{Cleaned, Embedded, Snapshot, Writes, inode};
 
 /// What the client reports while brokers are away.
 const PASSING: [RDKafkaErrorCode; 4] = [

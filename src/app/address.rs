@@ -1,9 +1,10 @@
 //! Where a running instance is found: a file in its data directory that only its owner can read.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::log::inode;
 
 /// Where a running instance is found and the token that its commands show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,16 +24,8 @@ impl Address {
     pub fn read(data: &Path) -> Option<Self> {
         let text = std::fs::read(address_file(data)).ok()?;
         let address: Self = serde_json::from_slice(&text).ok()?;
-        (directory(data).ok()? == address.directory).then_some(address)
+        (inode(data).ok()? == address.directory).then_some(address)
     }
-}
-
-/// A data directory as [`Address::directory`] names it.
-///
-/// # Errors
-/// When it is not there.
-pub fn directory(data: &Path) -> std::io::Result<(u64, u64)> {
-    std::fs::metadata(data).map(|data| (data.dev(), data.ino()))
 }
 
 /// The address file of a data directory.

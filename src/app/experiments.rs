@@ -42,7 +42,7 @@ pub enum Error {
     },
     /// Nothing starts again that has ended.
     #[error(
-        "{0} has concluded: nobody is let in any more; to run it again, apply a new experiment (a \
+        "{0} has concluded and enrolls no more leads: to run it again, apply a new experiment (a \
             version without revises)"
     )]
     Over(String),

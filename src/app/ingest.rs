@@ -107,7 +107,7 @@ pub struct Unread {
     pub meant: Option<String>,
 }
 
-/// Words that nothing reads which are told apart.
+/// How many different unread words are counted.
 pub const UNREAD_MAX: usize = 20;
 
 impl Found {

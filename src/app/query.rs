@@ -44,7 +44,7 @@ pub struct LeadView {
     pub predictions: BTreeMap<String, PredictionView>,
     /// What to do next.
     pub next_action: NextActionView,
-    /// What the lead told, by kind.
+    /// Facts that the lead gave, by kind.
     pub facts: BTreeMap<String, String>,
     /// Objections not resolved.
     pub open_objections: Vec<String>,

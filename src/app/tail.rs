@@ -20,7 +20,7 @@ pub struct Tail {
     /// Only those of this key, `tenant:lead`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// At most so many.
+    /// The maximum number of records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// From the oldest on, else only those that come from now on.

@@ -12,14 +12,10 @@ use crate::cli::table::table;
 use leadstream::app::query::{LeadView, NextActionView, PredictionView, Task};
 use leadstream::config::Config;
 
-/// Upper bounds of the words for a probability that was not calibrated on a tenant's outcomes.
-const BANDS: [(f64, &str); 5] = [
-    (0.15, "very low"),
-    (0.35, "low"),
-    (0.65, "medium"),
-    (0.85, "high"),
-    (f64::INFINITY, "very high"),
-];
+/// Upper bounds of the words for a probability that was not calibrated on a tenant's outcomes; from
+/// the last one on it is very high.
+const BANDS: [(f64, &str); 4] =
+    [(0.15, "very low"), (0.35, "low"), (0.65, "medium"), (0.85, "high")];
 /// Features named for each direction.
 const FEATURES_SHOWN: usize = 3;
 

@@ -20,11 +20,12 @@ use crate::codec::record::{Batches, Record};
 use crate::codec::topics::STATE;
 use crate::domain::hash::partition_of;
 use crate::domain::units::{AppendTime, Offset, Partition};
-use crate::log::embedded::file::{create, inode, lock};
+use crate::log::embedded::file::{create, lock};
 use crate::log::{CommitError, Error, Log, Options, Reader, Sources, TimeSource, batch};
 use crate::pipeline::{InputTopic, Positions};
 
 pub use crate::log::embedded::cleaner::Cleaned;
+pub use crate::log::embedded::file::inode;
 
 /// Topic, partition, first offset of the batch -> batch.
 const BATCHES: TableDefinition<(&str, u32, u64), &[u8]> = TableDefinition::new("batches");

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::command::{leadstream, output};
 use crate::server::{Instance, eventually, messages, signal};
-use leadstream::app::address::{Address, address_file, directory};
+use leadstream::app::address::{Address, address_file};
+use leadstream::log::inode;
 
 /// The sentence with which a command failed.
 fn failure(output: &Output) -> String {
@@ -82,7 +83,7 @@ fn an_address_where_nothing_answers_is_named_with_its_file() {
     let address = |directory| Address { url: url.clone(), token: "t".to_owned(), directory };
     let file = address_file(&data);
     let write = |address: &Address| fs::write(&file, serde_json::to_vec(address).unwrap()).unwrap();
-    write(&address(directory(&data).unwrap()));
+    write(&address(inode(&data).unwrap()));
     let text = fails(&data, &["worklist", "acme"]);
     assert!(text.contains(&url) && text.contains(file.to_str().unwrap()), "{text}");
     // That of another directory means nothing here.

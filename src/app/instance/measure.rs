@@ -11,7 +11,7 @@ use crate::log::{self, Backend, Reader};
 use crate::pipeline::InputTopic;
 
 impl Instance {
-    /// Interactions that wait to be taken, by partition of this instance; also told as a metric.
+    /// Unprocessed interactions by partition of this instance; sets the metric as well.
     ///
     /// # Errors
     /// When the log fails.

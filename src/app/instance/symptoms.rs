@@ -60,7 +60,7 @@ fn look(instance: &Weak<Instance>) -> Option<Vec<Symptom>> {
     Some(symptoms)
 }
 
-/// Descriptors in use, and how many this process may have; `None` where that cannot be told.
+/// Open file descriptors and their limit; `None` where the system does not say.
 fn descriptors() -> Option<(usize, u64)> {
     let open = std::fs::read_dir("/proc/self/fd").ok()?.count();
     Some((open, rustix::process::getrlimit(rustix::process::Resource::Nofile).current?))

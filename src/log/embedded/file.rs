@@ -9,8 +9,11 @@ use redb::Database;
 use crate::log::Error;
 use crate::log::embedded::storage;
 
-/// Device and inode of a file.
-pub(crate) fn inode(file: &Path) -> std::io::Result<(u64, u64)> {
+/// Device and inode of a file or directory: another one has others.
+///
+/// # Errors
+/// When it is not there.
+pub fn inode(file: &Path) -> std::io::Result<(u64, u64)> {
     std::fs::metadata(file).map(|file| (file.dev(), file.ino()))
 }
 
